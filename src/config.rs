@@ -1,0 +1,189 @@
+//! What a run works with: defaults filled in, conflicts refused. Only this module reads
+//! [`crate::cli`]; past it nothing is optional unless absence means something.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::problem::Problem;
+use crate::source::login::{Login, Mechanism, Secret};
+use crate::source::net::{Endpoint, TlsPolicy};
+
+/// A whole run.
+#[derive(Debug)]
+pub struct Config {
+    /// The users, in the order of the user list.
+    pub users: Vec<User>,
+    /// What the Maildirs are to be like.
+    pub target: TargetPolicy,
+    /// How doubtful UIDLs are treated.
+    pub uidls: UidlPolicy,
+    /// How certificates are judged.
+    pub tls: TlsPolicy,
+    /// Users at once, at least 1.
+    pub jobs: usize,
+    /// The limit for each connect and each wait for a server.
+    pub timeout: Duration,
+    /// How often a failed connection is tried again for one user.
+    pub retries: u32,
+    /// Print the plan, touch nothing.
+    pub dry_run: bool,
+    /// Where the reports go.
+    pub report: Option<PathBuf>,
+}
+
+/// One user of the run.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// The name in the user list.
+    pub name: String,
+    /// The line of the user list that it stands on, for messages.
+    pub line: Option<u64>,
+    /// The IMAP account, where IMAP is a source.
+    pub imap: Option<Account>,
+    /// The POP3 account, where POP3 is a source.
+    pub pop3: Option<Account>,
+    /// The Maildir to write.
+    pub maildir: PathBuf,
+    /// Who is to own it; `None`: whoever runs mailseed.
+    pub owner: Option<Owner>,
+}
+
+/// A mailbox on one server.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// The server.
+    pub endpoint: Endpoint,
+    /// How to log in.
+    pub credential: Credential,
+}
+
+/// A login whose secret may have to be asked for first.
+#[derive(Debug, Clone)]
+pub struct Credential {
+    /// The name that the secret belongs to.
+    pub name: String,
+    /// Whose mailbox it is, where that differs from `name`.
+    pub authzid: Option<String>,
+    /// Where the secret comes from.
+    pub secret: SecretSource,
+    /// `None`: the best on offer.
+    pub mechanism: Option<Mechanism>,
+}
+
+/// Where a secret comes from.
+#[derive(Debug, Clone)]
+pub enum SecretSource {
+    /// It is known already.
+    Known(Secret),
+    /// The first line that this shell command prints, run when the user's turn comes. `{user}`
+    /// has been filled in, quoted for the shell.
+    Command(String),
+}
+
+impl Credential {
+    /// The login, with the secret asked for where it has to be.
+    ///
+    /// # Errors
+    /// The command failed or printed nothing (reach User, kind Auth). Its output is not repeated.
+    pub fn resolve(&self) -> Result<Login, Problem> {
+        unimplemented!("surface helper")
+    }
+}
+
+/// Who is to own files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// Numeric user.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+}
+
+/// The servers that must serve the Maildir; at least one is true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Servers {
+    /// qmail-pop3d and vpopmail: UIDL = file name, order = mtime.
+    pub qmail: bool,
+    /// Dovecot: `dovecot-uidlist` and its companions.
+    pub dovecot: bool,
+}
+
+/// How folders lie on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Layout {
+    /// `.A.B` beside INBOX: the default of Dovecot, the only one of Courier and qmail
+    #[default]
+    #[value(name = "maildir++")]
+    MaildirPlusPlus,
+    /// `A/B` below INBOX: Dovecot's LAYOUT=fs
+    #[value(name = "fs")]
+    Fs,
+}
+
+/// How folder names are encoded on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum FolderEncoding {
+    /// Modified UTF-7: Dovecot's default
+    #[default]
+    Mutf7,
+    /// UTF-8: Dovecot with the UTF-8 option
+    Utf8,
+}
+
+/// When data is forced to disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Fsync {
+    /// Never: the operating system writes when it likes
+    Never,
+    /// Before a folder's control files are written, all its messages at once
+    #[default]
+    Batch,
+    /// Each message by itself, before it appears
+    Always,
+}
+
+/// What to do with a UIDL or an order that the target cannot hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Unholdable {
+    /// The user fails before INBOX is published
+    #[default]
+    Fail,
+    /// Go on, and list each such message in the report
+    Report,
+}
+
+/// qmail keeps order and date in one number, the mtime: which of the two wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Pop3Order {
+    /// The POP3 order is exact; dates move as far as they must
+    #[default]
+    Order,
+    /// The dates are exact; the order is kept where the dates allow
+    Date,
+}
+
+/// What the Maildirs are to be like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TargetPolicy {
+    /// The servers that will serve them.
+    pub servers: Servers,
+    /// How folders lie on disk.
+    pub layout: Layout,
+    /// How folder names are encoded on disk.
+    pub encoding: FolderEncoding,
+    /// When data is forced to disk.
+    pub fsync: Fsync,
+}
+
+/// How doubtful UIDLs are treated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct UidlPolicy {
+    /// INBOX messages without a UIDL do not fail the user.
+    pub ignore_missing: bool,
+    /// UIDLs without a message do not fail the user.
+    pub ignore_extra: bool,
+    /// What to do with what the target cannot hold.
+    pub unholdable: Unholdable,
+    /// qmail: order or date.
+    pub pop3_order: Pop3Order,
+}

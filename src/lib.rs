@@ -1,0 +1,29 @@
+//! mailseed stages the mail of many users onto a new mail host: it reads each user's mail from
+//! the old server over IMAP and POP3 and writes Maildirs straight to disk, so that every UID,
+//! UIDVALIDITY, flag, date, POP3 UIDL and POP3 position stays as the clients know it.
+//!
+//! # The flow
+//!
+//! Data goes one way, down this list; the plain values of [`mail`], [`problem`] and [`text`]
+//! serve all.
+//!
+//! | step | module | what it makes |
+//! | --- | --- | --- |
+//! | what was typed | [`cli`] | clap structs, nothing resolved |
+//! | what is meant | [`config`], [`userlist`] | [`config::Config`] with its [`config::User`]s |
+//! | users side by side | [`run`] | a rayon pool, one task a user, one panic guard a user |
+//! | one user | [`user`] | the only module that sees source *and* target |
+//! | what the source holds | [`source`] | folder listings, the POP3 listing, message bytes |
+//! | which UIDL is whose | [`matching`] | a [`matching::Pairing`] with the evidence of each pair |
+//! | what things are called | [`naming`] | directories, file names, or a refusal |
+//! | what is to be done | [`plan`] | ordered steps: pure, printed by a dry run, run by an export |
+//! | doing it | [`sink`] | files under the Maildir, control files after them |
+//! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
+
+pub mod config;
+pub mod mail;
+pub mod matching;
+pub mod mutf7;
+pub mod problem;
+pub mod source;
+pub mod text;

@@ -1,0 +1,11 @@
+//! Plain values of the trade, without I/O: what a mail server says of folders and messages.
+
+pub mod entry;
+pub mod flags;
+pub mod folder;
+pub mod uidl;
+
+pub use entry::{Entry, PopEntry, PopNumber, Uid, UidValidity};
+pub use flags::{Flags, KeywordSet, KeywordTable};
+pub use folder::FolderPath;
+pub use uidl::{Uidl, UidlFault};

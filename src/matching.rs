@@ -1,0 +1,1 @@
+//! Which POP3 entry is which IMAP message: pure.

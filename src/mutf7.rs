@@ -1,0 +1,1 @@
+//! Modified UTF-7 (RFC 3501 section 5.1.3), the encoding of folder names.

@@ -1,0 +1,206 @@
+//! What went wrong: where, how far it reaches, and whether trying again can help.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::text::printable;
+
+/// The class of a problem; an admin sorts failed users by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The server refused the login: wrong password, no such user. Tried once only.
+    Auth,
+    /// No secure connection: certificate, host name, protocol version, STARTTLS not offered.
+    Tls,
+    /// No connection, or it broke, or it was silent for too long.
+    Network,
+    /// The server asked to come back later (`[IN-USE]`, `[UNAVAILABLE]`, `[SYS/TEMP]`, `[LIMIT]`).
+    Busy,
+    /// The server answered NO or -ERR to what it should be able to do.
+    Refused,
+    /// The server sent what the protocol does not allow.
+    Protocol,
+    /// UIDLs and messages could not be paired without doubt.
+    Pairing,
+    /// The target cannot hold it: a folder name, a UIDL, an order.
+    Unholdable,
+    /// The target holds something that is not ours to change.
+    Conflict,
+    /// Writing or reading the target failed: disk full, permission, read-only.
+    Target,
+    /// The configuration or the user list is wrong.
+    Input,
+    /// The run was interrupted.
+    Interrupted,
+    /// A bug of ours (a caught panic).
+    Internal,
+}
+
+impl Kind {
+    /// The word for it in reports and logs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Auth => "auth",
+            Kind::Tls => "tls",
+            Kind::Network => "network",
+            Kind::Busy => "busy",
+            Kind::Refused => "refused",
+            Kind::Protocol => "protocol",
+            Kind::Pairing => "pairing",
+            Kind::Unholdable => "unholdable",
+            Kind::Conflict => "conflict",
+            Kind::Target => "target",
+            Kind::Input => "input",
+            Kind::Interrupted => "interrupted",
+            Kind::Internal => "internal",
+        }
+    }
+}
+
+/// How far a problem reaches: all that lies beyond it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reach {
+    /// One message is not done.
+    Message,
+    /// One folder is not done.
+    Folder,
+    /// The user is not done.
+    User,
+    /// The whole run stops.
+    Run,
+}
+
+/// One problem, told to a person: what happened, where, and the way on.
+#[derive(Debug)]
+pub struct Problem {
+    /// Its class.
+    pub kind: Kind,
+    /// How far it reaches.
+    pub reach: Reach,
+    /// Whether the same thing may work when tried again.
+    pub retry: bool,
+    /// The folder, where there is one.
+    pub folder: Option<String>,
+    /// The message, as `UID 17` or `POP3 message 3`, where there is one.
+    pub message: Option<String>,
+    what: String,
+    hint: Option<String>,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl Problem {
+    /// A problem of `kind` that reaches as far as `reach`. `what` may hold a server's words: it is
+    /// made printable here. Network and busy problems are worth a retry, others not.
+    pub fn new(kind: Kind, reach: Reach, what: impl AsRef<str>) -> Self {
+        Self {
+            kind,
+            reach,
+            retry: matches!(kind, Kind::Network | Kind::Busy),
+            folder: None,
+            message: None,
+            what: printable(what.as_ref()),
+            hint: None,
+            cause: None,
+        }
+    }
+
+    /// Names the folder, unless a deeper place has named one.
+    #[must_use]
+    pub fn in_folder(mut self, folder: impl fmt::Display) -> Self {
+        if self.folder.is_none() {
+            self.folder = Some(printable(&folder.to_string()));
+        }
+        self
+    }
+
+    /// Names the message, unless a deeper place has named one.
+    #[must_use]
+    pub fn at_message(mut self, message: impl fmt::Display) -> Self {
+        if self.message.is_none() {
+            self.message = Some(printable(&message.to_string()));
+        }
+        self
+    }
+
+    /// The way on: what to do, which flag to use.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl AsRef<str>) -> Self {
+        self.hint = Some(printable(hint.as_ref()));
+        self
+    }
+
+    /// The error behind it, kept reachable through [`Error::source`] and told at the end.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Says that trying again may (or will not) help, against the default of its kind.
+    #[must_use]
+    pub fn worth_retry(mut self, retry: bool) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// What happened, without place and hint.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The way on, where one is known.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+/// One line: place, what, cause, hint.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(folder) = &self.folder {
+            write!(f, "folder {folder}: ")?;
+        }
+        if let Some(message) = &self.message {
+            write!(f, "{message}: ")?;
+        }
+        f.write_str(&self.what)?;
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            write!(f, ": {}", printable(&error.to_string()))?;
+            cause = error.source();
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, " (hint: {hint})")?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for Problem {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause
+            .as_deref()
+            .map(|cause| cause as &(dyn Error + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_reads_as_one_line_with_place_cause_and_way_on() {
+        let problem = Problem::new(Kind::Refused, Reach::Folder, "server said: NO\x1b[m")
+            .caused_by(std::io::Error::other("beneath"))
+            .with_hint("ask again")
+            .at_message("UID 7")
+            .in_folder("A/B")
+            .in_folder("outer place does not win");
+        assert_eq!(
+            problem.to_string(),
+            "folder A/B: UID 7: server said: NO\\u{1b}[m: beneath (hint: ask again)"
+        );
+        assert!(!problem.retry);
+        assert!(Problem::new(Kind::Busy, Reach::User, "later").retry);
+    }
+}

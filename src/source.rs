@@ -1,0 +1,102 @@
+//! What the old servers hold, and the way their messages come to us.
+//!
+//! # What a source promises
+//! It leaves the server as it found it: IMAP folders are opened with EXAMINE and bodies read with
+//! BODY.PEEK, POP3 messages are never deleted. It hands bytes on as they arrive, so its memory
+//! does not depend on the size of a message. A message that the server will not give costs that
+//! message alone; a broken connection is an error of reach [`crate::problem::Reach::User`] that is
+//! worth a retry, and the caller opens a new session for what is still missing.
+//!
+//! # What the caller must do
+//! Give a [`BodySink`] that can stop (its errors end the transfer), and after a reconnect check
+//! that UIDVALIDITY is the same before it goes on.
+
+pub mod imap;
+pub mod login;
+pub mod net;
+pub mod pop3;
+
+use crate::mail::{
+    Entry, FolderPath, KeywordTable, PopEntry, PopNumber, Uid, UidValidity, UidlFault,
+};
+use crate::problem::Problem;
+
+/// A folder as IMAP LIST gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedFolder {
+    /// The name to say to the server, exactly as it said it (mUTF-7 on the wire, or raw UTF-8).
+    pub wire_name: String,
+    /// What a person calls it, relative to the personal namespace.
+    pub path: FolderPath,
+    /// False for \Noselect and \NonExistent: it has no messages, only a place in the tree.
+    pub selectable: bool,
+    /// Said so in the log: the name was not valid mUTF-7 and has been read as plain text.
+    pub repaired: bool,
+}
+
+/// All folders of a user, in the server's order, and what LSUB says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FolderList {
+    /// The folders of the personal namespace.
+    pub folders: Vec<ListedFolder>,
+    /// Subscribed names, existing or not.
+    pub subscribed: Vec<FolderPath>,
+    /// Names that cannot be asked for (not UTF-8 on the wire, empty parts), made printable.
+    pub unusable: Vec<String>,
+    /// Names outside the personal namespace (shared and other users' folders), made printable.
+    pub foreign: Vec<String>,
+}
+
+/// What EXAMINE says of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Examined {
+    /// UIDVALIDITY; `None` where the server gives none (or 0): its UIDs cannot be kept.
+    pub uid_validity: Option<UidValidity>,
+    /// UIDNEXT where given.
+    pub uid_next: Option<u32>,
+    /// Number of messages.
+    pub exists: u32,
+}
+
+/// All messages of one IMAP folder, ascending by UID.
+#[derive(Debug, Clone, Default)]
+pub struct MessageList {
+    /// The messages.
+    pub entries: Vec<Entry>,
+    /// The keywords that the entries' sets refer to.
+    pub keywords: KeywordTable,
+    /// Messages of which the server's listing line made no sense, with the reason. They may still
+    /// have a UID; `None` where not even that could be read.
+    pub unreadable: Vec<(Option<Uid>, String)>,
+}
+
+/// The maildrop as POP3 lists it (UIDL and LIST of one session), in its order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Maildrop {
+    /// The messages.
+    pub entries: Vec<PopEntry>,
+    /// UIDLs that are none (RFC 1939), printable, with the reason.
+    pub faulty: Vec<(PopNumber, String, UidlFault)>,
+    /// False where the server knows no UIDL command.
+    pub has_uidls: bool,
+}
+
+/// Receives messages as a server sends them: for each, `begin`, any number of `data`, and then
+/// `end` when the whole body has come, or `abandon` when it has not.
+///
+/// `key` is what the message was asked by: a UID or a POP3 number. An error stops the transfer
+/// and comes back to its caller unchanged; the connection is not usable afterwards.
+pub trait BodySink {
+    /// A body begins. `announced` is the length of the literal that follows, where there is one
+    /// (IMAP); a POP3 reply does not say.
+    fn begin(&mut self, announced: Option<u64>) -> Result<(), Problem>;
+    /// The next bytes of the body, dot-stuffing undone, line ends as the server sent them.
+    fn data(&mut self, bytes: &[u8]) -> Result<(), Problem>;
+    /// The body is complete and is that of message `key` (IMAP may say which only now).
+    fn end(&mut self, key: u32) -> Result<(), Problem>;
+    /// The body just begun will not be completed; what came of it is to be thrown away.
+    fn abandon(&mut self);
+}
+
+/// Messages that were asked for and that the server did not give, with its reason.
+pub type Refused = Vec<(u32, String)>;

@@ -1,0 +1,1 @@
+//! POP3 with no I/O: bytes in, replies out.

@@ -1,0 +1,42 @@
+//! Strangers' text made safe for a terminal, a log or a report.
+
+/// `text` on one line, without control characters (they could drive a terminal) and without the
+/// characters that reorder text (they could disguise a name). Each is shown as `\u{..}`; a
+/// backslash stays as it is, since this is for reading, not for parsing back.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let reorders = matches!(c,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if c.is_control() || reorders {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// [`printable`] for bytes: what is not UTF-8 is shown as the replacement character, and at most
+/// `limit` characters are kept.
+pub fn printable_bytes(bytes: &[u8], limit: usize) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let trimmed = text.trim_end();
+    match trimmed.char_indices().nth(limit) {
+        Some((cut, _)) => format!("{}...", printable(&trimmed[..cut])),
+        None => printable(trimmed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_and_bidi_characters_are_shown_not_sent() {
+        assert_eq!(printable("a\x1b[2Jb\r\n"), "a\\u{1b}[2Jb\\u{d}\\u{a}");
+        assert_eq!(printable("gpj\u{202e}exe"), "gpj\\u{202e}exe");
+        assert_eq!(printable("Été \\ 日本"), "Été \\ 日本");
+        assert_eq!(printable_bytes(b"-ERR no\xff way\r\n", 7), "-ERR no...");
+    }
+}
