@@ -2,44 +2,25 @@
 //! certificates; both sources sit on what it returns.
 
 use std::fmt;
-use std::io::{BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem, Reach};
 
-/// The protocol spoken at an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// IMAP4rev1 (RFC 3501).
-    Imap,
-    /// POP3 (RFC 1939).
-    Pop3,
-}
+mod endpoint;
+mod pace;
+mod starttls;
+#[cfg(test)]
+mod tests;
+mod tls;
 
-/// How an endpoint is secured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Security {
-    /// TLS from the first byte (RFC 8314).
-    Tls,
-    /// STARTTLS or STLS, required (RFC 2595).
-    StartTls,
-    /// None: the scheme says so in so many words.
-    Plain,
-}
+pub use endpoint::{Endpoint, Protocol, Security};
+use pace::PacedSocket;
 
-/// Where a server listens, from a URL such as `imaps://mail.example.com`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Endpoint {
-    /// What it speaks.
-    pub protocol: Protocol,
-    /// How it is secured.
-    pub security: Security,
-    /// Host name or address, without brackets.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
+/// Bytes that are read ahead for each connection.
+const BUFFER: usize = 64 * 1024;
 
 /// How certificates are judged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,31 +57,116 @@ impl fmt::Debug for Connection {
 
 /// Opens connections, all under the same certificate policy and time limits.
 pub struct Dialer {
-    _todo: (),
+    tls: tls::Connector,
+    timeout: Duration,
 }
 
 impl fmt::Debug for Dialer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dialer").finish_non_exhaustive()
+        f.debug_struct("Dialer")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
 impl Dialer {
-    /// Reads the CA file and prepares TLS once for the whole run. `timeout` limits each connect
-    /// and each single wait for the server.
+    /// Reads the CA file and prepares TLS once for the whole run. `timeout`, above zero, limits
+    /// each connect and each single wait for the server; a server that only trickles (less than
+    /// 256 bytes within four timeouts of waiting for one answer) counts as silent.
     ///
     /// # Errors
     /// The CA file cannot be read or holds no certificate (reach Run, kind Input).
-    pub fn new(_policy: &TlsPolicy, _timeout: Duration) -> Result<Self, Problem> {
-        unimplemented!("net helper")
+    pub fn new(policy: &TlsPolicy, timeout: Duration) -> Result<Self, Problem> {
+        Ok(Self {
+            tls: tls::Connector::new(policy)?,
+            timeout,
+        })
     }
 
-    /// Connects to `endpoint`, and brings TLS up where its scheme asks for it.
+    /// Connects to `endpoint`, and brings TLS up where its scheme asks for it: never anything
+    /// less. Where a limit passes later on, reads and writes fail with `TimedOut`; where the
+    /// server goes away they end, or fail with `UnexpectedEof` if TLS was cut short. Hand either
+    /// to [`io_problem`].
     ///
     /// # Errors
-    /// Kind Network (retry) where no connection came about; kind Tls (no retry) where it could
-    /// not be secured as asked.
-    pub fn connect(&self, _endpoint: &Endpoint) -> Result<Connection, Problem> {
-        unimplemented!("net helper")
+    /// Kind Network (retry) where no connection came about, or it broke before all was ready; kind
+    /// Busy (retry) where the server sent us away before STARTTLS; kind Tls (no retry) where it
+    /// could not be secured as asked; kind Protocol where it speaks something else.
+    pub fn connect(&self, endpoint: &Endpoint) -> Result<Connection, Problem> {
+        let socket = self.dial(endpoint)?;
+        let (stream, greeting): (Box<dyn Stream>, _) = match endpoint.security {
+            Security::Tls => (self.tls.secure(endpoint, socket)?, None),
+            Security::StartTls => {
+                let (socket, greeting) = starttls::negotiate(endpoint, socket)?;
+                (self.tls.secure(endpoint, socket)?, Some(greeting))
+            }
+            Security::Plain => (Box::new(socket), None),
+        };
+        Ok(Connection {
+            stream: BufReader::with_capacity(BUFFER, stream),
+            greeting,
+        })
+    }
+
+    /// The first address of the host that answers, in the resolver's order.
+    fn dial(&self, endpoint: &Endpoint) -> Result<PacedSocket, Problem> {
+        let to = endpoint.address();
+        let problem = |what: String| Problem::new(Kind::Network, Reach::User, what);
+        let addresses = (endpoint.host.as_str(), endpoint.port)
+            .to_socket_addrs()
+            .map_err(|error| problem(format!("{to}: no address found")).caused_by(error))?;
+        let mut failures: Vec<String> = Vec::new();
+        for address in addresses {
+            match TcpStream::connect_timeout(&address, self.timeout) {
+                Ok(tcp) => {
+                    return PacedSocket::new(tcp, self.timeout)
+                        .map_err(|error| io_problem(endpoint, "setting its time limits", error));
+                }
+                Err(error) => {
+                    let why = self.why_not_connected(&error);
+                    failures.push(format!("{}: {why}", address.ip()));
+                }
+            }
+        }
+        Err(problem(format!(
+            "{to}: no connection ({})",
+            failures.join("; ")
+        )))
+    }
+
+    fn why_not_connected(&self, error: &io::Error) -> String {
+        match error.kind() {
+            io::ErrorKind::TimedOut => format!("timed out after {}", pace::seconds(self.timeout)),
+            io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+            _ => error.to_string(),
+        }
+    }
+}
+
+/// What an I/O error on a connection to `endpoint` means: the connection is lost, and a new one may
+/// fare better (kind Network, reach User, retry). `doing` says what it interrupted, as in "the
+/// server closed the connection while `waiting for the greeting`".
+pub fn io_problem(endpoint: &Endpoint, doing: &str, error: io::Error) -> Problem {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof, WouldBlock,
+    };
+    let (what, cause) = match error.kind() {
+        // The errors of `PacedSocket` say which limit it was.
+        TimedOut if error.get_ref().is_some() => (error.to_string(), None),
+        TimedOut | WouldBlock => ("the server was silent for too long".to_owned(), None),
+        BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof => {
+            ("the server closed the connection".to_owned(), None)
+        }
+        _ => ("the connection broke".to_owned(), Some(error)),
+    };
+    let to = endpoint.address();
+    let problem = Problem::new(
+        Kind::Network,
+        Reach::User,
+        format!("{to}: {what} while {doing}"),
+    );
+    match cause {
+        Some(cause) => problem.caused_by(cause),
+        None => problem,
     }
 }

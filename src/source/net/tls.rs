@@ -1,0 +1,266 @@
+//! TLS over a socket: whom we trust, and what a failed handshake means to an admin.
+//!
+//! native-tls serves every current server. What it cannot set (the security level, connecting
+//! without RFC 5746) old appliances need; for them there is the OpenSSL that native-tls itself
+//! stands on, and both fail with the same errors.
+
+use std::error::Error;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use native_tls::TlsConnector;
+use openssl::error::ErrorStack;
+use openssl::ssl::{
+    HandshakeError, SslConnector, SslMethod, SslOptions, SslVerifyMode, SslVersion,
+};
+use openssl::x509::X509;
+use openssl::x509::store::X509StoreBuilder;
+
+use super::pace::PacedSocket;
+use super::{Endpoint, Security, Stream, TlsPolicy, io_problem};
+use crate::problem::{Kind, Problem, Reach};
+
+/// `SSL_OP_LEGACY_SERVER_CONNECT`, which the openssl crate does not name: talk to servers without
+/// RFC 5746.
+const LEGACY_SERVER_CONNECT: SslOptions = SslOptions::from_bits_retain(0x4);
+
+/// What secures connections, ready for any number of them.
+pub(super) enum Connector {
+    /// TLS 1.2 and later.
+    Modern(TlsConnector),
+    /// TLS 1.0 and later, weak keys and ciphers.
+    Legacy {
+        connector: SslConnector,
+        check_host: bool,
+    },
+}
+
+impl Connector {
+    pub(super) fn new(policy: &TlsPolicy) -> Result<Self, Problem> {
+        let roots = policy.ca_file.as_deref().map(read_roots).transpose()?;
+        let roots = roots.as_deref();
+        if policy.legacy {
+            legacy(roots, policy.insecure)
+                .map(|connector| Self::Legacy {
+                    connector,
+                    check_host: !policy.insecure,
+                })
+                .map_err(not_set_up)
+        } else {
+            modern(roots, policy.insecure)
+                .map(Self::Modern)
+                .map_err(not_set_up)
+        }
+    }
+
+    /// The handshake with `endpoint`, whose name the certificate must bear.
+    ///
+    /// # Errors
+    /// Kind Network where the connection broke or fell silent, kind Tls for all else.
+    pub(super) fn secure(
+        &self,
+        endpoint: &Endpoint,
+        socket: PacedSocket,
+    ) -> Result<Box<dyn Stream>, Problem> {
+        // Certificates do not know the dot that makes a name absolute to the resolver.
+        let name = endpoint.host.strip_suffix('.').unwrap_or(&endpoint.host);
+        let socket = Untruncated(socket);
+        match self {
+            Self::Modern(connector) => match connector.connect(name, socket) {
+                Ok(stream) => Ok(Box::new(stream)),
+                Err(native_tls::HandshakeError::Failure(error)) => {
+                    // native-tls tells the verdict on the certificate only in the text.
+                    let text = error.to_string();
+                    let verdict = text
+                        .strip_suffix(')')
+                        .and_then(|text| text.rsplit_once(" ("))
+                        .map_or("", |(_, verdict)| verdict);
+                    Err(self.failure(endpoint, &error, verdict))
+                }
+                Err(native_tls::HandshakeError::WouldBlock(_)) => Err(silent(endpoint)),
+            },
+            Self::Legacy {
+                connector,
+                check_host,
+            } => {
+                let connected = connector
+                    .configure()
+                    .map_err(HandshakeError::from)
+                    .and_then(|ssl| ssl.verify_hostname(*check_host).connect(name, socket));
+                match connected {
+                    Ok(stream) => Ok(Box::new(stream)),
+                    Err(HandshakeError::Failure(middle)) => {
+                        let verdict = middle.ssl().verify_result().error_string();
+                        Err(self.failure(endpoint, middle.error(), verdict))
+                    }
+                    Err(HandshakeError::SetupFailure(error)) => {
+                        Err(self.failure(endpoint, &error, ""))
+                    }
+                    Err(HandshakeError::WouldBlock(_)) => Err(silent(endpoint)),
+                }
+            }
+        }
+    }
+
+    fn failure(
+        &self,
+        endpoint: &Endpoint,
+        error: &(dyn Error + 'static),
+        verdict: &str,
+    ) -> Problem {
+        let cause = error.source();
+        if let Some(broken) = cause.and_then(|cause| cause.downcast_ref::<io::Error>()) {
+            let broken = io::Error::new(broken.kind(), broken.to_string());
+            let timed_out = broken.kind() == io::ErrorKind::TimedOut;
+            let problem = io_problem(endpoint, "setting up TLS", broken);
+            return match self {
+                // Some appliances hang up at the sight of a TLS version that they do not know.
+                Self::Modern(_) if !timed_out => {
+                    problem.with_hint("if it is an old server: --tls-legacy")
+                }
+                _ => problem,
+            };
+        }
+        let reasons = cause
+            .and_then(|cause| cause.downcast_ref::<ErrorStack>())
+            .map(reasons)
+            .unwrap_or_default();
+        let address = endpoint.address();
+        let tls = |what: String| Problem::new(Kind::Tls, Reach::User, format!("{address}: {what}"));
+        if reasons.contains("certificate verify failed") {
+            return tls(format!("its certificate is not accepted: {verdict}"))
+                .with_hint(self.certificate_hint(verdict));
+        }
+        if reasons.is_empty() {
+            return tls(format!("no TLS connection: {error}"));
+        }
+        let problem = tls(format!("no TLS connection: {reasons}"));
+        // OpenSSL's word for an answer that is no TLS at all.
+        if reasons.contains("wrong version number") {
+            return match endpoint.security {
+                Security::Tls => problem
+                    .with_hint("is that the port for TLS? For STARTTLS write imap:// or pop3://"),
+                _ => problem,
+            };
+        }
+        match self {
+            Self::Modern(_) => problem.with_hint("if it is an old server: --tls-legacy"),
+            Self::Legacy { .. } => problem,
+        }
+    }
+
+    fn certificate_hint(&self, verdict: &str) -> &'static str {
+        if verdict.contains("mismatch") {
+            "name the server as its certificate does (or --tls-insecure)"
+        } else if verdict.contains("expired") || verdict.contains("not yet valid") {
+            "--tls-insecure"
+        } else if verdict.contains("weak") && matches!(self, Self::Modern(_)) {
+            "if it is an old server: --tls-legacy"
+        } else {
+            "--tls-ca FILE (or --tls-insecure)"
+        }
+    }
+}
+
+type Cause = Box<dyn Error + Send + Sync>;
+
+fn modern(roots: Option<&[X509]>, insecure: bool) -> Result<TlsConnector, Cause> {
+    let mut builder = TlsConnector::builder();
+    builder
+        .min_protocol_version(Some(native_tls::Protocol::Tlsv12))
+        .danger_accept_invalid_certs(insecure)
+        .danger_accept_invalid_hostnames(insecure);
+    if let Some(roots) = roots {
+        builder.disable_built_in_roots(true);
+        for root in roots {
+            builder.add_root_certificate(native_tls::Certificate::from_der(&root.to_der()?)?);
+        }
+    }
+    Ok(builder.build()?)
+}
+
+fn legacy(roots: Option<&[X509]>, insecure: bool) -> Result<SslConnector, Cause> {
+    let mut builder = SslConnector::builder(SslMethod::tls())?;
+    builder.set_cipher_list("DEFAULT:@SECLEVEL=0")?;
+    builder.set_min_proto_version(Some(SslVersion::TLS1))?;
+    builder.set_options(LEGACY_SERVER_CONNECT);
+    if let Some(roots) = roots {
+        let mut store = X509StoreBuilder::new()?;
+        for root in roots {
+            store.add_cert(root.clone())?;
+        }
+        builder.set_cert_store(store.build());
+    } else {
+        // An OpenSSL of our own build does not know where the system keeps its CAs. As with
+        // native-tls, a store that cannot be read shows in the certificates that it misses.
+        let system = openssl_probe::probe();
+        if let Some(file) = &system.cert_file {
+            let _ = builder.load_verify_locations(Some(file), None);
+        }
+        for dir in &system.cert_dir {
+            let _ = builder.load_verify_locations(None, Some(dir));
+        }
+    }
+    if insecure {
+        builder.set_verify(SslVerifyMode::NONE);
+    }
+    Ok(builder.build())
+}
+
+fn read_roots(path: &Path) -> Result<Vec<X509>, Problem> {
+    let refuse = |what: &str| {
+        let path = path.display();
+        Problem::new(Kind::Input, Reach::Run, format!("CA file {path}: {what}"))
+    };
+    let pem = fs::read(path).map_err(|error| refuse("cannot be read").caused_by(error))?;
+    let roots = X509::stack_from_pem(&pem)
+        .map_err(|error| refuse(&format!("not PEM certificates: {}", reasons(&error))))?;
+    if roots.is_empty() {
+        return Err(refuse("no PEM certificate in it"));
+    }
+    Ok(roots)
+}
+
+fn not_set_up(cause: Cause) -> Problem {
+    Problem::new(Kind::Tls, Reach::Run, "TLS cannot be set up").caused_by(cause)
+}
+
+fn silent(endpoint: &Endpoint) -> Problem {
+    let error = io::Error::from(io::ErrorKind::TimedOut);
+    io_problem(endpoint, "setting up TLS", error)
+}
+
+/// What OpenSSL has to say, without its source lines and error numbers.
+fn reasons(stack: &ErrorStack) -> String {
+    let reasons: Vec<&str> = stack
+        .errors()
+        .iter()
+        .filter_map(|error| error.reason())
+        .collect();
+    reasons.join(", ")
+}
+
+/// Below TLS the end of the TCP stream is never the end of the data: that one TLS announces
+/// (close_notify). OpenSSL's own error for it would say nothing to those above.
+#[derive(Debug)]
+struct Untruncated<S>(S);
+
+impl<S: Read> Read for Untruncated<S> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(buf)? {
+            0 if !buf.is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
+            count => Ok(count),
+        }
+    }
+}
+
+impl<S: Write> Write for Untruncated<S> {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.0.write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
