@@ -1,11 +1,15 @@
 //! Plain values of the trade, without I/O: what a mail server says of folders and messages.
 
+pub mod date;
 pub mod entry;
 pub mod flags;
 pub mod folder;
+pub mod subscriptions;
 pub mod uidl;
+pub mod uidlist;
 
 pub use entry::{Entry, PopEntry, PopNumber, Uid, UidValidity};
 pub use flags::{Flags, KeywordSet, KeywordTable};
 pub use folder::FolderPath;
 pub use uidl::{Uidl, UidlFault};
+pub use uidlist::{UidLine, UidList};

@@ -1,0 +1,81 @@
+//! When a message arrived, from its headers: for sources that give no INTERNALDATE.
+
+use jiff::fmt::rfc2822::DateTimeParser;
+
+/// The time of the topmost `Received` header, else of `Date`, in seconds since 1970. `header` is
+/// the beginning of a message, with CRLF or LF line ends; what follows the header is not looked at.
+pub fn arrival(header: &[u8]) -> Option<i64> {
+    let received = field(header, "received")
+        .and_then(|value| seconds(value.rsplit_once(';').map(|(_, date)| date.to_owned())?));
+    received.or_else(|| field(header, "date").and_then(seconds))
+}
+
+fn seconds(date: String) -> Option<i64> {
+    static PARSER: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
+    let timestamp = PARSER.parse_timestamp(date.trim()).ok()?;
+    Some(timestamp.as_second())
+}
+
+/// The unfolded value of the first header field called `name` (in lower case).
+fn field(header: &[u8], name: &str) -> Option<String> {
+    let mut lines = header
+        .split(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+        .take_while(|line| !line.is_empty())
+        .peekable();
+    while let Some(line) = lines.next() {
+        let Some(colon) = memchr::memchr(b':', line) else {
+            continue;
+        };
+        if !line[..colon]
+            .trim_ascii()
+            .eq_ignore_ascii_case(name.as_bytes())
+        {
+            continue;
+        }
+        let mut value = line[colon + 1..].to_vec();
+        while let Some(folded) =
+            lines.next_if(|line| line.starts_with(b" ") || line.starts_with(b"\t"))
+        {
+            value.extend_from_slice(folded);
+        }
+        return Some(String::from_utf8_lossy(&value).into_owned());
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_top_received_header_wins_then_date() {
+        for (header, want) in [
+            (
+                "Received: from a by b; Tue, 1 Jan 2019 00:00:00 +0100\r\nReceived: x; Mon, 1 Jan 2018 00:00:00 +0000\r\nDate: Wed, 01 Jan 2020 00:00:00 +0000\r\n\r\n",
+                Some(1_546_297_200),
+            ),
+            (
+                "Received: from a (b; c)\r\n\tby d;\r\n\tTue, 1 Jan 2019 00:00:00 -0500 (EST)\r\n\r\n",
+                Some(1_546_318_800),
+            ),
+            (
+                "Received: no date here\nDATE : Wed, 01 Jan 2020 00:00:00 GMT\n\n",
+                Some(1_577_836_800),
+            ),
+            (
+                "Date: Mon, 01 Jan 2020 00:00:00 +0000\n\n",
+                Some(1_577_836_800),
+            ),
+            ("Date: 1 Jan 20 00:00 EST\n\n", Some(1_577_854_800)),
+            (
+                "Subject: x\n\nDate: Wed, 01 Jan 2020 00:00:00 +0000\n",
+                None,
+            ),
+            ("Date: yesterday\n\n", None),
+            ("", None),
+        ] {
+            assert_eq!(arrival(header.as_bytes()), want, "{header:?}");
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! `dovecot-uidlist` as a plain value: read, change, write (Dovecot 2.3 and 2.4,
+//! `maildir-uidlist.c`; version 3, and version 1 on reading).
+
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use super::{Uid, UidValidity};
+
+/// The whole list of one folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UidList {
+    /// `V`.
+    pub validity: UidValidity,
+    /// `N`: the UID that the next new message gets.
+    pub next_uid: u32,
+    /// `G`: the mailbox GUID, 32 hex digits.
+    pub guid: Option<String>,
+    /// Header fields that we do not know, kept as they were.
+    pub other: Vec<String>,
+    /// A line a message, ascending by UID.
+    pub lines: Vec<UidLine>,
+}
+
+/// One message of the list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UidLine {
+    /// Its UID.
+    pub uid: Uid,
+    /// Its fields as they stand, `P.. O.. W..`, separated by single spaces; may be empty. Fields
+    /// that we do not know are kept with the others.
+    pub fields: Box<str>,
+    /// Its base name, as on disk up to the `:`.
+    pub name: Box<str>,
+}
+
+/// Why a file is no usable list: what is wrong, and in which line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {what}")]
+pub struct UidListFault {
+    line: usize,
+    what: &'static str,
+}
+
+impl UidLine {
+    /// The value of field `key`.
+    pub fn field(&self, key: char) -> Option<&str> {
+        self.fields
+            .split(' ')
+            .find_map(|field| field.strip_prefix(key))
+    }
+
+    /// Sets field `key`, or takes it away; the others stay as they are.
+    pub fn set_field(&mut self, key: char, value: Option<&str>) {
+        let kept = self
+            .fields
+            .split(' ')
+            .filter(|field| !field.is_empty() && !field.starts_with(key))
+            .map(str::to_owned);
+        let fields: Vec<String> = value
+            .map(|value| format!("{key}{value}"))
+            .into_iter()
+            .chain(kept)
+            .collect();
+        self.fields = fields.join(" ").into();
+    }
+}
+
+impl UidList {
+    /// An empty list.
+    pub fn new(validity: UidValidity, next_uid: u32, guid: String) -> Self {
+        Self {
+            validity,
+            next_uid,
+            guid: Some(guid),
+            other: Vec::new(),
+            lines: Vec::new(),
+        }
+    }
+
+    /// Reads a list as Dovecot does: a last line without its LF does not count, of two lines with
+    /// one name the last wins.
+    ///
+    /// # Errors
+    /// Where Dovecot would give up and number messages anew: a broken header, UIDs that do not
+    /// ascend, a name with `/`. Bytes that are not UTF-8 are a fault too: no name or UIDL of ours
+    /// holds them.
+    pub fn parse(bytes: &[u8]) -> Result<Self, UidListFault> {
+        let fault = |line, what| UidListFault { line, what };
+        let whole = match memchr::memrchr(b'\n', bytes) {
+            Some(end) => &bytes[..end],
+            None => return Err(fault(1, "the header is missing")),
+        };
+        let text = std::str::from_utf8(whole).map_err(|error| {
+            let before = &whole[..error.valid_up_to()];
+            fault(
+                1 + before.iter().filter(|byte| **byte == b'\n').count(),
+                "it is not UTF-8",
+            )
+        })?;
+        let mut rows = text.split('\n').enumerate();
+        let header = rows.next().map_or("", |(_, header)| header);
+        let mut list = Self::parse_header(header).ok_or(fault(1, "the header makes no sense"))?;
+        let old_version = header.starts_with("1 ");
+        let mut last_uid = 0;
+        for (index, row) in rows {
+            let line = Self::parse_line(row, old_version)
+                .ok_or(fault(index + 1, "it is no uid, fields and name"))?;
+            if line.uid.value() <= last_uid {
+                return Err(fault(index + 1, "its UID is not above the one before"));
+            }
+            if line.name.contains('/') || line.name.is_empty() {
+                return Err(fault(index + 1, "its name is no file name"));
+            }
+            last_uid = line.uid.value();
+            list.lines.push(line);
+        }
+        list.next_uid = list.next_uid.max(last_uid.saturating_add(1));
+        list.forget_doubled_names();
+        Ok(list)
+    }
+
+    fn parse_header(header: &str) -> Option<Self> {
+        let (mut validity, mut next_uid, mut guid) = (None, None, None);
+        let mut other = Vec::new();
+        let mut words = header.split(' ').filter(|word| !word.is_empty());
+        match words.next()? {
+            "1" => {
+                validity = words.next()?.parse().ok();
+                next_uid = words.next()?.parse().ok();
+            }
+            "3" => {
+                for word in words {
+                    let value = word.get(1..)?;
+                    match word.as_bytes()[0] {
+                        b'V' => validity = value.parse().ok(),
+                        b'N' => next_uid = value.parse().ok(),
+                        b'G' => guid = Some(value.to_owned()),
+                        _ => other.push(word.to_owned()),
+                    }
+                }
+            }
+            _ => return None,
+        }
+        Some(Self {
+            validity: UidValidity::new(validity?)?,
+            next_uid: next_uid.filter(|next| *next > 0)?,
+            guid,
+            other,
+            lines: Vec::new(),
+        })
+    }
+
+    fn parse_line(row: &str, old_version: bool) -> Option<UidLine> {
+        let (uid, rest) = row.split_once(' ')?;
+        let uid = Uid::new(uid.parse().ok()?)?;
+        let (fields, name) = if old_version {
+            ("", rest)
+        } else if let Some(name) = rest.strip_prefix(':') {
+            ("", name)
+        } else {
+            rest.split_once(" :")?
+        };
+        // A name may carry flags, which do not count.
+        let name = name.split(':').next().unwrap_or(name);
+        Some(UidLine {
+            uid,
+            fields: fields.trim_end().into(),
+            name: name.into(),
+        })
+    }
+
+    fn forget_doubled_names(&mut self) {
+        let mut last: HashMap<&str, Uid> = HashMap::with_capacity(self.lines.len());
+        for line in &self.lines {
+            last.insert(&line.name, line.uid);
+        }
+        if last.len() < self.lines.len() {
+            let keep: Vec<bool> = self
+                .lines
+                .iter()
+                .map(|line| last.get(line.name.as_ref()) == Some(&line.uid))
+                .collect();
+            let mut keep = keep.into_iter();
+            self.lines.retain(|_| keep.next().unwrap_or(true));
+        }
+    }
+
+    /// Writes the list as version 3.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        write!(out, "3 V{} N{}", self.validity, self.next_uid)?;
+        if let Some(guid) = &self.guid {
+            write!(out, " G{guid}")?;
+        }
+        for field in &self.other {
+            write!(out, " {field}")?;
+        }
+        out.write_all(b"\n")?;
+        for line in &self.lines {
+            let gap = if line.fields.is_empty() { "" } else { " " };
+            writeln!(out, "{} {}{gap}:{}", line.uid, line.fields, line.name)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(list: &UidList) -> String {
+        let mut out = Vec::new();
+        list.write_to(&mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_dovecot_wrote_comes_back_unchanged() {
+        let text = "3 V1294690616 N500 G0123456789abcdef0123456789abcdef Xkept\n\
+                    429 P1294690616.429 O1 :1500000001.M1P1.src,S=30,W=34\n\
+                    430 P O2 W34 Zmore :1294690616.M2.src\n\
+                    431 :plain\n";
+        let list = UidList::parse(text.as_bytes()).unwrap();
+        assert_eq!(written(&list), text);
+        assert_eq!(list.lines[0].field('P'), Some("1294690616.429"));
+        assert_eq!(list.lines[1].field('P'), Some(""));
+        assert_eq!(list.lines[2].field('P'), None);
+    }
+
+    #[test]
+    fn a_changed_field_leaves_the_others() {
+        let mut line = UidList::parse(b"3 V1 N9\n4 Pold W34 Zmore :x\n")
+            .unwrap()
+            .lines
+            .remove(0);
+        line.set_field('P', Some("new:1"));
+        line.set_field('O', Some("7"));
+        assert_eq!(&*line.fields, "O7 Pnew:1 W34 Zmore");
+        line.set_field('W', None);
+        assert_eq!(&*line.fields, "O7 Pnew:1 Zmore");
+    }
+
+    #[test]
+    fn odd_lists_are_read_as_dovecot_reads_them() {
+        let ok = |text: &str| UidList::parse(text.as_bytes()).map(|list| written(&list));
+        let broken = |line, what| Err(UidListFault { line, what });
+        for (text, want) in [
+            // A last line without LF is not there.
+            ("3 V1 N5\n1 :a\n2 :b", Ok("3 V1 N5\n1 :a\n")),
+            // N is raised above the last UID.
+            ("3 N2 V1\n7 :a\n", Ok("3 V1 N8\n7 :a\n")),
+            // Flags in a name do not count; the last of two lines with one name wins.
+            ("3 V1 N5\n1 :a:2,S\n2 P9 :a\n", Ok("3 V1 N5\n2 P9 :a\n")),
+            // Version 1, as Courier and old Dovecot write it.
+            ("1 77 12\n3 name,S=3\n", Ok("3 V77 N12\n3 :name,S=3\n")),
+            (
+                "3 V1 N5\n2 :a\n2 :b\n",
+                broken(3, "its UID is not above the one before"),
+            ),
+            ("3 V1 N5\n2 :../a\n", broken(2, "its name is no file name")),
+            ("3 V1 N5\nx\n", broken(2, "it is no uid, fields and name")),
+            ("3 V0 N5\n", broken(1, "the header makes no sense")),
+            ("3 V1\n", broken(1, "the header makes no sense")),
+            ("2 V1 N5\n", broken(1, "the header makes no sense")),
+            ("", broken(1, "the header is missing")),
+        ] {
+            assert_eq!(ok(text), want.map(str::to_owned), "{text:?}");
+        }
+        assert!(UidList::parse(b"3 V1 N5\n2 :\xff\n").is_err());
+    }
+}

@@ -1,0 +1,245 @@
+//! Base names of messages, and back.
+//!
+//! A name made by mailseed says which message of the source it holds, so that a file is
+//! recognised even when the run that wrote it was cut before any index mentioned it:
+//!
+//! | message | base name |
+//! | --- | --- |
+//! | of an IMAP folder | `<UIDVALIDITY>.M<UID, 10 digits>.mailseed,S=<bytes>,W=<CRLF bytes>` |
+//! | of a POP3-only source | `<UIDVALIDITY>.M<UID, 10 digits>_<digest of the UIDL>.mailseed,S=..,W=..` |
+//! | qmail's INBOX | the UIDL, nothing added |
+//!
+//! Dovecot orders messages that its list does not know by the leading number, then by the number
+//! after `M`: these names keep the UID order even when `dovecot-uidlist` is lost.
+
+use std::fmt;
+
+use crate::mail::{Uid, UidValidity, Uidl};
+
+/// A message's file name up to the `:`; the message's identity on disk. Not empty, no leading
+/// dot, none of `/ : NUL LF CR`, at most 230 bytes so that any suffix fits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BaseName(Box<str>);
+
+impl BaseName {
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for BaseName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a UIDL cannot be a file name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UidlNameFault {
+    /// The separator of paths.
+    #[error("a file name cannot hold /")]
+    Slash,
+    /// What follows it would be taken for flags.
+    #[error("qmail-pop3d cuts the UIDL at the first :")]
+    Colon,
+    /// Servers do not list such files.
+    #[error("a file whose name begins with . is not listed")]
+    LeadingDot,
+}
+
+/// What the name of a file says it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// The message with this UID, under this UIDVALIDITY.
+    Imap(UidValidity, Uid),
+    /// The message with this UIDL digest from a POP3-only source, and the UID given to it.
+    Pop3(UidValidity, Uid, UidlDigest),
+}
+
+/// A short digest of a UIDL, for names of messages whose UIDL cannot be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UidlDigest([u8; 8]);
+
+impl UidlDigest {
+    /// The digest of `uidl`.
+    pub fn of(uidl: &Uidl) -> Self {
+        Self::of_bytes(uidl.as_str().as_bytes())
+    }
+
+    /// A digest for the `n`th message whose UIDL reads `text` but is not its own: doubled, or
+    /// outside RFC 1939. The space keeps it apart from that of any UIDL.
+    pub fn of_nth(text: &str, n: u32) -> Self {
+        Self::of_bytes(format!("{text} {n}").as_bytes())
+    }
+
+    fn of_bytes(bytes: &[u8]) -> Self {
+        let hash = blake3::hash(bytes);
+        let mut short = [0; 8];
+        short.copy_from_slice(&hash.as_bytes()[..8]);
+        Self(short)
+    }
+}
+
+impl Identity {
+    /// The base name of a message of `size` bytes as stored and `virtual_size` bytes with CRLF
+    /// line ends.
+    pub fn base_name(self, size: u64, virtual_size: u64) -> BaseName {
+        let (validity, uid, digest) = match self {
+            Identity::Imap(validity, uid) => (validity, uid, String::new()),
+            Identity::Pop3(validity, uid, digest) => (
+                validity,
+                uid,
+                format!("_{:016x}", u64::from_be_bytes(digest.0)),
+            ),
+        };
+        let uid = uid.value();
+        BaseName(format!("{validity}.M{uid:010}{digest}.mailseed,S={size},W={virtual_size}").into())
+    }
+
+    /// The identity that a base name carries, if mailseed made it.
+    pub fn parse(base_name: &str) -> Option<Self> {
+        let (validity, rest) = base_name.split_once(".M")?;
+        let (number, rest) = rest.split_once(".mailseed")?;
+        if !(rest.is_empty() || rest.starts_with(',')) {
+            return None;
+        }
+        let validity = UidValidity::new(canonical(validity)?)?;
+        let (uid, digest) = match number.split_once('_') {
+            None => (number, None),
+            Some((uid, digest)) if digest.len() == 16 => {
+                (uid, Some(u64::from_str_radix(digest, 16).ok()?))
+            }
+            Some(_) => return None,
+        };
+        if uid.len() != 10 || !uid.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let uid = Uid::new(uid.parse().ok()?)?;
+        Some(match digest {
+            None => Identity::Imap(validity, uid),
+            Some(digest) => Identity::Pop3(validity, uid, UidlDigest(digest.to_be_bytes())),
+        })
+    }
+}
+
+/// `uidl` as a base name, byte for byte.
+///
+/// # Errors
+/// What a file name served by qmail-pop3d cannot hold. Its length (at most 70) always fits.
+pub fn uidl_name(uidl: &Uidl) -> Result<BaseName, UidlNameFault> {
+    let text = uidl.as_str();
+    if text.contains('/') {
+        return Err(UidlNameFault::Slash);
+    }
+    if text.contains(':') {
+        return Err(UidlNameFault::Colon);
+    }
+    if text.starts_with('.') {
+        return Err(UidlNameFault::LeadingDot);
+    }
+    Ok(BaseName(text.into()))
+}
+
+/// The size that a base name announces in field `key` (`S` or `W`), found as Dovecot finds it:
+/// the first `,K=` followed by digits and then `,`, `:` or the end.
+pub fn size_field(base_name: &str, key: char) -> Option<u64> {
+    let marker = format!(",{key}=");
+    base_name.match_indices(&marker).find_map(|(at, _)| {
+        let rest = &base_name[at + marker.len()..];
+        let end = rest.find([',', ':']).unwrap_or(rest.len());
+        canonical_u64(&rest[..end])
+    })
+}
+
+fn canonical_u64(digits: &str) -> Option<u64> {
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten()
+}
+
+/// A decimal number without sign and leading zeros.
+fn canonical(digits: &str) -> Option<u32> {
+    let value: u32 = digits.parse().ok()?;
+    (value.to_string() == digits).then_some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uidl(text: &str) -> Uidl {
+        Uidl::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_name_tells_its_identity_and_back() {
+        let validity = UidValidity::new(1_294_690_616).unwrap();
+        let uid = Uid::new(429).unwrap();
+        let imap = Identity::Imap(validity, uid);
+        assert_eq!(
+            imap.base_name(30, 34).as_str(),
+            "1294690616.M0000000429.mailseed,S=30,W=34"
+        );
+        let pop3 = Identity::Pop3(validity, uid, UidlDigest::of(&uidl("abc/def:1==")));
+        for identity in [imap, pop3] {
+            assert_eq!(
+                Identity::parse(identity.base_name(1, 2).as_str()),
+                Some(identity)
+            );
+        }
+        assert!(pop3.base_name(u64::MAX, u64::MAX).as_str().len() < 230);
+    }
+
+    #[test]
+    fn other_names_have_no_identity() {
+        for name in [
+            "1294690616.429",
+            "1294690616.M429.mailseed,S=1,W=1",
+            "01294690616.M0000000429.mailseed",
+            "0.M0000000429.mailseed",
+            "1.M0000000000.mailseed",
+            "1.M4294967296.mailseed",
+            "1.M+000000429.mailseed",
+            "1.M0000000429.mailseedling",
+            "1.M0000000429_12.mailseed",
+            "1379790535.M813973P12875V04F0697EI019E250D_0.mx005,S=2024",
+        ] {
+            assert_eq!(Identity::parse(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn uidls_are_names_unless_qmail_cannot_serve_them() {
+        for (text, want) in [
+            ("1294690616.429", Ok("1294690616.429")),
+            (
+                "!\"#$%&'()*+,-;<=>?@[]^_`{|}~",
+                Ok("!\"#$%&'()*+,-;<=>?@[]^_`{|}~"),
+            ),
+            ("abc/def", Err(UidlNameFault::Slash)),
+            ("../x", Err(UidlNameFault::Slash)),
+            ("a:b", Err(UidlNameFault::Colon)),
+            (".a", Err(UidlNameFault::LeadingDot)),
+            ("..", Err(UidlNameFault::LeadingDot)),
+        ] {
+            let got = uidl_name(&uidl(text));
+            assert_eq!(
+                got.as_ref().map(BaseName::as_str).map_err(|fault| *fault),
+                want
+            );
+        }
+    }
+
+    #[test]
+    fn size_fields_are_read_as_dovecot_reads_them() {
+        for (name, key, want) in [
+            ("a,S=30,W=34", 'S', Some(30)),
+            ("a,S=30,W=34", 'W', Some(34)),
+            ("a,S=x,S=7:2,S", 'S', Some(7)),
+            ("a,S=", 'S', None),
+            ("aS=3", 'S', None),
+        ] {
+            assert_eq!(size_field(name, key), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Where each folder of the source goes: one folder, one directory.
+
+use std::collections::HashMap;
+
+use crate::config::{FolderEncoding, Layout};
+use crate::mail::FolderPath;
+use crate::naming::MaildirFolder;
+use crate::problem::{Kind, Problem, Reach};
+use crate::source::ListedFolder;
+
+/// A folder of the source and its place on the target.
+#[derive(Debug)]
+pub struct Placed {
+    /// The folder as the source lists it.
+    pub listed: ListedFolder,
+    /// Its directory, or why it cannot have one.
+    pub target: Result<MaildirFolder, Problem>,
+}
+
+/// Gives each selectable folder its directory, INBOX first, then in the source's order. Two
+/// folders that would share a directory (names that differ in Unicode form only) are both refused,
+/// except INBOX itself.
+pub fn place(folders: Vec<ListedFolder>, layout: Layout, encoding: FolderEncoding) -> Vec<Placed> {
+    let mut placed: Vec<Placed> = folders
+        .into_iter()
+        .filter(|listed| listed.selectable)
+        .map(|listed| {
+            let target = MaildirFolder::of(&listed.path, layout, encoding).map_err(|fault| {
+                unholdable(&listed.path, &fault.to_string()).with_hint(fault.hint(layout))
+            });
+            Placed { listed, target }
+        })
+        .collect();
+    let mut users: HashMap<MaildirFolder, Vec<usize>> = HashMap::new();
+    for (index, folder) in placed.iter().enumerate() {
+        if let Ok(target) = &folder.target {
+            users.entry(target.clone()).or_default().push(index);
+        }
+    }
+    for sharing in users.into_values().filter(|sharing| sharing.len() > 1) {
+        let names: Vec<String> = sharing
+            .iter()
+            .map(|index| placed[*index].listed.wire_name.clone())
+            .collect();
+        for index in sharing {
+            let path = placed[index].listed.path.clone();
+            placed[index].target = Err(unholdable(
+                &path,
+                &format!(
+                    "these folders would share one directory: {}",
+                    names.join(", ")
+                ),
+            )
+            .with_hint("rename one of them on the old server and run again"));
+        }
+    }
+    placed.sort_by_key(|folder| !folder.listed.path.is_inbox());
+    placed
+}
+
+fn unholdable(path: &FolderPath, why: &str) -> Problem {
+    let reach = if path.is_inbox() {
+        Reach::User
+    } else {
+        Reach::Folder
+    };
+    Problem::new(
+        Kind::Unholdable,
+        reach,
+        format!("the target cannot hold this folder: {why}"),
+    )
+    .in_folder(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(wire_name: &str, parts: &[&str], selectable: bool) -> ListedFolder {
+        ListedFolder {
+            wire_name: wire_name.to_owned(),
+            path: FolderPath::new(parts.iter().map(|part| (*part).to_owned()).collect()),
+            selectable,
+            repaired: false,
+        }
+    }
+
+    #[test]
+    fn each_folder_has_a_directory_of_its_own_or_a_refusal() {
+        let placed = place(
+            vec![
+                listed("v1.0", &["v1.0"], true),
+                listed("A", &["A"], false),
+                listed("A/B", &["A", "B"], true),
+                listed("&AMk-", &["É"], true),
+                listed("E&AwE-", &["É"], true),
+                listed("INBOX", &["INBOX"], true),
+            ],
+            Layout::MaildirPlusPlus,
+            FolderEncoding::Mutf7,
+        );
+        let told: Vec<String> = placed
+            .iter()
+            .map(|folder| match &folder.target {
+                Ok(target) => format!("{} -> {target}", folder.listed.path),
+                Err(problem) => problem.to_string(),
+            })
+            .collect();
+        assert_eq!(told[0], "INBOX -> .");
+        assert!(
+            told[1].contains("dot inside a folder name (hint: use --layout fs"),
+            "{}",
+            told[1]
+        );
+        assert_eq!(told[2], "A/B -> .A.B");
+        assert!(
+            told[3].contains("share one directory: &AMk-, E&AwE-"),
+            "{}",
+            told[3]
+        );
+        assert!(told[4].contains("share one directory"), "{}", told[4]);
+        assert_eq!(
+            told.len(),
+            5,
+            "a folder without messages needs no directory"
+        );
+    }
+}

@@ -1,0 +1,290 @@
+//! A source without IMAP: its INBOX is the POP3 listing, and UIDs are given in POP3 order.
+//!
+//! What was numbered in an earlier run keeps its UID: it is found again by the `P` of its line in
+//! `dovecot-uidlist`, by the digest in its file name, or by its UIDL as its file name.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Announced;
+use super::on_disk::OnDisk;
+use crate::mail::{Entry, Flags, KeywordSet, KeywordTable, Uid, UidValidity};
+use crate::naming::Identity;
+use crate::naming::message::UidlDigest;
+use crate::problem::{Kind, Problem, Reach};
+use crate::source::Maildrop;
+
+/// The POP3 listing as an IMAP folder.
+#[derive(Debug, Clone)]
+pub struct Numbered {
+    /// UIDVALIDITY: that of the target, or a new one.
+    pub validity: UidValidity,
+    /// UIDNEXT.
+    pub uid_next: u32,
+    /// The messages, ascending by UID.
+    pub entries: Vec<Entry>,
+    /// No keywords: POP3 has none.
+    pub keywords: KeywordTable,
+    /// For each entry what POP3 announces.
+    pub uidls: Vec<Option<Announced>>,
+    /// For each entry what stands for it in file names.
+    pub digests: Vec<UidlDigest>,
+    /// For each entry its number in this POP3 session.
+    pub numbers: Vec<u32>,
+    /// Messages without a UIDL of their own: empty, outside RFC 1939, or one that an earlier
+    /// message has.
+    pub without_uidl: Vec<(Uid, String)>,
+}
+
+/// Numbers `maildrop` for a target that holds `disk`. `now` (seconds since 1970) becomes the
+/// UIDVALIDITY of a new INBOX.
+///
+/// # Errors
+/// The server has no UIDLs: messages cannot be told apart, so a second run would double them.
+pub fn number(maildrop: &Maildrop, disk: &OnDisk, now: i64) -> Result<Numbered, Problem> {
+    if !maildrop.has_uidls {
+        return Err(Problem::new(
+            Kind::Refused,
+            Reach::User,
+            "the POP3 server gives no UIDLs, so its messages cannot be told apart from one run to the next",
+        )
+        .with_hint("give --imap as well"));
+    }
+    let known = Known::of(disk);
+    let validity = known
+        .validity
+        .or_else(|| UidValidity::new(u32::try_from(now).unwrap_or(u32::MAX)))
+        .or_else(|| UidValidity::new(1))
+        .ok_or_else(|| Problem::new(Kind::Internal, Reach::User, "no UIDVALIDITY"))?;
+
+    let mut next = known.next_uid;
+    let mut seen = HashSet::new();
+    let mut taken = HashSet::new();
+    let mut rows = Vec::with_capacity(maildrop.entries.len());
+    for (position, listed) in (1_u32..).zip(&maildrop.entries) {
+        let own = listed.uidl.as_ref().filter(|uidl| seen.insert(*uidl));
+        let digest = match (own, &listed.uidl) {
+            (Some(uidl), _) => UidlDigest::of(uidl),
+            (None, Some(doubled)) => {
+                UidlDigest::of_nth(doubled.as_str(), nth(&mut taken, doubled.as_str()))
+            }
+            (None, None) => {
+                let shown = faulty(maildrop, listed.number);
+                UidlDigest::of_nth(shown, nth(&mut taken, shown))
+            }
+        };
+        let known_uid = own
+            .and_then(|uidl| known.by_uidl.get(uidl.as_str()))
+            .or_else(|| known.by_digest.get(&digest));
+        let uid = match known_uid {
+            Some(uid) => *uid,
+            None => {
+                let uid = Uid::new(next).ok_or_else(|| {
+                    Problem::new(
+                        Kind::Unholdable,
+                        Reach::User,
+                        "the UIDs of INBOX are used up",
+                    )
+                })?;
+                next = next.wrapping_add(1);
+                uid
+            }
+        };
+        let announced = own.map(|uidl| Announced {
+            position,
+            uidl: uidl.clone(),
+        });
+        rows.push((uid, listed, announced, digest));
+    }
+    rows.sort_by_key(|row| row.0);
+    let mut numbered = Numbered {
+        validity,
+        uid_next: next,
+        entries: Vec::with_capacity(rows.len()),
+        keywords: KeywordTable::default(),
+        uidls: Vec::with_capacity(rows.len()),
+        digests: Vec::with_capacity(rows.len()),
+        numbers: Vec::with_capacity(rows.len()),
+        without_uidl: Vec::new(),
+    };
+    for (uid, listed, announced, digest) in rows {
+        if announced.is_none() {
+            let why = match &listed.uidl {
+                Some(uidl) => format!("an earlier message has the same UIDL {uidl}"),
+                None => "its UIDL is empty or breaks RFC 1939".to_owned(),
+            };
+            numbered.without_uidl.push((uid, why));
+        }
+        numbered.entries.push(Entry {
+            uid,
+            flags: Flags::empty(),
+            keywords: KeywordSet::default(),
+            internal_date: None,
+            size: listed.size,
+        });
+        numbered.uidls.push(announced);
+        numbered.digests.push(digest);
+        numbered.numbers.push(listed.number);
+    }
+    Ok(numbered)
+}
+
+/// How often `text` stood for a message before this one.
+fn nth(taken: &mut HashSet<(String, u32)>, text: &str) -> u32 {
+    let mut n = 1;
+    while !taken.insert((text.to_owned(), n)) {
+        n += 1;
+    }
+    n
+}
+
+fn faulty(maildrop: &Maildrop, number: u32) -> &str {
+    maildrop
+        .faulty
+        .iter()
+        .find(|(faulty, _, _)| *faulty == number)
+        .map_or("", |(_, shown, _)| shown)
+}
+
+/// What the target remembers of earlier runs.
+#[derive(Default)]
+struct Known {
+    validity: Option<UidValidity>,
+    next_uid: u32,
+    by_uidl: HashMap<String, Uid>,
+    by_digest: HashMap<UidlDigest, Uid>,
+}
+
+impl Known {
+    fn of(disk: &OnDisk) -> Self {
+        let mut known = Known {
+            next_uid: 1,
+            ..Known::default()
+        };
+        for file in &disk.files {
+            if let Some(Identity::Pop3(validity, uid, digest)) = Identity::parse(&file.base) {
+                known.validity.get_or_insert(validity);
+                known.by_digest.insert(digest, uid);
+                known.use_uid(uid);
+            }
+        }
+        if let Some(list) = &disk.uidlist {
+            let present: HashSet<&str> = disk.files.iter().map(|file| file.base.as_ref()).collect();
+            known.validity = Some(list.validity);
+            known.next_uid = known.next_uid.max(list.next_uid);
+            for line in &list.lines {
+                known.use_uid(line.uid);
+                if let Some(uidl) = line
+                    .field('P')
+                    .filter(|_| present.contains(line.name.as_ref()))
+                {
+                    known.by_uidl.insert(uidl.to_owned(), line.uid);
+                }
+            }
+        }
+        known
+    }
+
+    fn use_uid(&mut self, uid: Uid) {
+        self.next_uid = self.next_uid.max(uid.value().saturating_add(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::{PopEntry, UidList, Uidl};
+    use crate::plan::on_disk::DiskFile;
+
+    fn maildrop(uidls: &[Option<&str>]) -> Maildrop {
+        let entries = (1..).zip(uidls).map(|(number, uidl)| PopEntry {
+            number,
+            size: 10,
+            uidl: uidl.map(|text| Uidl::parse(text.as_bytes()).unwrap()),
+        });
+        Maildrop {
+            entries: entries.collect(),
+            faulty: Vec::new(),
+            has_uidls: true,
+        }
+    }
+
+    fn told(numbered: &Numbered) -> Vec<(u32, u32, Option<&str>)> {
+        (0..numbered.entries.len())
+            .map(|index| {
+                let announced = numbered.uidls[index].as_ref();
+                (
+                    numbered.entries[index].uid.value(),
+                    numbered.numbers[index],
+                    announced.map(|announced| announced.uidl.as_str()),
+                )
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_new_inbox_is_numbered_in_pop3_order() {
+        let numbered = number(
+            &maildrop(&[Some("b"), Some("a"), Some("b"), None, None]),
+            &OnDisk::default(),
+            77,
+        )
+        .unwrap();
+        assert_eq!(
+            told(&numbered),
+            [
+                (1, 1, Some("b")),
+                (2, 2, Some("a")),
+                (3, 3, None),
+                (4, 4, None),
+                (5, 5, None)
+            ]
+        );
+        assert_eq!((numbered.validity.value(), numbered.uid_next), (77, 6));
+        assert_eq!(numbered.without_uidl.len(), 3);
+        let distinct: HashSet<_> = numbered.digests.iter().collect();
+        assert_eq!(distinct.len(), 5);
+    }
+
+    #[test]
+    fn known_messages_keep_their_uids_and_gone_ones_are_not_reused() {
+        let disk = OnDisk {
+            exists: true,
+            files: vec![
+                DiskFile {
+                    base: "x".into(),
+                    suffix: ":2,S".into(),
+                    in_new: false,
+                    mtime: None,
+                },
+                DiskFile {
+                    base: Identity::Pop3(
+                        UidValidity::new(5).unwrap(),
+                        Uid::new(12).unwrap(),
+                        UidlDigest::of(&Uidl::parse(b"d").unwrap()),
+                    )
+                    .base_name(1, 1)
+                    .as_str()
+                    .into(),
+                    suffix: ":2,".into(),
+                    in_new: false,
+                    mtime: None,
+                },
+            ],
+            uidlist: Some(UidList::parse(b"3 V5 N9\n3 Pa O1 :x\n4 Pgone O2 :y\n").unwrap()),
+            ..OnDisk::default()
+        };
+        let numbered = number(&maildrop(&[Some("d"), Some("gone"), Some("a")]), &disk, 77).unwrap();
+        assert_eq!(
+            told(&numbered),
+            [(3, 3, Some("a")), (12, 1, Some("d")), (13, 2, Some("gone"))]
+        );
+        assert_eq!((numbered.validity.value(), numbered.uid_next), (5, 14));
+    }
+
+    #[test]
+    fn a_server_without_uidls_is_refused() {
+        let mut drop = maildrop(&[None]);
+        drop.has_uidls = false;
+        assert!(number(&drop, &OnDisk::default(), 77).is_err());
+    }
+}

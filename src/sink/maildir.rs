@@ -1,0 +1,295 @@
+//! One message onto the disk, and what lies there already.
+//!
+//! # The states of a message
+//! A run may be cut between any two lines of this table; the next run finds one of these states.
+//!
+//! | on disk | meaning | the next run |
+//! | --- | --- | --- |
+//! | nothing | not begun | fetches it |
+//! | a file `tmp/mailseed.*` | not complete, or complete without its name | removes it and fetches again |
+//! | a file in `cur`, no line in `dovecot-uidlist` | complete; its name says which message it is | keeps it, writes the line |
+//! | a file in `cur`, a line in `dovecot-uidlist` | done | keeps it |
+//! | a line without a file | deleted here, or a server is renaming it | fetches it unless the file is back |
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use filetime::FileTime;
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use walkdir::WalkDir;
+
+use super::line_ends::Stored;
+use super::tree::{FILE_MODE, FolderDirs, Tree, give_to, open_dir, remove};
+use super::{control, target_problem};
+use crate::config::Fsync;
+use crate::mail::UidList;
+use crate::naming::{KeywordLetters, MaildirFolder};
+use crate::plan::on_disk::{DiskFile, OnDisk};
+use crate::problem::{Kind, Problem, Reach};
+
+/// Every temporary file of ours begins so. The lock on the Maildir means that such a file found
+/// at the start was left by a run that was cut.
+const TEMPORARY: &str = "mailseed.";
+/// Bytes collected before a write.
+const BUFFER: usize = 128 << 10;
+
+/// A message on its way: a file in `tmp`, owned and closed to others from its first moment.
+#[derive(Debug)]
+pub struct Draft {
+    file: File,
+    name: String,
+    stored: Stored,
+    buffer: Vec<u8>,
+}
+
+/// What became of the bytes of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// Bytes as they came from the server.
+    pub received: u64,
+    /// Bytes of the file (`S`).
+    pub size: u64,
+    /// Bytes with every line end as CRLF (`W`).
+    pub virtual_size: u64,
+}
+
+impl Draft {
+    /// Begins a message in the folder's `tmp`, with a buffer to use again. `number` tells drafts
+    /// of one folder apart.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn begin(
+        tree: &Tree,
+        dirs: &FolderDirs,
+        number: u64,
+        keep_double_cr: bool,
+        mut buffer: Vec<u8>,
+    ) -> io::Result<Self> {
+        let name = format!("{TEMPORARY}{number}");
+        let flags =
+            OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::openat(
+            &dirs.tmp,
+            name.as_str(),
+            flags,
+            FILE_MODE,
+        )?);
+        give_to(&file, tree.owner())?;
+        buffer.clear();
+        Ok(Self {
+            file,
+            name,
+            stored: Stored::new(keep_double_cr),
+            buffer,
+        })
+    }
+
+    /// Takes the next bytes as the server sent them.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for piece in bytes.chunks(BUFFER) {
+            self.stored.push(piece, &mut self.buffer);
+            if self.buffer.len() >= BUFFER {
+                self.file.write_all(&self.buffer)?;
+                self.buffer.clear();
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes what is left, and says how long the message is.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn finish(&mut self) -> io::Result<Sizes> {
+        self.stored.finish(&mut self.buffer);
+        self.file.write_all(&self.buffer)?;
+        self.buffer.clear();
+        Ok(self.stored.sizes())
+    }
+
+    /// Dates the message and lets it appear in `cur` under `name`, replacing nothing. Returns the
+    /// buffer. With `--fsync always` both the file and its name are on disk when this returns.
+    ///
+    /// # Errors
+    /// Those of the file system; `AlreadyExists` where the name is taken.
+    pub fn publish(
+        self,
+        tree: &Tree,
+        dirs: &FolderDirs,
+        name: &str,
+        mtime: i64,
+    ) -> io::Result<Vec<u8>> {
+        filetime::set_file_handle_times(
+            &self.file,
+            None,
+            Some(FileTime::from_unix_time(mtime, 0)),
+        )?;
+        if tree.fsync() == Fsync::Always {
+            self.file.sync_all()?;
+        }
+        drop(self.file);
+        move_in(&dirs.tmp, &self.name, &dirs.cur, name)?;
+        if tree.fsync() == Fsync::Always {
+            rustix::fs::fsync(&dirs.cur)?;
+        }
+        Ok(self.buffer)
+    }
+
+    /// Throws the message away. Returns the buffer.
+    pub fn discard(self, dirs: &FolderDirs) -> Vec<u8> {
+        // A draft that cannot be removed now is removed by the next run.
+        let _ = remove(&dirs.tmp, self.name.as_str());
+        self.buffer
+    }
+}
+
+/// Moves a file without replacing anything, also where the file system knows no such rename.
+fn move_in(from: &OwnedFd, old: &str, to: &OwnedFd, new: &str) -> io::Result<()> {
+    use rustix::io::Errno;
+    match rustix::fs::renameat_with(from, old, to, new, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            rustix::fs::linkat(from, old, to, new, AtFlags::empty())?;
+            remove(from, old)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Gives a message in `cur` or `new` another name, replacing nothing.
+///
+/// # Errors
+/// Those of the file system.
+pub fn rename(dirs: &FolderDirs, file: &DiskFile, to: &str) -> io::Result<()> {
+    let dir = if file.in_new { &dirs.new } else { &dirs.cur };
+    let old = format!("{}{}", file.base, file.suffix);
+    move_in(dir, &old, dir, &format!("{to}{}", file.suffix))
+}
+
+/// Gives a message another date, in seconds since 1970.
+///
+/// # Errors
+/// Those of the file system.
+pub fn redate(dir: &OwnedFd, name: &str, mtime: i64) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::openat(dir, name, flags, Mode::empty())?);
+    filetime::set_file_handle_times(&file, None, Some(FileTime::from_unix_time(mtime, 0)))
+}
+
+/// The sizes of a message that an earlier run has stored.
+///
+/// # Errors
+/// Those of the file system.
+pub fn measure(dir: &OwnedFd, name: &str) -> io::Result<Sizes> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::openat(dir, name, flags, Mode::empty())?);
+    super::line_ends::measure(&mut file)
+}
+
+/// Removes what a run that was cut left in `tmp`.
+///
+/// # Errors
+/// Those of the file system.
+pub fn sweep(tree: &Tree, dirs: &FolderDirs) -> Result<(), Problem> {
+    control::remove_all(&dirs.tmp, TEMPORARY)
+        .map(drop)
+        .map_err(|error| target_problem(&format!("clean tmp in {}", tree.path().display()), error))
+}
+
+/// What the folder of the Maildir at `root` holds. With `dates` the messages' dates are read too.
+/// Nothing is made, changed or locked: a dry run uses it as well.
+///
+/// # Errors
+/// Those of the file system (a link in place of a directory is one), or control files that make
+/// no sense.
+pub fn scan(root: &Path, folder: &MaildirFolder, dates: bool) -> Result<OnDisk, Problem> {
+    let told = |error| target_problem(&format!("read {folder} in {}", root.display()), error);
+    let Some(dir) = open_existing(root, folder).map_err(told)? else {
+        return Ok(OnDisk::default());
+    };
+    let mut disk = OnDisk {
+        exists: true,
+        ..OnDisk::default()
+    };
+    let mut path = root.to_owned();
+    path.extend(folder.components());
+    for (name, in_new) in [("new", true), ("cur", false)] {
+        match open_dir(&dir, name) {
+            Ok(_) => collect(&path.join(name), in_new, dates, &mut disk.files).map_err(told)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => disk.exists = false,
+            Err(error) => return Err(told(error)),
+        }
+    }
+    if let Some(bytes) = control::read(&dir, "dovecot-uidlist").map_err(told)? {
+        let list = UidList::parse(&bytes).map_err(|fault| {
+            Problem::new(Kind::Conflict, Reach::User, format!("{folder}: dovecot-uidlist makes no sense"))
+                .caused_by(fault)
+                .with_hint("Dovecot would number these messages anew; restore the file, or move the folder away and run again")
+        })?;
+        disk.uidlist = Some(list);
+    }
+    if let Some(bytes) = control::read(&dir, "dovecot-keywords").map_err(told)? {
+        disk.keywords = KeywordLetters::parse(&String::from_utf8_lossy(&bytes));
+    }
+    disk.has_indexes = ["dovecot.index", "dovecot.index.log"]
+        .iter()
+        .any(|name| rustix::fs::statat(&dir, *name, AtFlags::SYMLINK_NOFOLLOW).is_ok());
+    Ok(disk)
+}
+
+/// Opens a folder that may not exist.
+pub(super) fn open_existing(root: &Path, folder: &MaildirFolder) -> io::Result<Option<OwnedFd>> {
+    let missing = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(None),
+        _ => Err(error),
+    };
+    let mut dir = match open_dir(rustix::fs::CWD, root) {
+        Ok(dir) => dir,
+        Err(error) => return missing(error),
+    };
+    for component in folder.components() {
+        dir = match open_dir(&dir, component.as_str()) {
+            Ok(dir) => dir,
+            Err(error) => return missing(error),
+        };
+    }
+    Ok(Some(dir))
+}
+
+/// The message files of one directory. Servers do not list names with a leading dot; a name that
+/// is not UTF-8 is nobody's UIDL and no name of ours, and is left alone.
+fn collect(path: &Path, in_new: bool, dates: bool, files: &mut Vec<DiskFile>) -> io::Result<()> {
+    let entries = WalkDir::new(path)
+        .min_depth(1)
+        .max_depth(1)
+        .follow_root_links(false);
+    for entry in entries {
+        let entry = entry.map_err(io::Error::from)?;
+        if !entry.file_type().is_file() {
+            continue;
+        }
+        let mtime = if dates {
+            let metadata = entry.metadata().map_err(io::Error::from)?;
+            Some(FileTime::from_last_modification_time(&metadata).unix_seconds())
+        } else {
+            None
+        };
+        if let Some(name) = entry.file_name().to_str()
+            && !name.starts_with('.')
+        {
+            let (base, suffix) = name.split_at(name.find(':').unwrap_or(name.len()));
+            files.push(DiskFile {
+                base: base.into(),
+                suffix: suffix.into(),
+                in_new,
+                mtime,
+            });
+        }
+    }
+    Ok(())
+}
