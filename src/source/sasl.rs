@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use md5::Md5;
 
-use super::login::{Login, Mechanism};
+use super::login::{Login, Mechanism, Secret};
 use crate::problem::{Kind, Problem, Reach};
 
 /// How to log in.
@@ -210,30 +210,9 @@ impl Exchange {
         Some(self.scrub(&String::from_utf8_lossy(failure)))
     }
 
-    /// `text` of the server without the secret and without any response that was sent, nor a part
-    /// of one: refused commands are echoed, and cut short, by some servers.
+    /// [`scrub`] with all that this exchange has sent.
     pub fn scrub(&self, text: &str) -> String {
-        let mut clean = self.login.secret.scrub(text);
-        for response in &self.sent {
-            clean = clean.replace(response, "[secret]");
-        }
-        let is_part = |word: &str| {
-            word.len() >= 8
-                && (self.login.secret.expose().contains(word)
-                    || self.sent.iter().any(|response| response.contains(word)))
-        };
-        clean
-            .split(' ')
-            .map(|word| {
-                let bare = word.trim_matches(|c: char| !(c.is_alphanumeric() || "+/=".contains(c)));
-                if is_part(bare) {
-                    word.replace(bare, "[secret]")
-                } else {
-                    word.to_owned()
-                }
-            })
-            .collect::<Vec<_>>()
-            .join(" ")
+        scrub(&self.login.secret, &self.sent, text)
     }
 
     fn remember(&mut self, response: &[u8]) {
@@ -254,6 +233,32 @@ impl Exchange {
     }
 }
 
+/// `text` of the server without the secret, without the strings of `sent` (responses as they went
+/// over the wire), and without words that are a part of either: refused commands are echoed, and
+/// cut short, by some servers.
+pub fn scrub(secret: &Secret, sent: &[String], text: &str) -> String {
+    let mut clean = secret.scrub(text);
+    for response in sent {
+        clean = clean.replace(response, "[secret]");
+    }
+    let is_part = |word: &str| {
+        word.len() >= 8
+            && (secret.expose().contains(word) || sent.iter().any(|all| all.contains(word)))
+    };
+    clean
+        .split(' ')
+        .map(|word| {
+            let bare = word.trim_matches(|c: char| !(c.is_alphanumeric() || "+/=".contains(c)));
+            if is_part(bare) {
+                word.replace(bare, "[secret]")
+            } else {
+                word.to_owned()
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
 /// Lower-case hex, as CRAM-MD5 and APOP (RFC 1939 section 7) write their digests.
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -261,7 +266,6 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::login::Secret;
     use super::*;
 
     fn login(name: &str, authzid: Option<&str>, secret: &str) -> Login {
