@@ -1,2 +1,166 @@
-//! A blocking POP3 session over any stream (RFC 1939, 2449, 2595, 5034, 6856).
+//! A blocking POP3 session over any stream (RFC 1939, 2449, 5034, 6856). Dialling and TLS are
+//! [`super::net`]'s.
+//!
+//! It sends no command that changes the maildrop, and none that it was not told to; what it sends
+//! is asserted by its tests. After an error of [`Session::listing`] or of a transfer the session
+//! is over: only [`Session::quit`] may follow, which then closes without a word.
+
+mod auth;
+mod listing;
 pub mod proto;
+mod transfer;
+pub mod unstuff;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::{BufReader, Read, Write};
+
+use self::proto::Capabilities;
+use self::wire::{Reply, Wire, words};
+use super::login::Login;
+use super::net::{Connection, Endpoint, Stream};
+use crate::problem::{Kind, Problem, Reach};
+
+/// Most lines of a CAPA reply.
+const CAPABILITIES: usize = 500;
+
+/// A session in TRANSACTION state: logged in, the maildrop frozen as it was then.
+pub struct Session<S = Box<dyn Stream>> {
+    wire: Wire<S>,
+    capabilities: Capabilities,
+    pipelining: bool,
+    top: Top,
+}
+
+/// What is known of the server's TOP command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Top {
+    Works,
+    Unknown,
+    Missing,
+}
+
+impl<S> fmt::Debug for Session<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("capabilities", &self.capabilities)
+            .field("pipelining", &self.pipelining)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Logs in on a fresh connection to `endpoint`.
+    ///
+    /// # Errors
+    /// All of reach User. Kind Auth: the login was refused; it is tried once only. Kind Busy: the
+    /// server or the maildrop is taken, come back later. Kind Input: the login holds what cannot
+    /// be sent. Kind Network, Refused, Protocol.
+    pub fn open(
+        connection: Connection,
+        login: &Login,
+        endpoint: &Endpoint,
+    ) -> Result<Self, Problem> {
+        Session::start(
+            connection.stream,
+            connection.greeting.as_deref(),
+            login,
+            endpoint,
+        )
+    }
+}
+
+impl<S: Read + Write> Session<S> {
+    /// [`Session::open`] on any stream. `greeting` is the greeting line, where it has been read.
+    ///
+    /// # Errors
+    /// Those of [`Session::open`].
+    pub fn start(
+        stream: BufReader<S>,
+        greeting: Option<&str>,
+        login: &Login,
+        endpoint: &Endpoint,
+    ) -> Result<Self, Problem> {
+        let mut wire = Wire::new(stream);
+        let greeting = match greeting {
+            Some(line) => line.to_owned(),
+            None => read_greeting(&mut wire)?,
+        };
+        let before = ask_capabilities(&mut wire)?;
+        if before.utf8 {
+            // Courier otherwise sends a notice in place of a message with 8-bit headers. A refusal
+            // costs no more than that.
+            let _ = wire.ask("UTF8")?;
+        }
+        let stamp = proto::apop_stamp(greeting.as_bytes());
+        auth::log_in(&mut wire, &before, stamp, login, endpoint)?;
+        // It may say more, or less, now that it knows who asks (RFC 2449 section 5).
+        let capabilities = ask_capabilities(&mut wire)?;
+        Ok(Self {
+            wire,
+            pipelining: capabilities.pipelining,
+            top: if capabilities.top {
+                Top::Works
+            } else {
+                Top::Unknown
+            },
+            capabilities,
+        })
+    }
+
+    /// From now on waits for each reply before the next command. For a new session after one that
+    /// fell out of step.
+    pub fn disable_pipelining(&mut self) {
+        self.pipelining = false;
+    }
+
+    /// Ends the session. Where the server announces EXPIRE 0 it hangs up instead: QUIT would
+    /// allow it to delete what was retrieved (RFC 2449 section 6.7).
+    pub fn quit(mut self) {
+        if !self.wire.is_broken() && !self.capabilities.expires_at_quit {
+            // Nothing depends on the answer.
+            let _ = self.wire.ask("QUIT");
+        }
+    }
+}
+
+fn read_greeting<S: Read + Write>(wire: &mut Wire<S>) -> Result<String, Problem> {
+    match wire.reply().map_err(|problem| match problem.kind {
+        Kind::Protocol => problem
+            .worth_retry(false)
+            .with_hint("is this the port of a POP3 server?"),
+        _ => problem,
+    })? {
+        Reply::Ok(text) => Ok(text),
+        Reply::Err(text) => {
+            // Refused before it knows who asks: too many connections, or a pause.
+            let kind = match proto::refusal(&text, true) {
+                Kind::Auth => Kind::Busy,
+                kind => kind,
+            };
+            Err(Problem::new(
+                kind,
+                Reach::User,
+                format!("the server turned the connection away: {}", words(&text)),
+            ))
+        }
+        Reply::Challenge(_) => Err(Problem::new(
+            Kind::Protocol,
+            Reach::User,
+            "the greeting is a login challenge",
+        )),
+    }
+}
+
+/// CAPA; an old server has none.
+fn ask_capabilities<S: Read + Write>(wire: &mut Wire<S>) -> Result<Capabilities, Problem> {
+    let mut capabilities = Capabilities::default();
+    if wire.ask("CAPA")?.is_ok() {
+        capabilities.answered = true;
+        wire.lines(CAPABILITIES, |line| capabilities.add(line))?;
+    }
+    Ok(capabilities)
+}

@@ -1,0 +1,675 @@
+//! The session against scripted servers (`fixtures/pop3/*.txt`), whole and in small pieces.
+//!
+//! `C:` is a line that the client must send, `S:` one that the server sends, `S~` server bytes
+//! with escapes and without a line end. At the end of a script the server hangs up.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+
+use super::*;
+use crate::mail::UidlFault;
+use crate::source::login::{Mechanism, Secret};
+use crate::source::net::{Protocol, Security};
+use crate::source::{BodySink, Maildrop};
+
+#[derive(Debug)]
+enum Step {
+    Client(String),
+    Server(Vec<u8>),
+}
+
+#[derive(Debug, Default)]
+struct Server {
+    steps: VecDeque<Step>,
+    received: Vec<u8>,
+    outgoing: VecDeque<u8>,
+    /// Most bytes that one read gives.
+    piece: usize,
+    /// What each write held.
+    writes: Vec<String>,
+}
+
+impl Server {
+    fn parse(text: &str, piece: usize) -> Self {
+        let mut steps = VecDeque::new();
+        for line in text.lines().filter(|line| !line.is_empty()) {
+            let (mark, rest) = line.split_at(2);
+            let rest = rest.strip_prefix(' ').unwrap_or(rest);
+            match mark {
+                "C:" => steps.push_back(Step::Client(rest.to_owned())),
+                "S:" => steps.push_back(Step::Server(format!("{rest}\r\n").into_bytes())),
+                "S~" => steps.push_back(Step::Server(unescape(rest))),
+                _ => assert!(line.starts_with('#'), "what is {line:?}?"),
+            }
+        }
+        Self {
+            steps,
+            piece,
+            ..Self::default()
+        }
+    }
+
+    /// Plays on as far as the commands received allow.
+    fn advance(&mut self) {
+        while let Some(step) = self.steps.front() {
+            match step {
+                Step::Server(bytes) => self.outgoing.extend(bytes),
+                Step::Client(want) => {
+                    let Some(end) = self.received.iter().position(|byte| *byte == b'\n') else {
+                        return;
+                    };
+                    let got: Vec<u8> = self.received.drain(..=end).collect();
+                    assert_eq!(String::from_utf8_lossy(&got), format!("{want}\r\n"));
+                }
+            }
+            self.steps.pop_front();
+        }
+    }
+}
+
+fn unescape(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, more)) = rest.split_first() {
+        rest = more;
+        if *first != b'\\' {
+            bytes.push(*first);
+            continue;
+        }
+        match rest[0] {
+            b'r' => bytes.push(b'\r'),
+            b'n' => bytes.push(b'\n'),
+            b'x' => {
+                let hex = std::str::from_utf8(&rest[1..3]).unwrap();
+                bytes.push(u8::from_str_radix(hex, 16).unwrap());
+                rest = &rest[2..];
+            }
+            other => panic!("unknown escape {other}"),
+        }
+        rest = &rest[1..];
+    }
+    bytes
+}
+
+/// One end of the connection; the other is kept by the test.
+#[derive(Debug, Clone)]
+struct Pipe(Rc<RefCell<Server>>);
+
+impl Pipe {
+    fn open(text: &str, piece: usize) -> Self {
+        Self(Rc::new(RefCell::new(Server::parse(text, piece))))
+    }
+
+    /// The script has been played to its end and nothing more was sent.
+    fn assert_done(&self) {
+        let mut server = self.0.borrow_mut();
+        server.advance();
+        assert!(server.steps.is_empty(), "not reached: {:?}", server.steps);
+        assert_eq!(
+            String::from_utf8_lossy(&server.received),
+            "",
+            "sent beyond the script"
+        );
+    }
+
+    fn writes(&self) -> Vec<String> {
+        self.0.borrow().writes.clone()
+    }
+}
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut server = self.0.borrow_mut();
+        server.advance();
+        if server.outgoing.is_empty()
+            && let Some(step) = server.steps.front()
+        {
+            panic!("the client waits, the script has {step:?}");
+        }
+        let length = server.piece.min(buffer.len()).min(server.outgoing.len());
+        for (place, byte) in buffer.iter_mut().zip(server.outgoing.drain(..length)) {
+            *place = byte;
+        }
+        Ok(length)
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        for line in text.lines() {
+            let verb = line
+                .split(' ')
+                .next()
+                .unwrap_or_default()
+                .to_ascii_uppercase();
+            assert!(
+                verb != "DELE" && verb != "RSET",
+                "the source was to be left alone"
+            );
+        }
+        let mut server = self.0.borrow_mut();
+        server.received.extend_from_slice(bytes);
+        server.writes.push(text);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Keeps all bodies; fails once it was given `room` bytes.
+#[derive(Debug, Default)]
+struct Bodies {
+    room: Option<usize>,
+    open: Option<Vec<u8>>,
+    whole: Vec<(u32, String)>,
+    abandoned: Vec<String>,
+}
+
+impl BodySink for Bodies {
+    fn begin(&mut self, announced: Option<u64>) -> Result<(), Problem> {
+        assert_eq!(announced, None);
+        assert!(self.open.replace(Vec::new()).is_none());
+        Ok(())
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        let open = self.open.as_mut().expect("begun");
+        open.extend_from_slice(bytes);
+        if self.room.is_some_and(|room| open.len() > room) {
+            return Err(Problem::new(Kind::Target, Reach::Run, "disk full"));
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, key: u32) -> Result<(), Problem> {
+        let body = self.open.take().expect("begun");
+        self.whole
+            .push((key, String::from_utf8_lossy(&body).into_owned()));
+        Ok(())
+    }
+
+    fn abandon(&mut self) {
+        let body = self.open.take().expect("begun");
+        self.abandoned
+            .push(String::from_utf8_lossy(&body).into_owned());
+    }
+}
+
+fn user(mechanism: Option<Mechanism>) -> Login {
+    login("u@example.com", "opensesame", mechanism)
+}
+
+fn login(name: &str, secret: &str, mechanism: Option<Mechanism>) -> Login {
+    Login {
+        name: name.to_owned(),
+        authzid: None,
+        secret: Secret::new(secret.to_owned()),
+        mechanism,
+    }
+}
+
+fn endpoint(security: Security) -> Endpoint {
+    Endpoint {
+        protocol: Protocol::Pop3,
+        security,
+        host: "pop.example.com".to_owned(),
+        port: 110,
+    }
+}
+
+fn fixture(name: &str) -> String {
+    let path = format!("{}/fixtures/pop3/{name}.txt", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// Plays a fixture with the server's bytes in pieces of several sizes.
+fn play(
+    name: &str,
+    login: &Login,
+    security: Security,
+    greeting: Option<&str>,
+    check: impl Fn(Result<Session<Pipe>, Problem>, &Pipe),
+) {
+    for piece in [1, 3, 1 << 20] {
+        let pipe = Pipe::open(&fixture(name), piece);
+        let stream = BufReader::with_capacity(1 << 16, pipe.clone());
+        check(
+            Session::start(stream, greeting, login, &endpoint(security)),
+            &pipe,
+        );
+        pipe.assert_done();
+    }
+}
+
+/// Plays a fixture whose login works, over TLS.
+fn play_session(name: &str, check: impl Fn(Session<Pipe>, &Pipe)) {
+    play(name, &user(None), Security::Tls, None, |session, pipe| {
+        check(session.expect("the login works"), pipe);
+    });
+}
+
+/// The problem of a fixture whose login fails; it never tells the secret.
+fn refused(name: &str, mechanism: Option<Mechanism>, want: Kind) -> String {
+    let text = RefCell::new(String::new());
+    play(
+        name,
+        &user(mechanism),
+        Security::Plain,
+        None,
+        |session, _| {
+            let problem = session.expect_err("the login fails");
+            assert_eq!(
+                (problem.kind, problem.reach),
+                (want, Reach::User),
+                "{problem}"
+            );
+            assert_eq!(
+                problem.retry,
+                matches!(want, Kind::Busy | Kind::Network),
+                "{problem}"
+            );
+            assert!(!problem.to_string().contains("opensesame"), "{problem}");
+            *text.borrow_mut() = problem.to_string();
+        },
+    );
+    text.into_inner()
+}
+
+#[test]
+fn a_whole_session_pipelined_with_utf8_and_top() {
+    play_session("full", |mut session, pipe| {
+        let maildrop = session.listing().unwrap();
+        assert!(
+            pipe.writes()
+                .contains(&"STAT\r\nUIDL\r\nLIST\r\n".to_owned())
+        );
+        assert!(maildrop.has_uidls);
+        let rows: Vec<_> = maildrop
+            .entries
+            .iter()
+            .map(|entry| {
+                (
+                    entry.number,
+                    entry.size,
+                    entry.uidl.as_ref().map(|uidl| uidl.as_str()),
+                )
+            })
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                (1, 20, Some("000001ad4d2b6938")),
+                (2, u64::MAX, None),
+                (3, 0, Some("!~"))
+            ]
+        );
+        assert_eq!(
+            maildrop.faulty,
+            [(2, "a b".to_owned(), UidlFault::BadByte(b' '))]
+        );
+
+        let mut bodies = Bodies::default();
+        let gone = session.headers(&[1, 3], &mut bodies).unwrap();
+        assert_eq!(gone, [(3, "gone".to_owned())]);
+        assert_eq!(bodies.whole, [(1, "A: 1\r\n\r\n".to_owned())]);
+
+        let mut bodies = Bodies::default();
+        assert_eq!(session.whole(&[3, 1, 2], &mut bodies).unwrap(), []);
+        assert_eq!(
+            bodies.whole,
+            [
+                (1, "A: 1\r\n\r\n.\r\n.x\r\n".to_owned()),
+                (2, String::new()),
+                (3, "late\n".to_owned())
+            ]
+        );
+        session.quit();
+    });
+}
+
+#[test]
+fn qmail_is_asked_one_command_at_a_time_and_never_by_apop() {
+    play(
+        "qmail",
+        &user(None),
+        Security::Plain,
+        None,
+        |session, pipe| {
+            let mut session = session.unwrap();
+            assert_eq!(session.listing().unwrap().entries.len(), 2);
+            let mut bodies = Bodies::default();
+            let refused = session.whole(&[2, 1], &mut bodies).unwrap();
+            assert_eq!(refused, [(1, "unable to open that message".to_owned())]);
+            assert_eq!(bodies.whole, [(2, "B: 2\r\n\r\nx\r\n\r\n".to_owned())]);
+            assert!(session.supports_top());
+            session.quit();
+            assert!(
+                pipe.writes()
+                    .iter()
+                    .all(|write| write.matches('\n').count() == 1)
+            );
+        },
+    );
+}
+
+#[test]
+fn each_mechanism_logs_in() {
+    let mrose = login("mrose", "tanstaaf", Some(Mechanism::Apop));
+    let stamp = Some("+OK POP3 server ready <1896.697170952@dbc.mtview.ca.us>");
+    let tim = login("tim", "tanstaaftanstaaf", None);
+    let mut master = login("master", "opensesame", None);
+    master.authzid = Some("u".to_owned());
+    let token = login("u@example.com", &"t".repeat(300), Some(Mechanism::Xoauth2));
+    for (name, login, security, greeting) in [
+        ("apop", &mrose, Security::StartTls, stamp),
+        ("cram-md5", &tim, Security::Plain, None),
+        ("auth-login", &user(None), Security::Tls, None),
+        (
+            "auth-login",
+            &user(Some(Mechanism::Login)),
+            Security::Tls,
+            None,
+        ),
+        ("plain-master", &master, Security::Tls, None),
+        ("xoauth2", &token, Security::Tls, None),
+    ] {
+        play(name, login, security, greeting, |session, _| {
+            session.unwrap().quit()
+        });
+    }
+}
+
+#[test]
+fn a_refused_login_is_tried_once_and_its_words_are_scrubbed() {
+    let text = refused("wrong-password", None, Kind::Auth);
+    assert_eq!(
+        text,
+        "the server refused the login of u@example.com by USER and PASS: \
+         wrong: PASS [secret] / '[secret]' \\u{1b}[2J"
+    );
+    assert!(refused("in-use", None, Kind::Busy).contains("another POP session"));
+    let text = refused("xoauth2-refused", Some(Mechanism::Xoauth2), Kind::Auth);
+    assert!(
+        text.ends_with(r#"no for [secret] {"status":"400","schemes":"Bearer"}"#),
+        "{text}"
+    );
+    let text = refused("oauthbearer", Some(Mechanism::Oauthbearer), Kind::Auth);
+    assert!(text.contains("invalid_token"), "{text}");
+    refused("endless-challenges", Some(Mechanism::Plain), Kind::Protocol);
+    play(
+        "apop-automatic",
+        &login("mrose", "tanstaaf", None),
+        Security::Plain,
+        None,
+        |session, _| {
+            let text = session.unwrap_err().to_string();
+            assert!(
+                text.contains("APOP for [secret]") && text.contains("--auth login"),
+                "{text}"
+            );
+        },
+    );
+}
+
+#[test]
+fn what_cannot_work_is_not_tried() {
+    let text = refused("not-offered", Some(Mechanism::CramMd5), Kind::Auth);
+    assert!(
+        text.contains("CRAM-MD5") && text.contains("PLAIN LOGIN"),
+        "{text}"
+    );
+    let text = refused("not-offered", Some(Mechanism::Apop), Kind::Auth);
+    assert!(text.contains("APOP"), "{text}");
+    assert!(refused("turned-away", None, Kind::Busy).contains("too many connections"));
+    let text = refused("imap-port", None, Kind::Protocol);
+    assert!(
+        text.contains("IMAP4rev1") && text.contains("hint"),
+        "{text}"
+    );
+
+    let script = "S: +OK\nC: CAPA\nS: -ERR\n";
+    for (name, secret) in [("u\r\nDELE 1", "p"), ("u", "p\nDELE 1"), ("u\0", "p")] {
+        for mechanism in [Mechanism::Login, Mechanism::Plain] {
+            let pipe = Pipe::open(script, 9);
+            let stream = BufReader::new(pipe.clone());
+            let login = login(name, secret, Some(mechanism));
+            let problem =
+                Session::start(stream, None, &login, &endpoint(Security::Tls)).unwrap_err();
+            assert_eq!(problem.kind, Kind::Input);
+            pipe.assert_done();
+        }
+    }
+}
+
+#[test]
+fn a_listing_agrees_or_is_read_again_once() {
+    let listing = |name: &str, check: &dyn Fn(Result<Maildrop, Problem>)| {
+        play_session(name, |mut session, _| {
+            check(session.listing());
+            drop(session);
+        });
+    };
+    listing("no-uidl", &|maildrop| {
+        let maildrop = maildrop.unwrap();
+        assert!(!maildrop.has_uidls);
+        assert_eq!((maildrop.entries[0].number, maildrop.entries.len()), (7, 1));
+    });
+    listing("empty-refused", &|maildrop| {
+        let maildrop = maildrop.unwrap();
+        assert!(maildrop.has_uidls && maildrop.entries.is_empty());
+    });
+    listing("unstable-once", &|maildrop| {
+        let rows: Vec<_> = maildrop
+            .unwrap()
+            .entries
+            .into_iter()
+            .map(|entry| (entry.number, entry.size, entry.uidl.unwrap().to_string()))
+            .collect();
+        assert_eq!(rows, [(1, 10, "a".to_owned()), (2, 11, "b".to_owned())]);
+    });
+    for (name, why) in [
+        ("stat", "STAT counts 3 messages, LIST has 2"),
+        ("fewer", "UIDL lists 1 messages, LIST 2"),
+        ("numbers", "UIDL lists message 3 where LIST has 2"),
+        ("twice", "UIDL lists message 1 twice"),
+        ("nonsense", "LIST line \"two 5\""),
+    ] {
+        listing(&format!("unstable-{name}"), &|maildrop| {
+            let problem = maildrop.unwrap_err();
+            assert_eq!((problem.kind, problem.retry), (Kind::Protocol, false));
+            assert!(problem.to_string().ends_with(why), "{problem}");
+        });
+    }
+    listing("uidl-fails", &|maildrop| {
+        assert_eq!(maildrop.unwrap_err().kind, Kind::Busy);
+    });
+    listing("uidl-announced-fails", &|maildrop| {
+        assert_eq!(maildrop.unwrap_err().kind, Kind::Refused);
+    });
+}
+
+#[test]
+fn one_refused_message_costs_that_message_alone() {
+    play_session("one-refused", |mut session, _| {
+        let mut bodies = Bodies::default();
+        let refused = session.retrieve(&[1, 2, 9], &mut bodies).unwrap();
+        assert_eq!(refused, [(2, "[SYS/TEMP] cannot read \\u{7}".to_owned())]);
+        let nine = ".nine\n\0\u{fffd}.\r.\r\n".to_owned();
+        assert_eq!(bodies.whole, [(1, "one\r\n".to_owned()), (9, nine)]);
+        // The server hangs up on QUIT, which is nobody's problem.
+        session.quit();
+    });
+}
+
+#[test]
+fn without_top_headers_are_refused_and_bodies_come_by_retr() {
+    play_session("top-missing", |mut session, _| {
+        assert!(session.supports_top());
+        let mut bodies = Bodies::default();
+        let refused = session.headers(&[1, 2], &mut bodies).unwrap();
+        assert_eq!(
+            refused
+                .iter()
+                .map(|(number, _)| *number)
+                .collect::<Vec<_>>(),
+            [1, 2]
+        );
+        assert!(!session.supports_top());
+        assert_eq!(session.whole(&[1, 2], &mut bodies).unwrap(), []);
+        assert_eq!(
+            bodies.whole,
+            [(1, "one\r\n".to_owned()), (2, "two\r\n".to_owned())]
+        );
+    });
+}
+
+#[test]
+fn a_broken_transfer_abandons_its_body_and_ends_the_session() {
+    for (name, kind, whole, abandoned) in [
+        ("cut-in-body", Kind::Network, 1, &["half\r\n"][..]),
+        ("locked-out", Kind::Busy, 0, &[]),
+        ("out-of-step", Kind::Protocol, 1, &[]),
+    ] {
+        play(name, &user(None), Security::Tls, None, |session, _| {
+            let mut session = session.unwrap();
+            session.disable_pipelining();
+            let mut bodies = Bodies::default();
+            let numbers: &[u32] = if name == "locked-out" { &[1] } else { &[1, 2] };
+            let problem = session.retrieve(numbers, &mut bodies).unwrap_err();
+            assert_eq!((problem.kind, problem.retry), (kind, true), "{problem}");
+            assert!(problem.message.is_some());
+            assert_eq!(bodies.whole.len(), whole);
+            assert_eq!(bodies.abandoned, abandoned);
+            // It says nothing more: assert_done finds no QUIT.
+            session.quit();
+        });
+    }
+}
+
+#[test]
+fn an_error_of_the_sink_comes_back_unchanged() {
+    play_session("expire-0", |mut session, _| {
+        assert_eq!(session.retrieve(&[1], &mut Bodies::default()).unwrap(), []);
+        session.quit();
+    });
+    let script = format!("{}C: RETR 1\nS: +OK\nS: long\n", login_script("PIPELINING"));
+    let (mut session, _) = started(&script);
+    let mut full = Bodies {
+        room: Some(2),
+        ..Bodies::default()
+    };
+    let problem = session.retrieve(&[1], &mut full).unwrap_err();
+    assert_eq!(problem.to_string(), "disk full");
+    assert_eq!((problem.kind, problem.reach), (Kind::Target, Reach::Run));
+    assert_eq!(full.abandoned.len(), 1);
+    session.quit();
+}
+
+/// A script up to the end of the login, on a server with `capability`.
+fn login_script(capability: &str) -> String {
+    format!(
+        "S: +OK\nC: CAPA\nS: -ERR\nC: USER u@example.com\nS: +OK\nC: PASS opensesame\nS: +OK\n\
+         C: CAPA\nS: +OK\nS: {capability}\nS: .\n"
+    )
+}
+
+fn started(script: &str) -> (Session<Pipe>, Pipe) {
+    let pipe = Pipe::open(script, 1 << 20);
+    let stream = BufReader::new(pipe.clone());
+    let session = Session::start(stream, None, &user(None), &endpoint(Security::Tls));
+    (session.unwrap(), pipe)
+}
+
+#[test]
+fn the_window_is_refilled_at_half_and_stays_below_a_kilobyte() {
+    for (capability, numbers, sizes) in [
+        ("PIPELINING", 1..=200_u32, vec![64, 32, 32, 32, 32, 8]),
+        // 17 octets a command: 60 of them.
+        (
+            "PIPELINING",
+            4_294_967_196..=4_294_967_295,
+            vec![60, 30, 10],
+        ),
+        ("X-NONE", 1..=5, vec![1; 5]),
+    ] {
+        let numbers: Vec<u32> = numbers.collect();
+        let mut script = login_script(capability);
+        for number in &numbers {
+            script += &format!("C: RETR {number}\nS: +OK\nS: body {number}\nS: .\n");
+        }
+        let (mut session, pipe) = started(&script);
+        let mut bodies = Bodies::default();
+        assert_eq!(session.retrieve(&numbers, &mut bodies).unwrap(), []);
+        let writes: Vec<String> = pipe
+            .writes()
+            .into_iter()
+            .filter(|write| write.starts_with("RETR"))
+            .collect();
+        assert!(writes.iter().all(|write| write.len() <= 1024));
+        let counts: Vec<usize> = writes
+            .iter()
+            .map(|write| write.matches('\n').count())
+            .collect();
+        assert_eq!(counts, sizes);
+        assert_eq!(bodies.whole.len(), numbers.len());
+        assert!(
+            bodies
+                .whole
+                .iter()
+                .zip(&numbers)
+                .all(|((key, body), number)| key == number && *body == format!("body {number}\r\n"))
+        );
+        pipe.assert_done();
+    }
+}
+
+#[test]
+fn endless_lines_and_endless_lists_are_cut_off() {
+    let endless_line = format!("S: +OK {}\n", "x".repeat(64 * 1024));
+    let endless_list = format!("S: +OK\nC: CAPA\nS: +OK\n{}", "S: X\n".repeat(501));
+    for script in [endless_line, endless_list] {
+        let pipe = Pipe::open(&script, 1 << 20);
+        let stream = BufReader::new(pipe);
+        let problem =
+            Session::start(stream, None, &user(None), &endpoint(Security::Tls)).unwrap_err();
+        assert_eq!(problem.kind, Kind::Protocol);
+        assert!(problem.to_string().contains("more than"), "{problem}");
+    }
+}
+
+#[test]
+fn a_server_that_hangs_up_at_any_point_is_a_network_problem() {
+    let full = fixture("full");
+    let lines: Vec<&str> = full.lines().collect();
+    for kept in 0..lines.len() - 1 {
+        let script: String = lines[..kept]
+            .iter()
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let pipe = Pipe::open(&script, 7);
+        let stream = BufReader::new(pipe.clone());
+        let end = Session::start(stream, None, &user(None), &endpoint(Security::Tls)).and_then(
+            |mut session| {
+                session.listing()?;
+                let mut bodies = Bodies::default();
+                session.headers(&[1, 3], &mut bodies)?;
+                session.whole(&[3, 1, 2], &mut bodies)
+            },
+        );
+        match end {
+            Err(problem) => {
+                assert_eq!(
+                    (problem.kind, problem.retry),
+                    (Kind::Network, true),
+                    "{problem}"
+                );
+            }
+            Ok(_) => assert_eq!(lines[kept], "C: QUIT"),
+        }
+    }
+}
