@@ -5,6 +5,7 @@
 //! Nothing that only the target has is touched: files that are not ours stay, and so do their
 //! lines in `dovecot-uidlist`.
 
+pub mod describe;
 pub mod folders;
 pub mod on_disk;
 pub mod order;
@@ -17,7 +18,7 @@ use std::collections::{HashMap, HashSet};
 use crate::config::{Pop3Order, Servers, UidlPolicy, Unholdable};
 use crate::mail::{Entry, FolderPath, KeywordTable, Uid, UidList, UidValidity, Uidl};
 use crate::naming::message::{UidlDigest, size_field, uidl_name};
-use crate::naming::{BaseName, Identity, KeywordLetters};
+use crate::naming::{BaseName, Identity, KeywordLetters, MaildirFolder};
 use crate::problem::{Kind, Problem, Reach};
 use on_disk::OnDisk;
 
@@ -60,12 +61,25 @@ pub struct Policy {
     pub uidls: UidlPolicy,
 }
 
+impl Policy {
+    /// The file that holds the UIDs and UIDLs of a folder: Dovecot's own, or for qmail alone one
+    /// in the same form that only mailseed reads, so that the next run knows which message has
+    /// which UIDL without asking. `None`: the file names tell all.
+    pub fn list_file(&self, folder: &MaildirFolder) -> Option<&'static str> {
+        match (self.servers.dovecot, folder.is_root()) {
+            (true, _) => Some("dovecot-uidlist"),
+            (false, true) => Some("mailseed.uidlist"),
+            (false, false) => None,
+        }
+    }
+}
+
 /// One thing to do. Steps are carried out in their order; a run may be cut between any two.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Make the folder's directories.
     CreateFolder,
-    /// Put a `dovecot-uidlist` without messages in place, so that UIDVALIDITY is settled before
+    /// Put a list file without messages in place, so that UIDVALIDITY is settled before
     /// the first message lies there (POP3-only sources, which have none of their own).
     ReserveValidity,
     /// Replace `dovecot-keywords`. Before the messages: a file must not carry a letter that has
@@ -97,7 +111,7 @@ pub enum Step {
     /// Remove `dovecot.index*`: messages appear below the UIDNEXT that Dovecot has seen, and its
     /// index would take them for strangers.
     RemoveIndexes,
-    /// Replace `dovecot-uidlist`.
+    /// Replace the list file, see [`Policy::list_file`].
     WriteUidList,
 }
 
@@ -126,7 +140,7 @@ pub struct FolderPlan {
     pub uidls: u64,
     /// For each entry the file that holds it, as an index into the files on disk.
     pub files: Vec<Option<u32>>,
-    /// The list as it is to be, without the messages still to be delivered. Only for Dovecot.
+    /// The list as it is to be, without the messages still to be delivered, where there is one.
     pub list: Option<UidList>,
 }
 
@@ -227,8 +241,8 @@ impl Planner<'_> {
         if !self.disk.exists {
             plan.steps.push(Step::CreateFolder);
         }
-        if self.policy.servers.dovecot
-            && self.source.digests.is_some()
+        let is_listed = self.policy.servers.dovecot || self.source.path.is_inbox();
+        if self.source.digests.is_some()
             && self.disk.uidlist.is_none()
             && !self.source.entries.is_empty()
         {
@@ -239,7 +253,9 @@ impl Planner<'_> {
         }
         self.add_renames(&mut plan);
         self.add_deliveries(&mut plan);
-        self.add_uidlist(&mut plan, old_list);
+        if is_listed {
+            self.add_uidlist(&mut plan, old_list);
+        }
         plan.uidls = self
             .source
             .uidls
@@ -511,9 +527,6 @@ impl Planner<'_> {
     }
 
     fn add_uidlist(&self, plan: &mut FolderPlan, old_list: Option<&UidList>) {
-        if !self.policy.servers.dovecot {
-            return;
-        }
         let list = uidlist::desired(self.source, self.disk, plan, old_list);
         let below_seen = |uid: Uid| old_list.is_some_and(|old| uid.value() < old.next_uid);
         let inserts_below = plan.steps.iter().any(|step| match step {

@@ -162,8 +162,8 @@ fn is_reserved_in_fs(part: &str) -> bool {
             | "subscriptions"
             | "maildirsize"
             | "maildirfolder"
-            | "mailseed.lock"
     ) || part.starts_with("dovecot")
+        || part.starts_with("mailseed.")
 }
 
 #[cfg(test)]

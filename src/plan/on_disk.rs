@@ -10,7 +10,7 @@ pub struct OnDisk {
     pub exists: bool,
     /// The messages in `new` and `cur`.
     pub files: Vec<DiskFile>,
-    /// `dovecot-uidlist`.
+    /// The list file, see [`super::Policy::list_file`].
     pub uidlist: Option<UidList>,
     /// `dovecot-keywords`.
     pub keywords: KeywordLetters,

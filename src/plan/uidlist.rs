@@ -86,7 +86,7 @@ pub(super) fn announce(line: &mut UidLine, source: &SourceFolder<'_>, index: usi
 
 impl FolderPlan {
     /// The whole list with `new` lines in it; a new line replaces the one with its UID. `None`
-    /// where no Dovecot is to serve the tree.
+    /// where the folder has no list file.
     pub fn list_with(&self, new: Vec<UidLine>) -> Option<UidList> {
         let mut list = self.list.clone()?;
         let replaced: HashSet<Uid> = new.iter().map(|line| line.uid).collect();

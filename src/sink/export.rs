@@ -127,7 +127,7 @@ pub fn forget_quota(tree: &Tree) -> Result<(), Problem> {
 }
 
 /// Adds `lines` (version 2, see [`crate::naming::folder::subscription_line`]) to `subscriptions`
-/// where they are not in it. Returns how many were new; with `dry_run` nothing is written.
+/// where they are not in it. Returns how many were new.
 ///
 /// # Errors
 /// Those of the file system.
@@ -146,6 +146,24 @@ pub fn subscribe(tree: &Tree, layout: Layout, lines: &[String]) -> Result<usize,
     Ok(added)
 }
 
+/// How many of `lines` [`subscribe`] would add to the Maildir at `root`.
+///
+/// # Errors
+/// Those of the file system.
+pub fn new_subscriptions(
+    root: &std::path::Path,
+    layout: Layout,
+    lines: &[String],
+) -> Result<usize, Problem> {
+    let told = |error| target_problem("read subscriptions", error);
+    let dir = maildir::open_existing(root, &MaildirFolder::root()).map_err(told)?;
+    let old = match &dir {
+        Some(dir) => control::read(dir, "subscriptions").map_err(told)?,
+        None => None,
+    };
+    Ok(Subscriptions::parse(old.as_deref(), layout).add(lines))
+}
+
 impl Job<'_> {
     fn failed(&self, doing: &str, error: std::io::Error) -> Problem {
         target_problem(&format!("{doing} in {}", self.tree.path().display()), error)
@@ -160,10 +178,11 @@ impl Job<'_> {
     }
 
     fn write_list(&self, dirs: &FolderDirs, new: Vec<UidLine>) -> Result<(), Problem> {
-        let Some(list) = self.plan.list_with(new) else {
+        let name = self.policy.list_file(self.target);
+        let (Some(name), Some(list)) = (name, self.plan.list_with(new)) else {
             return Ok(());
         };
-        control::replace(self.tree, dirs, "dovecot-uidlist", |out| list.write_to(out))
+        control::replace(self.tree, dirs, name, |out| list.write_to(out))
     }
 }
 

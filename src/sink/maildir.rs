@@ -207,7 +207,12 @@ pub fn sweep(tree: &Tree, dirs: &FolderDirs) -> Result<(), Problem> {
 /// # Errors
 /// Those of the file system (a link in place of a directory is one), or control files that make
 /// no sense.
-pub fn scan(root: &Path, folder: &MaildirFolder, dates: bool) -> Result<OnDisk, Problem> {
+pub fn scan(
+    root: &Path,
+    folder: &MaildirFolder,
+    list_file: Option<&str>,
+    dates: bool,
+) -> Result<OnDisk, Problem> {
     let told = |error| target_problem(&format!("read {folder} in {}", root.display()), error);
     let Some(dir) = open_existing(root, folder).map_err(told)? else {
         return Ok(OnDisk::default());

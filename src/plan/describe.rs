@@ -1,0 +1,63 @@
+//! A plan as lines for people.
+
+use super::on_disk::OnDisk;
+use super::{FolderPlan, Policy, SourceFolder, Step};
+use crate::naming::MaildirFolder;
+use crate::text::printable;
+
+/// What would be done in one folder; a folder that is up to date has one line that says so.
+pub fn lines(
+    source: &SourceFolder<'_>,
+    target: &MaildirFolder,
+    disk: &OnDisk,
+    plan: &FolderPlan,
+    policy: &Policy,
+) -> Vec<String> {
+    let mut steps = Vec::new();
+    let (mut redated, mut renamed) = (0, 0);
+    for step in &plan.steps {
+        match step {
+            Step::CreateFolder => steps.push(format!("create {}", printable(&target.to_string()))),
+            Step::ReserveValidity => steps.push(format!("set UIDVALIDITY {}", source.validity)),
+            Step::WriteKeywords => steps.push("write dovecot-keywords".to_owned()),
+            Step::Rename { .. } => renamed += 1,
+            Step::Redate { .. } => redated += 1,
+            Step::RemoveIndexes => steps.push("remove dovecot.index".to_owned()),
+            Step::Deliver { .. } | Step::Arrange | Step::WriteUidList => {}
+        }
+    }
+    if plan.deliveries > 0 {
+        steps.push(format!("fetch {} messages, {} bytes", plan.deliveries, plan.bytes));
+    }
+    if renamed > 0 {
+        steps.push(format!("rename {renamed} messages to their UIDLs"));
+    }
+    if redated > 0 || plan.steps.contains(&Step::Arrange) {
+        steps.push("set dates to the POP3 order".to_owned());
+    }
+    if plan.steps.contains(&Step::WriteUidList)
+        && let Some(name) = policy.list_file(target)
+    {
+        let verb = if disk.uidlist.is_some() { "update" } else { "write" };
+        steps.push(format!("{verb} {name}"));
+    }
+    if steps.is_empty() {
+        steps.push("nothing to do".to_owned());
+    }
+    let mut line = format!("  {}: {}", printable(&source.path.to_string()), steps.join("; "));
+    if plan.kept > 0 {
+        line.push_str(&format!(" ({} messages are there)", plan.kept));
+    }
+    let mut lines = vec![line];
+    if plan.uidls > 0 {
+        let mut uidls = format!("    {} UIDLs and their order are kept", plan.uidls);
+        if plan.max_date_shift > 0 {
+            uidls.push_str(&format!(
+                "; for the order dates move by up to {} s",
+                plan.max_date_shift
+            ));
+        }
+        lines.push(uidls);
+    }
+    lines
+}

@@ -1,0 +1,158 @@
+//! One user, from login to report: the only module that sees source and target.
+//!
+//! A user is worked on in attempts. An attempt opens new sessions, compares each folder with what
+//! is on disk and does what is missing; when a connection breaks, the next attempt finds what this
+//! one has done on disk and goes on from there.
+
+mod attempt;
+mod evidence;
+mod tally;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::config::{Config, User};
+use crate::mail::FolderPath;
+use crate::problem::{Kind, Problem, Reach};
+use crate::progress::Progress;
+use crate::report::{UserLog, UserReport};
+use crate::sink::sync::Syncer;
+use crate::source::login::Login;
+use crate::source::net::Dialer;
+use attempt::Attempt;
+use tally::Tally;
+
+/// The longest wait between two attempts.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What all users of a run share.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// What was asked for.
+    pub config: &'a Config,
+    /// Opens connections.
+    pub dialer: &'a Dialer,
+    /// Shares syncs.
+    pub syncer: &'a Arc<Syncer>,
+    /// Is told how far the run is.
+    pub progress: &'a Progress,
+    /// Set when the run is to stop.
+    pub stop: &'a AtomicBool,
+}
+
+/// What became of one user, and the lines of the plan if it was a dry run.
+#[derive(Debug)]
+pub struct Outcome {
+    /// For the reports.
+    pub report: UserReport,
+    /// The plan, for people.
+    pub plan: Vec<String>,
+}
+
+/// What is remembered from one attempt to the next.
+#[derive(Debug, Default)]
+struct Memory {
+    tally: Tally,
+    /// How often the connection broke while this message was on its way.
+    broke_at: HashMap<(FolderPath, u32), u32>,
+    /// The POP3 server fell out of step: one command at a time.
+    pop3_stumbled: bool,
+    plan: Vec<String>,
+}
+
+/// The logins of a user, with their secrets.
+#[derive(Debug)]
+struct Logins {
+    imap: Option<Login>,
+    pop3: Option<Login>,
+}
+
+/// Does all that is to be done for `user`. Problems are in the report, none comes back.
+pub fn run(user: &User, context: Context<'_>, log: &UserLog) -> Outcome {
+    let start = Instant::now();
+    let mut memory = Memory::default();
+    let mut attempts = 0;
+    let result = attempt_until_done(user, context, log, &mut memory, &mut attempts);
+    let mut report = memory.tally.into_report(&user.name, result.err());
+    report.seconds = start.elapsed().as_secs_f64();
+    report.attempts = attempts;
+    Outcome {
+        report,
+        plan: memory.plan,
+    }
+}
+
+fn attempt_until_done(
+    user: &User,
+    context: Context<'_>,
+    log: &UserLog,
+    memory: &mut Memory,
+    attempts: &mut u32,
+) -> Result<(), Problem> {
+    let logins = Logins {
+        imap: resolve(user.imap.as_ref(), context)?,
+        pop3: resolve(user.pop3.as_ref(), context)?,
+    };
+    let mut failures = 0;
+    loop {
+        *attempts += 1;
+        let before = memory.tally.added();
+        let attempt = Attempt {
+            user,
+            context,
+            log,
+            logins: &logins,
+            memory,
+        };
+        let problem = match attempt.run() {
+            Ok(()) => return Ok(()),
+            Err(problem) => problem,
+        };
+        if memory.tally.added() > before {
+            failures = 0;
+        }
+        failures += 1;
+        let give_up = failures > context.config.retries || context.stop.load(Ordering::Relaxed);
+        if !problem.retry || give_up {
+            return Err(problem);
+        }
+        if problem.kind == Kind::Protocol {
+            memory.pop3_stumbled = true;
+        }
+        let pause = Duration::from_secs(1 << (failures - 1).min(5)).min(LONGEST_PAUSE);
+        log.warn(&format!(
+            "{problem}; trying again in {} s ({failures} of {})",
+            pause.as_secs(),
+            context.config.retries
+        ));
+        sleep(pause, context.stop)?;
+    }
+}
+
+fn resolve(
+    account: Option<&crate::config::Account>,
+    context: Context<'_>,
+) -> Result<Option<Login>, Problem> {
+    account
+        .map(|account| account.credential.resolve(context.config.timeout))
+        .transpose()
+}
+
+/// Waits, but not beyond the order to stop.
+fn sleep(pause: Duration, stop: &AtomicBool) -> Result<(), Problem> {
+    let until = Instant::now() + pause;
+    while Instant::now() < until {
+        if stop.load(Ordering::Relaxed) {
+            return Err(interrupted());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+fn interrupted() -> Problem {
+    Problem::new(Kind::Interrupted, Reach::Run, "the run was interrupted")
+        .with_hint("run it again to go on")
+}

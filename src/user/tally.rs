@@ -1,0 +1,107 @@
+//! What was seen and done for a user, over all attempts: every message of the source is in
+//! exactly one bucket.
+
+use std::collections::BTreeMap;
+
+use crate::mail::FolderPath;
+use crate::problem::{Problem, Reach};
+use crate::report::{Skip, UserReport};
+
+/// The buckets of one folder.
+#[derive(Debug, Default)]
+pub(super) struct FolderTally {
+    /// Messages that the source lists.
+    pub messages: u64,
+    /// Their octets.
+    pub bytes: u64,
+    /// Written by this run, in whatever attempt.
+    pub added: u64,
+    /// On disk before this run.
+    pub kept: u64,
+    /// Not exported, each with its reason.
+    pub skips: Vec<Skip>,
+    /// Still to come when the last attempt broke: by UID, the octets.
+    pub pending: Vec<Skip>,
+    /// Why the folder is not done.
+    pub problem: Option<Problem>,
+}
+
+/// The buckets of a user.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    folders: BTreeMap<FolderPath, FolderTally>,
+    pub uidls: u64,
+    pub uidls_missing: u64,
+    pub uidls_extra: u64,
+    pub max_date_shift: u64,
+    pub notes: Vec<String>,
+    /// Problems of reach Folder or Message that belong to no listed folder.
+    pub problems: Vec<Problem>,
+}
+
+impl Tally {
+    /// A new attempt sees everything again; only what was written stays counted.
+    pub(super) fn begin_attempt(&mut self) {
+        self.notes.clear();
+        self.problems.clear();
+        (self.uidls, self.uidls_missing, self.uidls_extra) = (0, 0, 0);
+        self.max_date_shift = 0;
+    }
+
+    /// The buckets of `path`, emptied but for what this run has written.
+    pub(super) fn begin_folder(&mut self, path: &FolderPath) -> &mut FolderTally {
+        let folder = self.folders.entry(path.clone()).or_default();
+        *folder = FolderTally {
+            added: folder.added,
+            ..FolderTally::default()
+        };
+        folder
+    }
+
+    /// The buckets of `path`.
+    pub(super) fn folder(&mut self, path: &FolderPath) -> &mut FolderTally {
+        self.folders.entry(path.clone()).or_default()
+    }
+
+    /// Messages written so far.
+    pub(super) fn added(&self) -> u64 {
+        self.folders.values().map(|folder| folder.added).sum()
+    }
+
+    /// The report. `failure` is what ended the user; what was still to come then is skipped for
+    /// that reason.
+    pub(super) fn into_report(self, user: &str, failure: Option<Problem>) -> UserReport {
+        let mut report = UserReport::new(user);
+        report.uidls = self.uidls;
+        report.uidls_missing = self.uidls_missing;
+        report.uidls_extra = self.uidls_extra;
+        report.max_date_shift_s = self.max_date_shift;
+        report.notes = self.notes;
+        report.problems = self.problems;
+        let reason = failure.as_ref().map(ToString::to_string);
+        for (_, folder) in self.folders {
+            report.folders += 1;
+            report.messages += folder.messages;
+            report.bytes += folder.bytes;
+            report.added += folder.added;
+            report.kept += folder.kept;
+            let why = folder.problem.as_ref().map(ToString::to_string).or_else(|| reason.clone());
+            let pending = folder.pending.into_iter().map(|skip| Skip {
+                reason: why.clone().unwrap_or(skip.reason),
+                ..skip
+            });
+            report.skips.extend(folder.skips);
+            report.skips.extend(pending);
+            report.problems.extend(folder.problem);
+        }
+        report.skipped = report.skips.len() as u64;
+        // What ended the user is the first thing to be told.
+        if let Some(failure) = failure {
+            report.problems.insert(0, failure);
+        }
+        report
+            .problems
+            .sort_by_key(|problem| std::cmp::Reverse(problem.reach.max(Reach::Folder)));
+        report
+    }
+}
