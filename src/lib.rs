@@ -20,10 +20,16 @@
 //! | doing it | [`sink`] | files under the Maildir, control files after them |
 //! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
 
+pub mod cli;
 pub mod config;
+pub mod logging;
 pub mod mail;
 pub mod matching;
 pub mod mutf7;
 pub mod problem;
+pub mod progress;
+pub mod report;
+pub mod secret_command;
 pub mod source;
 pub mod text;
+pub mod userlist;
