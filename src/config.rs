@@ -1,10 +1,22 @@
 //! What a run works with: defaults filled in, conflicts refused. Only this module reads
 //! [`crate::cli`]; past it nothing is optional unless absence means something.
 
+mod owner;
+mod resolve;
+mod secrets;
+mod template;
+#[cfg(test)]
+mod tests;
+mod users;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cli;
+use crate::logging::{Format, Verbosity};
 use crate::problem::Problem;
+use crate::progress::Mode;
+use crate::secret_command;
 use crate::source::login::{Login, Mechanism, Secret};
 use crate::source::net::{Endpoint, TlsPolicy};
 
@@ -29,6 +41,55 @@ pub struct Config {
     pub dry_run: bool,
     /// Where the reports go.
     pub report: Option<PathBuf>,
+    /// How it speaks while it runs.
+    pub voice: Voice,
+    /// What was typed, without secrets, for `run.json`.
+    pub options: serde_json::Value,
+    /// What the admin should know before it starts, but what does not stop it.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// What `typed` means, with the user list and the password file read, and the environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong, not only the first of it (reach Run, kind Input).
+    pub fn from_cli(typed: &cli::Export, dry_run: bool) -> Result<Self, Vec<Problem>> {
+        let password = std::env::var_os(secret_command::PASSWORD_VARIABLE);
+        resolve::resolve(typed, dry_run, password)
+    }
+}
+
+/// How it speaks while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Voice {
+    /// How much it tells.
+    pub verbosity: Verbosity,
+    /// How it writes that.
+    pub format: Format,
+    /// How it shows progress.
+    pub progress: Mode,
+}
+
+impl Voice {
+    /// The voice asked for; to be had even where [`Config::from_cli`] refuses, to say so.
+    pub fn from_cli(typed: &cli::Export) -> Self {
+        let running = &typed.running;
+        Self {
+            verbosity: match (running.quiet, running.verbose) {
+                (true, _) => Verbosity::Quiet,
+                (false, 0) => Verbosity::Normal,
+                (false, 1) => Verbosity::Verbose,
+                (false, _) => Verbosity::Debug,
+            },
+            format: running.log_format,
+            progress: if running.quiet {
+                Mode::None
+            } else {
+                running.progress
+            },
+        }
+    }
 }
 
 /// One user of the run.
@@ -76,17 +137,27 @@ pub enum SecretSource {
     /// It is known already.
     Known(Secret),
     /// The first line that this shell command prints, run when the user's turn comes. `{user}`
-    /// has been filled in, quoted for the shell.
+    /// has been filled in, safe for the shell.
     Command(String),
 }
 
 impl Credential {
-    /// The login, with the secret asked for where it has to be.
+    /// The login, with the secret asked for where it has to be; a command gets `limit` for it.
     ///
     /// # Errors
-    /// The command failed or printed nothing (reach User, kind Auth). Its output is not repeated.
-    pub fn resolve(&self) -> Result<Login, Problem> {
-        unimplemented!("surface helper")
+    /// The command failed, took too long or printed nothing (reach User, kind Auth). Its output is
+    /// not repeated.
+    pub fn resolve(&self, limit: Duration) -> Result<Login, Problem> {
+        let secret = match &self.secret {
+            SecretSource::Known(secret) => secret.clone(),
+            SecretSource::Command(command) => secret_command::first_line(command, limit)?,
+        };
+        Ok(Login {
+            name: self.name.clone(),
+            authzid: self.authzid.clone(),
+            secret,
+            mechanism: self.mechanism,
+        })
     }
 }
 

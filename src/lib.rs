@@ -20,13 +20,21 @@
 //! | doing it | [`sink`] | files under the Maildir, control files after them |
 //! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
 
+pub mod cli;
 pub mod config;
+pub mod logging;
 pub mod mail;
 pub mod matching;
 pub mod mutf7;
 pub mod naming;
 pub mod plan;
 pub mod problem;
+pub mod progress;
+pub mod report;
+pub mod run;
+pub mod secret_command;
 pub mod sink;
 pub mod source;
 pub mod text;
+pub mod user;
+pub mod userlist;

@@ -1,1 +1,100 @@
-fn main() {}
+//! Reads the command line, runs, reports, exits.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Parser;
+use mailseed::cli::{Cli, Command};
+use mailseed::config::{Config, Voice};
+use mailseed::logging::{self, Verbosity};
+use mailseed::problem::Problem;
+use mailseed::progress::Progress;
+use mailseed::report::{Exit, ReportDir, RunReport, person};
+use mailseed::run;
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+fn main() -> ExitCode {
+    let (export, dry_run) = match Cli::parse().command {
+        Command::Export(export) => {
+            let dry_run = export.dry_run;
+            (export.export, dry_run)
+        }
+        Command::Plan(export) => (export, true),
+    };
+    let voice = Voice::from_cli(&export);
+    // Whatever is made is for its owner only, also before its mode is set.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let config = match Config::from_cli(&export, dry_run) {
+        Ok(config) => config,
+        Err(problems) => return refused(&problems),
+    };
+    let progress = Progress::start(voice.progress, config.users.len());
+    logging::start(voice.verbosity, voice.format, &progress);
+    let exit = work(&config, voice, &progress);
+    progress.finish();
+    match exit {
+        Ok(exit) => exit.into(),
+        Err(problem) => refused(&[problem]),
+    }
+}
+
+fn work(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let report_dir = config.report.as_deref().map(ReportDir::prepare).transpose()?;
+    let started = logging::now();
+    let stop = stop_on_signals();
+    let outcomes = run::run(config, progress, &stop)?;
+    progress.finish();
+    let mut plans = Vec::new();
+    let mut users = Vec::new();
+    for outcome in outcomes {
+        if !outcome.plan.is_empty() {
+            plans.push(outcome.report.user.clone());
+            plans.extend(outcome.plan);
+        }
+        users.push(outcome.report);
+    }
+    let report = RunReport {
+        users,
+        started,
+        finished: logging::now(),
+        options: config.options.clone(),
+    };
+    if let Some(dir) = report_dir {
+        dir.write(&report)?;
+    }
+    let mut out = std::io::stdout().lock();
+    let all = voice.verbosity >= Verbosity::Verbose;
+    // Nobody to tell (a closed pipe) is no failure of the run: the exit status says how it went.
+    let _ = plans
+        .iter()
+        .try_for_each(|line| writeln!(out, "{line}"))
+        .and_then(|()| person::tell(&report, all, &mut out));
+    Ok(report.exit())
+}
+
+/// The first signal asks the run to stop after the messages at hand; the second ends it at once.
+fn stop_on_signals() -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        let again = signal_hook::flag::register_conditional_default(signal, stop.clone());
+        let first = signal_hook::flag::register(signal, stop.clone());
+        if again.and(first).is_err() {
+            tracing::warn!("signals cannot be caught; an interrupted run will stop at once");
+        }
+    }
+    stop.store(false, Ordering::Relaxed);
+    stop
+}
+
+/// Says what is wrong with the input; nothing was started.
+fn refused(problems: &[Problem]) -> ExitCode {
+    for problem in problems {
+        eprintln!("mailseed: {problem}");
+    }
+    Exit::Usage.into()
+}

@@ -20,7 +20,7 @@ use crate::sink::export::{self, Arrivals, Job, Watch};
 use crate::sink::maildir::scan;
 use crate::sink::tree::Tree;
 use crate::source::login::Login;
-use crate::source::{FolderList, Maildrop, MessageList, Refused, imap, pop3};
+use crate::source::{Examined, FolderList, Maildrop, MessageList, Refused, imap, pop3};
 
 /// So often may the connection break at one message before that message is given up.
 const PATIENCE: u32 = 2;
@@ -243,7 +243,7 @@ impl Attempt<'_> {
         &mut self,
         session: &mut imap::Session,
         placed: &Placed,
-        examined: crate::source::Examined,
+        mut examined: Examined,
         list: &mut MessageList,
         maildrop: Option<Maildropped>,
         tree: Option<&Tree>,
@@ -265,7 +265,7 @@ impl Attempt<'_> {
         let uidls = match maildrop {
             Some(maildrop) => {
                 let known = known_pairs(&disk, validity);
-                let pairing = self.pair(session, placed, list, maildrop, &known)?;
+                let pairing = self.pair(session, placed, &mut examined, list, maildrop, &known)?;
                 Some(self.announced(list, &pairing))
             }
             None => None,
@@ -315,6 +315,7 @@ impl Attempt<'_> {
         &mut self,
         session: &mut imap::Session,
         inbox: &Placed,
+        examined: &mut Examined,
         list: &mut MessageList,
         mut maildrop: Maildropped,
         known: &[Known],
@@ -325,13 +326,8 @@ impl Attempt<'_> {
         let mut again = true;
         loop {
             let side = ImapSide {
-                uid_validity: None,
-                entries: &list.entries,
-            };
-            let examined = session.examine(&inbox.listed)?;
-            let side = ImapSide {
                 uid_validity: examined.uid_validity,
-                ..side
+                entries: &list.entries,
             };
             let mut sessions = Sessions {
                 imap: session,
@@ -350,7 +346,7 @@ impl Attempt<'_> {
             let Some(fresh) = self.open_maildrop()? else {
                 return Err(problem);
             };
-            let examined = session.examine(&inbox.listed)?;
+            *examined = session.examine(&inbox.listed)?;
             let fresh_list = session.list_messages(examined.exists)?;
             let same_maildrop = same_uidls(&fresh.listing, &maildrop.listing);
             if same_maildrop && fresh_list.entries == list.entries {

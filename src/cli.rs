@@ -1,0 +1,351 @@
+//! What was typed: clap structs, nothing resolved. Only [`crate::config`] reads them. The doc
+//! comments here are the help texts, and those are the reference of the options.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{FolderEncoding, Fsync, Layout, Pop3Order, Unholdable};
+use crate::logging::Format;
+use crate::progress::Mode;
+use crate::source::login::Mechanism;
+
+const SOURCE: &str = "Source";
+const LOGIN: &str = "Login";
+const USERS: &str = "Users";
+const TARGET: &str = "Target";
+const UIDLS: &str = "UIDLs";
+const RUNNING: &str = "Running";
+
+const AFTER_HELP: &str = "\
+Environment:
+  MAILSEED_PASSWORD  The password, where no user list, --password-command or --password-file
+                     gives one
+
+Exit status:
+    0  Everything is done
+    1  Some users or messages are not done: the result and --report say which
+    2  The command line or the user list is wrong: nothing was started
+    3  The target is not usable (disk full, no permission): stopped
+  130  Interrupted: run it again to go on";
+
+/// Stages users' mail from old IMAP and POP3 servers into Maildirs, every UID and UIDL kept
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Bring each user's Maildir up to date with the source
+    ///
+    /// Reads the source without changing it. Messages that are in the Maildir already are kept;
+    /// run it again after a stop, and again for the mail that has come since.
+    #[command(after_help = AFTER_HELP)]
+    Export {
+        /// The options that it shares with `plan`.
+        #[command(flatten)]
+        options: Box<Export>,
+        /// Show what would be done, touch nothing (the same as `mailseed plan`)
+        #[arg(long, help_heading = RUNNING)]
+        dry_run: bool,
+    },
+    /// Show what export would do now, and touch nothing
+    #[command(after_help = AFTER_HELP)]
+    Plan(Box<Export>),
+}
+
+/// Everything that `export` and `plan` take, `--dry-run` aside.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Export {
+    /// The servers.
+    #[command(flatten)]
+    pub source: Source,
+    /// How to log in.
+    #[command(flatten)]
+    pub login: Login,
+    /// Whose mail.
+    #[command(flatten)]
+    pub users: Users,
+    /// Where it goes.
+    #[command(flatten)]
+    pub target: Target,
+    /// What happens in doubt about UIDLs.
+    #[command(flatten)]
+    pub uidls: Uidls,
+    /// How it runs and what it tells.
+    #[command(flatten)]
+    pub running: Running,
+}
+
+/// The servers.
+#[derive(Debug, Args)]
+#[command(next_help_heading = SOURCE)]
+pub struct Source {
+    /// IMAP server: imaps://HOST (TLS), imap://HOST (STARTTLS, required) or imap+plain://HOST (no
+    /// TLS), each with :PORT where it is not the usual one
+    #[arg(long, value_name = "URL")]
+    pub imap: Option<String>,
+
+    /// POP3 server, whose UIDLs and order are kept: pop3s://HOST (TLS), pop3://HOST (STLS,
+    /// required) or pop3+plain://HOST (no TLS)
+    #[arg(long, value_name = "URL")]
+    pub pop3: Option<String>,
+
+    /// Trust the certificate authorities of this PEM file instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Option<PathBuf>,
+
+    /// Accept any certificate and any host name
+    #[arg(long)]
+    pub tls_insecure: bool,
+
+    /// Allow TLS 1.0 and weak ciphers, for old appliances
+    #[arg(long)]
+    pub tls_legacy: bool,
+}
+
+/// How to log in.
+#[derive(Debug, Args)]
+#[command(next_help_heading = LOGIN)]
+pub struct Login {
+    /// Log in for every user as this master user, with the master's password: as USER*NAME, or
+    /// with --auth plain as NAME on behalf of USER
+    #[arg(long, value_name = "NAME")]
+    pub master_user: Option<String>,
+
+    /// What stands between user and master user in the login name
+    #[arg(
+        long,
+        value_name = "TEXT",
+        default_value = "*",
+        allow_hyphen_values = true
+    )]
+    pub master_separator: String,
+
+    /// The password is the first line of this file, which nobody else may read
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+
+    /// The password is the first line that this shell command prints; {user} is filled in, quoted
+    /// for the shell
+    #[arg(long, value_name = "CMD")]
+    pub password_command: Option<String>,
+
+    /// How to log in [default: the best that the server offers]
+    #[arg(long, value_name = "MECHANISM", value_enum)]
+    pub auth: Option<Mechanism>,
+}
+
+/// Whose mail.
+#[derive(Debug, Args)]
+#[command(next_help_heading = USERS)]
+pub struct Users {
+    /// User list, - for standard input: CSV with a header row; columns: user, password, imap_user,
+    /// imap_password, pop3_user, pop3_password, imap, pop3, maildir, owner. Only user is required
+    #[arg(long, value_name = "FILE")]
+    pub users: Option<PathBuf>,
+
+    /// One user, without a list
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+
+    /// Only this user of the list (may be repeated)
+    #[arg(long, value_name = "USER")]
+    pub only: Vec<String>,
+
+    /// Only the users that failed or are partial in the summary.csv of an earlier run
+    #[arg(long, value_name = "REPORT.csv")]
+    pub only_failed: Option<PathBuf>,
+}
+
+/// Where it goes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = TARGET)]
+pub struct Target {
+    /// The Maildir of each user, such as /var/vmail/{domain}/{local}/Maildir; {user} is the whole
+    /// name, {local} and {domain} what stands before and after its last @
+    #[arg(long, value_name = "TEMPLATE")]
+    pub maildir: Option<String>,
+
+    /// The servers that will serve the Maildir: dovecot, qmail, or both as qmail,dovecot
+    #[arg(
+        long,
+        value_name = "SERVER,...",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "dovecot"
+    )]
+    pub target: Vec<Server>,
+
+    /// How folders lie on disk
+    #[arg(long, value_enum, default_value_t)]
+    pub layout: Layout,
+
+    /// How folder names are encoded on disk
+    #[arg(long, value_name = "ENCODING", value_enum, default_value_t)]
+    pub folder_encoding: FolderEncoding,
+
+    /// Who is to own the files, as numbers or names [default: whoever runs mailseed]
+    #[arg(long, value_name = "UID:GID")]
+    pub owner: Option<String>,
+
+    /// When mail is forced to disk
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub fsync: Fsync,
+}
+
+/// A server that will serve the Maildir.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Server {
+    /// Dovecot, through its dovecot-uidlist
+    Dovecot,
+    /// qmail-pop3d and vpopmail: the UIDL is the file name, the order is that of mtime
+    Qmail,
+}
+
+/// What happens in doubt about UIDLs.
+#[derive(Debug, Args)]
+#[command(next_help_heading = UIDLS)]
+pub struct Uidls {
+    /// Go on although INBOX has messages without a UIDL
+    #[arg(long)]
+    pub ignore_missing_uidls: bool,
+
+    /// Go on although there are UIDLs without a message
+    #[arg(long)]
+    pub ignore_extra_uidls: bool,
+
+    /// What to do with a UIDL or an order that the target cannot hold
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub unholdable: Unholdable,
+
+    /// qmail: which wins where one mtime cannot show both the POP3 order and the date
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
+    pub pop3_order: Pop3Order,
+}
+
+/// How it runs and what it tells.
+#[derive(Debug, Args)]
+#[command(next_help_heading = RUNNING)]
+pub struct Running {
+    /// Users at once
+    #[arg(short, long, value_name = "N", default_value_t = 4)]
+    pub jobs: usize,
+
+    /// Longest wait for a server or for --password-command
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub timeout: u64,
+
+    /// How often a user is tried again after a broken connection
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub retries: u32,
+
+    /// How progress is shown on standard error
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    pub progress: Mode,
+
+    /// Tell only errors, show no progress
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Tell more: what is done (-v), every step (-vv)
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+
+    /// How messages on standard error are written
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
+    pub log_format: Format,
+
+    /// Write summary.csv, skipped.csv, run.json and a log for each user into this directory
+    #[arg(long, value_name = "DIR")]
+    pub report: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn clap_finds_no_fault() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn plan_takes_what_export_takes_but_for_dry_run() {
+        let command = Cli::command();
+        let options = |name: &str| -> Vec<String> {
+            command
+                .find_subcommand(name)
+                .expect("a subcommand")
+                .get_arguments()
+                .map(|arg| arg.get_id().to_string())
+                .collect()
+        };
+        let mut export = options("export");
+        export.retain(|id| id != "dry_run");
+        assert_eq!(export, options("plan"));
+        assert!(Cli::try_parse_from(["mailseed", "plan", "--dry-run"]).is_err());
+    }
+
+    #[test]
+    fn no_password_can_be_typed_and_none_is_shown() {
+        let mut command = Cli::command();
+        for subcommand in command.get_subcommands_mut() {
+            let help = subcommand.render_long_help().to_string();
+            assert!(help.contains("MAILSEED_PASSWORD"));
+            assert!(
+                subcommand
+                    .get_arguments()
+                    .all(|arg| arg.get_long() != Some("password") && arg.get_env().is_none())
+            );
+        }
+    }
+
+    #[test]
+    fn values_are_read_as_the_promise_spells_them() {
+        let cli = Cli::try_parse_from([
+            "mailseed",
+            "export",
+            "--dry-run",
+            "--target",
+            "qmail,dovecot",
+            "--layout",
+            "maildir++",
+            "--folder-encoding",
+            "mutf7",
+            "--fsync",
+            "batch",
+            "--auth",
+            "cram-md5",
+            "-j8",
+            "-vv",
+            "--only",
+            "a",
+            "--only",
+            "b",
+            "--master-separator",
+            "-",
+            "--log-format",
+            "json",
+        ])
+        .expect("all of it is known");
+        let Command::Export { options, dry_run } = cli.command else {
+            panic!("not export");
+        };
+        assert!(dry_run);
+        assert_eq!(options.target.target, [Server::Qmail, Server::Dovecot]);
+        assert_eq!(options.login.auth, Some(Mechanism::CramMd5));
+        assert_eq!((options.running.jobs, options.running.verbose), (8, 2));
+        assert_eq!(options.users.only, ["a", "b"]);
+        assert_eq!(options.login.master_separator, "-");
+        assert!(Cli::try_parse_from(["mailseed", "export", "-q", "-v"]).is_err());
+    }
+}

@@ -1,0 +1,355 @@
+//! From what was typed to a [`Config`]: the user list read, each user resolved, all faults
+//! gathered. Pure but for the files that the options name.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+use super::secrets::{Logins, open_to_others};
+use super::template::Template;
+use super::users::Everyone;
+use super::{
+    Config, FolderEncoding, Layout, Owner, Pop3Order, Servers, TargetPolicy, UidlPolicy, Voice,
+};
+use crate::cli::{self, Server};
+use crate::problem::{Kind, Problem, Reach};
+use crate::source::login::Mechanism;
+use crate::source::net::{Endpoint, Protocol, TlsPolicy};
+use crate::userlist::{self, UserList, UserRow};
+
+/// See [`Config::from_cli`]; `password` is what the environment gives.
+pub(super) fn resolve(
+    typed: &cli::Export,
+    dry_run: bool,
+    password: Option<OsString>,
+) -> Result<Config, Vec<Problem>> {
+    let mut faults = Faults::default();
+    let mut warnings = Vec::new();
+
+    let target = target(&typed.target, &mut faults);
+    options_alone(typed, &mut faults);
+    if typed.uidls.pop3_order == Pop3Order::Date && !target.servers.qmail {
+        warnings.push("--pop3-order matters for --target qmail only".to_owned());
+    }
+    let logins = Logins::read(&typed.login, password, &mut |fault| faults.refuse(fault));
+    let all = Everyone {
+        listed: typed.users.users.is_some(),
+        imap: server(
+            typed.source.imap.as_deref(),
+            "--imap",
+            Protocol::Imap,
+            &mut faults,
+        ),
+        pop3: server(
+            typed.source.pop3.as_deref(),
+            "--pop3",
+            Protocol::Pop3,
+            &mut faults,
+        ),
+        imap_typed: typed.source.imap.is_some(),
+        pop3_typed: typed.source.pop3.is_some(),
+        maildir: typed.target.maildir.as_deref().and_then(|template| {
+            faults.take(Template::parse(template).map_err(|fault| format!("--maildir: {fault}")))
+        }),
+        maildir_typed: typed.target.maildir.is_some(),
+        owner: typed.target.owner.as_deref().and_then(|owner| {
+            faults.take(Owner::parse(owner).map_err(|fault| format!("--owner: {fault}")))
+        }),
+        apop: typed.login.auth == Some(Mechanism::Apop),
+        logins,
+    };
+
+    let list = read_list(typed, &mut faults, &mut warnings);
+    if typed.login.master_user.is_some() && list.has_passwords() {
+        warnings.push(
+            "the passwords in the user list are not used: --master-user logs in for everyone"
+                .to_owned(),
+        );
+    }
+    let users = all.users(&list.rows, &mut faults);
+    if users
+        .iter()
+        .any(|user| user.owner.is_some_and(Owner::needs_privilege))
+    {
+        warnings.push(
+            "not running as root: the system will hardly let files be given to another owner"
+                .to_owned(),
+        );
+    }
+    let named: HashSet<&str> = list.rows.iter().map(|row| row.user.as_str()).collect();
+    let kept = narrowing(&typed.users, &named, &mut faults, &mut warnings);
+    let report = typed.running.report.as_deref().and_then(|dir| {
+        faults.take(std::path::absolute(dir).map_err(|error| format!("--report: {error}")))
+    });
+
+    if !faults.0.is_empty() {
+        return Err(faults.into_problems(&list_name(&typed.users)));
+    }
+    Ok(Config {
+        users: users
+            .into_iter()
+            .filter(|user| kept.as_ref().is_none_or(|kept| kept.contains(&user.name)))
+            .collect(),
+        target,
+        uidls: UidlPolicy {
+            ignore_missing: typed.uidls.ignore_missing_uidls,
+            ignore_extra: typed.uidls.ignore_extra_uidls,
+            unholdable: typed.uidls.unholdable,
+            pop3_order: typed.uidls.pop3_order,
+        },
+        tls: TlsPolicy {
+            ca_file: typed.source.tls_ca.clone(),
+            insecure: typed.source.tls_insecure,
+            legacy: typed.source.tls_legacy,
+        },
+        jobs: typed.running.jobs,
+        timeout: Duration::from_secs(typed.running.timeout),
+        retries: typed.running.retries,
+        dry_run,
+        report,
+        voice: Voice::from_cli(typed),
+        options: options(typed, dry_run),
+        warnings,
+    })
+}
+
+/// What is wrong, with the line of the user list where there is one.
+#[derive(Debug, Default)]
+pub(super) struct Faults(pub Vec<(Option<u64>, String)>);
+
+impl Faults {
+    /// Refuses the command line.
+    pub fn refuse(&mut self, fault: impl Into<String>) {
+        self.0.push((None, fault.into()));
+    }
+
+    fn take<T>(&mut self, result: Result<T, String>) -> Option<T> {
+        result.map_err(|fault| self.refuse(fault)).ok()
+    }
+
+    /// The command line's first, then the list's by line.
+    fn into_problems(mut self, list: &str) -> Vec<Problem> {
+        self.0.sort_by_key(|(line, _)| *line);
+        self.0
+            .into_iter()
+            .map(|(line, fault)| {
+                let what = match line {
+                    Some(line) => format!("{list} line {line}: {fault}"),
+                    None => fault,
+                };
+                Problem::new(Kind::Input, Reach::Run, what)
+            })
+            .collect()
+    }
+}
+
+fn list_name(users: &cli::Users) -> String {
+    match &users.users {
+        Some(path) if path == Path::new("-") => "standard input".to_owned(),
+        Some(path) => path.display().to_string(),
+        None => "--user".to_owned(),
+    }
+}
+
+fn target(typed: &cli::Target, faults: &mut Faults) -> TargetPolicy {
+    let servers = Servers {
+        qmail: typed.target.contains(&Server::Qmail),
+        dovecot: typed.target.contains(&Server::Dovecot),
+    };
+    if servers.qmail && typed.layout == Layout::Fs {
+        faults
+            .refuse("--layout fs is Dovecot's alone: leave it out, or leave qmail out of --target");
+    }
+    if !servers.dovecot && typed.folder_encoding == FolderEncoding::Utf8 {
+        faults.refuse(
+            "--folder-encoding utf8 is Dovecot's alone: leave it out, or add dovecot to --target",
+        );
+    }
+    TargetPolicy {
+        servers,
+        layout: typed.layout,
+        encoding: typed.folder_encoding,
+        fsync: typed.fsync,
+    }
+}
+
+/// Options that are wrong by themselves or with each other.
+fn options_alone(typed: &cli::Export, faults: &mut Faults) {
+    if typed.running.jobs == 0 {
+        faults.refuse("--jobs 0 would do nothing: give at least 1");
+    }
+    if !(1..=86_400).contains(&typed.running.timeout) {
+        faults.refuse("--timeout takes 1 to 86400 seconds");
+    }
+    if typed.source.tls_insecure && typed.source.tls_ca.is_some() {
+        faults.refuse(
+            "--tls-insecure accepts any certificate, so that --tls-ca has no effect: leave one out",
+        );
+    }
+    match (&typed.users.users, &typed.users.user) {
+        (None, None) => faults.refuse("whose mail? Give --users FILE or --user NAME"),
+        (Some(_), Some(_)) => faults.refuse(
+            "--users and --user exclude each other: use --only NAME to take one user of the list",
+        ),
+        (None, Some(_)) => {
+            if !typed.users.only.is_empty() || typed.users.only_failed.is_some() {
+                faults.refuse("--only and --only-failed narrow a list: use --users with them");
+            }
+        }
+        (Some(_), None) => {}
+    }
+}
+
+fn server(
+    url: Option<&str>,
+    option: &str,
+    protocol: Protocol,
+    faults: &mut Faults,
+) -> Option<Endpoint> {
+    url.and_then(|url| {
+        faults.take(userlist::endpoint(url, protocol).map_err(|fault| format!("{option}: {fault}")))
+    })
+}
+
+/// The rows to work on; that of `--user` where there is no list.
+fn read_list(typed: &cli::Export, faults: &mut Faults, warnings: &mut Vec<String>) -> UserList {
+    let mut list = UserList::default();
+    match (&typed.users.users, &typed.users.user) {
+        (Some(path), _) => match read_file(path) {
+            Ok((bytes, exposed)) => {
+                list = userlist::parse(&bytes);
+                faults.0.extend(
+                    list.refused
+                        .drain(..)
+                        .map(|(line, fault)| (Some(line), fault)),
+                );
+                if exposed && list.has_passwords() {
+                    warnings.push(format!(
+                        "{} holds passwords and can be read by others: chmod 600 it",
+                        path.display()
+                    ));
+                }
+            }
+            Err(error) => faults.refuse(format!("--users {}: {error}", path.display())),
+        },
+        (None, Some(user)) => match userlist::sound_name(user) {
+            Ok(()) => list.rows.push(UserRow {
+                user: user.clone(),
+                ..UserRow::default()
+            }),
+            Err(fault) => faults.refuse(format!("--user: {fault}")),
+        },
+        (None, None) => {}
+    }
+    list
+}
+
+/// The bytes of the list, and whether others may read it.
+fn read_file(path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
+    let mut bytes = Vec::new();
+    if path == Path::new("-") {
+        std::io::stdin().lock().read_to_end(&mut bytes)?;
+        return Ok((bytes, false));
+    }
+    let mut file = File::open(path)?;
+    file.read_to_end(&mut bytes)?;
+    Ok((bytes, open_to_others(&file)))
+}
+
+/// The names that `--only` and `--only-failed` leave; `None`: all.
+fn narrowing(
+    typed: &cli::Users,
+    named: &HashSet<&str>,
+    faults: &mut Faults,
+    warnings: &mut Vec<String>,
+) -> Option<HashSet<String>> {
+    // A list that could not be read, or has a bad row, is not blamed for a name that it lacks.
+    let list_is_whole = typed.users.is_some()
+        && faults.0.iter().all(|(line, _)| line.is_none())
+        && !named.is_empty();
+    let mut kept: Option<HashSet<String>> = None;
+    if !typed.only.is_empty() {
+        for name in &typed.only {
+            if list_is_whole && !named.contains(name.as_str()) {
+                let meant = userlist::closest(name, named.iter().copied())
+                    .map_or(String::new(), |known| format!(": is {known:?} meant?"));
+                faults.refuse(format!("--only {name:?} is not in the user list{meant}"));
+            }
+        }
+        kept = Some(typed.only.iter().cloned().collect());
+    }
+    if let Some(path) = &typed.only_failed {
+        match userlist::failed_users(path) {
+            Ok(failed) => {
+                let gone = failed.iter().filter(|name| !named.contains(name.as_str()));
+                match gone.count() {
+                    0 => {}
+                    gone => warnings.push(format!(
+                        "{gone} of the users that failed are no longer in the user list"
+                    )),
+                }
+                kept = Some(match kept {
+                    Some(only) => only.intersection(&failed).cloned().collect(),
+                    None => failed,
+                });
+            }
+            Err(problem) => faults.refuse(problem.to_string()),
+        }
+    }
+    if kept
+        .as_ref()
+        .is_some_and(|kept| named.iter().all(|name| !kept.contains(*name)))
+    {
+        warnings.push("no user is left to work on".to_owned());
+    }
+    kept
+}
+
+/// What was typed, for `run.json`: no secret is ever typed but inside a command.
+fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
+    let source = &typed.source;
+    let login = &typed.login;
+    let target = &typed.target;
+    let uidls = &typed.uidls;
+    let running = &typed.running;
+    serde_json::json!({
+        "imap": source.imap,
+        "pop3": source.pop3,
+        "tls-ca": source.tls_ca,
+        "tls-insecure": source.tls_insecure,
+        "tls-legacy": source.tls_legacy,
+        "master-user": login.master_user,
+        "master-separator": login.master_separator,
+        "password-file": login.password_file,
+        "password-command": login.password_command.as_ref().map(|_| "(not shown)"),
+        "auth": login.auth.as_ref().map(word),
+        "users": typed.users.users,
+        "user": typed.users.user,
+        "only": typed.users.only,
+        "only-failed": typed.users.only_failed,
+        "maildir": target.maildir,
+        "target": target.target.iter().map(word).collect::<Vec<_>>(),
+        "layout": word(&target.layout),
+        "folder-encoding": word(&target.folder_encoding),
+        "owner": target.owner,
+        "fsync": word(&target.fsync),
+        "ignore-missing-uidls": uidls.ignore_missing_uidls,
+        "ignore-extra-uidls": uidls.ignore_extra_uidls,
+        "unholdable": word(&uidls.unholdable),
+        "pop3-order": word(&uidls.pop3_order),
+        "jobs": running.jobs,
+        "timeout": running.timeout,
+        "retries": running.retries,
+        "dry-run": dry_run,
+    })
+}
+
+/// An option's value as it is typed.
+fn word(value: &impl clap::ValueEnum) -> Option<String> {
+    value
+        .to_possible_value()
+        .map(|value| value.get_name().to_owned())
+}

@@ -1,0 +1,413 @@
+//! From a command line and a user list to a [`Config`], as an admin would type them.
+
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use clap::Parser as _;
+
+use super::*;
+use crate::cli::{Cli, Command};
+
+fn typed(line: &[&str]) -> (cli::Export, bool) {
+    let line = ["mailseed", "export"].iter().chain(line);
+    match Cli::try_parse_from(line).expect("a command line").command {
+        Command::Export { options, dry_run } => (*options, dry_run),
+        Command::Plan(options) => (*options, true),
+    }
+}
+
+/// Resolves `line`, with LIST in it standing for a file that holds `list`.
+fn resolve(list: &str, env: Option<&str>, line: &[&str]) -> Result<Config, Vec<String>> {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("users.csv");
+    std::fs::write(&file, list).expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("closed");
+    let file = file.to_str().expect("a plain path");
+    let line: Vec<_> = line
+        .iter()
+        .map(|word| if *word == "LIST" { file } else { word })
+        .collect();
+    let (options, dry_run) = typed(&line);
+    resolve::resolve(&options, dry_run, env.map(OsString::from)).map_err(|problems| {
+        problems
+            .iter()
+            .inspect(|problem| {
+                assert_eq!(
+                    (problem.kind, problem.reach),
+                    (crate::problem::Kind::Input, crate::problem::Reach::Run)
+                )
+            })
+            .map(|problem| problem.to_string().replace(file, "LIST"))
+            .collect()
+    })
+}
+
+const LISTED: [&str; 4] = ["--users", "LIST", "--maildir", "/v/{domain}/{local}"];
+
+fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    LISTED.iter().copied().chain(more.iter().copied()).collect()
+}
+
+#[test]
+fn a_list_becomes_users_in_its_order() {
+    let list = "user,password,imap_user,pop3,maildir,owner\n\
+                b@d,pb,,,,\n\
+                a@d,pa,ia,pop3s://p.example,/elsewhere/{local},5:6\n";
+    let config = resolve(
+        list,
+        Some("unused"),
+        &with(&["--imap", "imaps://i.example", "--owner", "root"]),
+    )
+    .expect("all is well");
+    let [b, a] = &config.users[..] else {
+        panic!("two users");
+    };
+    assert_eq!((b.name.as_str(), b.line), ("b@d", Some(2)));
+    assert_eq!(
+        (b.maildir.as_path(), a.maildir.as_path()),
+        (Path::new("/v/d/b"), Path::new("/elsewhere/a"))
+    );
+    assert_eq!(
+        (b.owner, a.owner),
+        (
+            Some(Owner { uid: 0, gid: 0 }),
+            Some(Owner { uid: 5, gid: 6 })
+        )
+    );
+    assert!(b.pop3.is_none());
+    let (imap, pop3) = (
+        a.imap.as_ref().expect("IMAP"),
+        a.pop3.as_ref().expect("POP3"),
+    );
+    assert_eq!(
+        (imap.credential.name.as_str(), pop3.credential.name.as_str()),
+        ("ia", "a@d")
+    );
+    assert_eq!(
+        (imap.endpoint.host.as_str(), pop3.endpoint.port),
+        ("i.example", 995)
+    );
+    let login = pop3
+        .credential
+        .resolve(Duration::from_secs(1))
+        .expect("known");
+    assert_eq!(login.secret.expose(), "pa");
+    assert_eq!(
+        (config.jobs, config.retries, config.timeout),
+        (4, 3, Duration::from_secs(60))
+    );
+    assert_eq!(
+        config.target.servers,
+        Servers {
+            qmail: false,
+            dovecot: true
+        }
+    );
+}
+
+#[test]
+fn no_secret_prints() {
+    let list = "user,password,imap_password,pop3_password\na@d,hunter2,hunter2,hunter2\n";
+    let line = with(&["--imap", "imaps://i.example", "--pop3", "pop3s://p.example"]);
+    for env in [None, Some("hunter2")] {
+        let config = resolve(list, env, &line).expect("all is well");
+        assert!(!format!("{config:?}").contains("hunter2"));
+        assert!(!config.options.to_string().contains("hunter2"));
+    }
+    let command = ["--password-command", "echo hunter2"];
+    let config = resolve("user\na@d\n", None, &[&line[..], &command].concat()).expect("well");
+    assert!(!config.options.to_string().contains("hunter2"));
+}
+
+/// The list, MAILSEED_PASSWORD, the command line, how the refusals read.
+type Case<'c> = (&'c str, Option<&'c str>, Vec<&'c str>, &'c [&'c str]);
+
+#[test]
+fn each_conflict_is_refused_with_the_way_on() {
+    let plain = "user,password\na@d,p\n";
+    let imap = ["--imap", "imaps://i.example"];
+    let alone = ["--user", "a@d", "--maildir", "/v/x"];
+    let cases: &[Case] = &[
+        (
+            "",
+            Some("p"),
+            [&["--maildir", "/v/{user}"][..], &imap].concat(),
+            &["--users FILE or --user NAME"],
+        ),
+        (
+            plain,
+            None,
+            with(&[&imap[..], &["--user", "a"]].concat()),
+            &["exclude each other"],
+        ),
+        (plain, None, with(&[]), &["no server to read from"]),
+        (
+            "",
+            Some("p"),
+            [&alone[..], &["--only", "a"], &imap].concat(),
+            &["narrow a list"],
+        ),
+        ("", None, [&alone[..], &imap].concat(), &["no password: "]),
+        ("user\na@d\nb@d\n", None, with(&imap), &["no password: "]),
+        (
+            "user,password\na@d,p\nb@d,\n",
+            None,
+            with(&imap),
+            &["LIST line 3: user \"b@d\": there is no password for IMAP"],
+        ),
+        (
+            plain,
+            None,
+            with(&[&imap[..], &["--master-user", "m"]].concat()),
+            &["--master-user needs"],
+        ),
+        (
+            plain,
+            None,
+            with(&[&imap[..], &["--target", "qmail,dovecot", "--layout", "fs"]].concat()),
+            &["--layout fs"],
+        ),
+        (
+            plain,
+            None,
+            with(
+                &[
+                    &imap[..],
+                    &["--target", "qmail", "--folder-encoding", "utf8"],
+                ]
+                .concat(),
+            ),
+            &["utf8 is Dovecot's"],
+        ),
+        (
+            plain,
+            None,
+            [&["--users", "LIST"][..], &imap].concat(),
+            &["Give --maildir"],
+        ),
+        (
+            "user,password,maildir\na,p,/v/a\nb,p,\n",
+            None,
+            [&["--users", "LIST"][..], &imap].concat(),
+            &["LIST line 3: no Maildir"],
+        ),
+        (
+            plain,
+            None,
+            with(&[&imap[..], &["--auth", "apop"]].concat()),
+            &["--auth apop is POP3's"],
+        ),
+        (
+            "user,password,pop3\na@d,p,pop3s://p\nb@d,p,\n",
+            None,
+            with(&[&imap[..], &["--auth", "apop"]].concat()),
+            &["LIST line 3: no POP3"],
+        ),
+        (
+            plain,
+            None,
+            with(&[&imap[..], &["-j", "0", "--timeout", "0"]].concat()),
+            &["--jobs 0", "--timeout"],
+        ),
+        (
+            "user,password\na,p\nb,p\nc,p\n",
+            None,
+            [&["--users", "LIST", "--maildir", "/v/x"][..], &imap].concat(),
+            &["put {user}"],
+        ),
+        (
+            plain,
+            None,
+            with(&["--imap", "pop3s://i.example"]),
+            &["--imap: "],
+        ),
+        (
+            plain,
+            None,
+            with(&["--imap", "imaps://u:hunter2@i.example"]),
+            &["--imap: a URL names the server only"],
+        ),
+        (
+            plain,
+            None,
+            with(&[&imap[..], &["--owner", "no-such-user"]].concat()),
+            &["--owner: there is no user"],
+        ),
+        (
+            plain,
+            None,
+            [&["--users", "LIST", "--maildir", "/v/{x}"][..], &imap].concat(),
+            &["unknown placeholder {x}"],
+        ),
+        (
+            plain,
+            None,
+            with(&[&imap[..], &["--only", "b@d"]].concat()),
+            &["--only \"b@d\" is not in the user list"],
+        ),
+        (
+            plain,
+            None,
+            with(&[&imap[..], &["--only-failed", "/nonexistent"]].concat()),
+            &["--only-failed /nonexistent: it cannot be read"],
+        ),
+        (
+            plain,
+            None,
+            with(&[&imap[..], &["--tls-ca", "x", "--tls-insecure"]].concat()),
+            &["leave one out"],
+        ),
+        (
+            "user,password\na@d,p\nc,p\nb/@d,p\n..@d,p\na@/,p\n",
+            None,
+            with(&imap),
+            &["LIST line 3", "LIST line 4", "LIST line 5", "LIST line 6"],
+        ),
+        (
+            "user,password,maildir\na@d,p,\nb@d,p,/v/./d//a/\nc@d,p,../x\n",
+            None,
+            with(&imap),
+            &[
+                "LIST line 3: user \"b@d\" has the same Maildir as line 2: /v/d/a",
+                "LIST line 4",
+            ],
+        ),
+        (
+            "user,password,owner\na@d,p,:\nb@d,p,0:0\nc@d,p,:\n",
+            None,
+            with(&imap),
+            &["LIST line 2: owner", "LIST line 4: owner"],
+        ),
+        (
+            "user
+a'b@d
+",
+            None,
+            with(&[&imap[..], &["--password-command", "x '{user}'"]].concat()),
+            &["LIST line 2: user \"a'b@d\": the name holds"],
+        ),
+    ];
+    for (list, env, line, want) in cases {
+        let faults = resolve(list, *env, line).map(|_| ()).expect_err(want[0]);
+        assert_eq!(faults.len(), want.len(), "{want:?}: {faults:?}");
+        for (fault, want) in faults.iter().zip(*want) {
+            assert!(fault.contains(want), "{fault}, not {want}");
+            assert!(!fault.contains("hunter2"), "{fault}");
+        }
+    }
+}
+
+#[test]
+fn bad_rows_of_all_kinds_come_at_once_in_the_order_of_lines() {
+    let list = "user,password,imap,owner\n\
+                ,p,,\n\
+                a@d,p,,no-such-user\n\
+                b@d,,,\n\
+                c,p,,\n\
+                d@d,p,gopher://x,\n\
+                a@d,p,,\n\
+                e@d,\"p\n";
+    let faults = resolve(
+        list,
+        None,
+        &with(&["--imap", "imaps://i.example", "-j", "0"]),
+    )
+    .expect_err("much is wrong");
+    let begins = [
+        "--jobs",
+        "LIST line 2: ",
+        "LIST line 3: ",
+        "LIST line 4: ",
+        "LIST line 5: ",
+        "LIST line 6: ",
+        "LIST line 7: ",
+        "LIST line 8: ",
+    ];
+    assert_eq!(faults.len(), begins.len(), "{faults:?}");
+    for (fault, begin) in faults.iter().zip(begins) {
+        assert!(fault.starts_with(begin), "{fault}, not {begin}");
+    }
+}
+
+#[test]
+fn a_narrowed_list_keeps_its_order_and_says_what_it_cannot_find() {
+    let list = "user,password\na@d,p\nb@d,p\nc@d,p\n";
+    let imap = ["--imap", "imaps://i.example"];
+    let names = |config: &Config| -> Vec<String> {
+        config.users.iter().map(|user| user.name.clone()).collect()
+    };
+    let config = resolve(
+        list,
+        None,
+        &with(&[&imap[..], &["--only", "c@d", "--only", "a@d"]].concat()),
+    )
+    .expect("both are there");
+    assert_eq!(names(&config), ["a@d", "c@d"]);
+
+    let dir = tempfile::tempdir().expect("a directory");
+    let summary = dir.path().join("summary.csv");
+    std::fs::write(
+        &summary,
+        "user,status\na@d,ok\nb@d,partial\nc@d,failed\ngone@d,failed\n",
+    )
+    .expect("written");
+    let failed = ["--only-failed", summary.to_str().expect("a plain path")];
+    let config = resolve(list, None, &with(&[&imap[..], &failed].concat())).expect("a report");
+    assert_eq!(names(&config), ["b@d", "c@d"]);
+    assert_eq!(
+        config.warnings,
+        ["1 of the users that failed are no longer in the user list"]
+    );
+    let both = [&imap[..], &failed, &["--only", "b@d", "--only", "a@d"]].concat();
+    assert_eq!(
+        names(&resolve(list, None, &with(&both)).expect("a report")),
+        ["b@d"]
+    );
+    let config = resolve(
+        "user,password\na@d,p\n",
+        None,
+        &with(&[&imap[..], &failed].concat()),
+    )
+    .expect("nothing to do is no fault");
+    assert!(config.users.is_empty());
+    assert!(
+        config
+            .warnings
+            .contains(&"no user is left to work on".to_owned())
+    );
+}
+
+#[test]
+fn what_does_not_stop_it_is_a_warning() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let file = dir.path().join("users.csv");
+    std::fs::write(&file, "user,password\na,p\n").expect("written");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("opened");
+    let (options, _) = typed(&[
+        "--users",
+        file.to_str().expect("a plain path"),
+        "--maildir",
+        "/v/{user}",
+        "--imap",
+        "imaps://i.example",
+        "--master-user",
+        "m",
+        "--pop3-order",
+        "date",
+        "-q",
+        "--progress",
+        "plain",
+    ]);
+    let config = resolve::resolve(&options, false, Some("p".into())).expect("only warnings");
+    for (warning, want) in config
+        .warnings
+        .iter()
+        .zip(["--pop3-order", "chmod 600", "not used"])
+    {
+        assert!(warning.contains(want), "{warning}, not {want}");
+    }
+    assert_eq!(config.warnings.len(), 3);
+    assert_eq!(config.voice.progress, Mode::None);
+    assert_eq!(config.voice.verbosity, Verbosity::Quiet);
+}

@@ -1,0 +1,153 @@
+//! What is told on standard error while it runs: only our own words, never those of the libraries
+//! (the imap crate would echo the login).
+
+use std::fmt;
+use std::io::{IsTerminal as _, Write};
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::progress::Progress;
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// One JSON object a line, for programs
+    Json,
+}
+
+/// How much is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Verbosity {
+    /// `-q`: errors.
+    Quiet,
+    /// Warnings, and the few lines of [`SUMMARY`].
+    #[default]
+    Normal,
+    /// `-v`: what is done.
+    Verbose,
+    /// `-vv`: every step.
+    Debug,
+}
+
+/// The target of info lines that are told without `-v`: `tracing::info!(target: SUMMARY, ..)`.
+pub const SUMMARY: &str = "mailseed::summary";
+
+/// Sends all events of mailseed to standard error from now on, past the bar of `progress`. The
+/// first call in a process decides.
+pub fn start(verbosity: Verbosity, format: Format, progress: &Progress) {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(PastTheBar(progress.clone()))
+        .with_target(false)
+        .with_timer(Seconds);
+    let filter = filter(verbosity);
+    // An error means that a subscriber is set already.
+    let _ = match format {
+        Format::Text => tracing::subscriber::set_global_default(
+            tracing_subscriber::registry()
+                .with(filter)
+                .with(lines.with_ansi(std::io::stderr().is_terminal())),
+        ),
+        Format::Json => tracing::subscriber::set_global_default(
+            tracing_subscriber::registry()
+                .with(filter)
+                .with(lines.json().flatten_event(true).with_current_span(false)),
+        ),
+    };
+}
+
+fn filter(verbosity: Verbosity) -> Targets {
+    let (all, summary) = match verbosity {
+        Verbosity::Quiet => (LevelFilter::ERROR, LevelFilter::ERROR),
+        Verbosity::Normal => (LevelFilter::WARN, LevelFilter::INFO),
+        Verbosity::Verbose => (LevelFilter::INFO, LevelFilter::INFO),
+        Verbosity::Debug => (LevelFilter::DEBUG, LevelFilter::DEBUG),
+    };
+    Targets::new()
+        .with_target("mailseed", all)
+        .with_target(SUMMARY, summary)
+}
+
+struct Seconds;
+
+impl FormatTime for Seconds {
+    fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        write!(writer, "{}", now())
+    }
+}
+
+/// The time as reports and logs write it: RFC 3339, whole seconds, UTC.
+pub fn now() -> jiff::Timestamp {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)
+}
+
+struct PastTheBar(Progress);
+
+impl<'w> MakeWriter<'w> for PastTheBar {
+    type Writer = Line<'w>;
+
+    fn make_writer(&'w self) -> Line<'w> {
+        Line(&self.0)
+    }
+}
+
+/// The layer hands over each event as one write.
+struct Line<'w>(&'w Progress);
+
+impl Write for Line<'_> {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        self.0
+            .suspend(|| std::io::stderr().write_all(line))
+            .map(|()| line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn only_our_own_words_at_the_level_asked_for() {
+        let told =
+            |verbosity, target: &str, level: Level| filter(verbosity).would_enable(target, &level);
+        for (verbosity, target, level, want) in [
+            (Verbosity::Quiet, "mailseed::run", Level::ERROR, true),
+            (Verbosity::Quiet, "mailseed::run", Level::WARN, false),
+            (Verbosity::Quiet, SUMMARY, Level::INFO, false),
+            (Verbosity::Normal, "mailseed", Level::WARN, true),
+            (Verbosity::Normal, "mailseed", Level::INFO, false),
+            (Verbosity::Normal, SUMMARY, Level::INFO, true),
+            (Verbosity::Verbose, "mailseed", Level::INFO, true),
+            (Verbosity::Verbose, "mailseed", Level::DEBUG, false),
+            (Verbosity::Debug, "mailseed", Level::DEBUG, true),
+            (Verbosity::Debug, "mailseed", Level::TRACE, false),
+            (Verbosity::Debug, "imap", Level::ERROR, false),
+            (Verbosity::Debug, "log", Level::ERROR, false),
+        ] {
+            assert_eq!(
+                told(verbosity, target, level),
+                want,
+                "{verbosity:?} {target} {level}"
+            );
+        }
+    }
+
+    #[test]
+    fn times_are_whole_seconds_in_utc() {
+        let time = now().to_string();
+        assert_eq!((time.len(), time.ends_with('Z')), (20, true), "{time}");
+    }
+}

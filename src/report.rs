@@ -1,0 +1,340 @@
+//! What was done: a [`UserReport`] a user, made by its task; a [`RunReport`] of all, in the order
+//! of the input, from which come the words for a person ([`person`]), the files for `--report`
+//! ([`files`]) and the exit status.
+
+pub mod files;
+pub mod person;
+pub mod user_log;
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::problem::{Kind, Problem, Reach};
+
+pub use files::ReportDir;
+pub use user_log::UserLog;
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Everything is done.
+    Ok = 0,
+    /// Some users or messages are not done.
+    Some = 1,
+    /// The command line or the user list is wrong; nothing was started.
+    Usage = 2,
+    /// The target is not usable; stopped.
+    Target = 3,
+    /// Interrupted.
+    Interrupted = 130,
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// How a user came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Every message is where it should be.
+    Ok,
+    /// Messages or folders are not done.
+    Partial,
+    /// The user is not done.
+    Failed,
+}
+
+impl Status {
+    /// The word for it in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Ok => "ok",
+            Status::Partial => "partial",
+            Status::Failed => "failed",
+        }
+    }
+}
+
+/// A message that was not exported.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skip {
+    /// Its folder, as a person calls it.
+    pub folder: String,
+    /// Its UID, where IMAP listed it.
+    pub uid: Option<u32>,
+    /// Its UIDL, where POP3 listed it.
+    pub uidl: Option<String>,
+    /// Its size in octets as the source says.
+    pub size: Option<u64>,
+    /// Why it was not exported.
+    pub reason: Cow<'static, str>,
+}
+
+/// What became of one user. Every message of the source is in one bucket: added, kept or skipped.
+#[derive(Debug, Default)]
+pub struct UserReport {
+    /// The name in the user list.
+    pub user: String,
+    /// Folders at the source.
+    pub folders: u64,
+    /// Messages at the source.
+    pub messages: u64,
+    /// Octets of the messages added.
+    pub bytes: u64,
+    /// Messages written in this run.
+    pub added: u64,
+    /// Messages that were in the Maildir already.
+    pub kept: u64,
+    /// Of those kept, the ones whose flags changed.
+    pub changed: u64,
+    /// Messages removed from the Maildir.
+    pub deleted: u64,
+    /// Messages not exported, each one of `skips`.
+    pub skipped: u64,
+    /// UIDLs that the POP3 source listed.
+    pub uidls: u64,
+    /// INBOX messages without a UIDL.
+    pub uidls_missing: u64,
+    /// UIDLs without a message.
+    pub uidls_extra: u64,
+    /// The farthest that a date had to move for qmail's order, in seconds.
+    pub max_date_shift_s: u64,
+    /// How long it took.
+    pub seconds: f64,
+    /// How many sessions it took, at least 1 once begun.
+    pub attempts: u32,
+    /// The messages not exported.
+    pub skips: Vec<Skip>,
+    /// What went wrong.
+    pub problems: Vec<Problem>,
+    /// What a person should know though nothing went wrong.
+    pub notes: Vec<String>,
+}
+
+impl UserReport {
+    /// A report in which nothing has happened yet.
+    pub fn new(user: impl Into<String>) -> Self {
+        Self {
+            user: user.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Notes a message that is not exported.
+    pub fn skip(&mut self, skip: Skip) {
+        self.skipped += 1;
+        self.skips.push(skip);
+    }
+
+    /// How the user came out.
+    pub fn status(&self) -> Status {
+        if self.problems.iter().any(|it| it.reach >= Reach::User) {
+            Status::Failed
+        } else if self.skipped > 0 || !self.problems.is_empty() {
+            Status::Partial
+        } else {
+            Status::Ok
+        }
+    }
+
+    /// The problem that reaches farthest (the first of those), on one line; empty without any.
+    pub fn error(&self) -> String {
+        let farthest = self.problems.iter().map(|it| it.reach).max();
+        let Some(worst) = self.problems.iter().find(|it| Some(it.reach) == farthest) else {
+            return String::new();
+        };
+        match self.problems.len() - 1 {
+            0 => format!("{}: {worst}", worst.kind.word()),
+            more => format!("{}: {worst} (and {more} more)", worst.kind.word()),
+        }
+    }
+
+    /// Whether the sums close: each message of the source is in one bucket, and each one skipped
+    /// is listed.
+    pub fn closes(&self) -> bool {
+        self.messages == self.added + self.kept + self.skipped
+            && self.skipped == self.skips.len() as u64
+    }
+}
+
+/// What became of all users.
+#[derive(Debug)]
+pub struct RunReport {
+    /// The users, in the order of the input.
+    pub users: Vec<UserReport>,
+    /// When it began.
+    pub started: jiff::Timestamp,
+    /// When it ended.
+    pub finished: jiff::Timestamp,
+    /// What was typed, without secrets: [`crate::config::Config::options`].
+    pub options: serde_json::Value,
+}
+
+/// The sums over all users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[expect(
+    missing_docs,
+    reason = "each is the sum of the field of that name in UserReport"
+)]
+pub struct Totals {
+    pub users: u64,
+    pub ok: u64,
+    pub partial: u64,
+    pub failed: u64,
+    pub folders: u64,
+    pub messages: u64,
+    pub bytes: u64,
+    pub added: u64,
+    pub kept: u64,
+    pub changed: u64,
+    pub deleted: u64,
+    pub skipped: u64,
+    pub uidls: u64,
+    pub uidls_missing: u64,
+    pub uidls_extra: u64,
+}
+
+impl RunReport {
+    /// The sums over all users.
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for user in &self.users {
+            totals.users += 1;
+            match user.status() {
+                Status::Ok => totals.ok += 1,
+                Status::Partial => totals.partial += 1,
+                Status::Failed => totals.failed += 1,
+            }
+            totals.folders += user.folders;
+            totals.messages += user.messages;
+            totals.bytes += user.bytes;
+            totals.added += user.added;
+            totals.kept += user.kept;
+            totals.changed += user.changed;
+            totals.deleted += user.deleted;
+            totals.skipped += user.skipped;
+            totals.uidls += user.uidls;
+            totals.uidls_missing += user.uidls_missing;
+            totals.uidls_extra += user.uidls_extra;
+        }
+        totals
+    }
+
+    /// How the process should end. Being interrupted outweighs a target that failed, and that
+    /// outweighs users that are not done.
+    pub fn exit(&self) -> Exit {
+        let any =
+            |is: fn(&Problem) -> bool| self.users.iter().any(|user| user.problems.iter().any(is));
+        if any(|problem| problem.kind == Kind::Interrupted) {
+            Exit::Interrupted
+        } else if any(|problem| problem.kind == Kind::Target && problem.reach == Reach::Run) {
+            Exit::Target
+        } else if self.users.iter().any(|user| user.status() != Status::Ok) {
+            Exit::Some
+        } else {
+            Exit::Ok
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(kind: Kind, reach: Reach) -> Problem {
+        Problem::new(kind, reach, format!("{reach:?}"))
+    }
+
+    #[test]
+    fn status_error_and_exit_follow_from_what_happened() {
+        let cases: Vec<(u64, Vec<Problem>, Status, &str, Exit)> = vec![
+            (0, vec![], Status::Ok, "", Exit::Ok),
+            (1, vec![], Status::Partial, "", Exit::Some),
+            (
+                0,
+                vec![problem(Kind::Refused, Reach::Folder)],
+                Status::Partial,
+                "refused: Folder",
+                Exit::Some,
+            ),
+            (
+                0,
+                vec![
+                    problem(Kind::Protocol, Reach::Message),
+                    problem(Kind::Auth, Reach::User),
+                    problem(Kind::Tls, Reach::User),
+                ],
+                Status::Failed,
+                "auth: User (and 2 more)",
+                Exit::Some,
+            ),
+            (
+                0,
+                vec![problem(Kind::Target, Reach::User)],
+                Status::Failed,
+                "target: User",
+                Exit::Some,
+            ),
+            (
+                0,
+                vec![problem(Kind::Target, Reach::Run)],
+                Status::Failed,
+                "target: Run",
+                Exit::Target,
+            ),
+            (
+                0,
+                vec![
+                    problem(Kind::Target, Reach::Run),
+                    problem(Kind::Interrupted, Reach::Run),
+                ],
+                Status::Failed,
+                "target: Run (and 1 more)",
+                Exit::Interrupted,
+            ),
+        ];
+        for (skipped, problems, status, error, exit) in cases {
+            let user = UserReport {
+                skipped,
+                problems,
+                ..UserReport::new("u")
+            };
+            assert_eq!(user.status(), status, "{error}");
+            assert_eq!(user.error(), error);
+            let run = RunReport {
+                users: vec![UserReport::new("fine"), user],
+                started: jiff::Timestamp::UNIX_EPOCH,
+                finished: jiff::Timestamp::UNIX_EPOCH,
+                options: serde_json::Value::Null,
+            };
+            assert_eq!(run.exit(), exit, "{error}");
+        }
+        assert_eq!(Exit::Interrupted as u8, 130);
+    }
+
+    #[test]
+    fn sums_close_or_it_shows() {
+        let mut user = UserReport {
+            messages: 6,
+            added: 2,
+            kept: 3,
+            ..UserReport::new("u")
+        };
+        assert!(!user.closes());
+        user.skip(Skip {
+            folder: "INBOX".to_owned(),
+            uid: Some(1),
+            uidl: None,
+            size: None,
+            reason: "gone".into(),
+        });
+        assert!(user.closes());
+        user.skipped += 1;
+        user.messages += 1;
+        assert!(!user.closes(), "a skip that is not listed");
+    }
+}

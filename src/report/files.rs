@@ -1,0 +1,406 @@
+//! The files of `--report DIR`: `summary.csv`, `skipped.csv` and `run.json`, each whole or absent.
+//! Only their owner may read them.
+
+use std::borrow::Cow;
+use std::fs::DirBuilder;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{RunReport, Skip, Status, Totals, UserReport};
+use crate::problem::{Kind, Problem, Reach};
+use crate::text::printable;
+
+/// The columns of `summary.csv`: others script against them, new ones come last.
+pub const SUMMARY_COLUMNS: [&str; 17] = [
+    "user",
+    "status",
+    "folders",
+    "messages",
+    "bytes",
+    "added",
+    "kept",
+    "changed",
+    "deleted",
+    "skipped",
+    "uidls",
+    "uidls_missing",
+    "uidls_extra",
+    "max_date_shift_s",
+    "seconds",
+    "attempts",
+    "error",
+];
+
+/// A report directory that exists and can be written.
+#[derive(Debug, Clone)]
+pub struct ReportDir(PathBuf);
+
+impl ReportDir {
+    /// Makes the directory where it does not exist, and tries it: a run of days must not find at
+    /// its end that its report has no place.
+    ///
+    /// # Errors
+    /// It cannot be made or written (reach Run, kind Input: nothing has been started).
+    pub fn prepare(dir: &Path) -> Result<Self, Problem> {
+        let tried = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir.join("logs"))
+            .and_then(|()| tempfile::NamedTempFile::new_in(dir).map(drop));
+        match tried {
+            Ok(()) => Ok(Self(dir.to_owned())),
+            Err(error) => Err(Problem::new(
+                Kind::Input,
+                Reach::Run,
+                format!("--report {} cannot be written", dir.display()),
+            )
+            .caused_by(error)),
+        }
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Writes the three files, replacing those of an earlier run.
+    ///
+    /// # Errors
+    /// One of them could not be written (reach Run, kind Target); the others are there.
+    pub fn write(&self, run: &RunReport) -> Result<(), Problem> {
+        let written = [
+            (
+                "summary.csv",
+                self.replace("summary.csv", |out| summary(run, out)),
+            ),
+            (
+                "skipped.csv",
+                self.replace("skipped.csv", |out| skipped(run, out)),
+            ),
+            ("run.json", self.replace("run.json", |out| json(run, out))),
+        ];
+        for (name, result) in written {
+            result.map_err(|error| {
+                Problem::new(
+                    Kind::Target,
+                    Reach::Run,
+                    format!("{} could not be written", self.0.join(name).display()),
+                )
+                .caused_by(error)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Puts a file in place whole or not at all. Temporary files are made with mode 0600.
+    fn replace(
+        &self,
+        name: &str,
+        content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut file = BufWriter::new(tempfile::NamedTempFile::new_in(&self.0)?);
+        content(&mut file)?;
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.as_file().sync_all()?;
+        file.persist(self.0.join(name))?;
+        Ok(())
+    }
+}
+
+fn summary(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(SUMMARY_COLUMNS)?;
+    for user in &run.users {
+        let numbers = [
+            user.folders,
+            user.messages,
+            user.bytes,
+            user.added,
+            user.kept,
+            user.changed,
+            user.deleted,
+            user.skipped,
+            user.uidls,
+            user.uidls_missing,
+            user.uidls_extra,
+            user.max_date_shift_s,
+        ];
+        // The name as it is in the user list: --only-failed looks it up there.
+        csv.write_field(&user.user)?;
+        csv.write_field(user.status().word())?;
+        for number in numbers {
+            csv.write_field(number.to_string())?;
+        }
+        csv.write_field(format!("{:.3}", user.seconds))?;
+        csv.write_field(user.attempts.to_string())?;
+        csv.write_field(defused(&user.error()).as_ref())?;
+        csv.write_record(None::<&[u8]>)?;
+    }
+    csv.flush()
+}
+
+fn skipped(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(["user", "folder", "uid", "uidl", "size", "reason"])?;
+    let number = |number: Option<u64>| number.map_or(String::new(), |it| it.to_string());
+    for user in &run.users {
+        for skip in &user.skips {
+            csv.write_record([
+                user.user.as_str(),
+                &defused(&printable(&skip.folder)),
+                &number(skip.uid.map(u64::from)),
+                skip.uidl.as_deref().unwrap_or_default(),
+                &number(skip.size),
+                &defused(&printable(&skip.reason)),
+            ])?;
+        }
+    }
+    csv.flush()
+}
+
+/// Free text that a spreadsheet would take for a formula gets a `'` before it.
+fn defused(text: &str) -> Cow<'_, str> {
+    if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        Cow::Owned(format!("'{text}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+#[derive(Serialize)]
+struct JsonRun<'r> {
+    version: &'static str,
+    started: String,
+    finished: String,
+    exit: u8,
+    options: &'r serde_json::Value,
+    totals: Totals,
+    users: Vec<JsonUser<'r>>,
+}
+
+#[derive(Serialize)]
+struct JsonUser<'r> {
+    user: &'r str,
+    status: Status,
+    folders: u64,
+    messages: u64,
+    bytes: u64,
+    added: u64,
+    kept: u64,
+    changed: u64,
+    deleted: u64,
+    skipped: u64,
+    uidls: u64,
+    uidls_missing: u64,
+    uidls_extra: u64,
+    max_date_shift_s: u64,
+    seconds: f64,
+    attempts: u32,
+    error: String,
+    problems: Vec<JsonProblem<'r>>,
+    skips: &'r [Skip],
+    notes: &'r [String],
+}
+
+#[derive(Serialize)]
+struct JsonProblem<'r> {
+    kind: &'static str,
+    reach: &'static str,
+    retry: bool,
+    folder: Option<&'r str>,
+    message: Option<&'r str>,
+    text: String,
+}
+
+fn json(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
+    let whole = JsonRun {
+        version: env!("CARGO_PKG_VERSION"),
+        started: run.started.to_string(),
+        finished: run.finished.to_string(),
+        exit: run.exit() as u8,
+        options: &run.options,
+        totals: run.totals(),
+        users: run.users.iter().map(JsonUser::from).collect(),
+    };
+    serde_json::to_writer_pretty(&mut *out, &whole)?;
+    out.write_all(b"\n")
+}
+
+impl<'r> From<&'r UserReport> for JsonUser<'r> {
+    fn from(user: &'r UserReport) -> Self {
+        Self {
+            user: &user.user,
+            status: user.status(),
+            folders: user.folders,
+            messages: user.messages,
+            bytes: user.bytes,
+            added: user.added,
+            kept: user.kept,
+            changed: user.changed,
+            deleted: user.deleted,
+            skipped: user.skipped,
+            uidls: user.uidls,
+            uidls_missing: user.uidls_missing,
+            uidls_extra: user.uidls_extra,
+            max_date_shift_s: user.max_date_shift_s,
+            seconds: (user.seconds * 1000.0).round() / 1000.0,
+            attempts: user.attempts,
+            error: user.error(),
+            problems: user.problems.iter().map(JsonProblem::from).collect(),
+            skips: &user.skips,
+            notes: &user.notes,
+        }
+    }
+}
+
+impl<'r> From<&'r Problem> for JsonProblem<'r> {
+    fn from(problem: &'r Problem) -> Self {
+        Self {
+            kind: problem.kind.word(),
+            reach: match problem.reach {
+                Reach::Message => "message",
+                Reach::Folder => "folder",
+                Reach::User => "user",
+                Reach::Run => "run",
+            },
+            retry: problem.retry,
+            folder: problem.folder.as_deref(),
+            message: problem.message.as_deref(),
+            text: problem.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::userlist::failed_users;
+
+    fn run() -> RunReport {
+        let mut partial = UserReport {
+            folders: 2,
+            messages: 3,
+            bytes: 1234,
+            added: 1,
+            kept: 1,
+            uidls: 3,
+            seconds: 1.23456,
+            attempts: 1,
+            ..UserReport::new("-b,\"@d")
+        };
+        partial.skip(Skip {
+            folder: "=cmd\x1b".to_owned(),
+            uid: Some(7),
+            uidl: Some("+uidl".to_owned()),
+            size: None,
+            reason: "@reason,\n2".into(),
+        });
+        let mut failed = UserReport::new("c");
+        failed
+            .problems
+            .push(Problem::new(Kind::Auth, Reach::User, "no\nway"));
+        RunReport {
+            users: vec![UserReport::new("=a"), partial, failed],
+            started: jiff::Timestamp::UNIX_EPOCH,
+            finished: jiff::Timestamp::UNIX_EPOCH,
+            options: serde_json::json!({"jobs": 4}),
+        }
+    }
+
+    fn rows(path: &Path) -> Vec<Vec<String>> {
+        csv::ReaderBuilder::new()
+            .has_headers(false)
+            .from_path(path)
+            .and_then(|mut reader| {
+                reader
+                    .records()
+                    .map(|row| row.map(|row| row.iter().map(str::to_owned).collect()))
+                    .collect()
+            })
+            .expect("a CSV file")
+    }
+
+    #[test]
+    fn reports_read_back_as_they_were_meant() {
+        let parent = tempfile::tempdir().expect("a directory");
+        let dir = ReportDir::prepare(&parent.path().join("a/b")).expect("a place");
+        dir.write(&run()).expect("written");
+        dir.write(&run()).expect("and again");
+
+        let summary = rows(&dir.path().join("summary.csv"));
+        assert_eq!(
+            summary[0].join(","),
+            "user,status,folders,messages,bytes,added,kept,changed,deleted,skipped,uidls,\
+             uidls_missing,uidls_extra,max_date_shift_s,seconds,attempts,error"
+        );
+        assert_eq!(
+            summary[1].join("|"),
+            "=a|ok|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0|"
+        );
+        assert_eq!(
+            summary[2].join("|"),
+            "-b,\"@d|partial|2|3|1234|1|1|0|0|1|3|0|0|0|1.235|1|"
+        );
+        assert_eq!(
+            summary[3].join("|"),
+            "c|failed|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0|auth: no\\u{a}way"
+        );
+        let failed = failed_users(&dir.path().join("summary.csv")).expect("a report");
+        assert_eq!(failed, ["-b,\"@d".to_owned(), "c".to_owned()].into());
+
+        let skipped = rows(&dir.path().join("skipped.csv"));
+        assert_eq!(skipped.len(), 2);
+        assert_eq!(skipped[0].join(","), "user,folder,uid,uidl,size,reason");
+        assert_eq!(
+            skipped[1].join("|"),
+            "-b,\"@d|'=cmd\\u{1b}|7|+uidl||'@reason,\\u{a}2"
+        );
+
+        let json = fs::read(dir.path().join("run.json")).expect("a file");
+        let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
+        assert_eq!(json["started"], "1970-01-01T00:00:00Z");
+        assert_eq!(json["totals"]["messages"], 3);
+        assert_eq!(json["users"][1]["seconds"], 1.235);
+        assert_eq!(json["users"][1]["skips"][0]["uidl"], "+uidl");
+        assert_eq!(json["users"][2]["problems"][0]["kind"], "auth");
+        assert_eq!(
+            (&json["exit"], &json["options"]["jobs"]),
+            (&1.into(), &4.into())
+        );
+
+        let mut left: Vec<_> = fs::read_dir(dir.path())
+            .expect("a directory")
+            .map(|entry| {
+                let entry = entry.expect("an entry");
+                let mode = entry.metadata().expect("there").permissions().mode() & 0o777;
+                (entry.file_name().to_string_lossy().into_owned(), mode)
+            })
+            .collect();
+        left.sort();
+        let want = [
+            ("logs", 0o700),
+            ("run.json", 0o600),
+            ("skipped.csv", 0o600),
+            ("summary.csv", 0o600),
+        ];
+        assert_eq!(left, want.map(|(name, mode)| (name.to_owned(), mode)));
+        let mode = fs::metadata(dir.path())
+            .expect("there")
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_refused_beforehand() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let problem = ReportDir::prepare(file.path()).expect_err("a file is no directory");
+        assert_eq!((problem.kind, problem.reach), (Kind::Input, Reach::Run));
+    }
+}

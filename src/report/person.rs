@@ -1,0 +1,214 @@
+//! The result for a person: who is not done and why, and the totals.
+
+use std::io::{self, Write};
+
+use indicatif::{BinaryBytes, HumanCount};
+use unicode_width::UnicodeWidthStr as _;
+
+use super::{RunReport, Status, UserReport};
+use crate::text::printable;
+
+/// Reasons and problems told for one user; the files of `--report` hold all.
+const TOLD: usize = 5;
+
+const HEAD: [&str; 9] = [
+    "user", "status", "folders", "messages", "added", "kept", "skipped", "size", "time",
+];
+
+/// Writes a line for each user that is not done (for `all` users, when asked), what went wrong
+/// with it, and the totals.
+///
+/// # Errors
+/// Those of `out`.
+pub fn tell(run: &RunReport, all: bool, out: &mut dyn Write) -> io::Result<()> {
+    let told: Vec<&UserReport> = run
+        .users
+        .iter()
+        .filter(|user| all || user.status() != Status::Ok)
+        .collect();
+    if !told.is_empty() {
+        let rows: Vec<[String; 9]> = told.iter().map(|user| row(user)).collect();
+        let widths: [usize; 9] = std::array::from_fn(|column| {
+            let cells = rows.iter().map(|row| row[column].width());
+            cells.max().unwrap_or(0).max(HEAD[column].len())
+        });
+        line(out, &HEAD.map(str::to_owned), &widths)?;
+        for (user, row) in told.iter().zip(&rows) {
+            line(out, row, &widths)?;
+            reasons(out, user)?;
+        }
+        writeln!(out)?;
+    }
+    totals(run, out)
+}
+
+fn row(user: &UserReport) -> [String; 9] {
+    let count = |number: u64| HumanCount(number).to_string();
+    [
+        printable(&user.user),
+        user.status().word().to_owned(),
+        count(user.folders),
+        count(user.messages),
+        count(user.added),
+        count(user.kept),
+        count(user.skipped),
+        BinaryBytes(user.bytes).to_string(),
+        duration(user.seconds),
+    ]
+}
+
+/// Words to the left, numbers to the right.
+fn line(out: &mut dyn Write, row: &[String; 9], widths: &[usize; 9]) -> io::Result<()> {
+    let mut text = String::new();
+    for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+        let space = " ".repeat(width.saturating_sub(cell.width()));
+        if column > 0 {
+            text.push_str("  ");
+        }
+        if column < 2 {
+            text.push_str(cell);
+            text.push_str(&space);
+        } else {
+            text.push_str(&space);
+            text.push_str(cell);
+        }
+    }
+    writeln!(out, "{}", text.trim_end())
+}
+
+fn reasons(out: &mut dyn Write, user: &UserReport) -> io::Result<()> {
+    for problem in user.problems.iter().take(TOLD) {
+        writeln!(out, "    {}: {problem}", problem.kind.word())?;
+    }
+    if user.problems.len() > TOLD {
+        writeln!(out, "    and {} more problems", user.problems.len() - TOLD)?;
+    }
+    for skip in user.skips.iter().take(TOLD) {
+        write!(out, "    not exported: {}", printable(&skip.folder))?;
+        if let Some(uid) = skip.uid {
+            write!(out, " UID {uid}")?;
+        }
+        if let Some(uidl) = &skip.uidl {
+            write!(out, " UIDL {}", printable(uidl))?;
+        }
+        writeln!(out, ": {}", printable(&skip.reason))?;
+    }
+    if user.skips.len() > TOLD {
+        writeln!(
+            out,
+            "    and {} more messages (--report DIR lists them all)",
+            user.skips.len() - TOLD
+        )?;
+    }
+    for note in user.notes.iter().take(TOLD) {
+        writeln!(out, "    note: {}", printable(note))?;
+    }
+    Ok(())
+}
+
+fn totals(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
+    let totals = run.totals();
+    let count = |number: u64| HumanCount(number).to_string();
+    writeln!(
+        out,
+        "{} users: {} ok, {} partial, {} failed",
+        count(totals.users),
+        count(totals.ok),
+        count(totals.partial),
+        count(totals.failed)
+    )?;
+    let took = run.finished.duration_since(run.started).as_secs_f64();
+    writeln!(
+        out,
+        "{} messages: {} added ({}), {} kept, {} skipped, in {}",
+        count(totals.messages),
+        count(totals.added),
+        BinaryBytes(totals.bytes),
+        count(totals.kept),
+        count(totals.skipped),
+        duration(took.max(0.0))
+    )
+}
+
+/// A duration with as much detail as it deserves.
+fn duration(seconds: f64) -> String {
+    let whole = seconds.round() as u64;
+    if seconds < 59.95 {
+        format!("{seconds:.1}s")
+    } else if whole < 3600 {
+        format!("{}m{:02}s", whole / 60, whole % 60)
+    } else {
+        format!("{}h{:02}m", whole / 3600, whole % 3600 / 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Skip;
+    use super::*;
+    use crate::problem::{Kind, Problem, Reach};
+
+    #[test]
+    fn a_person_sees_who_is_not_done_and_why() {
+        let mut partial = UserReport {
+            folders: 12,
+            messages: 1208,
+            added: 1201,
+            bytes: 31 << 20,
+            seconds: 61.4,
+            ..UserReport::new("日本@d\x1b")
+        };
+        for uid in 1..=7 {
+            partial.skip(Skip {
+                folder: "A/B".to_owned(),
+                uid: Some(uid),
+                uidl: None,
+                size: None,
+                reason: "the server would not give it".into(),
+            });
+        }
+        let mut failed = UserReport::new("bob@example.com");
+        failed
+            .problems
+            .push(Problem::new(Kind::Auth, Reach::User, "refused").with_hint("look"));
+        let run = RunReport {
+            users: vec![UserReport::new("fine@d"), partial, failed],
+            started: jiff::Timestamp::UNIX_EPOCH,
+            finished: jiff::Timestamp::from_second(3723).expect("a time"),
+            options: serde_json::Value::Null,
+        };
+        let mut out = Vec::new();
+        tell(&run, false, &mut out).expect("written");
+        let skips: String = (1..=5)
+            .map(|uid| format!("    not exported: A/B UID {uid}: the server would not give it\n"))
+            .collect();
+        let want = format!(
+            "user             status   folders  messages  added  kept  skipped       size   time\n\
+             日本@d\\u{{1b}}     partial       12     1,208  1,201     0        7  31.00 MiB  1m01s\n\
+             {skips}    and 2 more messages (--report DIR lists them all)\n\
+             bob@example.com  failed         0         0      0     0        0        0 B   0.0s\n    \
+             auth: refused (hint: look)\n\
+             \n\
+             3 users: 1 ok, 1 partial, 1 failed\n\
+             1,208 messages: 1,201 added (31.00 MiB), 0 kept, 7 skipped, in 1h02m\n"
+        );
+        assert_eq!(String::from_utf8(out).expect("UTF-8"), want);
+        let mut out = Vec::new();
+        tell(&run, true, &mut out).expect("written");
+        assert!(String::from_utf8(out).is_ok_and(|text| text.contains("fine@d           ok")));
+    }
+
+    #[test]
+    fn durations() {
+        for (seconds, want) in [
+            (0.0, "0.0s"),
+            (59.94, "59.9s"),
+            (59.96, "1m00s"),
+            (3599.4, "59m59s"),
+            (3599.6, "1h00m"),
+            (360_000.0, "100h00m"),
+        ] {
+            assert_eq!(duration(seconds), want);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! All users, side by side: a rayon pool of its own, one task a user, a fence against panics
+//! around each, results in the order of the input.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use tracing::Level;
+
+use crate::config::{Config, User};
+use crate::problem::{Kind, Problem, Reach};
+use crate::progress::Progress;
+use crate::report::{UserLog, UserReport};
+use crate::sink::sync::Syncer;
+use crate::source::net::Dialer;
+use crate::user::{self, Context, Outcome};
+
+/// Stack of a worker thread, in bytes. Nothing here recurses.
+const STACK: usize = 2 << 20;
+
+/// Works on all users of `config`. `stop` may be set from outside (a signal); it is set here when
+/// one user meets a problem that every other would meet too.
+///
+/// # Errors
+/// Nothing was started: a CA file that cannot be read, threads that cannot be made.
+pub fn run(
+    config: &Config,
+    progress: &Progress,
+    stop: &AtomicBool,
+) -> Result<Vec<Outcome>, Problem> {
+    let dialer = Dialer::new(&config.tls, config.timeout)?;
+    let syncer = Arc::new(Syncer::default());
+    let context = Context {
+        config,
+        dialer: &dialer,
+        syncer: &syncer,
+        progress,
+        stop,
+    };
+    // Not rayon's global pool: users wait for servers far more than they compute.
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(config.jobs)
+        .stack_size(STACK)
+        .thread_name(|number| format!("user-{number}"))
+        .build()
+        .map_err(|error| {
+            Problem::new(Kind::Input, Reach::Run, "cannot start so many threads")
+                .with_hint("give a smaller --jobs")
+                .caused_by(error)
+        })?;
+    let outcomes = pool.install(|| {
+        config
+            .users
+            .par_iter()
+            .with_max_len(1)
+            .map(|user| fenced(user, context))
+            .collect()
+    });
+    Ok(outcomes)
+}
+
+/// One user behind a fence: a panic is this user's failure.
+fn fenced(user: &User, context: Context<'_>) -> Outcome {
+    if context.stop.load(Ordering::Relaxed) {
+        return Outcome {
+            report: not_begun(user),
+            plan: Vec::new(),
+        };
+    }
+    let log = UserLog::new(context.config.report.as_deref(), &user.name);
+    let guarded = AssertUnwindSafe(|| user::run(user, context, &log));
+    let outcome = catch_unwind(guarded).unwrap_or_else(|panic| {
+        let mut report = UserReport::new(&user.name);
+        report.attempts = 1;
+        report.problems.push(internal(panic.as_ref()));
+        Outcome {
+            report,
+            plan: Vec::new(),
+        }
+    });
+    for problem in &outcome.report.problems {
+        if problem.reach == Reach::Run {
+            context.stop.store(true, Ordering::Relaxed);
+        }
+    }
+    let error = outcome.report.error();
+    if error.is_empty() {
+        log.line(Level::INFO, "done");
+    } else {
+        log.line(Level::ERROR, error);
+    }
+    context.progress.user_done();
+    outcome
+}
+
+fn not_begun(user: &User) -> UserReport {
+    let mut report = UserReport::new(&user.name);
+    let what = "not begun: the run was stopped before this user's turn";
+    report
+        .problems
+        .push(Problem::new(Kind::Stopped, Reach::User, what).with_hint("run it again to go on"));
+    report
+}
+
+fn internal(panic: &(dyn std::any::Any + Send)) -> Problem {
+    let words = panic
+        .downcast_ref::<&str>()
+        .map(|words| (*words).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    let what = format!("a fault in mailseed stopped this user: {words}");
+    Problem::new(Kind::Internal, Reach::User, what)
+        .with_hint("run it again; if it comes back, report it with the user's log")
+}
