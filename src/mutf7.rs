@@ -98,7 +98,10 @@ fn decode_run(run: &[u8]) -> Result<String, Invalid> {
         return Err(Invalid::BadRun);
     }
     let units: Vec<u16> = pairs
-        .map(|pair| pair.iter().fold(0, |unit, byte| unit << 8 | u16::from(*byte)))
+        .map(|pair| {
+            pair.iter()
+                .fold(0, |unit, byte| unit << 8 | u16::from(*byte))
+        })
         .collect();
     String::from_utf16(&units).map_err(|_| Invalid::BadRun)
 }

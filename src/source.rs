@@ -15,6 +15,7 @@ pub mod imap;
 pub mod login;
 pub mod net;
 pub mod pop3;
+pub mod sasl;
 
 use crate::mail::{
     Entry, FolderPath, KeywordTable, PopEntry, PopNumber, Uid, UidValidity, UidlFault,

@@ -275,9 +275,7 @@ fn crate_problem(shared: &Shared, error: imap::Error) -> Problem {
     }
     match error {
         imap::Error::Io(error) => connection_problem(error),
-        imap::Error::ConnectionLost => {
-            connection_problem(std::io::ErrorKind::UnexpectedEof.into())
-        }
+        imap::Error::ConnectionLost => connection_problem(std::io::ErrorKind::UnexpectedEof.into()),
         error => Problem::new(
             Kind::Protocol,
             Reach::User,

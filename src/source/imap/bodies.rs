@@ -118,11 +118,7 @@ pub fn fetch(
 }
 
 impl Agenda<'_> {
-    fn send_next(
-        &mut self,
-        talk: &mut Talk<'_>,
-        section: Section,
-    ) -> Result<Option<Batch>, Fault> {
+    fn send_next(&mut self, talk: &mut Talk<'_>, section: Section) -> Result<Option<Batch>, Fault> {
         let (messages, again) = match self.again.pop_front() {
             Some(message) if self.fresh.is_empty() => (vec![message], true),
             once_more => {
@@ -179,7 +175,11 @@ fn settle(
     refused: &mut Refused,
 ) -> Result<(), Fault> {
     let is_ok = reply.status == Status::Ok;
-    let mut missing = batch.messages.into_iter().filter(|wanted| !wanted.done).peekable();
+    let mut missing = batch
+        .messages
+        .into_iter()
+        .filter(|wanted| !wanted.done)
+        .peekable();
     if !is_ok && reply.is_busy() && missing.peek().is_some() {
         // Asking again at once, a thousand times over, is what the server asks us not to do.
         return Err(reply.refusal("to send messages", Reach::User).into());
@@ -240,7 +240,8 @@ fn take_message(
             sink.abandon();
         }
         if body != Body::None {
-            talk.warnings.add(format!("{of} came unasked and is left out"));
+            talk.warnings
+                .add(format!("{of} came unasked and is left out"));
         }
         return talk.reader.unasked();
     };

@@ -1,7 +1,6 @@
 //! INTERNALDATE (RFC 3501 section 9, date-time), with the care that servers make necessary.
 
 use jiff::civil;
-use jiff::tz::Offset;
 
 /// Seconds since 1970 UTC for `17-Jul-1996 02:44:25 -0700`, the day padded with a space, a zero or
 /// not at all. `None` for whatever is not a moment of the years 1 to 9999: `00-Jan-0000`, a
@@ -37,8 +36,9 @@ pub fn parse(text: &[u8]) -> Option<i64> {
         0,
     )
     .ok()?;
-    let utc = Offset::UTC.to_timestamp(moment).ok()?.as_second();
-    Some(utc - zone_seconds(zone)?)
+    // Not by way of a timestamp: jiff's end a day before the year 9999 does.
+    let since = moment.duration_since(civil::date(1970, 1, 1).at(0, 0, 0, 0));
+    Some(since.as_secs() - zone_seconds(zone)?)
 }
 
 /// `digits`, if there are as many as `count` allows and nothing else.

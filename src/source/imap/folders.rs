@@ -35,7 +35,10 @@ struct Namespaces {
 
 /// Asks for everything in one write, and sorts the answers. The inner error is the refusal of
 /// LIST; that of NAMESPACE or LSUB is a warning.
-pub fn list(talk: &mut Talk<'_>, has_namespaces: bool) -> Result<Result<FolderList, Problem>, Fault> {
+pub fn list(
+    talk: &mut Talk<'_>,
+    has_namespaces: bool,
+) -> Result<Result<FolderList, Problem>, Fault> {
     let mut commands = vec!["LIST \"\" \"*\"", "LSUB \"\" \"*\""];
     if has_namespaces {
         commands.push("NAMESPACE");
@@ -74,7 +77,9 @@ pub fn list(talk: &mut Talk<'_>, has_namespaces: bool) -> Result<Result<FolderLi
             }
         };
         if lines.len() >= FOLDER_LIMIT {
-            return Err(Fault::Broken("the server lists more folders than anyone has"));
+            return Err(Fault::Broken(
+                "the server lists more folders than anyone has",
+            ));
         }
         match parse_listed(&mut talk.reader) {
             Ok(line) => lines.push(line),
@@ -184,7 +189,11 @@ fn sort(listed: Vec<Listed>, subscribed: Vec<Listed>, namespaces: &Namespaces) -
                 let is_inbox = folder.path.is_inbox();
                 // Whatever the server says of it: INBOX can be opened (RFC 3501 section 5.1).
                 folder.selectable = is_inbox || line.selectable;
-                let key = if is_inbox { "INBOX" } else { folder.wire_name.as_str() };
+                let key = if is_inbox {
+                    "INBOX"
+                } else {
+                    folder.wire_name.as_str()
+                };
                 if seen.insert(key.to_owned()) {
                     list.folders.push(folder);
                 }

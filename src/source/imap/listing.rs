@@ -50,7 +50,9 @@ pub fn list(talk: &mut Talk<'_>, exists: u32) -> Result<Result<MessageList, Prob
             }
         }
         if partials.len() + list.unreadable.len() >= most {
-            return Err(Fault::Broken("the server lists more messages than there are"));
+            return Err(Fault::Broken(
+                "the server lists more messages than there are",
+            ));
         }
         let mut partial = Partial::default();
         let outcome = read_line(talk, &mut partial, &mut list.keywords);
@@ -85,12 +87,15 @@ pub fn list(talk: &mut Talk<'_>, exists: u32) -> Result<Result<MessageList, Prob
         talk.warnings.add(problem.to_string());
     }
     if missing > 0 {
-        let why = format!("the server left {missing} of {exists} messages out of its listing{}", {
-            match reply.status {
-                Status::Ok => String::new(),
-                _ => format!(": {}", reply.shown()),
+        let why = format!(
+            "the server left {missing} of {exists} messages out of its listing{}",
+            {
+                match reply.status {
+                    Status::Ok => String::new(),
+                    _ => format!(": {}", reply.shown()),
+                }
             }
-        });
+        );
         list.unreadable.push((None, why));
     }
     Ok(Ok(list))
@@ -120,15 +125,12 @@ fn read_line(
     Ok(())
 }
 
-fn intern(
-    talk: &mut Talk<'_>,
-    list: FlagList,
-    keywords: &mut KeywordTable,
-) -> (Flags, KeywordSet) {
+fn intern(talk: &mut Talk<'_>, list: FlagList, keywords: &mut KeywordTable) -> (Flags, KeywordSet) {
     if list.undecodable > 0 {
         let count = list.undecodable;
-        talk.warnings
-            .add(format!("{count} keywords of a message are not UTF-8 and are lost"));
+        talk.warnings.add(format!(
+            "{count} keywords of a message are not UTF-8 and are lost"
+        ));
     }
     let set = keywords
         .intern(list.keywords.iter().map(String::as_str))

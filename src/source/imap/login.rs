@@ -59,9 +59,7 @@ pub fn log_in(
     let mut session = match way {
         Way::Command => client
             .login(&login.name, login.secret.expose())
-            .map_err(|(error, _)| {
-                refusal(shared, error, None, |text| login.secret.scrub(text))
-            })?,
+            .map_err(|(error, _)| refusal(shared, error, None, |text| login.secret.scrub(text)))?,
         Way::Sasl(mechanism) => authenticate(client, shared, mechanism, login, endpoint)?,
     };
     let after = abilities(shared, || session.capabilities())?;
@@ -123,7 +121,8 @@ fn choose_way(abilities: &Abilities, login: &Login, endpoint: &Endpoint) -> Resu
             "the server offers no way to log in that this user's name and secret can take",
         );
         if !command && endpoint.security == Security::Plain {
-            return problem.with_hint("the server wants encryption: use imaps:// or imap+starttls://");
+            return problem
+                .with_hint("the server wants encryption: use imaps:// or imap+starttls://");
         }
         let offered = if offered.is_empty() {
             "no SASL mechanism".to_owned()
@@ -166,9 +165,8 @@ fn authenticate(
     login: &Login,
     endpoint: &Endpoint,
 ) -> Result<CrateSession, Problem> {
-    let name = sasl::sasl_name(mechanism).ok_or_else(|| {
-        Problem::new(Kind::Input, Reach::User, "IMAP has no such way to log in")
-    })?;
+    let name = sasl::sasl_name(mechanism)
+        .ok_or_else(|| Problem::new(Kind::Input, Reach::User, "IMAP has no such way to log in"))?;
     let rounds = Rounds {
         exchange: RefCell::new(Exchange::new(
             mechanism,

@@ -308,7 +308,9 @@ impl<R: BufRead> Reader<R> {
         let length = usize::try_from(self.pending.unwrap_or(0)).unwrap_or(usize::MAX);
         if self.spent.saturating_add(length) > LINE_LIMIT {
             self.skip_literal()?;
-            return Err(Fault::Nonsense("a literal is longer than such a value can be"));
+            return Err(Fault::Nonsense(
+                "a literal is longer than such a value can be",
+            ));
         }
         self.spent += length;
         let mut text = std::mem::take(&mut self.text);

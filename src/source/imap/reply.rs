@@ -117,9 +117,7 @@ impl Reply {
 pub fn connection_problem(error: io::Error) -> Problem {
     let what = match error.kind() {
         io::ErrorKind::UnexpectedEof => "the server closed the connection",
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => {
-            "the server was silent for too long"
-        }
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "the server was silent for too long",
         _ => "the connection broke",
     };
     Problem::new(Kind::Network, Reach::User, what).caused_by(error)
@@ -156,11 +154,23 @@ mod tests {
     #[test]
     fn codes_and_words_that_ask_for_patience() {
         for (text, code, busy) in [
-            ("[UNAVAILABLE] Temporary failure", Some(("UNAVAILABLE", "")), true),
+            (
+                "[UNAVAILABLE] Temporary failure",
+                Some(("UNAVAILABLE", "")),
+                true,
+            ),
             ("[inuse] locked", Some(("inuse", "")), true),
             ("[UIDVALIDITY 17] valid", Some(("UIDVALIDITY", "17")), false),
-            ("[AUTHENTICATIONFAILED] no", Some(("AUTHENTICATIONFAILED", "")), false),
-            ("Request is throttled. Suggested Backoff Time: 5 ms", None, true),
+            (
+                "[AUTHENTICATIONFAILED] no",
+                Some(("AUTHENTICATIONFAILED", "")),
+                false,
+            ),
+            (
+                "Request is throttled. Suggested Backoff Time: 5 ms",
+                None,
+                true,
+            ),
             ("Maximum number of connections exceeded", None, true),
             ("[LIMIT unclosed", None, false),
             ("", None, false),

@@ -201,8 +201,8 @@ pub struct Keep {
     pub abandoned: u32,
     /// After so many bytes the sink is full.
     pub room: Option<usize>,
-    open: Option<Vec<u8>>,
-    announced: Option<u64>,
+    pub open: Option<Vec<u8>>,
+    pub announced: Option<u64>,
 }
 
 impl BodySink for Keep {

@@ -20,7 +20,7 @@ const WARNING_LIMIT: usize = 100;
 const WARNING_LENGTH: usize = 300;
 
 /// The most bytes of one command's responses that the crate is given: it keeps them all.
-const RENDERED_LIMIT: usize = 4 << 20;
+const RENDERED_LIMIT: usize = 1 << 20;
 
 /// The most challenges of one login; the longest mechanism of ours has two.
 const CHALLENGE_LIMIT: u32 = 16;
@@ -158,7 +158,11 @@ impl Inner {
                     self.reply = Some(reply);
                     return Ok(());
                 }
-                _ => return Err(Fault::Broken("what the server sends first is no IMAP greeting")),
+                _ => {
+                    return Err(Fault::Broken(
+                        "what the server sends first is no IMAP greeting",
+                    ));
+                }
             }
         }
         match response {
@@ -198,7 +202,10 @@ impl Inner {
                     self.rendered = rendered;
                     return Ok(());
                 }
-                if reply.code().is_some_and(|(code, _)| code.eq_ignore_ascii_case("ALERT")) {
+                if reply
+                    .code()
+                    .is_some_and(|(code, _)| code.eq_ignore_ascii_case("ALERT"))
+                {
                     self.warnings.add(&reply.text);
                 }
             }
