@@ -17,10 +17,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 
 fn main() -> ExitCode {
     let (export, dry_run) = match Cli::parse().command {
-        Command::Export(export) => {
-            let dry_run = export.dry_run;
-            (export.export, dry_run)
-        }
+        Command::Export { options, dry_run } => (options, dry_run),
         Command::Plan(export) => (export, true),
     };
     let voice = Voice::from_cli(&export);
@@ -44,7 +41,11 @@ fn work(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Prob
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let report_dir = config.report.as_deref().map(ReportDir::prepare).transpose()?;
+    let report_dir = config
+        .report
+        .as_deref()
+        .map(ReportDir::prepare)
+        .transpose()?;
     let started = logging::now();
     let stop = stop_on_signals();
     let outcomes = run::run(config, progress, &stop)?;

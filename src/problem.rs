@@ -32,6 +32,8 @@ pub enum Kind {
     Input,
     /// The run was interrupted.
     Interrupted,
+    /// Not begun, since the run was stopped before.
+    Stopped,
     /// A bug of ours (a caught panic).
     Internal,
 }
@@ -52,6 +54,7 @@ impl Kind {
             Kind::Target => "target",
             Kind::Input => "input",
             Kind::Interrupted => "interrupted",
+            Kind::Stopped => "stopped",
             Kind::Internal => "internal",
         }
     }

@@ -83,7 +83,7 @@ pub struct UserReport {
     pub folders: u64,
     /// Messages at the source.
     pub messages: u64,
-    /// Octets of the messages added.
+    /// Their octets, as the source says.
     pub bytes: u64,
     /// Messages written in this run.
     pub added: u64,

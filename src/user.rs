@@ -13,6 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use tracing::Level;
+
 use crate::config::{Config, User};
 use crate::mail::FolderPath;
 use crate::problem::{Kind, Problem, Reach};
@@ -122,11 +124,14 @@ fn attempt_until_done(
             memory.pop3_stumbled = true;
         }
         let pause = Duration::from_secs(1 << (failures - 1).min(5)).min(LONGEST_PAUSE);
-        log.warn(&format!(
-            "{problem}; trying again in {} s ({failures} of {})",
-            pause.as_secs(),
-            context.config.retries
-        ));
+        log.line(
+            Level::WARN,
+            format!(
+                "{problem}; trying again in {} s ({failures} of {})",
+                pause.as_secs(),
+                context.config.retries
+            ),
+        );
         sleep(pause, context.stop)?;
     }
 }

@@ -155,13 +155,7 @@ fn check_part(part: &str, layout: Layout) -> Result<(), FolderFault> {
 fn is_reserved_in_fs(part: &str) -> bool {
     matches!(
         part,
-        "." | ".."
-            | "cur"
-            | "new"
-            | "tmp"
-            | "subscriptions"
-            | "maildirsize"
-            | "maildirfolder"
+        "." | ".." | "cur" | "new" | "tmp" | "subscriptions" | "maildirsize" | "maildirfolder"
     ) || part.starts_with("dovecot")
         || part.starts_with("mailseed.")
 }

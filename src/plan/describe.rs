@@ -27,7 +27,10 @@ pub fn lines(
         }
     }
     if plan.deliveries > 0 {
-        steps.push(format!("fetch {} messages, {} bytes", plan.deliveries, plan.bytes));
+        steps.push(format!(
+            "fetch {} messages, {} bytes",
+            plan.deliveries, plan.bytes
+        ));
     }
     if renamed > 0 {
         steps.push(format!("rename {renamed} messages to their UIDLs"));
@@ -38,13 +41,21 @@ pub fn lines(
     if plan.steps.contains(&Step::WriteUidList)
         && let Some(name) = policy.list_file(target)
     {
-        let verb = if disk.uidlist.is_some() { "update" } else { "write" };
+        let verb = if disk.uidlist.is_some() {
+            "update"
+        } else {
+            "write"
+        };
         steps.push(format!("{verb} {name}"));
     }
     if steps.is_empty() {
         steps.push("nothing to do".to_owned());
     }
-    let mut line = format!("  {}: {}", printable(&source.path.to_string()), steps.join("; "));
+    let mut line = format!(
+        "  {}: {}",
+        printable(&source.path.to_string()),
+        steps.join("; ")
+    );
     if plan.kept > 0 {
         line.push_str(&format!(" ({} messages are there)", plan.kept));
     }

@@ -230,11 +230,17 @@ pub fn scan(
             Err(error) => return Err(told(error)),
         }
     }
-    if let Some(bytes) = control::read(&dir, "dovecot-uidlist").map_err(told)? {
+    if let Some(name) = list_file
+        && let Some(bytes) = control::read(&dir, name).map_err(told)?
+    {
         let list = UidList::parse(&bytes).map_err(|fault| {
-            Problem::new(Kind::Conflict, Reach::User, format!("{folder}: dovecot-uidlist makes no sense"))
+            let what = format!("{folder}: {name} makes no sense");
+            Problem::new(Kind::Conflict, Reach::User, what)
                 .caused_by(fault)
-                .with_hint("Dovecot would number these messages anew; restore the file, or move the folder away and run again")
+                .with_hint(
+                    "a server would number these messages anew; restore the file, or move the \
+                     folder away and run again",
+                )
         })?;
         disk.uidlist = Some(list);
     }

@@ -1,2 +1,286 @@
 //! A blocking IMAP session: the `imap` crate for the control plane, our own streaming reader for
 //! everything that lists or fetches.
+//!
+//! Both work on one connection ([`stream`]). The crate's commands have tags in `a`, ours in `x`.
+//! Folders are opened by EXAMINE and messages fetched by BODY.PEEK: nothing changes on the server.
+
+mod bodies;
+mod date;
+mod folders;
+mod items;
+mod listing;
+mod login;
+mod reader;
+mod reply;
+#[cfg(test)]
+mod script;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::io::Write as _;
+
+use self::items::Section;
+use self::login::Abilities;
+use self::reader::{Fault, Reader, Response};
+use self::reply::connection_problem;
+use self::stream::{Inner, Shared, Warnings, Wire};
+use super::login::Login;
+use super::net::{Connection, Endpoint};
+use super::{BodySink, Examined, FolderList, ListedFolder, MessageList, Refused};
+use crate::mail::{Uid, UidValidity};
+use crate::problem::{Kind, Problem, Reach};
+
+type CrateSession = imap::Session<Shared>;
+
+/// A session that is logged in. After a problem that leaves the connection out of step it is dead:
+/// each further call is a Network problem, and a new session is needed.
+pub struct Session {
+    client: CrateSession,
+    shared: Shared,
+    abilities: Abilities,
+    tags: u32,
+    dead: Option<String>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("dead", &self.dead)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    /// Logs in on a connection where the protocol can begin. `endpoint` is where it leads: SASL
+    /// names it to the server, and its security decides whether a password may go in the clear.
+    ///
+    /// # Errors
+    /// Kind Auth where the login is refused, never worth a retry; Busy where the server asks to
+    /// come back later; Input where the login cannot be said in IMAP; Network; Protocol for what
+    /// is no IMAP, and for PREAUTH: it could be anyone's mail. All of reach User.
+    pub fn open(
+        connection: Connection,
+        login: &Login,
+        endpoint: &Endpoint,
+    ) -> Result<Self, Problem> {
+        let greeting_due = connection.greeting.is_none();
+        let shared = Shared::new(connection.stream, greeting_due);
+        let (client, abilities) = login::log_in(&shared, greeting_due, login, endpoint)?;
+        Ok(Self {
+            client,
+            shared,
+            abilities,
+            tags: 0,
+            dead: None,
+        })
+    }
+
+    /// The folders, by NAMESPACE (where the server has it), LIST and LSUB. INBOX is always one of
+    /// them.
+    ///
+    /// # Errors
+    /// Kind Refused or Busy where LIST is refused; Network; Protocol. All of reach User.
+    pub fn list_folders(&mut self) -> Result<FolderList, Problem> {
+        let has_namespaces = self.abilities.has("NAMESPACE");
+        self.converse(|talk| folders::list(talk, has_namespaces))?
+    }
+
+    /// Opens a folder read-only (EXAMINE). The calls below are about the folder opened last.
+    ///
+    /// # Errors
+    /// Kind Refused or Busy of reach Folder where the server refuses; Network or Protocol of
+    /// reach User.
+    pub fn examine(&mut self, folder: &ListedFolder) -> Result<Examined, Problem> {
+        self.alive()?;
+        match self.client.examine(&folder.wire_name) {
+            Ok(mailbox) => Ok(Examined {
+                uid_validity: mailbox.uid_validity.and_then(UidValidity::new),
+                uid_next: mailbox.uid_next,
+                exists: mailbox.exists,
+            }),
+            Err(error @ (imap::Error::No(_) | imap::Error::Bad(_))) => {
+                let reply = self.shared.lock().reply.take();
+                let problem = match reply {
+                    Some(reply) => reply.refusal("to open the folder", Reach::Folder),
+                    None => crate_problem(&self.shared, error),
+                };
+                Err(problem.in_folder(&folder.path))
+            }
+            Err(imap::Error::Validate(error)) => Err(Problem::new(
+                Kind::Refused,
+                Reach::Folder,
+                "the folder's name cannot be said to the server",
+            )
+            .caused_by(error)
+            .in_folder(&folder.path)),
+            Err(error) => {
+                let problem = crate_problem(&self.shared, error);
+                self.dead = Some(problem.to_string());
+                Err(problem.in_folder(&folder.path))
+            }
+        }
+    }
+
+    /// UID, flags, date and size of every message of the folder, which has `exists` messages. What
+    /// the server leaves out is told in [`MessageList::unreadable`].
+    ///
+    /// # Errors
+    /// Kind Refused or Busy of reach Folder where the server refuses; Network or Protocol of reach
+    /// User.
+    pub fn list_messages(&mut self, exists: u32) -> Result<MessageList, Problem> {
+        self.converse(|talk| listing::list(talk, exists))?
+    }
+
+    /// Streams whole messages to `sink`, in the server's order. Each of `wanted` is a UID and its
+    /// announced size (0: not known), by which the commands are cut. Returned are those that the
+    /// server would not give even when asked for one by one.
+    ///
+    /// # Errors
+    /// What `sink` says, unchanged; Network, Busy or Protocol of reach User. What `sink` has seen
+    /// end until then is good.
+    pub fn fetch_bodies(
+        &mut self,
+        wanted: &[(Uid, u64)],
+        sink: &mut dyn BodySink,
+    ) -> Result<Refused, Problem> {
+        self.converse(|talk| bodies::fetch(talk, Section::Whole, wanted, sink))
+    }
+
+    /// As [`Session::fetch_bodies`], for the header of each message, the empty line after it
+    /// included.
+    ///
+    /// # Errors
+    /// As [`Session::fetch_bodies`].
+    pub fn fetch_headers(
+        &mut self,
+        uids: &[Uid],
+        sink: &mut dyn BodySink,
+    ) -> Result<Refused, Problem> {
+        // A header of no bytes is a server's slip: counted as announced, it is asked for again.
+        let wanted: Vec<(Uid, u64)> = uids.iter().map(|uid| (*uid, 1)).collect();
+        self.converse(|talk| bodies::fetch(talk, Section::Header, &wanted, sink))
+    }
+
+    /// The X-GUID of messages: Dovecot keeps it as part of a POP3 UIDL. Servers that know no such
+    /// item give an empty list.
+    ///
+    /// # Errors
+    /// Network or Protocol of reach User.
+    pub fn fetch_guids(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, String)>, Problem> {
+        self.converse(|talk| listing::guids(talk, uids))
+    }
+
+    /// What went wrong without stopping anything since this was called last: the server's
+    /// warnings and what of its answers was passed over. Printable.
+    pub fn take_warnings(&mut self) -> Vec<String> {
+        self.shared.lock().warnings.take()
+    }
+
+    /// Says good-bye. What the server answers no longer matters.
+    pub fn logout(mut self) {
+        if self.dead.is_none()
+            && let Err(error) = self.client.logout()
+        {
+            tracing::debug!(%error, "logout");
+        }
+    }
+
+    fn alive(&self) -> Result<(), Problem> {
+        match &self.dead {
+            None => Ok(()),
+            Some(why) => Err(Problem::new(
+                Kind::Network,
+                Reach::User,
+                format!("the session had ended: {why}"),
+            )),
+        }
+    }
+
+    /// Lends the connection to our own reader for one or more whole commands.
+    fn converse<T>(
+        &mut self,
+        work: impl FnOnce(&mut Talk<'_>) -> Result<T, Fault>,
+    ) -> Result<T, Problem> {
+        self.alive()?;
+        let mut inner = self.shared.lock();
+        let Inner { wire, warnings, .. } = &mut *inner;
+        let mut talk = Talk {
+            reader: Reader::new(wire),
+            warnings,
+            tags: &mut self.tags,
+        };
+        work(&mut talk).map_err(|fault| {
+            let problem = Problem::from(fault);
+            self.dead = Some(problem.to_string());
+            problem
+        })
+    }
+}
+
+/// Our own side of the connection: commands out, responses in.
+struct Talk<'s> {
+    reader: Reader<&'s mut Wire>,
+    warnings: &'s mut Warnings,
+    tags: &'s mut u32,
+}
+
+impl Talk<'_> {
+    /// Sends commands in one write; returns their tags.
+    fn send(&mut self, commands: &[&str]) -> Result<Vec<String>, Fault> {
+        let mut lines = String::new();
+        let mut tags = Vec::with_capacity(commands.len());
+        for command in commands {
+            *self.tags += 1;
+            let tag = format!("x{}", self.tags);
+            lines.push_str(&tag);
+            lines.push(' ');
+            lines.push_str(command);
+            lines.push_str("\r\n");
+            tags.push(tag);
+        }
+        let stream = self.reader.input().get_mut();
+        stream.write_all(lines.as_bytes())?;
+        stream.flush()?;
+        Ok(tags)
+    }
+
+    /// The next response that is FETCH, other data, or the end of a command. Warnings on the way
+    /// are kept.
+    fn next(&mut self) -> Result<Response, Fault> {
+        loop {
+            match self.reader.next()? {
+                Response::Status(reply) => {
+                    if reply.status != reply::Status::Ok {
+                        self.warnings.add(&reply.text);
+                    }
+                }
+                Response::Rubbish => {
+                    let line = [b"not understood: ", self.reader.text()].concat();
+                    self.warnings.add(line);
+                }
+                Response::Exists(_) | Response::Continue => {}
+                response => return Ok(response),
+            }
+            self.reader.unasked()?;
+        }
+    }
+}
+
+/// The problem behind an error of the crate, which often does not know it itself.
+fn crate_problem(shared: &Shared, error: imap::Error) -> Problem {
+    if let Some(fault) = shared.lock().fault.take() {
+        return fault.into();
+    }
+    match error {
+        imap::Error::Io(error) => connection_problem(error),
+        imap::Error::ConnectionLost => connection_problem(std::io::ErrorKind::UnexpectedEof.into()),
+        error => Problem::new(
+            Kind::Protocol,
+            Reach::User,
+            "the server's answer is not what IMAP allows",
+        )
+        .caused_by(error),
+    }
+}

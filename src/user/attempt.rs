@@ -5,6 +5,8 @@ use std::cell::Cell;
 use super::evidence::Sessions;
 use super::{Context, Logins, Memory, interrupted};
 use crate::config::{Account, Servers, User};
+use tracing::Level;
+
 use crate::mail::{FolderPath, Uidl};
 use crate::matching::{self, ImapSide, Known, Pairing};
 use crate::naming::MaildirFolder;
@@ -100,11 +102,14 @@ impl Attempt<'_> {
             session.disable_pipelining();
         }
         let listing = session.listing()?;
-        self.log.info(&format!(
-            "POP3 at {}: {} messages",
-            account.endpoint,
-            listing.entries.len()
-        ));
+        self.log.line(
+            Level::INFO,
+            &format!(
+                "POP3 at {}: {} messages",
+                account.endpoint,
+                listing.entries.len()
+            ),
+        );
         Ok(Some(Maildropped { session, listing }))
     }
 
@@ -123,11 +128,14 @@ impl Attempt<'_> {
         };
         let mut session = self.open_imap(account, login)?;
         let mut list = session.list_folders()?;
-        self.log.info(&format!(
-            "IMAP at {}: {} folders",
-            account.endpoint,
-            list.folders.len()
-        ));
+        self.log.line(
+            Level::INFO,
+            &format!(
+                "IMAP at {}: {} folders",
+                account.endpoint,
+                list.folders.len()
+            ),
+        );
         self.tell_of_names(&list);
         let target = self.context.config.target;
         let folders = std::mem::take(&mut list.folders);
@@ -142,7 +150,8 @@ impl Attempt<'_> {
             };
             let result = self.imap_folder(&mut session, &placed, maildrop, tree);
             for warning in session.take_warnings() {
-                self.log.warn(&format!("the IMAP server says: {warning}"));
+                self.log
+                    .line(Level::WARN, &format!("the IMAP server says: {warning}"));
             }
             self.go_on_after(&placed.listed.path, result)?;
         }
@@ -169,7 +178,7 @@ impl Attempt<'_> {
                 if problem.retry || !of_this_folder {
                     return Err(problem);
                 }
-                self.log.error(&problem.to_string());
+                self.log.line(Level::ERROR, &problem.to_string());
                 self.memory.tally.folder(path).problem = Some(problem);
                 Ok(())
             }
@@ -181,7 +190,7 @@ impl Attempt<'_> {
             let what = format!("the name of folder {name} makes no sense; it was not exported");
             let problem = Problem::new(Kind::Unholdable, Reach::Folder, what)
                 .with_hint("rename the folder on the old server and run again");
-            self.log.error(&problem.to_string());
+            self.log.line(Level::ERROR, &problem.to_string());
             self.memory.tally.problems.push(problem);
         }
         if !list.foreign.is_empty() {
@@ -190,12 +199,12 @@ impl Attempt<'_> {
                 list.foreign.len(),
                 list.foreign.join(", ")
             );
-            self.log.info(&note);
+            self.log.line(Level::INFO, &note);
             self.memory.tally.notes.push(note);
         }
         for folder in list.folders.iter().filter(|folder| folder.repaired) {
             let path = &folder.path;
-            self.log.warn(&format!(
+            self.log.line(Level::WARN, &format!(
                 "folder {path}: its name on the server is no valid mUTF-7 and was read as plain text"
             ));
         }
@@ -214,11 +223,15 @@ impl Attempt<'_> {
         let mut list = session.list_messages(examined.exists)?;
         self.count(path, &list);
         let mut left = None;
-        let result = self.listed_folder(session, placed, examined, &mut list, maildrop, tree, &mut left);
+        let result = self.listed_folder(
+            session, placed, examined, &mut list, maildrop, tree, &mut left,
+        );
         if result.is_err() {
             let left = left.unwrap_or_else(|| {
                 let entries = list.entries.iter();
-                entries.map(|entry| (entry.uid.value(), entry.size)).collect()
+                entries
+                    .map(|entry| (entry.uid.value(), entry.size))
+                    .collect()
             });
             self.memory.tally.folder(path).pending = left
                 .into_iter()
@@ -321,7 +334,8 @@ impl Attempt<'_> {
         known: &[Known],
     ) -> Result<Pairing, Problem> {
         if !maildrop.listing.has_uidls {
-            self.log.warn("the POP3 server gives no UIDLs");
+            self.log
+                .line(Level::WARN, &"the POP3 server gives no UIDLs");
         }
         let mut again = true;
         loop {
@@ -334,7 +348,10 @@ impl Attempt<'_> {
                 pop3: &mut maildrop.session,
             };
             let pairing = matching::pair(&side, &maildrop.listing, known, &mut sessions)?;
-            let verdict = judge(&leftovers(&pairing, &maildrop.listing), &self.context.config.uidls);
+            let verdict = judge(
+                &leftovers(&pairing, &maildrop.listing),
+                &self.context.config.uidls,
+            );
             let Err(problem) = verdict else {
                 maildrop.session.quit();
                 return Ok(pairing);
@@ -353,7 +370,10 @@ impl Attempt<'_> {
                 fresh.session.quit();
                 return Err(problem);
             }
-            self.log.info("mail came or went while INBOX was read; both sides were listed again");
+            self.log.line(
+                Level::INFO,
+                &"mail came or went while INBOX was read; both sides were listed again",
+            );
             *list = fresh_list;
             self.count_again(&inbox.listed.path, list);
             maildrop = fresh;
@@ -375,14 +395,24 @@ impl Attempt<'_> {
             .map(|(stage, count)| format!("{count} by {stage}"))
             .collect();
         if !stages.is_empty() {
-            self.log.info(&format!("UIDLs paired: {}", stages.join(", ")));
+            self.log
+                .line(Level::INFO, &format!("UIDLs paired: {}", stages.join(", ")));
         }
         for extra in &pairing.extra {
             let uidl = extra.uidl.as_ref().map_or("", Uidl::as_str);
-            self.log.warn(&format!("UIDL {uidl} (POP3 message {}): {}", extra.number, extra.reason));
+            self.log.line(
+                Level::WARN,
+                &format!(
+                    "UIDL {uidl} (POP3 message {}): {}",
+                    extra.number, extra.reason
+                ),
+            );
         }
         for uid in &pairing.missing {
-            self.log.warn(&format!("INBOX UID {uid} has no UIDL; POP3 clients will download it once more"));
+            self.log.line(
+                Level::WARN,
+                &format!("INBOX UID {uid} has no UIDL; POP3 clients will download it once more"),
+            );
         }
         let entries = list.entries.iter();
         entries
@@ -410,7 +440,9 @@ impl Attempt<'_> {
         if result.is_err() {
             let all = || {
                 let entries = numbered.entries.iter().zip(&numbered.numbers);
-                entries.map(|(entry, number)| (*number, entry.size)).collect()
+                entries
+                    .map(|(entry, number)| (*number, entry.size))
+                    .collect()
             };
             let left: Vec<(u32, u64)> = left.unwrap_or_else(all);
             self.memory.tally.folder(&path).pending = left
@@ -485,7 +517,8 @@ impl Attempt<'_> {
         let tally = self.memory.tally.folder(path);
         tally.kept = plan.kept.saturating_sub(tally.added);
         let Some(tree) = tree else {
-            let lines = describe::lines(&folder.source, folder.target, &folder.disk, &plan, &policy);
+            let lines =
+                describe::lines(&folder.source, folder.target, &folder.disk, &plan, &policy);
             self.memory.plan.extend(lines);
             return Ok(());
         };
@@ -518,7 +551,8 @@ impl Attempt<'_> {
                 Ok(refused) => refused,
                 Err(problem) => {
                     if problem.retry
-                        && let Some((first, _)) = missing.iter().find(|(key, _)| !hopeless.contains(key))
+                        && let Some((first, _)) =
+                            missing.iter().find(|(key, _)| !hopeless.contains(key))
                     {
                         *memory.broke_at.entry((path.clone(), *first)).or_insert(0) += 1;
                     }
@@ -527,17 +561,14 @@ impl Attempt<'_> {
                 }
             };
             for (key, size) in missing {
-                let why = refused
-                    .iter()
-                    .find(|(refused, _)| *refused == key)
-                    .map_or(
-                        if hopeless.contains(&key) {
-                            "the connection broke each time this message was asked for"
-                        } else {
-                            "the server did not send it"
-                        },
-                        |(_, why)| why.as_str(),
-                    );
+                let why = refused.iter().find(|(refused, _)| *refused == key).map_or(
+                    if hopeless.contains(&key) {
+                        "the connection broke each time this message was asked for"
+                    } else {
+                        "the server did not send it"
+                    },
+                    |(_, why)| why.as_str(),
+                );
                 skips.push((key, size, why.to_owned()));
             }
             Ok(())
@@ -546,18 +577,24 @@ impl Attempt<'_> {
         tally.added += added.get();
         if result.is_ok() {
             for (key, size, why) in skips {
-                self.log.warn(&format!("folder {path}: {} {key}: {why}", folder.called));
+                self.log.line(
+                    Level::WARN,
+                    &format!("folder {path}: {} {key}: {why}", folder.called),
+                );
                 let of_imap = folder.source.digests.is_none();
                 let uid = of_imap.then_some(key);
                 let uidl = self.uidl_by_key(folder, key);
                 let row = skip(path, uid, uidl, Some(size), &why);
                 self.memory.tally.folder(path).skips.push(row);
             }
-            self.log.info(&format!(
-                "folder {path}: {} added, {} were there",
-                added.get(),
-                plan.kept
-            ));
+            self.log.line(
+                Level::INFO,
+                &format!(
+                    "folder {path}: {} added, {} were there",
+                    added.get(),
+                    plan.kept
+                ),
+            );
         }
         result.map(drop)
     }
@@ -578,7 +615,10 @@ impl Attempt<'_> {
             } else {
                 "qmail holds no keywords; these are left out"
             };
-            notes.push(format!("folder {path}: {why}: {}", plan.homeless_keywords.join(", ")));
+            notes.push(format!(
+                "folder {path}: {why}: {}",
+                plan.homeless_keywords.join(", ")
+            ));
         }
         if plan.order_breaks > 0 {
             notes.push(format!(
@@ -587,7 +627,10 @@ impl Attempt<'_> {
             ));
         }
         for (uid, uidl, why) in &plan.unholdable {
-            self.log.warn(&format!("folder {path}: UID {uid}: qmail cannot hold the UIDL {uidl}: {why}"));
+            self.log.line(
+                Level::WARN,
+                &format!("folder {path}: UID {uid}: qmail cannot hold the UIDL {uidl}: {why}"),
+            );
         }
         if !plan.unholdable.is_empty() {
             notes.push(format!(
@@ -596,7 +639,7 @@ impl Attempt<'_> {
             ));
         }
         for note in notes {
-            self.log.warn(&note);
+            self.log.line(Level::WARN, &note);
             self.memory.tally.notes.push(note);
         }
         let tally = &mut self.memory.tally;
@@ -613,14 +656,18 @@ impl Attempt<'_> {
         for path in &list.subscribed {
             match subscription_line(path, target.encoding) {
                 Some(line) => lines.push(line),
-                None => self.log.warn(&format!("the subscription of {path} cannot be written")),
+                None => self.log.line(
+                    Level::WARN,
+                    &format!("the subscription of {path} cannot be written"),
+                ),
             }
         }
         match tree {
             Some(tree) => {
                 let added = export::subscribe(tree, target.layout, &lines)?;
                 if added > 0 {
-                    self.log.info(&format!("{added} subscriptions added"));
+                    self.log
+                        .line(Level::INFO, &format!("{added} subscriptions added"));
                 }
             }
             None => {
@@ -664,7 +711,11 @@ fn sort_out(
 
 /// What an earlier run has written into the list file.
 fn known_pairs(disk: &OnDisk, validity: crate::mail::UidValidity) -> Vec<Known> {
-    let Some(list) = disk.uidlist.as_ref().filter(|list| list.validity == validity) else {
+    let Some(list) = disk
+        .uidlist
+        .as_ref()
+        .filter(|list| list.validity == validity)
+    else {
         return Vec::new();
     };
     let lines = list.lines.iter();
@@ -687,7 +738,11 @@ fn leftovers(pairing: &Pairing, maildrop: &Maildrop) -> Leftovers {
             .map(|(_, text, fault)| format!("POP3 message {number}, UIDL \"{text}\": {fault}"))
     };
     Leftovers {
-        missing: pairing.missing.iter().map(|uid| format!("UID {uid}")).collect(),
+        missing: pairing
+            .missing
+            .iter()
+            .map(|uid| format!("UID {uid}"))
+            .collect(),
         extra: pairing
             .extra
             .iter()
@@ -723,7 +778,7 @@ fn skip(
         uid,
         uidl,
         size,
-        reason: reason.to_owned(),
+        reason: reason.to_owned().into(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was seen and done for a user, over all attempts: every message of the source is in
 //! exactly one bucket.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::mail::FolderPath;
@@ -85,9 +86,13 @@ impl Tally {
             report.bytes += folder.bytes;
             report.added += folder.added;
             report.kept += folder.kept;
-            let why = folder.problem.as_ref().map(ToString::to_string).or_else(|| reason.clone());
+            let why = folder
+                .problem
+                .as_ref()
+                .map(ToString::to_string)
+                .or_else(|| reason.clone());
             let pending = folder.pending.into_iter().map(|skip| Skip {
-                reason: why.clone().unwrap_or(skip.reason),
+                reason: why.clone().map_or(skip.reason, Cow::Owned),
                 ..skip
             });
             report.skips.extend(folder.skips);

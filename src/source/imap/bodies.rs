@@ -1,0 +1,335 @@
+//! Messages by UID FETCH, streamed: large commands, two of them under way, and what one of them
+//! does not bring asked for again, message by message.
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+
+use super::Talk;
+use super::items::{self, Item, Section};
+use super::reader::{Fault, Response};
+use super::reply::{Reply, Status};
+use crate::mail::Uid;
+use crate::problem::Reach;
+use crate::source::{BodySink, Refused};
+
+/// The most messages of one command, and the most of their bytes.
+const BATCH_COUNT: usize = 1000;
+const BATCH_BYTES: u64 = 64 << 20;
+/// The most ranges of one command: 350 of at most 22 characters stay below the 8,000 that all
+/// servers take (RFC 7162 section 4).
+const RANGE_LIMIT: usize = 350;
+/// Commands under way: the server begins the next while the last bytes of one are on the line.
+const IN_FLIGHT: usize = 2;
+
+/// The beginning of the ascending `uids` as a sequence set of at most `most` messages, and how
+/// many it names. A range stands only for UIDs that are all asked for.
+pub fn set_of(uids: impl Iterator<Item = u32>, most: usize) -> (String, usize) {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    let mut count = 0;
+    for uid in uids.take(most) {
+        let full = ranges.len() == RANGE_LIMIT;
+        match ranges.last_mut() {
+            Some((_, last)) if last.checked_add(1) == Some(uid) => *last = uid,
+            _ if full => break,
+            _ => ranges.push((uid, uid)),
+        }
+        count += 1;
+    }
+    let mut set = String::new();
+    for (first, last) in ranges {
+        if !set.is_empty() {
+            set.push(',');
+        }
+        let _ = match first == last {
+            true => write!(set, "{first}"),
+            false => write!(set, "{first}:{last}"),
+        };
+    }
+    (set, count)
+}
+
+/// A message that is asked for.
+struct Wanted {
+    uid: u32,
+    announced: u64,
+    done: bool,
+    /// Why it is not, as far as its own answer tells.
+    why: Option<String>,
+}
+
+/// A command under way.
+struct Batch {
+    tag: String,
+    /// Ascending by UID.
+    messages: Vec<Wanted>,
+    /// One message, asked for the second time.
+    again: bool,
+}
+
+/// What to ask for next.
+struct Agenda<'w> {
+    /// Ascending by UID.
+    fresh: &'w [(u32, u64)],
+    again: VecDeque<(u32, u64)>,
+}
+
+/// Streams the messages of `wanted` to `sink`; returns those that cannot be had.
+pub fn fetch(
+    talk: &mut Talk<'_>,
+    section: Section,
+    wanted: &[(Uid, u64)],
+    sink: &mut dyn BodySink,
+) -> Result<Refused, Fault> {
+    let mut fresh: Vec<(u32, u64)> = wanted
+        .iter()
+        .map(|(uid, announced)| (uid.value(), *announced))
+        .collect();
+    fresh.sort_unstable_by_key(|(uid, _)| *uid);
+    fresh.dedup_by_key(|(uid, _)| *uid);
+    let mut agenda = Agenda {
+        fresh: &fresh,
+        again: VecDeque::new(),
+    };
+    let mut flight: VecDeque<Batch> = VecDeque::new();
+    let mut refused = Refused::new();
+    loop {
+        while flight.len() < IN_FLIGHT {
+            let Some(batch) = agenda.send_next(talk, section)? else {
+                break;
+            };
+            flight.push_back(batch);
+        }
+        if flight.is_empty() {
+            return Ok(refused);
+        }
+        match talk.next()? {
+            Response::Fetch => take_message(talk, section, &mut flight, sink)?,
+            Response::Tagged(tag, reply) => {
+                let batch = flight
+                    .iter()
+                    .position(|batch| batch.tag == tag)
+                    .and_then(|at| flight.remove(at))
+                    .ok_or(Fault::Broken("the server answers a command never sent"))?;
+                settle(batch, &reply, &mut agenda, &mut refused)?;
+            }
+            _ => talk.reader.unasked()?,
+        }
+    }
+}
+
+impl Agenda<'_> {
+    fn send_next(&mut self, talk: &mut Talk<'_>, section: Section) -> Result<Option<Batch>, Fault> {
+        let (messages, again) = match self.again.pop_front() {
+            Some(message) if self.fresh.is_empty() => (vec![message], true),
+            once_more => {
+                if let Some(message) = once_more {
+                    self.again.push_front(message);
+                }
+                let (batch, rest) = self.fresh.split_at(self.next_count());
+                self.fresh = rest;
+                (batch.to_vec(), false)
+            }
+        };
+        if messages.is_empty() {
+            return Ok(None);
+        }
+        let (set, _) = set_of(messages.iter().map(|(uid, _)| *uid), messages.len());
+        let command = format!("UID FETCH {set} (UID {})", section.asked());
+        let tag = talk.send(&[&command])?.concat();
+        let messages = messages.into_iter().map(|(uid, announced)| Wanted {
+            uid,
+            announced,
+            done: false,
+            why: None,
+        });
+        Ok(Some(Batch {
+            tag,
+            messages: messages.collect(),
+            again,
+        }))
+    }
+
+    /// How many messages the next command asks for.
+    fn next_count(&self) -> usize {
+        let mut bytes = 0u64;
+        let by_size = self
+            .fresh
+            .iter()
+            .take_while(|(_, announced)| {
+                let fits = bytes == 0 || bytes.saturating_add(*announced) <= BATCH_BYTES;
+                bytes = bytes.saturating_add(*announced);
+                fits
+            })
+            .count();
+        let most = by_size.min(BATCH_COUNT);
+        let (_, count) = set_of(self.fresh.iter().map(|(uid, _)| *uid), most);
+        count
+    }
+}
+
+/// A command has ended: what it did not bring is asked for once more, alone, and then given up.
+fn settle(
+    batch: Batch,
+    reply: &Reply,
+    agenda: &mut Agenda<'_>,
+    refused: &mut Refused,
+) -> Result<(), Fault> {
+    let is_ok = reply.status == Status::Ok;
+    let mut missing = batch
+        .messages
+        .into_iter()
+        .filter(|wanted| !wanted.done)
+        .peekable();
+    if !is_ok && reply.is_busy() && missing.peek().is_some() {
+        // Asking again at once, a thousand times over, is what the server asks us not to do.
+        return Err(reply.refusal("to send messages", Reach::User).into());
+    }
+    for wanted in missing {
+        if !batch.again {
+            agenda.again.push_back((wanted.uid, wanted.announced));
+            continue;
+        }
+        let why = wanted.why.unwrap_or_else(|| match is_ok {
+            true => "the server did not send it".to_owned(),
+            false => format!("the server refused: {}", reply.shown()),
+        });
+        refused.push((wanted.uid, crate::text::printable(&why)));
+    }
+    Ok(())
+}
+
+/// What a FETCH response had for a body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Body {
+    None,
+    Nil,
+    /// There, and of no bytes; the sink has not been told.
+    Empty,
+    /// With the sink, which waits to hear whose it is.
+    Streamed,
+}
+
+/// Reads one FETCH response.
+fn take_message(
+    talk: &mut Talk<'_>,
+    section: Section,
+    flight: &mut VecDeque<Batch>,
+    sink: &mut dyn BodySink,
+) -> Result<(), Fault> {
+    let mut uid = None;
+    let mut body = Body::None;
+    let nonsense = match read_items(talk, section, flight, sink, &mut uid, &mut body) {
+        Ok(()) => None,
+        Err(Fault::Nonsense(why)) => Some(why),
+        Err(fault) => {
+            if body == Body::Streamed {
+                sink.abandon();
+            }
+            return Err(fault);
+        }
+    };
+    let of = match uid {
+        Some(uid) => format!("UID {uid}"),
+        None => "a message without a UID".to_owned(),
+    };
+    if let Some(why) = nonsense {
+        talk.warnings.add(format!("{of}: {why}"));
+    }
+    let Some(wanted) = uid.and_then(|uid| find(flight, uid)) else {
+        if body == Body::Streamed {
+            sink.abandon();
+        }
+        if body != Body::None {
+            talk.warnings
+                .add(format!("{of} came unasked and is left out"));
+        }
+        return talk.reader.unasked();
+    };
+    match body {
+        Body::Streamed => {
+            sink.end(wanted.uid)?;
+            wanted.done = true;
+        }
+        Body::Empty if wanted.announced == 0 => {
+            sink.begin(Some(0))?;
+            sink.end(wanted.uid)?;
+            wanted.done = true;
+        }
+        Body::Empty => wanted.why = Some("the server sent an empty body".to_owned()),
+        Body::Nil => wanted.why = Some("the server has no body for it (NIL)".to_owned()),
+        Body::None => {
+            if let Some(why) = nonsense {
+                wanted.why = Some(format!("the server's answer makes no sense: {why}"));
+            }
+            talk.reader.unasked()?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the items. `body` says at any time whether the sink has a body that it must be told the
+/// end of.
+fn read_items(
+    talk: &mut Talk<'_>,
+    section: Section,
+    flight: &mut VecDeque<Batch>,
+    sink: &mut dyn BodySink,
+    uid: &mut Option<u32>,
+    body: &mut Body,
+) -> Result<(), Fault> {
+    items::open(&mut talk.reader)?;
+    while let Some(item) = items::next(&mut talk.reader)? {
+        let length = match item {
+            Item::Uid(said) => {
+                if uid.is_some_and(|known| known != said.value()) {
+                    // Whose body it is can no longer be told.
+                    *uid = None;
+                    return Err(Fault::Nonsense("it has two UIDs"));
+                }
+                *uid = Some(said.value());
+                continue;
+            }
+            Item::Nil(of) if of == section => {
+                if *body == Body::None {
+                    *body = Body::Nil;
+                }
+                continue;
+            }
+            Item::Literal(of, length) if of == section => Some(length),
+            Item::Quoted(of) if of == section => None,
+            _ => continue,
+        };
+        let unwanted = uid.is_some_and(|uid| find(flight, uid).is_none());
+        if unwanted || *body == Body::Streamed {
+            // The reader skips it. An unwanted one counts as a body that came unasked.
+            if *body == Body::None {
+                *body = Body::Empty;
+            }
+            continue;
+        }
+        let length = length.unwrap_or(talk.reader.text().len() as u64);
+        if length == 0 {
+            *body = Body::Empty;
+            continue;
+        }
+        sink.begin(Some(length))?;
+        *body = Body::Streamed;
+        if let Item::Literal(..) = item {
+            talk.reader.literal(|piece| sink.data(piece))?;
+        } else {
+            sink.data(talk.reader.text())?;
+        }
+    }
+    Ok(())
+}
+
+/// The message `uid`, if it is asked for and has not come yet.
+fn find(flight: &mut VecDeque<Batch>, uid: u32) -> Option<&mut Wanted> {
+    flight.iter_mut().find_map(|batch| {
+        let at = batch
+            .messages
+            .binary_search_by_key(&uid, |wanted| wanted.uid)
+            .ok()?;
+        batch.messages.get_mut(at).filter(|wanted| !wanted.done)
+    })
+}

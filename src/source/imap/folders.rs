@@ -1,0 +1,332 @@
+//! NAMESPACE, LIST and LSUB, and from the server's names to paths.
+
+use std::collections::HashSet;
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::reader::{Fault, Response, Token};
+use super::reply::{Reply, Status};
+use super::{Reader, Talk};
+use crate::mail::FolderPath;
+use crate::mutf7;
+use crate::problem::{Problem, Reach};
+use crate::source::{FolderList, ListedFolder};
+use crate::text::printable_bytes;
+
+/// The most folders that are believed of one user.
+const FOLDER_LIMIT: usize = 100_000;
+/// The most characters of a name in a report.
+const SHOWN_LENGTH: usize = 300;
+
+/// A line of LIST or LSUB.
+#[derive(Debug, PartialEq, Eq)]
+struct Listed {
+    name: Vec<u8>,
+    delimiter: Option<u8>,
+    selectable: bool,
+}
+
+/// The prefixes of NAMESPACE (RFC 2342).
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Namespaces {
+    personal: Vec<Vec<u8>>,
+    others: Vec<Vec<u8>>,
+}
+
+/// Asks for everything in one write, and sorts the answers. The inner error is the refusal of
+/// LIST; that of NAMESPACE or LSUB is a warning.
+pub fn list(
+    talk: &mut Talk<'_>,
+    has_namespaces: bool,
+) -> Result<Result<FolderList, Problem>, Fault> {
+    let mut commands = vec!["LIST \"\" \"*\"", "LSUB \"\" \"*\""];
+    if has_namespaces {
+        commands.push("NAMESPACE");
+    }
+    let tags = talk.send(&commands)?;
+    let mut replies: Vec<Option<Reply>> = commands.iter().map(|_| None).collect();
+    let mut namespaces = Namespaces::default();
+    let (mut listed, mut subscribed, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    while replies.iter().any(Option::is_none) {
+        let data = match talk.next()? {
+            Response::Tagged(tag, reply) => {
+                let slot = tags.iter().position(|sent| *sent == tag);
+                match slot.and_then(|at| replies.get_mut(at)) {
+                    Some(open @ None) => *open = Some(reply),
+                    _ => return Err(Fault::Broken("the server answers a command never sent")),
+                }
+                continue;
+            }
+            Response::Data => talk.reader.text().to_ascii_uppercase(),
+            _ => Vec::new(),
+        };
+        let lines = match data.as_slice() {
+            b"LIST" => &mut listed,
+            b"LSUB" => &mut subscribed,
+            b"NAMESPACE" => {
+                match parse_namespaces(&mut talk.reader) {
+                    Ok(parsed) => namespaces = parsed,
+                    Err(Fault::Nonsense(why)) => talk.warnings.add(format!("NAMESPACE: {why}")),
+                    Err(fault) => return Err(fault),
+                }
+                continue;
+            }
+            _ => {
+                talk.reader.unasked()?;
+                continue;
+            }
+        };
+        if lines.len() >= FOLDER_LIMIT {
+            return Err(Fault::Broken(
+                "the server lists more folders than anyone has",
+            ));
+        }
+        match parse_listed(&mut talk.reader) {
+            Ok(line) => lines.push(line),
+            Err(Fault::Nonsense(why)) => {
+                talk.reader.unasked()?;
+                talk.warnings.add(format!("a folder's line: {why}"));
+                unreadable.push(printable_bytes(talk.reader.line(), SHOWN_LENGTH));
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    for (command, reply) in commands.iter().zip(&replies) {
+        if let Some(reply) = reply.as_ref().filter(|reply| reply.status != Status::Ok) {
+            let problem = reply.refusal(command, Reach::User);
+            if command.starts_with("LIST") {
+                return Ok(Err(problem));
+            }
+            talk.warnings.add(problem.to_string());
+        }
+    }
+    let mut list = sort(listed, subscribed, &namespaces);
+    list.unusable.append(&mut unreadable);
+    Ok(Ok(list))
+}
+
+fn parse_listed<R: std::io::BufRead>(reader: &mut Reader<R>) -> Result<Listed, Fault> {
+    let mut selectable = true;
+    match reader.token()? {
+        Token::Open => loop {
+            match reader.token()? {
+                Token::Close => break,
+                Token::Atom | Token::Quoted => {
+                    let name = reader.text();
+                    let name = name.strip_prefix(b"\\").unwrap_or(name);
+                    if name.eq_ignore_ascii_case(b"Noselect")
+                        || name.eq_ignore_ascii_case(b"NonExistent")
+                    {
+                        selectable = false;
+                    }
+                }
+                Token::Literal(_) => reader.short_literal()?,
+                Token::Open | Token::End => {
+                    return Err(Fault::Nonsense("its attributes are no flat list"));
+                }
+            }
+        },
+        Token::Atom if reader.text().eq_ignore_ascii_case(b"NIL") => {}
+        _ => return Err(Fault::Nonsense("it has no attributes")),
+    }
+    let delimiter = match reader.nstring()? {
+        true => reader.text().first().copied(),
+        false => None,
+    };
+    reader.folder_name()?;
+    Ok(Listed {
+        name: reader.text().to_vec(),
+        delimiter,
+        selectable,
+    })
+}
+
+fn parse_namespaces<R: std::io::BufRead>(reader: &mut Reader<R>) -> Result<Namespaces, Fault> {
+    let mut namespaces = Namespaces::default();
+    for class in 0..3 {
+        match reader.token()? {
+            Token::Open => {}
+            Token::Atom if reader.text().eq_ignore_ascii_case(b"NIL") => continue,
+            _ => return Err(Fault::Nonsense("a class of namespaces is no list")),
+        }
+        loop {
+            match reader.token()? {
+                Token::Close => break,
+                Token::Open => {}
+                _ => return Err(Fault::Nonsense("a namespace is no list")),
+            }
+            let prefix = match reader.nstring()? {
+                true => reader.text().to_vec(),
+                false => Vec::new(),
+            };
+            if class == 0 {
+                namespaces.personal.push(prefix);
+            } else {
+                namespaces.others.push(prefix);
+            }
+            // The delimiter, which each LIST line tells again, and extensions in pairs.
+            let mut depth = 1u32;
+            while depth > 0 {
+                match reader.token()? {
+                    Token::Open => depth += 1,
+                    Token::Close => depth -= 1,
+                    Token::End => return Err(Fault::Nonsense("a namespace has no end")),
+                    Token::Atom | Token::Quoted | Token::Literal(_) => {}
+                }
+            }
+        }
+    }
+    Ok(namespaces)
+}
+
+fn sort(listed: Vec<Listed>, subscribed: Vec<Listed>, namespaces: &Namespaces) -> FolderList {
+    let mut list = FolderList::default();
+    let mut seen = HashSet::new();
+    for line in listed {
+        let shown = || printable_bytes(&line.name, SHOWN_LENGTH);
+        match locate(&line.name, line.delimiter, namespaces) {
+            Place::Here(mut folder) => {
+                let is_inbox = folder.path.is_inbox();
+                // Whatever the server says of it: INBOX can be opened (RFC 3501 section 5.1).
+                folder.selectable = is_inbox || line.selectable;
+                let key = if is_inbox {
+                    "INBOX"
+                } else {
+                    folder.wire_name.as_str()
+                };
+                if seen.insert(key.to_owned()) {
+                    list.folders.push(folder);
+                }
+            }
+            Place::Root if line.selectable => list.unusable.push(shown()),
+            Place::Root => {}
+            Place::Elsewhere => list.foreign.push(shown()),
+            Place::Nowhere => list.unusable.push(shown()),
+        }
+    }
+    if !seen.contains("INBOX") {
+        let inbox = ListedFolder {
+            wire_name: "INBOX".to_owned(),
+            path: FolderPath::inbox(),
+            selectable: true,
+            repaired: false,
+        };
+        list.folders.insert(0, inbox);
+    }
+    let mut seen = HashSet::new();
+    for line in subscribed {
+        if let Place::Here(folder) = locate(&line.name, line.delimiter, namespaces)
+            && seen.insert(folder.path.clone())
+        {
+            list.subscribed.push(folder.path);
+        }
+    }
+    list
+}
+
+/// Where a name belongs.
+#[derive(Debug, PartialEq, Eq)]
+enum Place {
+    /// In the personal namespace.
+    Here(ListedFolder),
+    /// It is the personal namespace's root itself.
+    Root,
+    /// In another namespace.
+    Elsewhere,
+    /// It cannot be asked for, or is no path.
+    Nowhere,
+}
+
+/// The place of `name`, by the longest prefix that it has. Only the first personal prefix is taken
+/// off: with two of them, `a` of one and `a` of the other are different folders.
+fn locate(name: &[u8], delimiter: Option<u8>, namespaces: &Namespaces) -> Place {
+    let Ok(text) = str::from_utf8(name) else {
+        return Place::Nowhere;
+    };
+    if text.is_empty() || text.contains(['\0', '\r', '\n']) {
+        return Place::Nowhere;
+    }
+    let listed = |path, repaired| {
+        Place::Here(ListedFolder {
+            wire_name: text.to_owned(),
+            path,
+            selectable: true,
+            repaired,
+        })
+    };
+    if text.eq_ignore_ascii_case("INBOX") {
+        return listed(FolderPath::inbox(), false);
+    }
+    let longest = |prefixes: &[Vec<u8>]| {
+        prefixes
+            .iter()
+            .filter_map(|prefix| after_prefix(name, prefix, delimiter).map(|_| prefix.len()))
+            .max()
+    };
+    if longest(&namespaces.others) > longest(&namespaces.personal) {
+        return Place::Elsewhere;
+    }
+    let mut rest = namespaces
+        .personal
+        .first()
+        .and_then(|prefix| after_prefix(name, prefix, delimiter))
+        .unwrap_or(name);
+    if rest.is_empty() {
+        return Place::Root;
+    }
+    if rest.eq_ignore_ascii_case(b"INBOX") {
+        // INBOX.INBOX is a folder beside INBOX, not INBOX.
+        rest = name;
+    }
+    let parts: Vec<&[u8]> = match delimiter {
+        Some(delimiter) => rest
+            .strip_suffix(&[delimiter])
+            .unwrap_or(rest)
+            .split(|byte| *byte == delimiter)
+            .collect(),
+        None => vec![rest],
+    };
+    let mut repaired = false;
+    let mut path = Vec::with_capacity(parts.len());
+    for part in parts {
+        if part.is_empty() {
+            return Place::Nowhere;
+        }
+        let decoded = mutf7::decode(part).or_else(|_| {
+            repaired = true;
+            str::from_utf8(part).map(str::to_owned)
+        });
+        match decoded {
+            // NUL can hide in the encoding.
+            Ok(part) if !part.contains('\0') => path.push(part.nfc().collect()),
+            _ => return Place::Nowhere,
+        }
+    }
+    listed(FolderPath::new(path), repaired)
+}
+
+/// What follows `prefix` in `name`; empty where `name` is the prefix, with or without the
+/// delimiter at its end.
+fn after_prefix<'n>(name: &'n [u8], prefix: &[u8], delimiter: Option<u8>) -> Option<&'n [u8]> {
+    let bare = match delimiter {
+        Some(delimiter) => prefix.strip_suffix(&[delimiter]).unwrap_or(prefix),
+        None => prefix,
+    };
+    let (start, rest) = name.split_at_checked(bare.len())?;
+    // INBOX has no case, as a prefix neither.
+    let inbox = bare.len().min(5);
+    let same = start == bare
+        || (bare[..inbox].eq_ignore_ascii_case(b"INBOX")
+            && start[..inbox].eq_ignore_ascii_case(b"INBOX")
+            && start[inbox..] == bare[inbox..]);
+    if !same {
+        return None;
+    }
+    match (rest.split_first(), delimiter) {
+        (None, _) => Some(rest),
+        _ if bare.is_empty() && bare.len() == prefix.len() => Some(rest),
+        (Some((first, rest)), Some(delimiter)) if *first == delimiter => Some(rest),
+        (Some(_), None) => Some(rest),
+        _ => None,
+    }
+}

@@ -1,0 +1,233 @@
+//! From the greeting to a session that is logged in.
+
+use std::cell::RefCell;
+
+use imap::types::Capabilities;
+use imap::{Authenticator, Client};
+
+use super::reader::Fault;
+use super::reply::{Reply, Status};
+use super::stream::Shared;
+use super::{CrateSession, crate_problem};
+use crate::problem::{Kind, Problem, Reach};
+use crate::source::login::{Login, Mechanism};
+use crate::source::net::{Endpoint, Security};
+use crate::source::sasl::{self, Exchange, Way};
+
+/// What a server says that it can do, in upper case.
+#[derive(Debug, Default)]
+pub struct Abilities(Vec<String>);
+
+impl Abilities {
+    /// Whether `word` (upper case) is among them.
+    pub fn has(&self, word: &str) -> bool {
+        self.0.iter().any(|known| known == word)
+    }
+
+    fn mechanisms(&self) -> Vec<String> {
+        self.0
+            .iter()
+            .filter_map(|word| word.strip_prefix("AUTH="))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// Reads the greeting if it is still to come, and logs in, once.
+///
+/// # Errors
+/// Kind Auth where the server refuses the login; Busy where it asks to come back later; Protocol
+/// where what it says is not IMAP, or it claims that we are logged in already.
+pub fn log_in(
+    shared: &Shared,
+    greeting_due: bool,
+    login: &Login,
+    endpoint: &Endpoint,
+) -> Result<(CrateSession, Abilities), Problem> {
+    let mut client = Client::new(shared.clone());
+    if greeting_due {
+        client
+            .read_greeting()
+            .map_err(|error| arrival_problem(shared, error))?;
+        let greeting = shared.lock().reply.take();
+        check_greeting(greeting)?;
+    }
+    // Asked for, never taken from the greeting: before TLS that may be anyone's word.
+    let before = abilities(shared, || client.capabilities())?.unwrap_or_default();
+    let way = choose_way(&before, login, endpoint)?;
+    sasl::check(way, login)?;
+    let mut session = match way {
+        Way::Command => client
+            .login(&login.name, login.secret.expose())
+            .map_err(|(error, _)| refusal(shared, error, None, |text| login.secret.scrub(text)))?,
+        Way::Sasl(mechanism) => authenticate(client, shared, mechanism, login, endpoint)?,
+    };
+    let after = abilities(shared, || session.capabilities())?;
+    Ok((session, after.unwrap_or(before)))
+}
+
+fn check_greeting(greeting: Option<Reply>) -> Result<(), Problem> {
+    let what = match greeting {
+        Some(reply) if reply.status == Status::Ok => return Ok(()),
+        // We cannot tell whose mail this would be.
+        Some(reply) if reply.status == Status::Preauth => {
+            "the server says that the connection is logged in already (PREAUTH)".to_owned()
+        }
+        Some(reply) => return Err(reply.refusal("the connection", Reach::User)),
+        None => "the server sent no greeting".to_owned(),
+    };
+    Err(Problem::new(Kind::Protocol, Reach::User, what))
+}
+
+/// What the server can do, asked by `ask` and by nothing else: what it said before is forgotten.
+/// `None` where it refuses to say.
+fn abilities(
+    shared: &Shared,
+    ask: impl FnOnce() -> imap::Result<Capabilities>,
+) -> Result<Option<Abilities>, Problem> {
+    shared.lock().capabilities.clear();
+    match ask() {
+        Ok(_) => Ok(Some(Abilities(std::mem::take(
+            &mut shared.lock().capabilities,
+        )))),
+        Err(imap::Error::No(_) | imap::Error::Bad(_)) => Ok(None),
+        Err(error) => Err(arrival_problem(shared, error)),
+    }
+}
+
+fn choose_way(abilities: &Abilities, login: &Login, endpoint: &Endpoint) -> Result<Way, Problem> {
+    let command = !abilities.has("LOGINDISABLED");
+    let offered = abilities.mechanisms();
+    // LOGIN has no way to carry a name or password beyond ASCII (RFC 3501 section 9, astring).
+    let ascii = login.name.is_ascii() && login.secret.expose().is_ascii();
+    let way = match login.mechanism {
+        None => {
+            let encrypted = endpoint.security != Security::Plain;
+            sasl::choose(&offered, command && ascii, login, encrypted)
+        }
+        Some(Mechanism::Login) if command && ascii => Some(Way::Command),
+        Some(Mechanism::Login) => offered
+            .iter()
+            .any(|name| name == "LOGIN")
+            .then_some(Way::Sasl(Mechanism::Login)),
+        Some(Mechanism::Apop) => Some(Way::Sasl(Mechanism::CramMd5)),
+        // Named by the admin: tried even where the server does not announce it.
+        Some(mechanism) => Some(Way::Sasl(mechanism)),
+    };
+    way.ok_or_else(|| {
+        let problem = Problem::new(
+            Kind::Auth,
+            Reach::User,
+            "the server offers no way to log in that this user's name and secret can take",
+        );
+        if !command && endpoint.security == Security::Plain {
+            return problem
+                .with_hint("the server wants encryption: use imaps:// or imap+starttls://");
+        }
+        let offered = if offered.is_empty() {
+            "no SASL mechanism".to_owned()
+        } else {
+            offered.join(", ")
+        };
+        problem.with_hint(format!("it offers {offered}; choose with --auth"))
+    })
+}
+
+/// Gives the crate one [`Exchange`].
+struct Rounds {
+    exchange: RefCell<Exchange>,
+    problem: RefCell<Option<Problem>>,
+}
+
+impl Authenticator for &Rounds {
+    type Response = Vec<u8>;
+
+    fn process(&self, challenge: &[u8]) -> Vec<u8> {
+        // The crate knows no way to stop here: after one problem each round is answered by an
+        // empty line, which no server takes for a login.
+        if self.problem.borrow().is_some() {
+            return Vec::new();
+        }
+        match self.exchange.borrow_mut().respond(challenge) {
+            Ok(response) => response,
+            Err(problem) => {
+                *self.problem.borrow_mut() = Some(problem);
+                Vec::new()
+            }
+        }
+    }
+}
+
+fn authenticate(
+    client: Client<Shared>,
+    shared: &Shared,
+    mechanism: Mechanism,
+    login: &Login,
+    endpoint: &Endpoint,
+) -> Result<CrateSession, Problem> {
+    let name = sasl::sasl_name(mechanism)
+        .ok_or_else(|| Problem::new(Kind::Input, Reach::User, "IMAP has no such way to log in"))?;
+    let rounds = Rounds {
+        exchange: RefCell::new(Exchange::new(
+            mechanism,
+            login,
+            &endpoint.host,
+            endpoint.port,
+        )?),
+        problem: RefCell::new(None),
+    };
+    let outcome = client.authenticate(name, &&rounds);
+    if let Some(problem) = rounds.problem.into_inner() {
+        return Err(problem);
+    }
+    let exchange = rounds.exchange.into_inner();
+    outcome.map_err(|(error, _)| {
+        refusal(shared, error, exchange.failure(), |text| {
+            exchange.scrub(text)
+        })
+    })
+}
+
+/// The problem that a failed login is. `scrub` takes the secret out of the server's words.
+fn refusal(
+    shared: &Shared,
+    error: imap::Error,
+    reason: Option<String>,
+    scrub: impl Fn(&str) -> String,
+) -> Problem {
+    let mut inner = shared.lock();
+    if let Some(Fault::Bye(reply)) = &mut inner.fault {
+        reply.text = scrub(&reply.text);
+    }
+    let reply = inner.reply.take();
+    drop(inner);
+    match (error, reply) {
+        (imap::Error::No(_) | imap::Error::Bad(_), Some(reply)) => {
+            let busy = reply.is_busy();
+            let kind = if busy { Kind::Busy } else { Kind::Auth };
+            let mut what = format!("the server refused the login: {}", scrub(reply.shown()));
+            if let Some(reason) = reason {
+                what.push_str(" (");
+                what.push_str(&reason);
+                what.push(')');
+            }
+            Problem::new(kind, Reach::User, what)
+        }
+        (imap::Error::Validate(_), _) => Problem::new(
+            Kind::Input,
+            Reach::User,
+            "the user name or password holds a character that LOGIN cannot carry",
+        ),
+        (error, _) => arrival_problem(shared, error),
+    }
+}
+
+/// As [`crate_problem`], before we are logged in: a server that hangs up then has enough clients.
+fn arrival_problem(shared: &Shared, error: imap::Error) -> Problem {
+    let hung_up = matches!(shared.lock().fault, Some(Fault::Bye(_)));
+    let mut problem = crate_problem(shared, error);
+    if hung_up {
+        problem.kind = Kind::Busy;
+    }
+    problem
+}

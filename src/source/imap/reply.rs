@@ -1,0 +1,183 @@
+//! What a server says of a command: OK, NO, BAD or BYE, and what that means for us.
+
+use std::io;
+
+use super::reader::Fault;
+use crate::problem::{Kind, Problem, Reach};
+
+/// The most bytes of a server's text that are kept.
+const TEXT_LIMIT: usize = 1000;
+
+/// The condition of a status response (RFC 3501 section 7.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// Done.
+    Ok,
+    /// Refused.
+    No,
+    /// Not understood.
+    Bad,
+    /// The server hangs up.
+    Bye,
+    /// Logged in without a login (greeting only).
+    Preauth,
+}
+
+impl Status {
+    /// The status that `word` is, in any case.
+    pub fn parse(word: &[u8]) -> Option<Self> {
+        const WORDS: [(&[u8], Status); 5] = [
+            (b"OK", Status::Ok),
+            (b"NO", Status::No),
+            (b"BAD", Status::Bad),
+            (b"BYE", Status::Bye),
+            (b"PREAUTH", Status::Preauth),
+        ];
+        WORDS
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(word))
+            .map(|(_, status)| *status)
+    }
+}
+
+/// A status response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Its condition.
+    pub status: Status,
+    /// What follows, response code included. Not made printable.
+    pub text: String,
+}
+
+impl Reply {
+    /// The reply of `status` with `text`, of which the beginning is kept.
+    pub fn new(status: Status, text: &[u8]) -> Self {
+        let text = &text[..text.len().min(TEXT_LIMIT)];
+        Self {
+            status,
+            text: String::from_utf8_lossy(text).into_owned(),
+        }
+    }
+
+    /// The response code (`[UIDVALIDITY 17]`): its name, and what follows that.
+    pub fn code(&self) -> Option<(&str, &str)> {
+        let (inside, _) = self.text.strip_prefix('[')?.split_once(']')?;
+        Some(inside.split_once(' ').unwrap_or((inside, "")))
+    }
+
+    /// Whether the server asks to come back later: by a code of RFC 5530, or by the words of
+    /// servers that know none (Exchange, Gmail, Courier, older Dovecot).
+    pub fn is_busy(&self) -> bool {
+        const CODES: [&str; 6] = [
+            "UNAVAILABLE",
+            "INUSE",
+            "LIMIT",
+            "THROTTLED",
+            "SERVERBUG",
+            "CONTACTADMIN",
+        ];
+        const WORDS: [&str; 5] = [
+            "throttled",
+            "temporar",
+            "too many connections",
+            "number of connections",
+            "connection limit",
+        ];
+        if let Some((code, _)) = self.code()
+            && CODES.iter().any(|busy| busy.eq_ignore_ascii_case(code))
+        {
+            return true;
+        }
+        let text = self.text.to_ascii_lowercase();
+        WORDS.iter().any(|word| text.contains(word))
+    }
+
+    /// The problem that a refusal of `command` is.
+    pub fn refusal(&self, command: &str, reach: Reach) -> Problem {
+        let kind = if self.is_busy() {
+            Kind::Busy
+        } else {
+            Kind::Refused
+        };
+        let text = self.shown();
+        Problem::new(kind, reach, format!("the server refused {command}: {text}"))
+    }
+
+    /// Its text, or a word where the server gave none.
+    pub fn shown(&self) -> &str {
+        match (self.text.is_empty(), self.status) {
+            (false, _) => &self.text,
+            (true, Status::Bad) => "BAD, without a reason",
+            (true, _) => "NO, without a reason",
+        }
+    }
+}
+
+/// The problem that an end of the connection is.
+pub fn connection_problem(error: io::Error) -> Problem {
+    let what = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "the server closed the connection",
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "the server was silent for too long",
+        _ => "the connection broke",
+    };
+    Problem::new(Kind::Network, Reach::User, what).caused_by(error)
+}
+
+/// The problem that a server's BYE is.
+pub fn bye_problem(reply: &Reply) -> Problem {
+    let kind = if reply.is_busy() {
+        Kind::Busy
+    } else {
+        Kind::Network
+    };
+    let text = &reply.text;
+    Problem::new(kind, Reach::User, format!("the server hung up: {text}"))
+}
+
+impl From<Fault> for Problem {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Io(error) => connection_problem(error),
+            Fault::Bye(reply) => bye_problem(&reply),
+            Fault::Broken(what) | Fault::Nonsense(what) => {
+                Problem::new(Kind::Protocol, Reach::User, what)
+            }
+            Fault::Sink(problem) => problem,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_and_words_that_ask_for_patience() {
+        for (text, code, busy) in [
+            (
+                "[UNAVAILABLE] Temporary failure",
+                Some(("UNAVAILABLE", "")),
+                true,
+            ),
+            ("[inuse] locked", Some(("inuse", "")), true),
+            ("[UIDVALIDITY 17] valid", Some(("UIDVALIDITY", "17")), false),
+            (
+                "[AUTHENTICATIONFAILED] no",
+                Some(("AUTHENTICATIONFAILED", "")),
+                false,
+            ),
+            (
+                "Request is throttled. Suggested Backoff Time: 5 ms",
+                None,
+                true,
+            ),
+            ("Maximum number of connections exceeded", None, true),
+            ("[LIMIT unclosed", None, false),
+            ("", None, false),
+        ] {
+            let reply = Reply::new(Status::No, text.as_bytes());
+            assert_eq!(reply.code(), code, "{text}");
+            assert_eq!(reply.is_busy(), busy, "{text}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! One connection for two readers: the `imap` crate and ours.
+//!
+//! The crate gets one response per read, so it never holds bytes that are ours, and it gets a
+//! plain rendering made here, never what the server wrote: the few responses that the control
+//! plane needs, in the form that the crate's parser knows. It panics on some of what servers send
+//! and gets out of step on more (8-bit text, `* NO` in EXAMINE, unknown data); none of that
+//! reaches it. The text of the server's replies is kept here for our own messages.
+
+use std::fmt;
+use std::io::{self, BufReader, Read, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::reader::{Fault, Reader, Response};
+use super::reply::{Reply, Status};
+use crate::source::net::Stream;
+use crate::text::printable_bytes;
+
+/// The most warnings kept of one session, and the most characters of each.
+const WARNING_LIMIT: usize = 100;
+const WARNING_LENGTH: usize = 300;
+
+/// The most bytes of one command's responses that the crate is given: it keeps them all.
+const RENDERED_LIMIT: usize = 1 << 20;
+
+/// The most challenges of one login; the longest mechanism of ours has two.
+const CHALLENGE_LIMIT: u32 = 16;
+
+/// The connection, as our reader uses it.
+pub type Wire = BufReader<Box<dyn Stream>>;
+
+/// What went wrong without stopping anything, printable.
+#[derive(Debug, Default)]
+pub struct Warnings {
+    texts: Vec<String>,
+    omitted: u64,
+}
+
+impl Warnings {
+    /// Adds one; beyond a hundred they are only counted.
+    pub fn add(&mut self, text: impl AsRef<[u8]>) {
+        if self.texts.len() < WARNING_LIMIT {
+            self.texts
+                .push(printable_bytes(text.as_ref(), WARNING_LENGTH));
+        } else {
+            self.omitted += 1;
+        }
+    }
+
+    /// All so far; from here on the list is empty.
+    pub fn take(&mut self) -> Vec<String> {
+        let mut texts = std::mem::take(&mut self.texts);
+        match std::mem::take(&mut self.omitted) {
+            0 => {}
+            omitted => texts.push(format!("and {omitted} more warnings")),
+        }
+        texts
+    }
+}
+
+/// What the two readers share.
+pub struct Inner {
+    /// The connection.
+    pub wire: Wire,
+    /// What went wrong by the way.
+    pub warnings: Warnings,
+    /// The greeting or the last tagged reply that the crate was told of.
+    pub reply: Option<Reply>,
+    /// The words of the last CAPABILITY response, in upper case. The crate is not shown them: it
+    /// gets out of step where IMAP4rev1 is not among them.
+    pub capabilities: Vec<String>,
+    /// Why the crate's reading ended, in our words; the crate has only an error without them.
+    pub fault: Option<Fault>,
+    rendered: Vec<u8>,
+    greeting_due: bool,
+    /// Both since the last write.
+    unasked: u32,
+    handed_over: usize,
+    challenges: u32,
+}
+
+/// A handle on the connection; the crate holds one, the session the other.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<Inner>>);
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// A connection on which the greeting is, or is not, still to come.
+    pub fn new(wire: Wire, greeting_due: bool) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            wire,
+            warnings: Warnings::default(),
+            reply: None,
+            capabilities: Vec::new(),
+            fault: None,
+            rendered: Vec::new(),
+            greeting_due,
+            unasked: 0,
+            handed_over: 0,
+            challenges: 0,
+        })))
+    }
+
+    /// The connection itself, for our own reader. A panic elsewhere leaves bytes unread at worst;
+    /// that is noticed as a protocol error.
+    pub fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Read for Shared {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let inner = &mut *self.lock();
+        while inner.rendered.is_empty() {
+            if inner.handed_over > RENDERED_LIMIT {
+                inner.fault = Some(Fault::Broken("the server's answer has no end"));
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            if let Err(fault) = inner.render_next() {
+                inner.fault = Some(fault);
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+        }
+        let count = buf.len().min(inner.rendered.len());
+        buf[..count].copy_from_slice(&inner.rendered[..count]);
+        inner.rendered.drain(..count);
+        inner.handed_over += count;
+        Ok(count)
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        let inner = &mut *self.lock();
+        inner.unasked = 0;
+        inner.handed_over = 0;
+        inner.wire.get_mut().write(buf)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.lock().wire.get_mut().flush()
+    }
+}
+
+impl Inner {
+    /// Reads one response and renders what the crate is to see of it, if anything.
+    fn render_next(&mut self) -> Result<(), Fault> {
+        let mut reader = Reader::resume(&mut self.wire, self.unasked);
+        let response = reader.next()?;
+        if std::mem::take(&mut self.greeting_due) {
+            match response {
+                Response::Status(reply) => {
+                    self.rendered = b"* OK greeting\r\n".to_vec();
+                    self.reply = Some(reply);
+                    return Ok(());
+                }
+                _ => {
+                    return Err(Fault::Broken(
+                        "what the server sends first is no IMAP greeting",
+                    ));
+                }
+            }
+        }
+        match response {
+            Response::Tagged(tag, reply) => {
+                let (word, rest) = match reply.status {
+                    Status::Ok => ("OK", "done"),
+                    Status::No => ("NO", "refused"),
+                    _ => ("BAD", "refused"),
+                };
+                // Some servers say it only here, where the crate does not look.
+                self.rendered = folder_state(&reply).unwrap_or_default();
+                self.rendered
+                    .extend_from_slice(format!("{tag} {word} {rest}\r\n").as_bytes());
+                self.reply = Some(reply);
+                return Ok(());
+            }
+            Response::Continue => {
+                self.challenges += 1;
+                if self.challenges > CHALLENGE_LIMIT {
+                    return Err(Fault::Broken("the server's challenges have no end"));
+                }
+                let challenge = reader.text();
+                self.rendered = if is_base64(challenge) {
+                    [b"+ ", challenge, b"\r\n"].concat()
+                } else {
+                    // Words where SASL has a challenge: as good as an empty one.
+                    b"+\r\n".to_vec()
+                };
+                return Ok(());
+            }
+            Response::Exists(count) => {
+                self.rendered = format!("* {count} EXISTS\r\n").into_bytes();
+                return Ok(());
+            }
+            Response::Status(reply) if reply.status == Status::Ok => {
+                if let Some(rendered) = folder_state(&reply) {
+                    self.rendered = rendered;
+                    return Ok(());
+                }
+                if reply
+                    .code()
+                    .is_some_and(|(code, _)| code.eq_ignore_ascii_case("ALERT"))
+                {
+                    self.warnings.add(&reply.text);
+                }
+            }
+            Response::Status(reply) => self.warnings.add(&reply.text),
+            Response::Data if reader.text().eq_ignore_ascii_case(b"CAPABILITY") => {
+                self.capabilities = String::from_utf8_lossy(reader.rest())
+                    .split_ascii_whitespace()
+                    .map(str::to_ascii_uppercase)
+                    .collect();
+            }
+            Response::Rubbish => self.warnings.add(reader.text()),
+            Response::Fetch | Response::Expunge | Response::Data => {}
+        }
+        reader.finish()?;
+        reader.unasked()?;
+        self.unasked = reader.unasked_so_far();
+        Ok(())
+    }
+}
+
+/// `* OK [UIDVALIDITY n]` or `* OK [UIDNEXT n]`, if that is what `reply` says.
+fn folder_state(reply: &Reply) -> Option<Vec<u8>> {
+    let (code, value) = reply.code()?;
+    let code = ["UIDVALIDITY", "UIDNEXT"]
+        .into_iter()
+        .find(|known| known.eq_ignore_ascii_case(code))?;
+    let value: u32 = value.trim().parse().ok()?;
+    Some(format!("* OK [{code} {value}] x\r\n").into_bytes())
+}
+
+fn is_base64(challenge: &[u8]) -> bool {
+    use base64::Engine as _;
+    !challenge.is_empty()
+        && base64::engine::general_purpose::STANDARD
+            .decode(challenge)
+            .is_ok()
+}

@@ -1,0 +1,821 @@
+//! Whole sessions against transcripts.
+
+use super::script::{Keep, Script, anna, endpoint};
+use super::*;
+use crate::mail::{Flags, FolderPath};
+use crate::source::login::{Login, Mechanism, Secret};
+use crate::source::net::Security;
+
+const LOGIN: &[u8] = b"\
+S: * OK hello
+C: a1 CAPABILITY
+S: * CAPABILITY IMAP4rev1
+S: a1 OK
+C: a2 LOGIN \"anna\" \"s3cret-word\"
+S: a2 OK in
+C: a3 CAPABILITY
+S: * CAPABILITY IMAP4rev1 NAMESPACE
+S: a3 OK
+";
+
+const WHOLE: &[u8] = include_bytes!("../../../fixtures/imap/session.txt");
+
+fn uid(value: u32) -> Uid {
+    Uid::new(value).unwrap()
+}
+
+fn wanted(uids: &[(u32, u64)]) -> Vec<(Uid, u64)> {
+    uids.iter()
+        .map(|(value, size)| (uid(*value), *size))
+        .collect()
+}
+
+/// Plays `transcript` after a login, in whole lines and byte by byte, and checks that `act` does
+/// what it says.
+fn play(transcript: &[u8], act: impl Fn(&mut Session)) {
+    for chunk in [usize::MAX, 1] {
+        let script = Script::new(&[LOGIN, transcript].concat(), chunk);
+        let mut session =
+            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        act(&mut session);
+        script.finish();
+    }
+}
+
+fn folder(wire_name: &str) -> ListedFolder {
+    ListedFolder {
+        wire_name: wire_name.to_owned(),
+        path: FolderPath::new(vec![wire_name.to_owned()]),
+        selectable: true,
+        repaired: false,
+    }
+}
+
+/// All that a session can be asked, in the order of `WHOLE`.
+fn whole_session(script: &Script, sink: &mut Keep) -> Result<(), Problem> {
+    let mut session = Session::open(script.connection(None), &anna(), &endpoint(Security::Tls))?;
+    let folders = session.list_folders()?;
+    let sent = folders
+        .folders
+        .iter()
+        .find(|folder| folder.path.parts() == ["Gesendete Objekte"])
+        .cloned()
+        .unwrap_or_else(|| folder("INBOX.Gesendete Objekte"));
+    let examined = session.examine(&sent)?;
+    let list = session.list_messages(examined.exists)?;
+    let sizes: Vec<_> = list
+        .entries
+        .iter()
+        .map(|entry| (entry.uid, entry.size))
+        .collect();
+    session.fetch_bodies(&sizes, sink)?;
+    session.fetch_headers(&[uid(7), uid(11)], sink)?;
+    session.fetch_guids(&[uid(7), uid(8), uid(11)])?;
+    session.logout();
+    Ok(())
+}
+
+const HOSTILE_BODY: &[u8] = b"x5 OK Fetch completed.\r\n* BYE not really\r\na){3}\r\n";
+
+fn expected_messages() -> Vec<(u32, Vec<u8>)> {
+    vec![
+        (7, b"A: b\r\n\r\nx".to_vec()),
+        (8, HOSTILE_BODY.to_vec()),
+        (11, b"C:\r\n".to_vec()),
+        (7, b"A: b\r\n\r\n".to_vec()),
+        (11, b"C:\r\n".to_vec()),
+    ]
+}
+
+#[test]
+fn a_whole_session_sends_what_it_should_and_nothing_else() {
+    for chunk in [usize::MAX, 1] {
+        let script = Script::new(WHOLE, chunk);
+        let mut sink = Keep::default();
+        whole_session(&script, &mut sink).unwrap();
+        script.finish();
+        assert_eq!(sink.messages, expected_messages());
+        assert_eq!(sink.abandoned, 0);
+    }
+    // The transcript is what was sent; it must not hold what changes a mailbox.
+    for line in WHOLE.split(|byte| *byte == b'\n') {
+        let line = String::from_utf8_lossy(line).to_ascii_uppercase();
+        if let Some(command) = line.strip_prefix("C: ") {
+            for word in [
+                "SELECT", "STORE", "BODY[", "RFC822 ", "EXPUNGE", "CLOSE", "APPEND",
+            ] {
+                assert!(!command.contains(word), "{command}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_whole_session_gives_what_the_server_holds() {
+    let script = Script::new(WHOLE, usize::MAX);
+    let mut session =
+        Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+    let folders = session.list_folders().unwrap();
+    let named: Vec<_> = folders
+        .folders
+        .iter()
+        .map(|folder| (folder.path.to_string(), folder.selectable))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("INBOX".to_owned(), true),
+            ("Gesendete Objekte".to_owned(), true),
+            ("Archiv".to_owned(), false),
+            ("Archiv/Été".to_owned(), true),
+        ]
+    );
+    assert_eq!(folders.foreign, ["shared.team"]);
+    let subscribed: Vec<_> = folders
+        .subscribed
+        .iter()
+        .map(|path| path.to_string())
+        .collect();
+    assert_eq!(subscribed, ["Archiv/Été", "gone"]);
+    let examined = session.examine(&folders.folders[1]).unwrap();
+    assert_eq!(
+        examined,
+        Examined {
+            uid_validity: UidValidity::new(1_294_690_616),
+            uid_next: Some(12),
+            exists: 3,
+        }
+    );
+    let list = session.list_messages(3).unwrap();
+    let rows: Vec<_> = list
+        .entries
+        .iter()
+        .map(|entry| {
+            let letters: String = entry.flags.maildir_letters().collect();
+            (entry.uid.value(), letters, entry.internal_date, entry.size)
+        })
+        .collect();
+    assert_eq!(
+        rows,
+        [
+            (7, "S".to_owned(), Some(5), 9),
+            (8, String::new(), Some(6), 49),
+            (11, "RT".to_owned(), Some(7), 4),
+        ]
+    );
+    assert_eq!(list.keywords.names(), ["$Forwarded"]);
+    assert_eq!(list.keywords.members(list.entries[0].keywords), [0]);
+    assert!(list.unreadable.is_empty());
+    let mut sink = Keep::default();
+    let sizes = wanted(&[(7, 9), (8, 49), (11, 4)]);
+    assert!(session.fetch_bodies(&sizes, &mut sink).unwrap().is_empty());
+    session
+        .fetch_headers(&[uid(11), uid(7)], &mut sink)
+        .unwrap();
+    assert_eq!(sink.messages, expected_messages());
+    let guids = session.fetch_guids(&[uid(7), uid(8), uid(11)]).unwrap();
+    assert_eq!(
+        guids,
+        [
+            (uid(7), "0a1b".to_owned()),
+            (uid(8), "abc".to_owned()),
+            (uid(11), String::new())
+        ]
+    );
+}
+
+#[test]
+fn the_server_may_hang_up_after_any_byte() {
+    let bytes = Script::server_bytes(WHOLE);
+    for cut in 0..bytes.len() {
+        let mut sink = Keep::default();
+        let outcome = whole_session(&Script::deaf(&bytes[..cut]), &mut sink);
+        let expected = expected_messages();
+        assert_eq!(
+            sink.messages,
+            expected[..sink.messages.len()],
+            "cut at {cut}"
+        );
+        if let Err(problem) = outcome {
+            assert_eq!(problem.kind, Kind::Network, "cut at {cut}: {problem}");
+            assert!(problem.retry);
+        } else {
+            assert!(cut > bytes.len() - 25, "cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn bytes_gone_wrong_never_panic_nor_hang() {
+    let bytes = Script::server_bytes(WHOLE);
+    let mut random = 0x2545_f491_4f6c_dd1du64;
+    let mut next = move || {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random
+    };
+    let mut ended_well = 0;
+    for _ in 0..3000 {
+        let mut mutated = bytes.clone();
+        for _ in 0..=next() % 4 {
+            let at = next() as usize % mutated.len();
+            match next() % 5 {
+                0 => mutated[at] = next() as u8,
+                1 => drop(mutated.remove(at)),
+                2 => mutated.insert(at, b"(){}\"\\\r\n* x09[]~+\0\xff"[next() as usize % 19]),
+                3 => mutated.truncate(at + 1),
+                _ => {
+                    let end = mutated.len().min(at + next() as usize % 40);
+                    let piece = mutated[at..end].to_vec();
+                    let to = next() as usize % mutated.len();
+                    mutated.splice(to..to, piece);
+                }
+            }
+        }
+        if whole_session(&Script::deaf(&mutated), &mut Keep::default()).is_ok() {
+            ended_well += 1;
+        }
+    }
+    // Most damage is survived or noticed; if nothing ended well, the test would test nothing.
+    assert!((100..2900).contains(&ended_well), "{ended_well}");
+}
+
+#[test]
+fn logins_that_are_refused() {
+    const CAPABLE: &str = "S: * OK hi\nC: a1 CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: a1 OK\n";
+    const TRY: &str = "C: a2 LOGIN \"anna\" \"s3cret-word\"\n";
+    for (transcript, kind, text) in [
+        (
+            format!(
+                "{CAPABLE}{TRY}S: a2 NO [AUTHENTICATIONFAILED] wrong: LOGIN anna s3cret-word\n"
+            ),
+            Kind::Auth,
+            "wrong: LOGIN anna [secret]",
+        ),
+        (
+            format!("{CAPABLE}{TRY}S: a2 NO ung\u{fc}ltig\n"),
+            Kind::Auth,
+            "ungültig",
+        ),
+        (
+            format!("{CAPABLE}{TRY}S: a2 NO\n"),
+            Kind::Auth,
+            "without a reason",
+        ),
+        (
+            format!("{CAPABLE}{TRY}S: a2 BAD s3cret-word?\n"),
+            Kind::Auth,
+            "[secret]?",
+        ),
+        (
+            format!("{CAPABLE}{TRY}S: a2 NO [UNAVAILABLE] try later\n"),
+            Kind::Busy,
+            "try later",
+        ),
+        (
+            format!("{CAPABLE}{TRY}S: * BYE too many s3cret-word\n"),
+            Kind::Busy,
+            "too many [secret]",
+        ),
+        (format!("{CAPABLE}{TRY}E:\n"), Kind::Network, "closed"),
+        (
+            format!("{CAPABLE}{TRY}S: a9 OK\n"),
+            Kind::Protocol,
+            "TagMismatch",
+        ),
+        ("S: * BYE go away\n".to_owned(), Kind::Busy, "go away"),
+        (
+            "S: * PREAUTH welcome\n".to_owned(),
+            Kind::Protocol,
+            "PREAUTH",
+        ),
+        (
+            "S: * NO closed on sundays\n".to_owned(),
+            Kind::Refused,
+            "sundays",
+        ),
+        (
+            "S: +OK POP3 ready\n".to_owned(),
+            Kind::Protocol,
+            "no IMAP greeting",
+        ),
+        (
+            "S: 220 smtp\n".to_owned(),
+            Kind::Protocol,
+            "no IMAP greeting",
+        ),
+        ("E:\n".to_owned(), Kind::Network, "closed"),
+        (
+            "S: * OK\nC: a1 CAPABILITY\nS: * CAPABILITY IMAP4rev1 LOGINDISABLED\nS: a1 OK\n"
+                .to_owned(),
+            Kind::Auth,
+            "no way to log in",
+        ),
+    ] {
+        for chunk in [usize::MAX, 1] {
+            let script = Script::new(transcript.as_bytes(), chunk);
+            let problem = Session::open(script.connection(None), &anna(), &endpoint(Security::Tls))
+                .map(drop)
+                .unwrap_err();
+            let shown = problem.to_string();
+            assert_eq!(problem.kind, kind, "{transcript}: {shown}");
+            assert!(shown.contains(text), "{transcript}: {shown}");
+            assert!(!shown.contains("s3cret"), "{shown}");
+            assert_eq!(problem.reach, Reach::User);
+            if transcript != "E:\n" && !transcript.ends_with("E:\n") {
+                script.finish();
+            }
+        }
+    }
+}
+
+#[test]
+fn ways_to_log_in() {
+    let named = |mechanism, secret: &str, authzid: Option<&str>| Login {
+        mechanism,
+        secret: Secret::new(secret.to_owned()),
+        authzid: authzid.map(str::to_owned),
+        ..anna()
+    };
+    const HELLO: &str = "S: * OK hi\nC: a1 CAPABILITY\n";
+    const DONE: &str = "C: a3 CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: a3 OK\n";
+    for (name, transcript, login) in [
+        (
+            "quoted",
+            "S: * CAPABILITY IMAP4 LOGIN\nS: a1 OK\nC: a2 LOGIN \"anna\" \"a\\\"b\\\\c d\"\nS: a2 OK\n",
+            named(None, "a\"b\\c d", None),
+        ),
+        (
+            "no capabilities at all",
+            "S: a1 BAD what?\nC: a2 LOGIN \"anna\" \"x\"\nS: a2 OK\n",
+            named(None, "x", None),
+        ),
+        (
+            "8-bit goes by SASL",
+            "S: * CAPABILITY IMAP4rev1 AUTH=LOGIN\nS: a1 OK\nC: a2 AUTHENTICATE LOGIN\n\
+             S: + VXNlcm5hbWU6\nC: YW5uYQ==\nS: + Password:\nC: w6k=\nS: a2 OK\n",
+            named(Some(Mechanism::Login), "é", None),
+        ),
+        (
+            "authzid, and words for a challenge",
+            "S: * capability imap4rev1 auth=plain\nS: a1 OK\nC: a2 AUTHENTICATE PLAIN\n\
+             S: + go ahead, caf\u{e9}\nC: Ym9iAGFubmEAeA==\nS: * OK still here\nS: a2 OK\n",
+            named(None, "x", Some("bob")),
+        ),
+        (
+            "odd noise around",
+            "S: * OK [ALERT] hé\nS: * NO caution\nS: * XFOO {3}\nS: a1)\nS~ * CAPABILITY IMAP4rev1+ AUTH= \u{e9}\n\
+             S:\nS: * BAD hm\nS~ a1 OK caf\u{e9}\nC: a2 LOGIN \"anna\" \"x\"\nS: * 5 EXISTS\nS: a2 OK [CAPABILITY] \u{fc}\n",
+            named(None, "x", None),
+        ),
+    ] {
+        for chunk in [usize::MAX, 1] {
+            let whole = format!("{HELLO}{transcript}{DONE}");
+            let script = Script::new(whole.as_bytes(), chunk);
+            let outcome = Session::open(script.connection(None), &login, &endpoint(Security::Tls));
+            assert!(outcome.is_ok(), "{name}: {outcome:?}");
+            script.finish();
+        }
+    }
+    let oauth = named(Some(Mechanism::Xoauth2), "token-token", None);
+    let script = Script::new(
+        b"C: a1 CAPABILITY\nS: * CAPABILITY AUTH=XOAUTH2\nS: a1 OK\nC: a2 AUTHENTICATE XOAUTH2\nS: +\n\
+          C: dXNlcj1hbm5hAWF1dGg9QmVhcmVyIHRva2VuLXRva2VuAQE=\n\
+          S: + eyJzdGF0dXMiOiI0MDEifQ==\nC: \nS: a2 NO SASL failed\n",
+        usize::MAX,
+    );
+    let problem = Session::open(
+        script.connection(Some("* OK [CAPABILITY AUTH=PLAIN] before TLS")),
+        &oauth,
+        &endpoint(Security::StartTls),
+    )
+    .map(drop)
+    .unwrap_err();
+    script.finish();
+    assert_eq!(problem.kind, Kind::Auth);
+    assert!(
+        problem
+            .to_string()
+            .contains("SASL failed ({\"status\":\"401\"})"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn examine_on_odd_servers() {
+    for (name, lines, want) in [
+        (
+            "warnings, 8-bit flags, unknown data, bare LF",
+            "S: * NO [ALERT] over quota\nS: * FLAGS (caf\u{e9} \\*)\nS~ * 4 EXISTS\nS: * XFOO ((\nS:\n\
+             S: * OK [UIDVALIDITY 17] g\u{fc}ltig\nS: * 1 FETCH (FLAGS NIL INTERNALDATE NIL)\n\
+             S: * LIST () \"/\" {3}\nS: a4 \nS: garbage\nS: a4 OK [READ-ONLY] caf\u{e9}\n",
+            (Some(17), None, 4),
+        ),
+        (
+            "late and in lower case",
+            "S: * 4 exists\nS: * ok [uidnext 9]\nS: a4 ok [uidvalidity 5] done\n",
+            (Some(5), Some(9), 4),
+        ),
+        (
+            "no UIDVALIDITY",
+            "S: * 0 EXISTS\nS: a4 OK\n",
+            (None, None, 0),
+        ),
+        (
+            "UIDVALIDITY 0",
+            "S: * OK [UIDVALIDITY 0]\nS: * OK [UIDNEXT 99999999999]\nS: a4 OK\n",
+            (None, None, 0),
+        ),
+    ] {
+        let transcript = format!("C: a4 EXAMINE \"a\\\"b\\\\c\"\n{lines}");
+        play(transcript.as_bytes(), |session| {
+            let examined = session.examine(&folder("a\"b\\c")).unwrap();
+            let got = (
+                examined.uid_validity.map(UidValidity::value),
+                examined.uid_next,
+                examined.exists,
+            );
+            assert_eq!(got, want, "{name}");
+        });
+    }
+}
+
+#[test]
+fn a_refused_folder_leaves_the_session_alive() {
+    play(
+        b"C: a4 EXAMINE \"x\"\nS: a4 NO no such mailb\xf6x\nC: a5 EXAMINE \"y\"\nS: a5 NO [INUSE] l\n\
+          C: a6 EXAMINE \"z\"\nS: a6 OK\nC: a7 EXAMINE \"w\"\nS: * BYE shutting down\n",
+        |session| {
+            let refused = session.examine(&folder("x")).unwrap_err();
+            assert_eq!((refused.kind, refused.reach), (Kind::Refused, Reach::Folder));
+            assert_eq!(refused.folder.as_deref(), Some("x"));
+            assert_eq!(session.examine(&folder("y")).unwrap_err().kind, Kind::Busy);
+            assert!(session.examine(&folder("z")).is_ok());
+            let gone = session.examine(&folder("w")).unwrap_err();
+            assert_eq!((gone.kind, gone.reach), (Kind::Network, Reach::User));
+            assert!(gone.to_string().contains("shutting down"), "{gone}");
+            let dead = session.list_messages(4).unwrap_err();
+            assert!(dead.to_string().contains("had ended"), "{dead}");
+            assert!(session.list_folders().is_err());
+            assert!(session.examine(&folder("z")).is_err());
+        },
+    );
+}
+
+#[test]
+fn folders_of_odd_servers() {
+    let transcript: &[u8] = include_bytes!("../../../fixtures/imap/odd-folders.txt");
+    play(transcript, |session| {
+        let list = session.list_folders().unwrap();
+        let rows: Vec<String> = list
+            .folders
+            .iter()
+            .map(|folder| {
+                let parts = folder.path.parts().join("|");
+                let repaired = if folder.repaired { " repaired" } else { "" };
+                let closed = if folder.selectable { "" } else { " closed" };
+                format!("{} = {parts}{closed}{repaired}", folder.wire_name)
+            })
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                "INBOX = INBOX",
+                "a\"b\\c = a\"b\\c",
+                "Sent Items = Sent Items",
+                "100% (x) = 100% (x)",
+                "lit = lit",
+                "Tom & J/x = Tom & J|x repaired",
+                "Entwürfe = Entwürfe repaired",
+                "flat/name = flat/name",
+                "gone = gone closed",
+                "inbox/Sub = INBOX|Sub",
+                "trail/ = trail closed",
+                "NIL = NIL",
+                "cafe&AwE- = café",
+            ]
+        );
+        assert_eq!(
+            list.unusable,
+            [
+                "a//b",
+                "caf\u{fffd}",
+                "* LIST () \"/\" \"no end",
+                "* LIST nonsense"
+            ]
+        );
+        assert!(list.subscribed.is_empty());
+        let warnings = session.take_warnings();
+        assert!(
+            warnings.iter().any(|text| text.contains("refused LSUB")),
+            "{warnings:?}"
+        );
+        assert!(session.take_warnings().is_empty());
+    });
+    play(
+        b"C: x1 LIST \"\" \"*\"\nC: x2 LSUB \"\" \"*\"\nC: x3 NAMESPACE\nS: x1 NO not today\nS: x2 OK\nS: x3 OK\n",
+        |session| {
+            let problem = session.list_folders().unwrap_err();
+            assert_eq!(problem.kind, Kind::Refused);
+            assert!(session.alive().is_ok());
+        },
+    );
+}
+
+#[test]
+fn listings_of_odd_servers() {
+    let transcript: &[u8] = include_bytes!("../../../fixtures/imap/odd-listing.txt");
+    play(transcript, |session| {
+        let list = session.list_messages(14).unwrap();
+        let rows: Vec<String> = list
+            .entries
+            .iter()
+            .map(|entry| {
+                let letters: String = entry.flags.maildir_letters().collect();
+                let keywords: Vec<_> = list
+                    .keywords
+                    .members(entry.keywords)
+                    .iter()
+                    .map(|index| list.keywords.names()[usize::from(*index)].as_str())
+                    .collect();
+                let (uid, size) = (entry.uid, entry.size);
+                format!(
+                    "{uid} {letters} {keywords:?} {:?} {size}",
+                    entry.internal_date
+                )
+            })
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                "2 S [] Some(5) 10",
+                "3 FS [\"café\", \"$b\"] None 9876543210",
+                "4  [] None 0",
+                "5 S [\"x\"] Some(1) 3",
+                "6  [] Some(1) 3",
+                "20 D [] Some(1) 3",
+            ]
+        );
+        let odd: Vec<String> = list
+            .unreadable
+            .iter()
+            .map(|(uid, why)| format!("{} {why}", uid.map_or(0, Uid::value)))
+            .collect();
+        assert_eq!(
+            odd,
+            [
+                "0 the server listed it without a UID",
+                "9 the server's line about it makes no sense: a value has no end",
+                "0 the server's line about it makes no sense: a UID is no number of 1 to 4294967295",
+                "0 the server left 4 of 14 messages out of its listing",
+            ]
+        );
+        assert_eq!(session.list_messages(0).unwrap().entries, []);
+    });
+}
+
+#[test]
+fn a_listing_that_is_refused() {
+    const ASK: &str = "C: x1 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)\n";
+    const ONE: &str = "S: * 1 FETCH (UID 1 FLAGS () INTERNALDATE NIL RFC822.SIZE 1)\n";
+    let refused = format!("{ASK}S: x1 NO [SERVERBUG] no\n");
+    play(refused.as_bytes(), |session| {
+        let problem = session.list_messages(2).unwrap_err();
+        assert_eq!((problem.kind, problem.reach), (Kind::Busy, Reach::Folder));
+        assert!(session.alive().is_ok());
+    });
+    let partly = format!("{ASK}{ONE}S: x1 NO some messages are gone\n");
+    play(partly.as_bytes(), |session| {
+        let list = session.list_messages(2).unwrap();
+        assert_eq!(list.entries.len(), 1);
+        assert_eq!(
+            list.unreadable,
+            [(
+                None,
+                "the server left 1 of 2 messages out of its listing: some messages are gone"
+                    .to_owned()
+            )]
+        );
+    });
+    let foreign_tag = format!("{ASK}S: zz OK\n");
+    play(foreign_tag.as_bytes(), |session| {
+        assert_eq!(session.list_messages(2).unwrap_err().kind, Kind::Protocol);
+        assert!(session.alive().is_err());
+    });
+}
+
+#[test]
+fn bodies_of_odd_servers() {
+    let transcript: &[u8] = include_bytes!("../../../fixtures/imap/odd-bodies.txt");
+    play(transcript, |session| {
+        let mut sink = Keep::default();
+        let uids = wanted(&[
+            (1, 3),
+            (2, 9),
+            (3, 9),
+            (4, 9),
+            (5, 9),
+            (6, 0),
+            (7, 9),
+            (8, 9),
+            (9, 9),
+        ]);
+        let refused = session.fetch_bodies(&uids, &mut sink).unwrap();
+        let messages: Vec<_> = sink
+            .messages
+            .iter()
+            .map(|(uid, body)| (*uid, str::from_utf8(body).unwrap()))
+            .collect();
+        assert_eq!(
+            messages,
+            [
+                (1, "abc"),
+                (2, "q\"\\"),
+                (6, ""),
+                (7, "late uid"),
+                (4, "second"),
+                (9, "nine"),
+            ]
+        );
+        assert_eq!(
+            refused,
+            [
+                (3, "the server has no body for it (NIL)".to_owned()),
+                (5, "the server sent an empty body".to_owned()),
+                (8, "the server refused: [EXPUNGEISSUED] gone".to_owned()),
+            ]
+        );
+        assert_eq!(sink.abandoned, 3);
+        assert!(session.alive().is_ok());
+    });
+}
+
+#[test]
+fn a_refused_range_is_asked_for_one_by_one() {
+    play(
+        b"C: x1 UID FETCH 1:2,4 (UID BODY.PEEK[])\nS: * 1 FETCH (UID 1 BODY[] {1}\nS: a)\nS: x1 NO one is broken\n\
+          C: x2 UID FETCH 2 (UID BODY.PEEK[])\nC: x3 UID FETCH 4 (UID BODY.PEEK[])\n\
+          S: x2 BAD that one\nS: * 4 FETCH (UID 4 BODY[] {1}\nS: d)\nS: x3 OK\n",
+        |session| {
+            let mut sink = Keep::default();
+            let uids = wanted(&[(4, 1), (1, 1), (2, 1), (2, 1)]);
+            let refused = session.fetch_bodies(&uids, &mut sink).unwrap();
+            assert_eq!(sink.messages, [(1, b"a".to_vec()), (4, b"d".to_vec())]);
+            assert_eq!(refused, [(2, "the server refused: that one".to_owned())]);
+        },
+    );
+}
+
+#[test]
+fn what_ends_a_fetch() {
+    const ASK: &str = "C: x1 UID FETCH 1 (UID BODY.PEEK[])\n";
+    let begun = "S: * 1 FETCH (UID 1 BODY[] {9}\nS: abc\n";
+    for (lines, room, kind, text, abandoned) in [
+        (format!("{begun}E:\n"), None, Kind::Network, "closed", 1),
+        (
+            format!("{begun}S: def)\n"),
+            Some(2),
+            Kind::Target,
+            "disk full",
+            1,
+        ),
+        (
+            "S: * BYE idle too long\n".to_owned(),
+            None,
+            Kind::Network,
+            "idle too long",
+            0,
+        ),
+        (
+            "S: x1 NO [THROTTLED] slow down\n".to_owned(),
+            None,
+            Kind::Busy,
+            "slow down",
+            0,
+        ),
+        (
+            "S: x1 NO Request is throttled. Suggested Backoff Time: 5000 ms\n".to_owned(),
+            None,
+            Kind::Busy,
+            "5000 ms",
+            0,
+        ),
+        (
+            "S: a1 OK\n".to_owned(),
+            None,
+            Kind::Protocol,
+            "never sent",
+            0,
+        ),
+        (
+            "S: * 1 FETCH (UID 1 BODY[] {18446744073709551616}\n".to_owned(),
+            None,
+            Kind::Protocol,
+            "impossible literal",
+            0,
+        ),
+        (
+            "S: * 1 FETCH (UID 1 BODY[] {1099511627777}\n".to_owned(),
+            None,
+            Kind::Protocol,
+            "impossible literal",
+            0,
+        ),
+        (
+            "S: * 1 FETCH (UID 1 BODY[] {-1}\n".to_owned(),
+            None,
+            Kind::Protocol,
+            "impossible literal",
+            0,
+        ),
+        (
+            format!("S: * 1 FETCH (UID 1 X {}\n", "y".repeat(1 << 20)),
+            None,
+            Kind::Protocol,
+            "without end",
+            0,
+        ),
+    ] {
+        let transcript = [LOGIN, ASK.as_bytes(), lines.as_bytes()].concat();
+        let script = Script::new(&transcript, usize::MAX);
+        let mut session =
+            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        let mut sink = Keep {
+            room,
+            ..Keep::default()
+        };
+        let problem = session
+            .fetch_bodies(&wanted(&[(1, 9)]), &mut sink)
+            .unwrap_err();
+        let shown = problem.to_string();
+        assert_eq!(problem.kind, kind, "{shown}");
+        assert!(shown.contains(text), "{shown}");
+        assert!(sink.messages.is_empty());
+        assert_eq!(sink.abandoned, abandoned, "{shown}");
+        let dead = session.fetch_headers(&[uid(1)], &mut sink).unwrap_err();
+        assert_eq!(dead.kind, Kind::Network);
+        session.logout();
+    }
+}
+
+#[test]
+fn floods_end() {
+    const ASK: &str = "C: x1 UID FETCH 1 (UID BODY.PEEK[])\n";
+    for line in [
+        "S: * 1 EXISTS\n",
+        "S:\n",
+        "S: * 9 FETCH (FLAGS ())\n",
+        "S: * NO no\n",
+        "S: rubbish\n",
+    ] {
+        let flood = line.repeat(reader::UNASKED_LIMIT as usize + 1);
+        let transcript = [LOGIN, ASK.as_bytes(), flood.as_bytes()].concat();
+        let script = Script::new(&transcript, usize::MAX);
+        let mut session =
+            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        let problem = session
+            .fetch_bodies(&wanted(&[(1, 9)]), &mut Keep::default())
+            .unwrap_err();
+        assert!(problem.to_string().contains("endless"), "{line}: {problem}");
+        assert!(session.take_warnings().len() <= 101);
+    }
+    for line in ["S: + \n", "S: * 1 EXISTS\n", "S: * OK [UIDNEXT 5]\n"] {
+        let flood = line.repeat(400_000);
+        let transcript = format!("S: * OK\nC: a1 CAPABILITY\n{flood}");
+        let script = Script::new(transcript.as_bytes(), usize::MAX);
+        let problem = Session::open(script.connection(None), &anna(), &endpoint(Security::Tls))
+            .map(drop)
+            .unwrap_err();
+        assert!(problem.to_string().contains("no end"), "{line}: {problem}");
+    }
+}
+
+#[test]
+fn guids_are_not_asked_twice_of_who_does_not_know_them() {
+    for answer in [
+        "S: x1 BAD Unknown attribute X-GUID\n",
+        "S: * 1 FETCH (UID 1)\nS: x1 OK\n",
+    ] {
+        let transcript =
+            format!("C: x1 UID FETCH 1 (UID X-GUID)\n{answer}C: a4 EXAMINE \"y\"\nS: a4 OK\n");
+        play(transcript.as_bytes(), |session| {
+            assert_eq!(session.fetch_guids(&[uid(2), uid(1)]).unwrap(), []);
+            assert_eq!(session.fetch_guids(&[]).unwrap(), []);
+            assert!(session.examine(&folder("y")).is_ok());
+        });
+    }
+}
+
+#[test]
+fn flags_are_kept_apart_from_keywords() {
+    play(
+        b"C: x1 UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)\n\
+          S: * 1 FETCH (UID 1 FLAGS (\\Recent \\Draft Seen) INTERNALDATE NIL RFC822.SIZE 1)\nS: x1 OK\n",
+        |session| {
+            let list = session.list_messages(1).unwrap();
+            assert_eq!(list.entries[0].flags, Flags::DRAFT);
+            assert_eq!(list.keywords.names(), ["Seen"]);
+        },
+    );
+}
