@@ -319,10 +319,9 @@ fn secret(value: String) -> Result<Secret, String> {
 /// # Errors
 /// It is none of `expected`; told in words, which never hold a password.
 pub fn endpoint(url: &str, expected: Protocol) -> Result<Endpoint, String> {
-    if url.contains('@') {
-        return Err(
-            "a URL names the server only: user and password do not belong in it".to_owned(),
-        );
+    // It may be a password that slipped into the wrong column.
+    if !url.contains("://") {
+        return Err("it is no URL such as imaps://HOST or pop3s://HOST".to_owned());
     }
     Endpoint::parse(url, expected).map_err(|problem| problem.to_string())
 }
@@ -457,7 +456,7 @@ mod tests {
             ),
             (b"user\na\nb\na\n", 4, "stands on line 2 already"),
             (b"user,imap\na,pop3://x\n", 2, "imap: "),
-            (b"user,pop3\na,nonsense\n", 2, "pop3: "),
+            (b"user,pop3\na,nonsense\n", 2, "pop3: it is no URL"),
             (b"user,subfolder\na,Old\n", 2, "not built yet"),
         ];
         for (file, line, want) in cases {
@@ -497,6 +496,8 @@ mod tests {
             assert!(!fault.contains("hunter2"), "line {line}: {fault}");
         }
         assert!(!format!("{list:?}").contains("hunter2"));
+        let slipped = refusals("user,password,imap\na,,hunter2\n");
+        assert!(!slipped[0].1.contains("hunter2"), "{slipped:?}");
         let headless = refusals("alice,hunter2\nbob,hunter3\n");
         assert_eq!(headless.len(), 1);
         assert!(!headless[0].1.contains("hunter2"), "{headless:?}");

@@ -226,7 +226,7 @@ fn each_conflict_is_refused_with_the_way_on() {
             plain,
             None,
             with(&["--imap", "imaps://u:hunter2@i.example"]),
-            &["--imap: a URL names the server only"],
+            &["--imap: the server URL must not hold"],
         ),
         (
             plain,

@@ -111,7 +111,7 @@ fn totals(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
     let count = |number: u64| HumanCount(number).to_string();
     writeln!(
         out,
-        "{} users: {} ok, {} partial, {} failed",
+        "users: {}, of these {} ok, {} partial, {} failed",
         count(totals.users),
         count(totals.ok),
         count(totals.partial),
@@ -120,7 +120,7 @@ fn totals(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
     let took = run.finished.duration_since(run.started).as_secs_f64();
     writeln!(
         out,
-        "{} messages: {} added ({}), {} kept, {} skipped, in {}",
+        "messages: {}, of these {} added ({}), {} kept, {} skipped; took {}",
         count(totals.messages),
         count(totals.added),
         BinaryBytes(totals.bytes),
@@ -189,8 +189,8 @@ mod tests {
              bob@example.com  failed         0         0      0     0        0        0 B   0.0s\n    \
              auth: refused (hint: look)\n\
              \n\
-             3 users: 1 ok, 1 partial, 1 failed\n\
-             1,208 messages: 1,201 added (31.00 MiB), 0 kept, 7 skipped, in 1h02m\n"
+             users: 3, of these 1 ok, 1 partial, 1 failed\n\
+             messages: 1,208, of these 1,201 added (31.00 MiB), 0 kept, 7 skipped; took 1h02m\n"
         );
         assert_eq!(String::from_utf8(out).expect("UTF-8"), want);
         let mut out = Vec::new();

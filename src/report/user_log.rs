@@ -115,17 +115,14 @@ mod tests {
         let longer = "é".repeat(91);
         for (user, want) in [
             ("Bob.x_y-z@a.example", "Bob.x_y-z@a.example.log"),
-            ("../../etc/passwd", "%2E.%2Fetc%2Fpasswd.log"),
+            ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd.log"),
             ("../x", "%2E.%2Fx.log"),
             (".", "%2E.log"),
             ("%2E", "%252E.log"),
             ("a b\n~", "a%20b%0A%7E.log"),
             ("é", "%C3%A9.log"),
         ] {
-            if user != "../../etc/passwd" {
-                assert_eq!(file_name(user), want);
-            }
-            assert!(!file_name(user).contains('/') && !file_name(user).starts_with('.'));
+            assert_eq!(file_name(user), want);
         }
         let names: HashSet<_> = [long.as_str(), &longer, "a", "A", "%41"]
             .map(file_name)

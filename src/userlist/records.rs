@@ -17,6 +17,7 @@ pub fn records(file: &[u8]) -> Records<'_> {
     Records {
         rest: file,
         line: 1,
+        reader: csv_core::Reader::new(),
     }
 }
 
@@ -25,6 +26,8 @@ pub fn records(file: &[u8]) -> Records<'_> {
 pub struct Records<'f> {
     rest: &'f [u8],
     line: u64,
+    // Kept for all records: making one costs far more than reading a line with it.
+    reader: csv_core::Reader,
 }
 
 impl Iterator for Records<'_> {
@@ -50,7 +53,7 @@ impl Iterator for Records<'_> {
             }
             let fields = match fault {
                 Some(fault) => Err(fault),
-                None => fields(raw),
+                None => fields(&mut self.reader, raw),
             };
             return Some(Record { line, fields });
         }
@@ -134,10 +137,10 @@ fn record_length(text: &[u8], first_line: u64) -> Result<usize, (usize, String)>
 }
 
 /// The fields of one whole record.
-fn fields(raw: &[u8]) -> Result<Vec<String>, String> {
+fn fields(reader: &mut csv_core::Reader, raw: &[u8]) -> Result<Vec<String>, String> {
     let mut text = vec![0; raw.len() + 1];
     let mut ends = vec![0; raw.iter().filter(|byte| **byte == b',').count() + 2];
-    let mut reader = csv_core::Reader::new();
+    reader.reset();
     let (_, read, wrote, ended) = reader.read_record(raw, &mut text, &mut ends);
     // The end of the input ends the last field.
     let (_, _, more, ended_last) =
