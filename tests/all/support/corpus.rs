@@ -346,7 +346,7 @@ fn letters(position: u32, keywords: usize) -> String {
         .filter(|(bit, _)| position >> bit & 1 == 1)
         .map(|(_, letter)| letter)
         .collect();
-    if keywords > 0 && position % 3 > 0 {
+    if keywords > 0 {
         let mut chosen = BTreeSet::new();
         for step in 0..position % 3 {
             let index = (position + step * 5) as usize % keywords;
@@ -363,7 +363,9 @@ fn make_folder(maildir: &Path, layout: Layout, name: &str) -> PathBuf {
         fs::create_dir_all(directory.join(part)).expect("scratch directories are writable");
     }
     if layout == Layout::MaildirPlusPlus && name != "INBOX" {
-        fs::write(directory.join("maildirfolder"), "").expect("scratch directories are writable");
+        let marker = directory.join("maildirfolder");
+        fs::write(&marker, "").expect("scratch directories are writable");
+        set_date(&marker, 1_700_000_000);
     }
     directory
 }

@@ -59,8 +59,7 @@ impl FakeServer {
         let (heard, objection) = (Arc::clone(&commands), Arc::clone(&complaint));
         let stop = Arc::clone(&stopped);
         let player = thread::spawn(move || {
-            let mut turn = 0;
-            for stream in listener.incoming() {
+            for (turn, stream) in listener.incoming().enumerate() {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
@@ -68,7 +67,6 @@ impl FakeServer {
                 let Some(script) = scripts.get(turn).or(scripts.last()).cloned() else {
                     return;
                 };
-                turn += 1;
                 // A thread each: a client may open several at once.
                 let (heard, objection) = (Arc::clone(&heard), Arc::clone(&objection));
                 thread::spawn(move || {

@@ -77,7 +77,8 @@ impl ImapView {
     }
 
     /// The view without the namespace `prefix` and with `/` for the separator, to compare servers
-    /// that differ in these. A name outside of the prefix stays.
+    /// that differ in these. A name outside of the prefix stays. `INBOX.INBOX`, which is only there
+    /// as the parent of `INBOX.INBOX.Below`, goes: without a prefix INBOX is that parent.
     pub fn without_prefix(self, prefix: &str) -> Self {
         let separator = self.separator;
         let rename = |name: String| {
@@ -91,6 +92,7 @@ impl ImapView {
             folders: self
                 .folders
                 .into_iter()
+                .filter(|(name, folder)| folder.selectable || *name != format!("{prefix}INBOX"))
                 .map(|(name, folder)| (rename(name), folder))
                 .collect(),
             subscribed: self.subscribed.into_iter().map(rename).collect(),

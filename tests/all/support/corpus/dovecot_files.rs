@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 
-use super::{Folder, Layout};
+use super::{Folder, Layout, set_date};
 
 /// Keywords by Maildir letter, `a` first.
 pub const KEYWORDS: [&str; 26] = [
@@ -70,7 +70,7 @@ pub fn write(directory: &Path, folder: &Folder) {
         }
         list.push_str(&format!(" :{}\n", message.base_name));
     }
-    fs::write(directory.join("dovecot-uidlist"), list).expect("scratch directories are writable");
+    put(&directory.join("dovecot-uidlist"), &list);
     if !folder.keywords.is_empty() {
         let lines: String = folder
             .keywords
@@ -78,8 +78,7 @@ pub fn write(directory: &Path, folder: &Folder) {
             .enumerate()
             .map(|(index, keyword)| format!("{index} {keyword}\n"))
             .collect();
-        fs::write(directory.join("dovecot-keywords"), lines)
-            .expect("scratch directories are writable");
+        put(&directory.join("dovecot-keywords"), &lines);
     }
 }
 
@@ -89,8 +88,13 @@ pub fn write_subscriptions(maildir: &Path, names: &BTreeSet<String>) {
         .iter()
         .map(|name| format!("{}\n", modified_utf7(name).replace('/', "\t")))
         .collect();
-    fs::write(maildir.join("subscriptions"), format!("V\t2\n\n{lines}"))
-        .expect("scratch directories are writable");
+    put(&maildir.join("subscriptions"), &format!("V\t2\n\n{lines}"));
+}
+
+/// Writes a file with a date of its own, for the same tree in every run.
+fn put(path: &Path, text: &str) {
+    fs::write(path, text).expect("scratch directories are writable");
+    set_date(path, 1_700_000_000);
 }
 
 /// Modified UTF-7 (RFC 3501 section 5.1.3), written here a second time on purpose.
