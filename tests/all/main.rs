@@ -1,0 +1,5 @@
+//! All integration tests in one program, a module for each subject: one link step, one set of
+//! helpers.
+
+mod servers;
+mod support;
