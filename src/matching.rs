@@ -1,1 +1,314 @@
-//! Which POP3 entry is which IMAP message: pure.
+//! Which POP3 entry is which IMAP message: pure, all reading is done through [`Evidence`].
+//!
+//! A wrong UIDL is worse than a missing one: without one, a client downloads a message once more;
+//! with a wrong one it never downloads a message that it does not have. So a pair needs proof,
+//! each pair says how it was found, and what stays doubtful is reported, never guessed.
+//!
+//! # What counts as proof
+//! | stage | a pair is found by | and is accepted when |
+//! | --- | --- | --- |
+//! | known | an earlier run | the UID is there and the UIDL is listed once |
+//! | template | a UIDL written from UIDVALIDITY and UID | a sample of headers agrees, and every message that the listing throws doubt on |
+//! | x-guid, md5-guid | a UIDL that is (the MD5 of) the X-GUID | as for a template |
+//! | header | a header that is the only one of its kind on both sides | the listed sizes agree, or else the bodies |
+//! | identity | Message-ID, Date, From and Subject, where a server rebuilds headers | the bodies agree |
+//! | content, identical | header and body | always; copies of one message are interchangeable and are paired in order |
+//!
+//! A header alone is no proof. Say that of two messages of one header POP3 shows only the first
+//! and IMAP only the second: each header is unique on its side, and the pair is wrong. Nothing
+//! but the bodies can tell. They cost a download over POP3, so they are read where there is
+//! reason for doubt (messages left over on *both* sides, no Message-ID, sizes that disagree,
+//! several messages of one header), and always where a mailbox is small enough for it to cost
+//! little. A template without UIDVALIDITY, or with one as small as a counter, proves nothing: its
+//! pairs are found by header and content like any others, and then bear its name if all agree.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use crate::mail::{Entry, PopNumber, Uid, UidValidity, Uidl};
+use crate::problem::{Kind, Problem, Reach};
+use crate::source::Maildrop;
+
+mod claims;
+pub mod content;
+pub mod header;
+mod resemblance;
+mod sizes;
+pub mod template;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+pub use content::{ContentDigest, ContentHasher};
+pub use header::{Digest, HeaderDigest, HeaderHasher};
+pub use template::Template;
+
+use work::Work;
+
+/// INBOX as IMAP lists it.
+#[derive(Debug, Clone, Copy)]
+pub struct ImapSide<'a> {
+    /// Its UIDVALIDITY, where there is a usable one.
+    pub uid_validity: Option<UidValidity>,
+    /// Its messages, ascending by UID.
+    pub entries: &'a [Entry],
+}
+
+/// A pair that an earlier run has found under the same UIDVALIDITY.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The message.
+    pub uid: Uid,
+    /// Its UIDL.
+    pub uidl: Uidl,
+}
+
+/// What the pairing may ask for, many at a time. An answer may lack messages that have vanished
+/// or that the server refused, and may be empty where the server cannot do it at all (no TOP, no
+/// X-GUID). An error ends the pairing and comes back unchanged.
+pub trait Evidence {
+    /// The headers of POP3 messages (TOP n 0).
+    fn pop_headers(
+        &mut self,
+        numbers: &[PopNumber],
+    ) -> Result<Vec<(PopNumber, HeaderDigest)>, Problem>;
+    /// The headers of INBOX messages.
+    fn imap_headers(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, HeaderDigest)>, Problem>;
+    /// Whole POP3 messages (RETR).
+    fn pop_contents(
+        &mut self,
+        numbers: &[PopNumber],
+    ) -> Result<Vec<(PopNumber, ContentDigest)>, Problem>;
+    /// Whole INBOX messages.
+    fn imap_contents(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, ContentDigest)>, Problem>;
+    /// The X-GUIDs of INBOX messages (Dovecot). Asked for only if templates leave UIDLs.
+    fn imap_guids(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, String)>, Problem>;
+}
+
+/// How a pair was found; see the module for what each proves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// By an earlier run.
+    Known,
+    /// By a template.
+    Template(Template),
+    /// The UIDL is the X-GUID.
+    XGuid,
+    /// The UIDL is the MD5 of the X-GUID, in hex.
+    Md5Guid,
+    /// By a header equal up to white space.
+    Header,
+    /// By a header equal up to what servers change.
+    HeaderLoose,
+    /// By Message-ID, Date, From and Subject, and the body.
+    Identity,
+    /// By the body, among messages of one header.
+    Content,
+    /// One of several copies of a message.
+    Identical,
+}
+
+/// The word for it in reports.
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Stage::Known => "known",
+            Stage::Template(template) => return write!(f, "template({template})"),
+            Stage::XGuid => "x-guid",
+            Stage::Md5Guid => "md5-guid",
+            Stage::Header => "header",
+            Stage::HeaderLoose => "header-loose",
+            Stage::Identity => "identity",
+            Stage::Content => "content",
+            Stage::Identical => "identical",
+        })
+    }
+}
+
+/// A message and its UIDL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pair {
+    /// The message in INBOX.
+    pub uid: Uid,
+    /// Its number in the POP3 session.
+    pub number: PopNumber,
+    /// Its place in the POP3 listing, from 1.
+    pub position: u32,
+    /// Its UIDL.
+    pub uidl: Uidl,
+    /// How it was found.
+    pub stage: Stage,
+}
+
+/// A POP3 message without a partner in INBOX.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extra {
+    /// Its number in the POP3 session.
+    pub number: PopNumber,
+    /// Its UIDL, where it has one.
+    pub uidl: Option<Uidl>,
+    /// Its size as LIST gave it.
+    pub size: u64,
+    /// Why it has no partner.
+    pub reason: Why,
+}
+
+/// Why a POP3 message has no partner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// RFC 1939 has no such UIDL; the message would not be found again by it.
+    #[error("no valid UIDL")]
+    NoUidl,
+    /// The listing gives its UIDL twice; the other message, of this number, has got it.
+    #[error("duplicate UIDL, given to POP3 message {0}")]
+    DuplicateUidl(PopNumber),
+    /// Nothing in INBOX is like it.
+    #[error("no such message in INBOX")]
+    NoMessage,
+    /// What is like it in INBOX by its header has another body.
+    #[error("the messages in INBOX with its header have another body")]
+    OtherBody,
+    /// More than one message could be it, and nothing tells which.
+    #[error("several messages could be it and nothing tells which")]
+    Ambiguous,
+    /// What had to be read to be sure was not to be had, from POP3 or from IMAP.
+    #[error("it could not be compared: a server did not give what was asked for")]
+    Unread,
+}
+
+/// Which UIDL belongs to which message, and what was left.
+#[derive(Debug, Clone, Default)]
+pub struct Pairing {
+    /// The pairs, in POP3 order; no UID, number or UIDL is in two of them.
+    pub pairs: Vec<Pair>,
+    /// INBOX messages without a UIDL, ascending: a client will download them once more.
+    pub missing: Vec<Uid>,
+    /// POP3 messages that no pair has, in POP3 order.
+    pub extra: Vec<Extra>,
+    /// The template that has found most pairs: what the old server effectively used.
+    pub template: Option<Template>,
+    /// Templates that seemed to fit this user until a message contradicted them, or that could
+    /// not be checked because no message could be read.
+    pub rejected: Vec<Template>,
+    by_uid: HashMap<Uid, usize>,
+}
+
+impl Pairing {
+    /// The place in the POP3 listing (from 1) and the UIDL of a message of INBOX.
+    pub fn of(&self, uid: Uid) -> Option<(u32, &Uidl)> {
+        let pair = self.pairs.get(*self.by_uid.get(&uid)?)?;
+        Some((pair.position, &pair.uidl))
+    }
+
+    /// How many pairs each stage has found, the surest first; stages without pairs are absent.
+    pub fn counts(&self) -> Vec<(Stage, usize)> {
+        let mut counts = std::collections::BTreeMap::new();
+        for pair in &self.pairs {
+            *counts.entry(pair.stage).or_insert(0) += 1;
+        }
+        counts.into_iter().collect()
+    }
+
+    /// Whether the POP3 listing has the paired messages in the order of their UIDs.
+    pub fn is_in_uid_order(&self) -> bool {
+        self.pairs.is_sorted_by_key(|pair| pair.uid)
+    }
+}
+
+/// Pairs the maildrop with INBOX.
+///
+/// # Errors
+/// What `evidence` returns; a listing that names a message twice (kind Protocol, reach User).
+pub fn pair(
+    imap: &ImapSide<'_>,
+    maildrop: &Maildrop,
+    known: &[Known],
+    evidence: &mut dyn Evidence,
+) -> Result<Pairing, Problem> {
+    let mut work = Work::new(imap, &maildrop.entries, evidence)?;
+    work.join_known(known);
+    claims::by_template(&mut work)?;
+    claims::by_guid(&mut work)?;
+    let hint = claims::counter_hint(&work);
+    resemblance::pair_alike(&mut work, hint.as_ref())?;
+    if let Some(hint) = hint {
+        claims::name_counter(&mut work, &hint);
+    }
+    outcome(work)
+}
+
+fn outcome(work: Work<'_>) -> Result<Pairing, Problem> {
+    let mut pairing = Pairing {
+        rejected: work.rejected.clone(),
+        ..Pairing::default()
+    };
+    let mut holders: HashMap<&Uidl, PopNumber> = HashMap::new();
+    let mut unpaired = Vec::new();
+    for (at, entry) in work.pops.iter().enumerate() {
+        let joined = work.partner_of_pop(at);
+        let (Some((imap, stage)), Some(uidl)) = (joined, &entry.uidl) else {
+            unpaired.push(at);
+            continue;
+        };
+        if holders.contains_key(uidl) {
+            unpaired.push(at);
+            continue;
+        }
+        holders.insert(uidl, entry.number);
+        let uid = work.imaps.get(imap).map(|entry| entry.uid);
+        let position = u32::try_from(at + 1).ok();
+        let (Some(uid), Some(position)) = (uid, position) else {
+            return Err(bug());
+        };
+        if pairing.by_uid.insert(uid, pairing.pairs.len()).is_some() {
+            return Err(bug());
+        }
+        pairing.pairs.push(Pair {
+            uid,
+            number: entry.number,
+            position,
+            uidl: uidl.clone(),
+            stage,
+        });
+    }
+    for at in unpaired {
+        let Some(entry) = work.pops.get(at) else {
+            continue;
+        };
+        let holder = entry.uidl.as_ref().and_then(|uidl| holders.get(uidl));
+        let reason = match (&entry.uidl, holder) {
+            (None, _) => Why::NoUidl,
+            (Some(_), Some(holder)) => Why::DuplicateUidl(*holder),
+            (Some(_), None) => work.why_open(at),
+        };
+        pairing.extra.push(Extra {
+            number: entry.number,
+            uidl: entry.uidl.clone(),
+            size: entry.size,
+            reason,
+        });
+    }
+    let uids = work.imaps.iter().map(|entry| entry.uid);
+    pairing.missing = uids
+        .filter(|uid| !pairing.by_uid.contains_key(uid))
+        .collect();
+    let mut most = 0;
+    for (stage, count) in pairing.counts() {
+        if let Stage::Template(template) = stage
+            && count > most
+        {
+            most = count;
+            pairing.template = Some(template);
+        }
+    }
+    Ok(pairing)
+}
+
+fn bug() -> Problem {
+    Problem::new(
+        Kind::Internal,
+        Reach::User,
+        "a message was paired twice while UIDLs were matched",
+    )
+}
