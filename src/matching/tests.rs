@@ -883,7 +883,7 @@ fn judge(world: &World) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(50000))]
+    #![proptest_config(ProptestConfig::with_cases(3000))]
 
     /// Few kinds of headers and bodies: nearly everything has a twin or a copy.
     #[test]
@@ -898,7 +898,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1500))]
+    #![proptest_config(ProptestConfig::with_cases(60))]
 
     /// More messages than are looked at one by one.
     #[test]
