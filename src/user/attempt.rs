@@ -654,11 +654,11 @@ impl Attempt<'_> {
         }
         let mut lines = Vec::new();
         for path in &list.subscribed {
-            match subscription_line(path, target.encoding) {
-                Some(line) => lines.push(line),
-                None => self.log.line(
+            match subscription_line(path, target.layout, target.encoding) {
+                Ok(line) => lines.push(line),
+                Err(fault) => self.log.line(
                     Level::WARN,
-                    &format!("the subscription of {path} cannot be written"),
+                    &format!("the subscription of {path} cannot be kept: {fault}"),
                 ),
             }
         }
