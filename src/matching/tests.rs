@@ -520,6 +520,14 @@ fn where_dovecots_plugin_errs_nothing_is_wrong_and_nothing_is_lost() {
             vec!["template(v.u)", h, "template(v.u)", h],
         ),
         (
+            "a template and a UIDL twice",
+            World {
+                duplicates: vec![1],
+                ..world(plain.clone(), Scheme::True(Template::U8V8))
+            },
+            vec![h, "template(u8v8)", "template(u8v8)"],
+        ),
+        (
             "X-GUID",
             world(plain.clone(), Scheme::Guid),
             vec!["x-guid"; 4],
@@ -585,14 +593,20 @@ fn a_template_that_was_contradicted_is_said_to_be() {
 
 #[test]
 fn a_rejected_template_does_not_come_back_in_upper_case() {
-    let world = World {
-        validity: Some(0x1234_5678),
-        ..world(
-            vec![message(1, 1), message(2, 2)],
-            Scheme::Swapped(Template::U8V8, 0, 1),
-        )
+    let messages = vec![message(1, 1), message(2, 2), message(3, 3)];
+    let v = UidValidity::new(0x1234_5678);
+    let (entries, mut drop, mut servers, _) = world(messages, Scheme::Opaque).build();
+    let uidls = ["0000000412345678", "0000000112345678", "opaque"];
+    for (entry, uidl) in drop.entries.iter_mut().zip(uidls) {
+        entry.uidl = Some(Uidl::parse(uidl.as_bytes()).unwrap());
+    }
+    let side = ImapSide {
+        uid_validity: v,
+        entries: &entries,
     };
-    assert_eq!(world.paired().0.rejected, [Template::U8V8]);
+    let pairing = pair(&side, &drop, &[], &mut servers).unwrap();
+    assert_eq!(pairing.rejected, [Template::U8V8]);
+    assert_eq!(stages(&pairing), ["header"; 3]);
 }
 
 /// As [`World::paired`], with messages too large to be read without need.
@@ -708,15 +722,20 @@ fn a_server_that_encodes_every_body_anew_is_recognised() {
     let shown = |at: usize, body: &str, marks: &str| {
         digest(&format!("{marks}Message-ID: <{at}@x>\r\n\r\n{body}"))
     };
-    // One body that survives shows that the others are other messages.
-    for (survivors, want) in [(0, 9), (1, 1)] {
+    // One body or header that survives shows that the others are other messages.
+    for (first_body, first_marks, want) in
+        [("imap", "", 9), ("pop", "", 1), ("imap", "X: 1\r\n", 0)]
+    {
         let (entries, drop, mut servers) = large(9, 9, |at| format!("x{at}"));
         for at in 0..9 {
-            let body = if at < survivors { "pop" } else { "imap" };
+            let (body, marks) = match at {
+                0 => (first_body, first_marks),
+                _ => ("imap", ""),
+            };
             servers
                 .pop
                 .insert(at as u32 + 1, (at, shown(at, "pop", "X: 1\r\n")));
-            servers.imap.insert(uid(at), (at, shown(at, body, "")));
+            servers.imap.insert(uid(at), (at, shown(at, body, marks)));
         }
         let side = ImapSide {
             uid_validity: None,
