@@ -973,7 +973,7 @@ fn a_hundred_thousand_messages_do_not_take_long() {
     let (pairing, _) = pair_large(world);
     let seconds = begin.elapsed().as_secs_f64();
     assert_eq!(pairing.pairs.len(), 100_000);
-    // A build without optimisation on a busy machine; a release build needs a tenth of it.
+    // Two seconds without optimisation on an idle machine: this only catches what grows faster.
     assert!(seconds < 20.0, "{seconds}");
 }
 
