@@ -390,24 +390,3 @@ fn an_imap_only_source_needs_no_pop3() {
     compare::assert_none(&compare::imap(&before, &after.0));
     compare::assert_none(&compare::pop3(&listing, &after.1));
 }
-#[test]
-fn zz_debug_courier() {
-    let courier = Courier::start(&[("ann", "secret")]);
-    corpus::full(
-        &courier.mail_dir("ann"),
-        corpus::Options::plain(Layout::MaildirPlusPlus),
-    );
-    ImapView::select_each_folder(courier.imap_port(), "ann", "secret");
-    let py = format!(r#"
-import imaplib,poplib
-m=imaplib.IMAP4('127.0.0.1',{}); m.login('ann','secret'); m.select('INBOX',True)
-p=poplib.POP3('127.0.0.1',{}); p._shortcmd('UTF8'); p.user('ann'); p.pass_('secret')
-ul=[l.decode().split() for l in p.uidl()[1]]
-n=[a for a,b in ul if b.startswith('UID53-')][0]
-print(repr(b'\r\n'.join(p.retr(int(n))[1])[:600]))
-print(m.uid('fetch','53','(BODY.PEEK[])'))
-print(p.list(int(n)))
-"#, courier.imap_port(), courier.pop3_port());
-    let out = std::process::Command::new("python3").arg("-c").arg(py).output().unwrap();
-    panic!("{}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
-}
