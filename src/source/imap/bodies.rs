@@ -180,7 +180,7 @@ fn settle(
         .into_iter()
         .filter(|wanted| !wanted.done)
         .peekable();
-    if !is_ok && reply.is_busy() && missing.peek().is_some() {
+    if !is_ok && reply.is_throttling() && missing.peek().is_some() {
         // Asking again at once, a thousand times over, is what the server asks us not to do.
         return Err(reply.refusal("to send messages", Reach::User).into());
     }

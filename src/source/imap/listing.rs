@@ -86,7 +86,7 @@ pub fn list(talk: &mut Talk<'_>, exists: u32) -> Result<Result<MessageList, Prob
     let missing = u64::from(exists).saturating_sub(told + expunged);
     if reply.status != Status::Ok {
         let problem = reply.refusal("to list the folder's messages", Reach::Folder);
-        if list.entries.is_empty() || reply.is_busy() {
+        if list.entries.is_empty() || reply.is_throttling() {
             return Ok(Err(problem));
         }
         talk.warnings.add(problem.to_string());
