@@ -124,8 +124,7 @@ fn choose_way(abilities: &Abilities, login: &Login, endpoint: &Endpoint) -> Resu
             "the server offers no way to log in that this user's name and secret can take",
         );
         if !command && endpoint.security == Security::Plain {
-            return problem
-                .with_hint("the server wants encryption: use imaps:// or imap://");
+            return problem.with_hint("the server wants encryption: use imaps:// or imap://");
         }
         let offered = if offered.is_empty() {
             "no SASL mechanism".to_owned()
