@@ -517,6 +517,7 @@ impl Attempt<'_> {
         let tally = self.memory.tally.folder(path);
         tally.kept = plan.kept.saturating_sub(tally.added);
         let Some(tree) = tree else {
+            (tally.kept, tally.added) = (plan.kept, plan.deliveries);
             let lines =
                 describe::lines(&folder.source, folder.target, &folder.disk, &plan, &policy);
             self.memory.plan.extend(lines);
