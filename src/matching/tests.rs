@@ -34,7 +34,7 @@ impl Message {
             format!("From: Someone <s{}@example.org>", kind % 3),
             format!("Subject: =?utf-8?q?number=20{kind}?="),
         ];
-        if kind % 4 != 0 {
+        if !kind.is_multiple_of(4) {
             fields.push(format!("Message-ID: <{kind}@example.org>"));
         }
         fields
@@ -285,8 +285,8 @@ impl World {
             Scheme::Swapped(template, a, b) if at == a => write(template, b),
             Scheme::Swapped(template, a, b) if at == b => write(template, a),
             Scheme::Swapped(template, ..) => write(template, at),
-            Scheme::Mixed(even, odd) => write(if at % 2 == 0 { even } else { odd }, at),
-            Scheme::Half(template) if at % 2 == 0 => write(template, at),
+            Scheme::Mixed(even, odd) => write(if at.is_multiple_of(2) { even } else { odd }, at),
+            Scheme::Half(template) if at.is_multiple_of(2) => write(template, at),
             Scheme::Half(_) => opaque(),
             Scheme::Guid => guid(at),
             Scheme::Md5Guid => {
@@ -442,8 +442,10 @@ fn where_dovecots_plugin_errs_nothing_is_wrong_and_nothing_is_lost() {
             world(
                 plain
                     .iter()
-                    .cloned()
-                    .map(|m| Message { status: true, ..m })
+                    .map(|m| Message {
+                        status: true,
+                        ..m.clone()
+                    })
                     .collect(),
                 Scheme::Opaque,
             ),

@@ -1,6 +1,8 @@
 //! All integration tests in one program, a module for each subject: one link step, one set of
 //! helpers.
 
+#![allow(clippy::panic, reason = "that is how a test says what is wrong")]
+
 mod export;
 mod migration;
 mod servers;
