@@ -115,9 +115,12 @@ fn pop3_shows_the_stored_uidls_in_the_stored_order() {
         let expected: Vec<_> = expected.into_iter().map(|(_, uidl)| uidl).collect();
         assert_ne!(expected, by_uid, "the order is another one");
 
-        let shown = pop3_view::read(server.pop3_port(), "ann", "secret", false);
+        let shown = pop3_view::read(server.pop3_port(), "ann", "secret", true);
+        let again = pop3_view::read(server.pop3_port(), "ann", "secret", true);
+        compare::assert_none(&compare::pop3(&shown, &again));
         let shown: Vec<_> = shown.into_iter().map(|entry| Some(entry.uidl)).collect();
         assert_eq!(shown, expected);
+        assert_eq!(server.complaints(), Vec::<String>::new());
     }
 }
 
