@@ -461,7 +461,7 @@ impl Planner<'_> {
     fn add_deliveries(&self, plan: &mut FolderPlan) {
         let times = self.times(plan);
         // Entries are numbered like UIDs: there are no more than 2^32.
-        for (index, (number, entry)) in (0_u32..).zip(&self.source.entries).enumerate() {
+        for (index, (number, entry)) in (0_u32..).zip(self.source.entries).enumerate() {
             if plan.files[index].is_none() {
                 let mtime = times
                     .as_ref()
