@@ -64,6 +64,7 @@ fn work(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Prob
         started,
         finished: logging::now(),
         options: config.options.clone(),
+        dry_run: config.dry_run,
     };
     if let Some(dir) = report_dir {
         dir.write(&report)?;

@@ -10,6 +10,8 @@ pub mod folders;
 pub mod on_disk;
 pub mod order;
 pub mod pop3_only;
+#[cfg(test)]
+mod tests;
 pub mod uidlist;
 pub mod verdict;
 

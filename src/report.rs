@@ -172,6 +172,8 @@ pub struct RunReport {
     pub finished: jiff::Timestamp,
     /// What was typed, without secrets: [`crate::config::Config::options`].
     pub options: serde_json::Value,
+    /// Nothing was written: what is counted as added would be.
+    pub dry_run: bool,
 }
 
 /// The sums over all users.
@@ -310,6 +312,7 @@ mod tests {
                 started: jiff::Timestamp::UNIX_EPOCH,
                 finished: jiff::Timestamp::UNIX_EPOCH,
                 options: serde_json::Value::Null,
+                dry_run: false,
             };
             assert_eq!(run.exit(), exit, "{error}");
         }

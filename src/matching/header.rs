@@ -115,7 +115,7 @@ impl HeaderHasher {
     /// The digests. The empty line at the end may be missing.
     pub fn finish(mut self) -> HeaderDigest {
         if self.line == Line::Name {
-            self.end_name_without_colon();
+            self.rough = true;
         }
         HeaderDigest {
             strict: self.strict.finish(),
@@ -175,8 +175,9 @@ impl HeaderHasher {
 
     fn name_byte(&mut self, byte: u8) {
         match byte {
+            // No colon came: Zimbra drops such lines.
             b'\n' => {
-                self.end_name_without_colon();
+                self.rough = true;
                 self.line = Line::Start(0, Field::Dropped);
             }
             b':' => {
@@ -189,16 +190,11 @@ impl HeaderHasher {
                     self.name.push(byte);
                 }
                 if self.name.len() > NAME_CAP {
-                    self.end_name_without_colon();
+                    self.rough = true;
                     self.line = Line::Value(Field::Dropped);
                 }
             }
         }
-    }
-
-    /// Zimbra drops lines without a colon.
-    fn end_name_without_colon(&mut self) {
-        self.rough = true;
     }
 
     fn begin_field(&mut self) -> Field {

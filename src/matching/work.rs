@@ -286,8 +286,15 @@ impl<'a> Work<'a> {
 
     /// Whether the headers, known to be loosely equal, cannot be those of two messages: they are
     /// equal strictly, or the loose form hides nothing but servers' own fields, or a Message-ID
-    /// vouches for what it hides.
+    /// vouches for what it hides. Or the whole messages are equal strictly, whatever was given as
+    /// their headers: Courier ends a header stored with CRLF in another place for each protocol.
     pub(super) fn is_unmistakable(&self, pop: usize, imap: usize) -> bool {
+        if let (Some(a), Some(b)) = (self.pop_content(pop), self.imap_content(imap))
+            && a.header.strict == b.header.strict
+            && a.body == b.body
+        {
+            return true;
+        }
         let (Some(a), Some(b)) = (self.pop_header(pop), self.imap_header(imap)) else {
             return false;
         };

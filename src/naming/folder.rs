@@ -118,16 +118,22 @@ impl fmt::Display for MaildirFolder {
 }
 
 /// `path` as a line of `subscriptions` version 2: parts in the storage encoding, a TAB between
-/// them. Dovecot's tab-escaping has nothing to do, since a name with a control character has no
-/// line: `None`.
-pub fn subscription_line(path: &FolderPath, encoding: FolderEncoding) -> Option<String> {
-    let parts = path.parts();
-    let sayable = |part: &String| !part.is_empty() && !part.chars().any(char::is_control);
-    if parts.is_empty() || !parts.iter().all(sayable) {
-        return None;
-    }
-    let encoded: Vec<String> = parts.iter().map(|part| encode(part, encoding)).collect();
-    Some(encoded.join("\t"))
+/// them. Dovecot's tab-escaping has nothing to do, since control characters are refused.
+///
+/// # Errors
+/// What makes the layout unable to hold a folder of that name; Dovecot would show another one.
+pub fn subscription_line(
+    path: &FolderPath,
+    layout: Layout,
+    encoding: FolderEncoding,
+) -> Result<String, FolderFault> {
+    MaildirFolder::of(path, layout, encoding)?;
+    let encoded: Vec<String> = path
+        .parts()
+        .iter()
+        .map(|part| encode(part, encoding))
+        .collect();
+    Ok(encoded.join("\t"))
 }
 
 fn encode(part: &str, encoding: FolderEncoding) -> String {
@@ -223,14 +229,19 @@ mod tests {
 
     #[test]
     fn subscriptions_are_tab_separated_storage_names() {
-        let line = |parts, encoding| subscription_line(&path(parts), encoding);
-        assert_eq!(
-            line(&["New", "Été"], FolderEncoding::Mutf7).unwrap(),
-            "New\t&AMk-t&AOk-"
-        );
-        assert_eq!(line(&["Été"], FolderEncoding::Utf8).unwrap(), "Été");
-        assert_eq!(line(&["v1.0"], FolderEncoding::Mutf7).unwrap(), "v1.0");
-        assert_eq!(line(&["a\tb"], FolderEncoding::Mutf7), None);
-        assert_eq!(line(&["a", ""], FolderEncoding::Mutf7), None);
+        use FolderEncoding::{Mutf7, Utf8};
+        use Layout::{Fs, MaildirPlusPlus as Plus};
+        for (parts, layout, encoding, want) in [
+            (&["INBOX"][..], Plus, Mutf7, Ok("INBOX")),
+            (&["New", "Été"], Plus, Mutf7, Ok("New\t&AMk-t&AOk-")),
+            (&["Été"], Fs, Utf8, Ok("Été")),
+            (&["v1.0"], Fs, Mutf7, Ok("v1.0")),
+            (&["v1.0"], Plus, Mutf7, Err(FolderFault::Dot)),
+            (&["a\tb"], Fs, Mutf7, Err(FolderFault::Control)),
+            (&["a", ""], Plus, Mutf7, Err(FolderFault::EmptyPart)),
+        ] {
+            let line = subscription_line(&path(parts), layout, encoding);
+            assert_eq!(line, want.map(str::to_owned), "{parts:?}");
+        }
     }
 }

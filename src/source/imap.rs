@@ -1,7 +1,7 @@
 //! A blocking IMAP session: the `imap` crate for the control plane, our own streaming reader for
 //! everything that lists or fetches.
 //!
-//! Both work on one connection (`stream`). The crate's commands have tags in `a`, ours in `x`.
+//! Both work on one connection, through `imap/stream.rs`. The crate's commands have tags in `a`, ours in `x`.
 //! Folders are opened by EXAMINE and messages fetched by BODY.PEEK: nothing changes on the server.
 
 mod bodies;

@@ -73,9 +73,9 @@ impl Attempt<'_> {
         let maildrop = self.open_maildrop()?;
         let written = self.memory.tally.added();
         if self.user.imap.is_some() {
-            self.take_imap(tree.as_ref(), maildrop)?;
+            self.from_imap(tree.as_ref(), maildrop)?;
         } else if let Some(maildrop) = maildrop {
-            self.take_pop3(tree.as_ref(), maildrop)?;
+            self.from_pop3(tree.as_ref(), maildrop)?;
         }
         if let Some(tree) = &tree
             && self.memory.tally.added() > written
@@ -104,7 +104,7 @@ impl Attempt<'_> {
         let listing = session.listing()?;
         self.log.line(
             Level::INFO,
-            format!(
+            &format!(
                 "POP3 at {}: {} messages",
                 account.endpoint,
                 listing.entries.len()
@@ -118,7 +118,7 @@ impl Attempt<'_> {
         imap::Session::open(connection, login, &account.endpoint)
     }
 
-    fn take_imap(
+    fn from_imap(
         &mut self,
         tree: Option<&Tree>,
         mut maildrop: Option<Maildropped>,
@@ -130,7 +130,7 @@ impl Attempt<'_> {
         let mut list = session.list_folders()?;
         self.log.line(
             Level::INFO,
-            format!(
+            &format!(
                 "IMAP at {}: {} folders",
                 account.endpoint,
                 list.folders.len()
@@ -151,7 +151,7 @@ impl Attempt<'_> {
             let result = self.imap_folder(&mut session, &placed, maildrop, tree);
             for warning in session.take_warnings() {
                 self.log
-                    .line(Level::WARN, format!("the IMAP server says: {warning}"));
+                    .line(Level::WARN, &format!("the IMAP server says: {warning}"));
             }
             self.go_on_after(&placed.listed.path, result)?;
         }
@@ -178,7 +178,7 @@ impl Attempt<'_> {
                 if problem.retry || !of_this_folder {
                     return Err(problem);
                 }
-                self.log.line(Level::ERROR, problem.to_string());
+                self.log.line(Level::ERROR, &problem.to_string());
                 self.memory.tally.folder(path).problem = Some(problem);
                 Ok(())
             }
@@ -190,7 +190,7 @@ impl Attempt<'_> {
             let what = format!("the name of folder {name} makes no sense; it was not exported");
             let problem = Problem::new(Kind::Unholdable, Reach::Folder, what)
                 .with_hint("rename the folder on the old server and run again");
-            self.log.line(Level::ERROR, problem.to_string());
+            self.log.line(Level::ERROR, &problem.to_string());
             self.memory.tally.problems.push(problem);
         }
         if !list.foreign.is_empty() {
@@ -204,7 +204,7 @@ impl Attempt<'_> {
         }
         for folder in list.folders.iter().filter(|folder| folder.repaired) {
             let path = &folder.path;
-            self.log.line(Level::WARN, format!(
+            self.log.line(Level::WARN, &format!(
                 "folder {path}: its name on the server is no valid mUTF-7 and was read as plain text"
             ));
         }
@@ -334,7 +334,8 @@ impl Attempt<'_> {
         known: &[Known],
     ) -> Result<Pairing, Problem> {
         if !maildrop.listing.has_uidls {
-            self.log.line(Level::WARN, "the POP3 server gives no UIDLs");
+            self.log
+                .line(Level::WARN, &"the POP3 server gives no UIDLs");
         }
         let mut again = true;
         loop {
@@ -371,7 +372,7 @@ impl Attempt<'_> {
             }
             self.log.line(
                 Level::INFO,
-                "mail came or went while INBOX was read; both sides were listed again",
+                &"mail came or went while INBOX was read; both sides were listed again",
             );
             *list = fresh_list;
             self.count_again(&inbox.listed.path, list);
@@ -395,13 +396,13 @@ impl Attempt<'_> {
             .collect();
         if !stages.is_empty() {
             self.log
-                .line(Level::INFO, format!("UIDLs paired: {}", stages.join(", ")));
+                .line(Level::INFO, &format!("UIDLs paired: {}", stages.join(", ")));
         }
         for extra in &pairing.extra {
             let uidl = extra.uidl.as_ref().map_or("", Uidl::as_str);
             self.log.line(
                 Level::WARN,
-                format!(
+                &format!(
                     "UIDL {uidl} (POP3 message {}): {}",
                     extra.number, extra.reason
                 ),
@@ -410,7 +411,7 @@ impl Attempt<'_> {
         for uid in &pairing.missing {
             self.log.line(
                 Level::WARN,
-                format!("INBOX UID {uid} has no UIDL; POP3 clients will download it once more"),
+                &format!("INBOX UID {uid} has no UIDL; POP3 clients will download it once more"),
             );
         }
         let entries = list.entries.iter();
@@ -425,7 +426,7 @@ impl Attempt<'_> {
             .collect()
     }
 
-    fn take_pop3(&mut self, tree: Option<&Tree>, mut maildrop: Maildropped) -> Result<(), Problem> {
+    fn from_pop3(&mut self, tree: Option<&Tree>, mut maildrop: Maildropped) -> Result<(), Problem> {
         let path = FolderPath::inbox();
         let target = MaildirFolder::root();
         self.memory.tally.begin_folder(&path);
@@ -516,6 +517,7 @@ impl Attempt<'_> {
         let tally = self.memory.tally.folder(path);
         tally.kept = plan.kept.saturating_sub(tally.added);
         let Some(tree) = tree else {
+            (tally.kept, tally.added) = (plan.kept, plan.deliveries);
             let lines =
                 describe::lines(&folder.source, folder.target, &folder.disk, &plan, &policy);
             self.memory.plan.extend(lines);
@@ -578,7 +580,7 @@ impl Attempt<'_> {
             for (key, size, why) in skips {
                 self.log.line(
                     Level::WARN,
-                    format!("folder {path}: {} {key}: {why}", folder.called),
+                    &format!("folder {path}: {} {key}: {why}", folder.called),
                 );
                 let of_imap = folder.source.digests.is_none();
                 let uid = of_imap.then_some(key);
@@ -588,7 +590,7 @@ impl Attempt<'_> {
             }
             self.log.line(
                 Level::INFO,
-                format!(
+                &format!(
                     "folder {path}: {} added, {} were there",
                     added.get(),
                     plan.kept
@@ -628,7 +630,7 @@ impl Attempt<'_> {
         for (uid, uidl, why) in &plan.unholdable {
             self.log.line(
                 Level::WARN,
-                format!("folder {path}: UID {uid}: qmail cannot hold the UIDL {uidl}: {why}"),
+                &format!("folder {path}: UID {uid}: qmail cannot hold the UIDL {uidl}: {why}"),
             );
         }
         if !plan.unholdable.is_empty() {
@@ -653,11 +655,11 @@ impl Attempt<'_> {
         }
         let mut lines = Vec::new();
         for path in &list.subscribed {
-            match subscription_line(path, target.encoding) {
-                Some(line) => lines.push(line),
-                None => self.log.line(
+            match subscription_line(path, target.layout, target.encoding) {
+                Ok(line) => lines.push(line),
+                Err(fault) => self.log.line(
                     Level::WARN,
-                    format!("the subscription of {path} cannot be written"),
+                    &format!("the subscription of {path} cannot be kept: {fault}"),
                 ),
             }
         }
@@ -666,7 +668,7 @@ impl Attempt<'_> {
                 let added = export::subscribe(tree, target.layout, &lines)?;
                 if added > 0 {
                     self.log
-                        .line(Level::INFO, format!("{added} subscriptions added"));
+                        .line(Level::INFO, &format!("{added} subscriptions added"));
                 }
             }
             None => {

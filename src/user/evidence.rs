@@ -49,8 +49,8 @@ impl Evidence for Sessions<'_> {
     }
 }
 
-/// Counted for a message whose size does not matter here: the pairing asks for few.
-const UNKNOWN_SIZE: u64 = 64 << 10;
+/// Says that the size is not known: a body may then be empty.
+const UNKNOWN_SIZE: u64 = 0;
 
 fn by_uid<D>(digests: Vec<(u32, D)>) -> Vec<(Uid, D)> {
     digests

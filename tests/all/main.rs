@@ -2,6 +2,10 @@
 //! helpers.
 
 #![allow(clippy::panic, reason = "that is how a test says what is wrong")]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "the numbers are small ones of the tests' own"
+)]
 
 mod export;
 mod migration;

@@ -180,7 +180,7 @@ fn settle(
         .into_iter()
         .filter(|wanted| !wanted.done)
         .peekable();
-    if !is_ok && reply.is_busy() && missing.peek().is_some() {
+    if !is_ok && reply.is_throttling() && missing.peek().is_some() {
         // Asking again at once, a thousand times over, is what the server asks us not to do.
         return Err(reply.refusal("to send messages", Reach::User).into());
     }
@@ -332,4 +332,51 @@ fn find(flight: &mut VecDeque<Batch>, uid: u32) -> Option<&mut Wanted> {
             .ok()?;
         batch.messages.get_mut(at).filter(|wanted| !wanted.done)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_name_what_is_wanted_and_nothing_between() {
+        for (uids, most, want) in [
+            (&[][..], 9, ("", 0)),
+            (&[7], 9, ("7", 1)),
+            (&[1, 2, 3, 5, 7, 8], 9, ("1:3,5,7:8", 6)),
+            (&[1, 2, 3, 5], 2, ("1:2", 2)),
+            (&[u32::MAX - 1, u32::MAX], 9, ("4294967294:4294967295", 2)),
+        ] {
+            let (set, count) = set_of(uids.iter().copied(), most);
+            assert_eq!((set.as_str(), count), want);
+        }
+        let sparse = (0..5000).map(|at| u32::MAX - 15_000 + 3 * at);
+        let pairs = sparse.flat_map(|uid| [uid, uid + 1]);
+        let (set, count) = set_of(pairs, 5000);
+        assert_eq!(count, 700);
+        assert!(set.len() < 7_900, "{}", set.len());
+    }
+
+    #[test]
+    fn commands_are_cut_by_count_and_by_bytes() {
+        let dense = |count: u32, announced: u64| -> Vec<(u32, u64)> {
+            (1..=count).map(|uid| (uid, announced)).collect()
+        };
+        for (fresh, want) in [
+            (dense(5000, 10), 1000),
+            (dense(50, 10), 50),
+            (dense(50, 16 << 20), 4),
+            (dense(50, 1 << 40), 1),
+            (dense(50, u64::MAX), 1),
+            (dense(5000, 0), 1000),
+            (dense(0, 0), 0),
+            (vec![(1, 0), (2, 65 << 20), (3, 1)], 2),
+        ] {
+            let agenda = Agenda {
+                fresh: &fresh,
+                again: VecDeque::new(),
+            };
+            assert_eq!(agenda.next_count(), want, "{:?}", fresh.first());
+        }
+    }
 }

@@ -330,3 +330,80 @@ fn after_prefix<'n>(name: &'n [u8], prefix: &[u8], delimiter: Option<u8>) -> Opt
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_find_their_place() {
+        let spaces = |wire: &str| {
+            let wire = format!("* NAMESPACE {wire}\r\n");
+            let mut reader = Reader::new(wire.as_bytes());
+            reader.next().unwrap();
+            parse_namespaces(&mut reader).unwrap()
+        };
+        let flat = "NIL NIL NIL";
+        let plain = r#"(("" "/")) NIL NIL"#;
+        let courier = r##"(("INBOX." ".")) NIL (("#shared." "."))"##;
+        let cyrus = r#"(("INBOX." ".")) (("user." ".")) (("" "."))"#;
+        let dovecot = r#"(("" "/" "X-PARAM" ("a" "b"))("Old/" "/")) (("Users/" "/")) (({7}
+Shared/ "/"))"#
+            .replace('\n', "\r\n");
+        let mail = r#"(("Mail/" "/")) NIL NIL"#;
+        for (namespaces, name, delimiter, want) in [
+            (flat, &b"INBOX.a"[..], Some(b'.'), "INBOX|a"),
+            (flat, b"inBox", None, "INBOX"),
+            (flat, b"a.b/c", None, "a.b/c"),
+            (flat, b"&AOk-/e&AwE-", Some(b'/'), "é|é"),
+            (flat, b"&AOk-/A&AwE-", Some(b'/'), "é|Á"),
+            (flat, b"Tom & J/&AOk-", Some(b'/'), "Tom & J|é !"),
+            (flat, b"&AGE-", Some(b'/'), "&AGE- !"),
+            (flat, b"a\\b", Some(b'\\'), "a|b"),
+            (flat, b"../x", Some(b'/'), "..|x"),
+            (flat, b"a/", Some(b'/'), "a"),
+            (flat, b"/a", Some(b'/'), "nowhere"),
+            (flat, b"a//b", Some(b'/'), "nowhere"),
+            (flat, b"/", Some(b'/'), "nowhere"),
+            (flat, b"", Some(b'/'), "nowhere"),
+            (flat, b"a\0b", None, "nowhere"),
+            (flat, b"a\r\nb", None, "nowhere"),
+            (flat, b"&AAA-", None, "nowhere"),
+            (flat, b"caf\xe9", None, "nowhere"),
+            (plain, b"INBOX/a", Some(b'/'), "INBOX|a"),
+            (courier, b"INBOX", Some(b'.'), "INBOX"),
+            (courier, b"INBOX.", Some(b'.'), "root"),
+            (courier, b"inbox.Sent", Some(b'.'), "Sent"),
+            (courier, b"INBOX.INBOX", Some(b'.'), "INBOX|INBOX"),
+            (courier, b"INBOX.INBOX.a", Some(b'.'), "INBOX|a"),
+            (courier, b"INBOXES", Some(b'.'), "INBOXES"),
+            (courier, b"#shared.x", Some(b'.'), "elsewhere"),
+            (courier, b"#shared", Some(b'.'), "elsewhere"),
+            (courier, b"#sharedx", Some(b'.'), "#sharedx"),
+            (cyrus, b"INBOX.a", Some(b'.'), "a"),
+            (cyrus, b"user.bob", Some(b'.'), "elsewhere"),
+            (cyrus, b"public", Some(b'.'), "elsewhere"),
+            (&dovecot, b"Shared/x", Some(b'/'), "elsewhere"),
+            (&dovecot, b"Users", Some(b'/'), "elsewhere"),
+            (&dovecot, b"Old/x", Some(b'/'), "Old|x"),
+            (&dovecot, b"x", Some(b'/'), "x"),
+            (mail, b"Mail/x/y", Some(b'/'), "x|y"),
+            (mail, b"Mail", Some(b'/'), "root"),
+            (mail, b"mail/x", Some(b'/'), "mail|x"),
+            (mail, b"Mailbox", Some(b'/'), "Mailbox"),
+        ] {
+            let got = match locate(name, delimiter, &spaces(namespaces)) {
+                Place::Here(folder) => {
+                    assert_eq!(folder.wire_name.as_bytes(), name);
+                    let repaired = if folder.repaired { " !" } else { "" };
+                    folder.path.parts().join("|") + repaired
+                }
+                Place::Root => "root".to_owned(),
+                Place::Elsewhere => "elsewhere".to_owned(),
+                Place::Nowhere => "nowhere".to_owned(),
+            };
+            let shown = String::from_utf8_lossy(name);
+            assert_eq!(got, want, "{shown} in {namespaces}");
+        }
+    }
+}

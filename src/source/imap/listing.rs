@@ -9,6 +9,8 @@ use crate::mail::{Entry, Flags, KeywordSet, KeywordTable, Uid};
 use crate::problem::{Problem, Reach};
 use crate::source::MessageList;
 
+/// The most responses that are believed of one listing, whatever EXISTS said.
+const MESSAGE_LIMIT: usize = 20_000_000;
 /// The most UIDs in one command for X-GUID.
 const GUID_BATCH: usize = 1000;
 
@@ -28,10 +30,13 @@ pub fn list(talk: &mut Talk<'_>, exists: u32) -> Result<Result<MessageList, Prob
         return Ok(Ok(list));
     }
     // Twice over and some more: flag updates and new mail may come in between.
-    let most = (exists as usize).saturating_mul(2).saturating_add(10_000);
+    let most = (exists as usize)
+        .saturating_mul(2)
+        .saturating_add(10_000)
+        .min(MESSAGE_LIMIT);
     let command = "UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)";
     let tags = talk.send(&[command])?;
-    let mut partials: Vec<(Uid, Partial)> = Vec::with_capacity(exists.min(1 << 20) as usize);
+    let mut partials: Vec<(Uid, Partial)> = Vec::with_capacity(exists.min(1 << 16) as usize);
     let mut expunged = 0u64;
     let reply = loop {
         match talk.next()? {
@@ -81,7 +86,7 @@ pub fn list(talk: &mut Talk<'_>, exists: u32) -> Result<Result<MessageList, Prob
     let missing = u64::from(exists).saturating_sub(told + expunged);
     if reply.status != Status::Ok {
         let problem = reply.refusal("to list the folder's messages", Reach::Folder);
-        if list.entries.is_empty() || reply.is_busy() {
+        if list.entries.is_empty() || reply.is_throttling() {
             return Ok(Err(problem));
         }
         talk.warnings.add(problem.to_string());

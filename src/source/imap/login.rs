@@ -98,18 +98,21 @@ fn abilities(
 fn choose_way(abilities: &Abilities, login: &Login, endpoint: &Endpoint) -> Result<Way, Problem> {
     let command = !abilities.has("LOGINDISABLED");
     let offered = abilities.mechanisms();
-    // LOGIN has no way to carry a name or password beyond ASCII (RFC 3501 section 9, astring).
+    // LOGIN has no clean way to carry a name or password beyond ASCII (RFC 3501 section 9,
+    // quoted); servers without SASL, Courier for one, take the raw bytes.
+    let raw = (command && login.authzid.is_none()).then_some(Way::Command);
     let ascii = login.name.is_ascii() && login.secret.expose().is_ascii();
     let way = match login.mechanism {
         None => {
             let encrypted = endpoint.security != Security::Plain;
-            sasl::choose(&offered, command && ascii, login, encrypted)
+            sasl::choose(&offered, command && ascii, login, encrypted).or(raw)
         }
         Some(Mechanism::Login) if command && ascii => Some(Way::Command),
         Some(Mechanism::Login) => offered
             .iter()
             .any(|name| name == "LOGIN")
-            .then_some(Way::Sasl(Mechanism::Login)),
+            .then_some(Way::Sasl(Mechanism::Login))
+            .or(raw),
         Some(Mechanism::Apop) => Some(Way::Sasl(Mechanism::CramMd5)),
         // Named by the admin: tried even where the server does not announce it.
         Some(mechanism) => Some(Way::Sasl(mechanism)),
@@ -121,8 +124,7 @@ fn choose_way(abilities: &Abilities, login: &Login, endpoint: &Endpoint) -> Resu
             "the server offers no way to log in that this user's name and secret can take",
         );
         if !command && endpoint.security == Security::Plain {
-            return problem
-                .with_hint("the server wants encryption: use imaps:// or imap+starttls://");
+            return problem.with_hint("the server wants encryption: use imaps:// or imap://");
         }
         let offered = if offered.is_empty() {
             "no SASL mechanism".to_owned()

@@ -92,6 +92,17 @@ impl Reply {
         WORDS.iter().any(|word| text.contains(word))
     }
 
+    /// Whether the server wants fewer commands for now. Narrower than [`Reply::is_busy`]: of a
+    /// FETCH, Dovecot says `[SERVERBUG]` where one message is damaged, and will say so for ever.
+    pub fn is_throttling(&self) -> bool {
+        let by_code = self.code().is_some_and(|(code, _)| {
+            ["THROTTLED", "LIMIT"]
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(code))
+        });
+        by_code || self.text.to_ascii_lowercase().contains("throttled")
+    }
+
     /// The problem that a refusal of `command` is.
     pub fn refusal(&self, command: &str, reach: Reach) -> Problem {
         let kind = if self.is_busy() {

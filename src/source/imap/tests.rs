@@ -585,7 +585,7 @@ fn a_listing_that_is_refused() {
         assert_eq!((problem.kind, problem.reach), (Kind::Busy, Reach::Folder));
         assert!(session.alive().is_ok());
     });
-    let partly = format!("{ASK}{ONE}S: x1 NO some messages are gone\n");
+    let partly = format!("{ASK}{ONE}S: x1 NO [SERVERBUG] some messages are gone\n");
     play(partly.as_bytes(), |session| {
         let list = session.list_messages(2).unwrap();
         assert_eq!(list.entries.len(), 1);
@@ -593,7 +593,7 @@ fn a_listing_that_is_refused() {
             list.unreadable,
             [(
                 None,
-                "the server left 1 of 2 messages out of its listing: some messages are gone"
+                "the server left 1 of 2 messages out of its listing: [SERVERBUG] some messages are gone"
                     .to_owned()
             )]
         );
@@ -654,15 +654,15 @@ fn bodies_of_odd_servers() {
 #[test]
 fn a_refused_range_is_asked_for_one_by_one() {
     play(
-        b"C: x1 UID FETCH 1:2,4 (UID BODY.PEEK[])\nS: * 1 FETCH (UID 1 BODY[] {1}\nS: a)\nS: x1 NO one is broken\n\
+        b"C: x1 UID FETCH 1:2,4 (UID BODY.PEEK[])\nS: * 1 FETCH (UID 1 BODY[] {1}\nS: a)\nS: x1 NO [SERVERBUG] one is broken\n\
           C: x2 UID FETCH 2 (UID BODY.PEEK[])\nC: x3 UID FETCH 4 (UID BODY.PEEK[])\n\
-          S: x2 BAD that one\nS: * 4 FETCH (UID 4 BODY[] {1}\nS: d)\nS: x3 OK\n",
+          S: x2 NO [SERVERBUG] that one\nS: * 4 FETCH (UID 4 BODY[] {1}\nS: d)\nS: x3 OK\n",
         |session| {
             let mut sink = Keep::default();
             let uids = wanted(&[(4, 1), (1, 1), (2, 1), (2, 1)]);
             let refused = session.fetch_bodies(&uids, &mut sink).unwrap();
             assert_eq!(sink.messages, [(1, b"a".to_vec()), (4, b"d".to_vec())]);
-            assert_eq!(refused, [(2, "the server refused: that one".to_owned())]);
+            assert_eq!(refused, [(2, "the server refused: [SERVERBUG] that one".to_owned())]);
         },
     );
 }
