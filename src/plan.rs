@@ -462,7 +462,8 @@ impl Planner<'_> {
 
     fn add_deliveries(&self, plan: &mut FolderPlan) {
         let times = self.times(plan);
-        for (index, entry) in self.source.entries.iter().enumerate() {
+        // Entries are numbered like UIDs: there are no more than 2^32.
+        for (index, (number, entry)) in (0_u32..).zip(self.source.entries).enumerate() {
             if plan.files[index].is_none() {
                 let mtime = times
                     .as_ref()
@@ -470,7 +471,7 @@ impl Planner<'_> {
                 plan.deliveries += 1;
                 plan.bytes += entry.size;
                 plan.steps.push(Step::Deliver {
-                    entry: index as u32,
+                    entry: number,
                     mtime,
                 });
             }

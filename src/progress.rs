@@ -152,13 +152,19 @@ impl Counts {
             ""
         };
         let rate = done as f64 / elapsed.as_secs_f64().max(0.001);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a quotient of two positive numbers, and for the eye"
+        )]
+        let whole_rate = rate as u64;
         let mut line = format!(
             "{}, {} messages, {} of {about}{}, {}/s",
             self.users(),
             self.messages_done.load(Relaxed),
             BinaryBytes(done),
             BinaryBytes(expected),
-            BinaryBytes(rate as u64),
+            BinaryBytes(whole_rate),
         );
         if done > 0
             && let Ok(left) = Duration::try_from_secs_f64((expected - done) as f64 / rate)

@@ -152,6 +152,11 @@ fn totals(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
 
 /// A duration with as much detail as it deserves.
 fn duration(seconds: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it saturates, and is for the eye"
+    )]
     let whole = seconds.round() as u64;
     if seconds < 59.95 {
         format!("{seconds:.1}s")
