@@ -9,5 +9,7 @@
 
 mod export;
 mod migration;
+mod readme;
 mod servers;
+mod stranger;
 mod support;
