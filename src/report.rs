@@ -226,6 +226,15 @@ impl RunReport {
         totals
     }
 
+    /// Whether the target failed for every user: then it is not about one Maildir.
+    fn nobody_could_write(&self) -> bool {
+        let target_failed = |user: &UserReport| {
+            let mut problems = user.problems.iter();
+            problems.any(|problem| problem.kind == Kind::Target)
+        };
+        !self.users.is_empty() && self.users.iter().all(target_failed)
+    }
+
     /// How the process should end. Being interrupted outweighs a target that failed, and that
     /// outweighs users that are not done.
     pub fn exit(&self) -> Exit {
@@ -233,7 +242,9 @@ impl RunReport {
             |is: fn(&Problem) -> bool| self.users.iter().any(|user| user.problems.iter().any(is));
         if any(|problem| problem.kind == Kind::Interrupted) {
             Exit::Interrupted
-        } else if any(|problem| problem.kind == Kind::Target && problem.reach == Reach::Run) {
+        } else if any(|problem| problem.kind == Kind::Target && problem.reach == Reach::Run)
+            || self.nobody_could_write()
+        {
             Exit::Target
         } else if self.users.iter().any(|user| user.status() != Status::Ok) {
             Exit::Some
@@ -317,6 +328,18 @@ mod tests {
             assert_eq!(run.exit(), exit, "{error}");
         }
         assert_eq!(Exit::Interrupted as u8, 130);
+        let unwritable = UserReport {
+            problems: vec![problem(Kind::Target, Reach::User)],
+            ..UserReport::new("u")
+        };
+        let run = RunReport {
+            users: vec![unwritable],
+            started: jiff::Timestamp::UNIX_EPOCH,
+            finished: jiff::Timestamp::UNIX_EPOCH,
+            options: serde_json::Value::Null,
+            dry_run: false,
+        };
+        assert_eq!(run.exit(), Exit::Target);
     }
 
     #[test]
