@@ -332,9 +332,11 @@ impl Attempt<'_> {
             None => export::new_subscriptions(&self.user.maildir, target.layout, &lines)?,
         };
         if added > 0 {
-            let added = format!("  subscriptions: add {added}");
-            self.log.line(Level::INFO, added.trim());
-            self.memory.plan.push(added);
+            let line = format!("subscriptions: add {added}");
+            self.log.line(Level::INFO, &line);
+            if tree.is_none() {
+                self.memory.plan.push(format!("  {line}"));
+            }
         }
         Ok(())
     }
