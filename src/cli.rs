@@ -29,6 +29,13 @@ Exit status:
     3  The target is not usable (disk full, no permission): stopped
   130  Interrupted: run it again to go on";
 
+const AFTER_EXPLAIN: &str = "\
+Exit status:
+    0  The message is known
+    1  Nothing of that name was found
+    2  The command line or the user list is wrong
+    3  The Maildir cannot be read";
+
 /// Stages users' mail from old IMAP and POP3 servers into Maildirs, every UID and UIDL kept
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = AFTER_HELP)]
@@ -57,6 +64,56 @@ pub enum Command {
     /// Show what export would do now, and touch nothing
     #[command(after_help = AFTER_HELP)]
     Plan(Box<Export>),
+    /// Tell the life of one message: where from, how paired, which file, what servers call it
+    ///
+    /// Reads the Maildir and the record that export keeps in it (mailseed.state); needs no network
+    /// and changes nothing.
+    #[command(after_help = AFTER_EXPLAIN)]
+    Explain(Box<Explain>),
+}
+
+/// Everything that `explain` takes.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Explain {
+    /// Whose message, as in the user list
+    #[arg(value_name = "USER")]
+    pub user: String,
+
+    /// Which: its UID in INBOX, FOLDER:UID, its UIDL, the name of its file, or its Message-ID
+    #[arg(value_name = "MESSAGE", allow_hyphen_values = true)]
+    pub message: String,
+
+    /// Look in this folder only
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<String>,
+
+    /// The user list, for users whose row has a Maildir of its own
+    #[arg(long, value_name = "FILE", help_heading = USERS)]
+    pub users: Option<PathBuf>,
+
+    /// The Maildir, with the same template as for export
+    #[arg(long, value_name = "TEMPLATE", help_heading = TARGET)]
+    pub maildir: Option<String>,
+
+    /// The servers of which to tell what they announce
+    #[arg(
+        long,
+        value_name = "SERVER,...",
+        value_enum,
+        value_delimiter = ',',
+        default_value = "dovecot",
+        help_heading = TARGET
+    )]
+    pub target: Vec<Server>,
+
+    /// How folders lie on disk
+    #[arg(long, value_enum, default_value_t, help_heading = TARGET)]
+    pub layout: Layout,
+
+    /// How folder names are encoded on disk
+    #[arg(long, value_name = "ENCODING", value_enum, default_value_t, help_heading = TARGET)]
+    pub folder_encoding: FolderEncoding,
 }
 
 /// Everything that `export` and `plan` take, `--dry-run` aside.
@@ -300,7 +357,8 @@ mod tests {
         let mut command = Cli::command();
         for subcommand in command.get_subcommands_mut() {
             let help = subcommand.render_long_help().to_string();
-            assert!(help.contains("MAILSEED_PASSWORD"));
+            let logs_in = subcommand.get_name() != "explain";
+            assert_eq!(help.contains("MAILSEED_PASSWORD"), logs_in);
             assert!(
                 subcommand
                     .get_arguments()

@@ -2,6 +2,7 @@
 //! [`crate::cli`]; past it nothing is optional unless absence means something.
 
 mod owner;
+mod question;
 mod resolve;
 mod secrets;
 mod template;
@@ -91,6 +92,8 @@ impl Voice {
         }
     }
 }
+
+pub use question::Question;
 
 /// One user of the run.
 #[derive(Debug, Clone)]

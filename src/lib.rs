@@ -18,6 +18,7 @@
 //! | what things are called | [`naming`] | directories, file names, or a refusal |
 //! | what is to be done | [`plan`] | ordered steps: pure, printed by a dry run, run by an export |
 //! | doing it | [`sink`] | files under the Maildir, control files after them |
+//! | what is remembered | [`state`] | a small record beside the mail, for [`explain`] and re-runs |
 //! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
 
 #![cfg_attr(
@@ -30,6 +31,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod explain;
 pub mod logging;
 pub mod mail;
 pub mod matching;
@@ -43,6 +45,7 @@ pub mod run;
 pub mod secret_command;
 pub mod sink;
 pub mod source;
+pub mod state;
 pub mod text;
 pub mod user;
 pub mod userlist;

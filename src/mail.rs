@@ -4,12 +4,15 @@ pub mod date;
 pub mod entry;
 pub mod flags;
 pub mod folder;
+pub mod header;
 pub mod subscriptions;
+pub mod uid_set;
 pub mod uidl;
 pub mod uidlist;
 
 pub use entry::{Entry, PopEntry, PopNumber, Uid, UidValidity};
 pub use flags::{Flags, KeywordSet, KeywordTable};
 pub use folder::FolderPath;
+pub use uid_set::UidSet;
 pub use uidl::{Uidl, UidlFault};
 pub use uidlist::{UidLine, UidList};

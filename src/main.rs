@@ -1,13 +1,14 @@
 //! Reads the command line, runs, reports, exits.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
-use mailseed::cli::{Cli, Command};
-use mailseed::config::{Config, Voice};
+use mailseed::cli::{self, Cli, Command};
+use mailseed::config::{Config, Question, Voice};
+use mailseed::explain;
 use mailseed::logging::{self, Verbosity};
 use mailseed::problem::Problem;
 use mailseed::progress::Progress;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     let (export, dry_run) = match Cli::parse().command {
         Command::Export { options, dry_run } => (options, dry_run),
         Command::Plan(export) => (export, true),
+        Command::Explain(typed) => return explain(&typed),
     };
     let voice = Voice::from_cli(&export);
     // Whatever is made is for its owner only, also before its mode is set.
@@ -35,6 +37,25 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(problem) => refused(&[problem]),
     }
+}
+
+fn explain(typed: &cli::Explain) -> ExitCode {
+    let question = match Question::from_cli(typed) {
+        Ok(question) => question,
+        Err(problems) => return refused(&problems),
+    };
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let exit = match explain::explain(&question, &mut out) {
+        Ok(true) => Exit::Ok,
+        Ok(false) => Exit::Some,
+        Err(problem) => {
+            eprintln!("mailseed: {problem}");
+            Exit::Target
+        }
+    };
+    // Nobody to tell (a closed pipe) does not change the answer.
+    let _ = out.flush();
+    exit.into()
 }
 
 fn work(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {

@@ -9,6 +9,7 @@ mod evidence;
 mod folder;
 mod inbox;
 mod pop3_only;
+mod record;
 mod tally;
 
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ use crate::sink::sync::Syncer;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
 use attempt::Attempt;
+use record::Book;
 use tally::Tally;
 
 /// The longest wait between two attempts.
@@ -65,6 +67,8 @@ struct Memory {
     /// The POP3 server fell out of step: one command at a time.
     pop3_stumbled: bool,
     plan: Vec<String>,
+    /// `None` in a dry run, and where a newer mailseed keeps the record.
+    book: Option<Book>,
 }
 
 /// The logins of a user, with their secrets.

@@ -248,7 +248,7 @@ fn read_list(typed: &cli::Export, faults: &mut Faults, warnings: &mut Vec<String
 }
 
 /// The bytes of the list, and whether others may read it.
-fn read_file(path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
+pub(super) fn read_file(path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
     let mut bytes = Vec::new();
     if path == Path::new("-") {
         std::io::stdin().lock().read_to_end(&mut bytes)?;

@@ -14,6 +14,7 @@ fn typed(line: &[&str]) -> (cli::Export, bool) {
     match Cli::try_parse_from(line).expect("a command line").command {
         Command::Export { options, dry_run } => (*options, dry_run),
         Command::Plan(options) => (*options, true),
+        Command::Explain(_) => panic!("not a command that needs a Config"),
     }
 }
 

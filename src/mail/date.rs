@@ -2,6 +2,8 @@
 
 use jiff::fmt::rfc2822::DateTimeParser;
 
+use super::header::field;
+
 /// The time of the topmost `Received` header, else of `Date`, in seconds since 1970. `header` is
 /// the beginning of a message, with CRLF or LF line ends; what follows the header is not looked at.
 pub fn arrival(header: &[u8]) -> Option<i64> {
@@ -14,34 +16,6 @@ fn seconds(date: String) -> Option<i64> {
     static PARSER: DateTimeParser = DateTimeParser::new().relaxed_weekday(true);
     let timestamp = PARSER.parse_timestamp(date.trim()).ok()?;
     Some(timestamp.as_second())
-}
-
-/// The unfolded value of the first header field called `name` (in lower case).
-fn field(header: &[u8], name: &str) -> Option<String> {
-    let mut lines = header
-        .split(|byte| *byte == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .take_while(|line| !line.is_empty())
-        .peekable();
-    while let Some(line) = lines.next() {
-        let Some(colon) = memchr::memchr(b':', line) else {
-            continue;
-        };
-        if !line[..colon]
-            .trim_ascii()
-            .eq_ignore_ascii_case(name.as_bytes())
-        {
-            continue;
-        }
-        let mut value = line[colon + 1..].to_vec();
-        while let Some(folded) =
-            lines.next_if(|line| line.starts_with(b" ") || line.starts_with(b"\t"))
-        {
-            value.extend_from_slice(folded);
-        }
-        return Some(String::from_utf8_lossy(&value).into_owned());
-    }
-    None
 }
 
 #[cfg(test)]

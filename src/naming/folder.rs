@@ -95,6 +95,31 @@ impl MaildirFolder {
         }
     }
 
+    /// A directory that was found below a Maildir; `None` where a component is no plain file name.
+    pub fn found(components: Vec<String>) -> Option<Self> {
+        let plain = |name: &String| {
+            !matches!(name.as_str(), "" | "." | "..") && !name.contains(['/', '\0'])
+        };
+        components.iter().all(plain).then_some(Self(components))
+    }
+
+    /// The folder that lies here, as far as its name can be read back.
+    pub fn path(&self, layout: Layout, encoding: FolderEncoding) -> FolderPath {
+        let decoded = |part: &str| match encoding {
+            FolderEncoding::Mutf7 => mutf7::decode(part).unwrap_or_else(|_| part.to_owned()),
+            FolderEncoding::Utf8 => part.to_owned(),
+        };
+        let parts: Vec<String> = match (self.0.as_slice(), layout) {
+            ([], _) => return FolderPath::inbox(),
+            ([flat], Layout::MaildirPlusPlus) => {
+                let name = flat.strip_prefix('.').unwrap_or(flat);
+                name.split('.').map(decoded).collect()
+            }
+            (components, _) => components.iter().map(|part| decoded(part)).collect(),
+        };
+        FolderPath::new(parts)
+    }
+
     /// Whether this is the Maildir itself (INBOX).
     pub fn is_root(&self) -> bool {
         self.0.is_empty()
@@ -241,6 +266,18 @@ mod tests {
                 want,
                 "{parts:?} {layout:?}"
             );
+            if let Ok(folder) = MaildirFolder::of(&path(parts), layout, encoding) {
+                assert_eq!(folder.path(layout, encoding), path(parts));
+                assert_eq!(MaildirFolder::found(folder.0.clone()), Some(folder));
+            }
+        }
+    }
+
+    #[test]
+    fn no_way_leads_out_of_the_maildir() {
+        for components in [&[".."][..], &["a", ".."], &["a/b"], &[""], &["."], &["a\0"]] {
+            let components = components.iter().map(|name| (*name).to_owned()).collect();
+            assert_eq!(MaildirFolder::found(components), None);
         }
     }
 

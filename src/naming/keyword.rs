@@ -77,6 +77,12 @@ impl KeywordLetters {
         char::from_digit(u32::try_from(index).ok()? + 10, 36)
     }
 
+    /// What a letter stands for.
+    pub fn keyword(&self, letter: char) -> Option<&str> {
+        let index = u32::from(letter).checked_sub(u32::from('a'))?;
+        self.names.get(index as usize)?.as_deref()
+    }
+
     /// The suffix of a file name: `:2,` and the letters of flags and keywords in ASCII order.
     pub fn suffix(&self, flags: Flags, table: &KeywordTable, set: KeywordSet) -> String {
         let mut suffix = String::from(":2,");
@@ -107,6 +113,11 @@ mod tests {
         assert!(homeless.is_empty());
         assert_eq!(letters.to_text(), "0 zeta\n1 nonjunk\n2 $Forwarded\n");
         assert_eq!(letters.suffix(Flags::SEEN, &table, both), ":2,Sbc");
+        let keywords = ['a', 'b', 'd', 'z', '{', 'S'].map(|letter| letters.keyword(letter));
+        assert_eq!(
+            keywords,
+            [Some("zeta"), Some("nonjunk"), None, None, None, None]
+        );
         assert_eq!(letters.suffix(Flags::empty(), &table, unused), ":2,");
     }
 

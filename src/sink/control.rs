@@ -28,11 +28,34 @@ pub fn replace(
     name: &str,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), Problem> {
+    replace_by_way_of(tree, &dirs.tmp, &dirs.dir, name, write)
+}
+
+/// [`replace`] for a file of mailseed's own in the root, where there may be no `tmp` yet: the draft
+/// lies beside it, where no server minds a name that begins with `mailseed.`.
+///
+/// # Errors
+/// Those of the file system.
+pub fn replace_in_root(
+    tree: &Tree,
+    name: &str,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), Problem> {
+    replace_by_way_of(tree, tree.root(), tree.root(), name, write)
+}
+
+fn replace_by_way_of(
+    tree: &Tree,
+    tmp: &OwnedFd,
+    dir: &OwnedFd,
+    name: &str,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), Problem> {
     let attempt = || -> io::Result<()> {
-        remove(&dirs.tmp, DRAFT)?;
+        remove(tmp, DRAFT)?;
         let flags =
             OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::openat(&dirs.tmp, DRAFT, flags, FILE_MODE)?);
+        let file = File::from(rustix::fs::openat(tmp, DRAFT, flags, FILE_MODE)?);
         give_to(&file, tree.owner())?;
         let mut out = BufWriter::with_capacity(64 << 10, file);
         write(&mut out)?;
@@ -40,9 +63,9 @@ pub fn replace(
         if tree.fsync() != Fsync::Never {
             file.sync_all()?;
         }
-        rustix::fs::renameat(&dirs.tmp, DRAFT, &dirs.dir, name)?;
+        rustix::fs::renameat(tmp, DRAFT, dir, name)?;
         if tree.fsync() != Fsync::Never {
-            rustix::fs::fsync(&dirs.dir)?;
+            rustix::fs::fsync(dir)?;
         }
         Ok(())
     };

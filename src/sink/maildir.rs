@@ -23,7 +23,7 @@ use walkdir::WalkDir;
 use super::line_ends::Stored;
 use super::tree::{FILE_MODE, FolderDirs, Tree, give_to, open_dir, remove};
 use super::{control, target_problem};
-use crate::config::Fsync;
+use crate::config::{Fsync, Layout};
 use crate::mail::UidList;
 use crate::naming::{KeywordLetters, MaildirFolder};
 use crate::plan::on_disk::{DiskFile, OnDisk};
@@ -176,8 +176,7 @@ pub fn rename(dirs: &FolderDirs, file: &DiskFile, to: &str) -> io::Result<()> {
 /// # Errors
 /// Those of the file system.
 pub fn redate(dir: &OwnedFd, name: &str, mtime: i64) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::openat(dir, name, flags, Mode::empty())?);
+    let file = open_message(dir, name)?;
     filetime::set_file_handle_times(&file, None, Some(FileTime::from_unix_time(mtime, 0)))
 }
 
@@ -186,9 +185,92 @@ pub fn redate(dir: &OwnedFd, name: &str, mtime: i64) -> io::Result<()> {
 /// # Errors
 /// Those of the file system.
 pub fn measure(dir: &OwnedFd, name: &str) -> io::Result<Sizes> {
+    super::line_ends::measure(&mut open_message(dir, name)?)
+}
+
+fn open_message(dir: &OwnedFd, name: &str) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::openat(dir, name, flags, Mode::empty())?);
-    super::line_ends::measure(&mut file)
+    Ok(File::from(rustix::fs::openat(
+        dir,
+        name,
+        flags,
+        Mode::empty(),
+    )?))
+}
+
+/// The messages of one folder, to be read. Nothing is made, changed or locked.
+#[derive(Debug)]
+pub struct Messages {
+    new: Option<OwnedFd>,
+    cur: Option<OwnedFd>,
+}
+
+impl Messages {
+    /// Opens the folder of the Maildir at `root`; one that does not exist has no messages.
+    ///
+    /// # Errors
+    /// Those of the file system; a link in place of a directory is one.
+    pub fn open(root: &Path, folder: &MaildirFolder) -> io::Result<Self> {
+        let Some(dir) = open_existing(root, folder)? else {
+            return Ok(Self {
+                new: None,
+                cur: None,
+            });
+        };
+        let part = |name| existing(open_dir(&dir, name));
+        Ok(Self {
+            new: part("new")?,
+            cur: part("cur")?,
+        })
+    }
+
+    /// Opens a message.
+    ///
+    /// # Errors
+    /// Those of the file system; `NotFound` where it is no longer there.
+    pub fn file(&self, file: &DiskFile) -> io::Result<File> {
+        let dir = if file.in_new { &self.new } else { &self.cur };
+        let dir = dir.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        open_message(dir, &format!("{}{}", file.base, file.suffix))
+    }
+}
+
+/// The folders of the Maildir at `root`, INBOX first, then by name. Names that are not UTF-8 are
+/// left out: mailseed writes none.
+///
+/// # Errors
+/// Those of the file system; that there is no Maildir is one.
+pub fn folders(root: &Path, layout: Layout) -> io::Result<Vec<MaildirFolder>> {
+    open_dir(rustix::fs::CWD, root)?;
+    let depth = match layout {
+        Layout::MaildirPlusPlus => 1,
+        Layout::Fs => usize::MAX,
+    };
+    let is_folder = |entry: &walkdir::DirEntry| {
+        let name = entry.file_name().as_encoded_bytes();
+        entry.file_type().is_dir()
+            && match layout {
+                Layout::MaildirPlusPlus => name.starts_with(b"."),
+                Layout::Fs => !matches!(name, b"cur" | b"new" | b"tmp"),
+            }
+    };
+    let entries = WalkDir::new(root)
+        .min_depth(1)
+        .max_depth(depth)
+        .sort_by_file_name()
+        .into_iter()
+        .filter_entry(is_folder);
+    let mut folders = vec![MaildirFolder::root()];
+    for entry in entries {
+        let entry = entry.map_err(io::Error::from)?;
+        let below = entry.path().strip_prefix(root).ok();
+        let components = below.and_then(|path| {
+            let names = path.components().map(|part| part.as_os_str().to_str());
+            names.map(|name| name.map(str::to_owned)).collect()
+        });
+        folders.extend(components.and_then(MaildirFolder::found));
+    }
+    Ok(folders)
 }
 
 /// Removes what a run that was cut left in `tmp`.
@@ -254,22 +336,24 @@ pub fn scan(
 }
 
 /// Opens a folder that may not exist.
-pub(super) fn open_existing(root: &Path, folder: &MaildirFolder) -> io::Result<Option<OwnedFd>> {
-    let missing = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Ok(None),
-        _ => Err(error),
-    };
-    let mut dir = match open_dir(rustix::fs::CWD, root) {
-        Ok(dir) => dir,
-        Err(error) => return missing(error),
-    };
+///
+/// # Errors
+/// Those of the file system; a link in place of a directory is one.
+pub fn open_existing(root: &Path, folder: &MaildirFolder) -> io::Result<Option<OwnedFd>> {
+    let mut found = existing(open_dir(rustix::fs::CWD, root))?;
     for component in folder.components() {
-        dir = match open_dir(&dir, component.as_str()) {
-            Ok(dir) => dir,
-            Err(error) => return missing(error),
-        };
+        let Some(dir) = found else { break };
+        found = existing(open_dir(&dir, component.as_str()))?;
     }
-    Ok(Some(dir))
+    Ok(found)
+}
+
+fn existing(opened: io::Result<OwnedFd>) -> io::Result<Option<OwnedFd>> {
+    match opened {
+        Ok(dir) => Ok(Some(dir)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// The message files of one directory. Servers do not list names with a leading dot; a name that

@@ -60,16 +60,27 @@ impl Attempt<'_> {
                 self.context.syncer.clone(),
             )?)
         };
+        if let Some(tree) = &tree {
+            self.open_book(tree)?;
+        }
+        let result = self.work(tree.as_ref());
+        match &tree {
+            Some(tree) => self.close_book(tree, result),
+            None => result,
+        }
+    }
+
+    fn work(&mut self, tree: Option<&Tree>) -> Result<(), Problem> {
         // POP3 first: a mail that comes between the two listings is then in IMAP only, and is
         // picked up by the next run.
         let maildrop = self.open_maildrop()?;
         let written = self.memory.tally.added();
         if self.user.imap.is_some() {
-            self.export_imap(tree.as_ref(), maildrop)?;
+            self.export_imap(tree, maildrop)?;
         } else if let Some(maildrop) = maildrop {
-            self.export_pop3(tree.as_ref(), maildrop)?;
+            self.export_pop3(tree, maildrop)?;
         }
-        if let Some(tree) = &tree
+        if let Some(tree) = tree
             && self.memory.tally.added() > written
         {
             export::forget_quota(tree)?;
@@ -209,7 +220,9 @@ impl Attempt<'_> {
     ) -> Result<(), Problem> {
         let path = &placed.listed.path;
         self.memory.tally.begin_folder(path);
+        self.note_place(placed);
         let examined = session.examine(&placed.listed)?;
+        self.note_examined(path, &examined);
         let list = session.list_messages(examined.exists)?;
         self.count(path, &list);
         let mut shown = Shown {
@@ -262,6 +275,8 @@ impl Attempt<'_> {
             Some(maildrop) => {
                 let known = known_pairs(&disk, shown.examined.uid_validity);
                 let pairing = self.pair(session, shown, maildrop, &known)?;
+                // Before any file bears a UIDL: the next run would know that it does, not why.
+                self.save(tree)?;
                 Some(self.announced(&shown.list, &pairing))
             }
             None => None,

@@ -34,6 +34,7 @@ impl Attempt<'_> {
             };
             let pairing = matching::pair(&side, &maildrop.listing, known, &mut sessions)?;
             maildrop.session.quit();
+            self.note_pairing(inbox, &pairing, &maildrop.listing);
             let left = leftovers(&pairing, &maildrop.listing);
             let Err(problem) = judge(&left, &self.context.config.uidls) else {
                 return Ok(pairing);

@@ -24,6 +24,7 @@ impl Attempt<'_> {
         self.memory.tally.begin_folder(&path);
         let disk = self.scan(&target, true)?;
         let numbered = pop3_only::number(&maildrop.listing, &disk, export::now())?;
+        self.note_numbered(&numbered);
         let folder = self.memory.tally.folder(&path);
         folder.messages = numbered.entries.len() as u64;
         folder.bytes = numbered.entries.iter().map(|entry| entry.size).sum();

@@ -27,6 +27,14 @@ pub(super) struct FolderTally {
     pub problem: Option<Problem>,
 }
 
+impl FolderTally {
+    /// Why what is pending was not reached, where `failure` has ended the attempt.
+    pub(super) fn why_pending(&self, failure: Option<&Problem>) -> Option<String> {
+        let problem = self.problem.as_ref().or(failure)?;
+        Some(format!("not reached: {}", problem.what()))
+    }
+}
+
 /// The buckets of a user.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -64,6 +72,11 @@ impl Tally {
         self.folders.entry(path.clone()).or_default()
     }
 
+    /// All folders seen so far.
+    pub(super) fn folders(&self) -> impl Iterator<Item = (&FolderPath, &FolderTally)> {
+        self.folders.iter()
+    }
+
     /// Messages written so far.
     pub(super) fn added(&self) -> u64 {
         self.folders.values().map(|folder| folder.added).sum()
@@ -79,15 +92,13 @@ impl Tally {
         report.max_date_shift_s = self.max_date_shift;
         report.notes = self.notes;
         report.problems = self.problems;
-        let told = |problem: &Problem| format!("not reached: {}", problem.what());
-        let reason = failure.as_ref().map(told);
         for (_, folder) in self.folders {
             report.folders += 1;
             report.messages += folder.messages;
             report.bytes += folder.bytes;
             report.added += folder.added;
             report.kept += folder.kept;
-            let why = folder.problem.as_ref().map(told).or_else(|| reason.clone());
+            let why = folder.why_pending(failure.as_ref());
             let pending = folder.pending.into_iter().map(|skip| Skip {
                 reason: why.clone().map_or(skip.reason, Cow::Owned),
                 ..skip

@@ -1,0 +1,353 @@
+//! The lines about one message.
+
+use std::io;
+
+use super::View;
+use super::announce::{Qmail, dovecot_number, qmail_number};
+use super::find::Hit;
+use crate::config::Question;
+use crate::mail::{Uid, UidLine};
+use crate::naming::Identity;
+use crate::naming::message::size_field;
+use crate::plan::on_disk::DiskFile;
+use crate::problem::Problem;
+use crate::sink::export::now;
+use crate::sink::line_ends;
+use crate::sink::maildir::{Messages, Sizes};
+use crate::sink::target_problem;
+use crate::state::{Folder, POP3_ONLY, Paired, Record};
+
+/// What is known of `hit`. Not yet fit for a terminal: names are as they are.
+pub(super) fn lines(
+    question: &Question,
+    record: Option<&Record>,
+    view: &View<'_>,
+    hit: &Hit,
+) -> Result<Vec<String>, Problem> {
+    let mut story = Story {
+        question,
+        record,
+        view,
+        lines: Vec::new(),
+    };
+    match hit {
+        Hit::Message(uid, file) => {
+            let file = file.and_then(|index| view.disk.files.get(index));
+            story.message(*uid, file)?;
+        }
+        Hit::Skipped(index) => story.skipped(*index),
+        Hit::Extra(index) => story.extra(*index),
+    }
+    Ok(story.lines)
+}
+
+struct Story<'s> {
+    question: &'s Question,
+    record: Option<&'s Record>,
+    view: &'s View<'s>,
+    lines: Vec<String>,
+}
+
+/// A file that could be read.
+struct Measured {
+    sizes: Sizes,
+    mtime: i64,
+}
+
+impl Story<'_> {
+    fn head(&mut self, what: &str) {
+        let (user, folder) = (&self.question.user, &self.view.name);
+        self.lines.push(format!("{user}, folder {folder}, {what}"));
+    }
+
+    fn add(&mut self, label: &str, text: impl AsRef<str>) {
+        self.lines.push(format!("  {label:<9} {}", text.as_ref()));
+    }
+
+    fn message(&mut self, uid: Option<Uid>, file: Option<&DiskFile>) -> Result<(), Problem> {
+        match uid {
+            Some(uid) => self.head(&format!("UID {uid}")),
+            None => self.head("a file that no list has"),
+        }
+        let line = uid.and_then(|uid| self.view.line_of(uid));
+        let origin = self.origin(uid, line, file);
+        self.add("from", origin);
+        if self.view.is_inbox() {
+            let uidl = self.uidl(uid, line);
+            self.add("UIDL", uidl);
+        }
+        let left_out = uid.and_then(|uid| self.left_out(uid));
+        match file {
+            Some(file) => self.file(line, file)?,
+            None => {
+                let why = match (line, &left_out) {
+                    (_, Some(_)) => "none: it was not exported".to_owned(),
+                    (Some(line), None) => format!(
+                        "none: {} was written and is gone; the next export brings it back",
+                        line.name
+                    ),
+                    (None, None) => "none: it has not been written yet".to_owned(),
+                };
+                self.add("file", why);
+            }
+        }
+        if let Some(why) = left_out {
+            self.add("skipped", why);
+        }
+        Ok(())
+    }
+
+    /// A message that IMAP did not list and that was not exported.
+    fn skipped(&mut self, index: usize) {
+        let record = self.view.record;
+        let Some(skipped) = record.and_then(|folder| folder.skipped.get(index)) else {
+            return;
+        };
+        let uidl = skipped.uidl.as_deref().unwrap_or_default();
+        self.head(&format!("UIDL {uidl}"));
+        self.server();
+        self.add("file", "none: it was not exported");
+        self.add("skipped", sized(&skipped.reason, skipped.size));
+    }
+
+    /// A UIDL that no message has got.
+    fn extra(&mut self, index: usize) {
+        let paired = self.view.record.and_then(|folder| folder.paired.as_ref());
+        let Some(extra) = paired.and_then(|paired| paired.extra.get(index)) else {
+            return;
+        };
+        let uidl = extra.uidl.as_deref().unwrap_or_default();
+        self.head(&format!("UIDL {uidl}, POP3 message {}", extra.number));
+        self.server();
+        self.add(
+            "message",
+            format!("none: {}", sized(&extra.why, Some(extra.size))),
+        );
+    }
+
+    fn server(&mut self) {
+        if let Some(url) = self.record.and_then(|record| record.pop3.clone()) {
+            self.add("from", url);
+        }
+    }
+
+    /// Where the message is from.
+    fn origin(&self, uid: Option<Uid>, line: Option<&UidLine>, file: Option<&DiskFile>) -> String {
+        let identity = file.and_then(|file| Identity::parse(&file.base));
+        let has_uidl = line.is_some_and(|line| line.field('P').is_some());
+        let was_seen = uid.is_some_and(|uid| self.view.has_recorded(uid));
+        if identity.is_none() && !has_uidl && !was_seen {
+            return "not from the old server, as far as its name and the record tell: delivered \
+                    here, or staged by another tool"
+                .to_owned();
+        }
+        let folder = self.view.record;
+        let url = self.record.and_then(|record| match folder?.wire_name {
+            Some(_) => record.imap.as_deref(),
+            None => record.pop3.as_deref(),
+        });
+        let mut words = vec![url.unwrap_or("the old server").to_owned()];
+        if let Some(wire_name) = folder.and_then(|folder| folder.wire_name.as_deref())
+            && wire_name != self.view.name
+        {
+            words.push(format!("folder {wire_name} there"));
+        }
+        let in_name = identity.map(|identity| match identity {
+            Identity::Imap(validity, _) | Identity::Pop3(validity, ..) => validity.value(),
+        });
+        let recorded = folder.and_then(|folder| folder.uid_validity);
+        if let Some(validity) = in_name.or(recorded) {
+            words.push(format!("UIDVALIDITY {validity}"));
+        }
+        words.join(", ")
+    }
+
+    fn uidl(&self, uid: Option<Uid>, line: Option<&UidLine>) -> String {
+        let paired = self.view.record.and_then(|folder| folder.paired.as_ref());
+        let stage = uid.and_then(|uid| paired?.stage_of(uid));
+        let how = match stage {
+            Some(POP3_ONLY) => ", the message's own: POP3 was the only source".to_owned(),
+            Some("known") => ", found in the Maildir; how it was paired is not recorded".to_owned(),
+            Some(stage) => format!(", paired by {stage}"),
+            None => String::new(),
+        };
+        let Some(uidl) = line.and_then(|line| line.field('P')) else {
+            let is_missing =
+                uid.is_some_and(|uid| paired.is_some_and(|paired| paired.missing.contains(uid)));
+            return match stage {
+                Some(_) => format!("not in the Maildir{how}"),
+                None if is_missing => {
+                    "none: no POP3 message could be paired with it; clients will download it once more"
+                        .to_owned()
+                }
+                None => "none is recorded".to_owned(),
+            };
+        };
+        let position = line
+            .and_then(|line| line.field('O'))
+            .map(|position| match paired {
+                Some(Paired { listed, .. }) => format!(", position {position} of {listed}"),
+                None => format!(", position {position}"),
+            });
+        format!("{uidl}{}{how}", position.unwrap_or_default())
+    }
+
+    /// Why the message was not exported.
+    fn left_out(&self, uid: Uid) -> Option<String> {
+        let folder: &Folder = self.view.record?;
+        let mut skipped = folder.skipped.iter();
+        if let Some(skipped) = skipped.find(|one| one.uid == Some(uid.value())) {
+            let uidl = skipped.uidl.as_ref();
+            let uidl = uidl.map_or(String::new(), |uidl| format!(" (UIDL {uidl})"));
+            return Some(format!("{}{uidl}", sized(&skipped.reason, skipped.size)));
+        }
+        let left = folder.left.as_ref()?;
+        let rank = left.uids.rank(uid)?;
+        let octets = usize::try_from(rank)
+            .ok()
+            .and_then(|at| left.octets.get(at));
+        let reason = folder.problem.as_ref().unwrap_or(&left.reason);
+        Some(sized(reason, octets.copied()))
+    }
+
+    fn file(&mut self, line: Option<&UidLine>, file: &DiskFile) -> Result<(), Problem> {
+        let Some(folder) = &self.view.folder else {
+            return Ok(());
+        };
+        let mut path = self.question.maildir.clone();
+        path.extend(folder.components());
+        path.push(if file.in_new { "new" } else { "cur" });
+        path.push(format!("{}{}", file.base, file.suffix));
+        self.add("file", path.display().to_string());
+        let read = || -> io::Result<Measured> {
+            let mut message = Messages::open(&self.question.maildir, folder)?.file(file)?;
+            let metadata = message.metadata()?;
+            Ok(Measured {
+                mtime: filetime::FileTime::from_last_modification_time(&metadata).unix_seconds(),
+                sizes: line_ends::measure(&mut message)?,
+            })
+        };
+        let measured = match read() {
+            Ok(measured) => measured,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.add(
+                    "on disk",
+                    "gone, or renamed by a server, while it was looked at",
+                );
+                return Ok(());
+            }
+            Err(error) => {
+                let what = format!("read {}", path.display());
+                return Err(target_problem(&what, error));
+            }
+        };
+        let Sizes {
+            size, virtual_size, ..
+        } = measured.sizes;
+        let dated = jiff::Timestamp::from_second(measured.mtime)
+            .map_or_else(|_| measured.mtime.to_string(), |date| date.to_string());
+        let marks = self.marks(file);
+        self.add(
+            "on disk",
+            format!("{size} bytes ({virtual_size} with CRLF), dated {dated}, {marks}"),
+        );
+        if self.question.servers.dovecot {
+            let dovecot = self.dovecot(line, file, measured.sizes);
+            self.add("Dovecot", dovecot);
+        }
+        if self.question.servers.qmail {
+            let qmail = self.qmail(line, file, size);
+            self.add("qmail", qmail);
+        }
+        Ok(())
+    }
+
+    fn marks(&self, file: &DiskFile) -> String {
+        let letters = file
+            .suffix
+            .rsplit_once(":2,")
+            .map_or("", |(_, letters)| letters);
+        let letters = letters.split(',').next().unwrap_or_default();
+        let mut flags = Vec::new();
+        let mut keywords = Vec::new();
+        for letter in letters.chars() {
+            match letter {
+                'D' => flags.push("Draft"),
+                'F' => flags.push("Flagged"),
+                'R' => flags.push("Answered"),
+                'S' => flags.push("Seen"),
+                'T' => flags.push("Deleted"),
+                'a'..='z' => {
+                    let keyword = self.view.disk.keywords.keyword(letter);
+                    keywords.push(keyword.map_or_else(|| format!("({letter})"), str::to_owned));
+                }
+                _ => {}
+            }
+        }
+        let flags = match flags.as_slice() {
+            [] => "no flags".to_owned(),
+            some => format!("flags {}", some.join(" ")),
+        };
+        match keywords.as_slice() {
+            [] => flags,
+            some => format!("{flags}, keywords {}", some.join(" ")),
+        }
+    }
+
+    fn dovecot(&self, line: Option<&UidLine>, file: &DiskFile, sizes: Sizes) -> String {
+        let Some(line) = line.filter(|_| self.view.dovecot_reads_list) else {
+            return "not in dovecot-uidlist: it gets the next free UID when Dovecot first looks, \
+                    and a UIDL of the server's own format"
+                .to_owned();
+        };
+        if let Some(size) = size_field(&file.base, 'S').filter(|said| *said != sizes.size) {
+            return format!(
+                "not to be read: the name says {size} bytes, the file has {}",
+                sizes.size
+            );
+        }
+        let imap = format!("IMAP UID {}", line.uid);
+        if !self.view.is_inbox() {
+            return imap;
+        }
+        let number = dovecot_number(&self.view.disk, line);
+        let uidl = match line.field('P') {
+            Some("") => format!("UIDL {}", file.base),
+            Some(uidl) => format!("UIDL {uidl}"),
+            None => "a UIDL of the server's own format".to_owned(),
+        };
+        let octets = size_field(&file.base, 'W')
+            .or_else(|| line.field('W')?.parse().ok())
+            .unwrap_or(sizes.virtual_size);
+        format!("POP3 number {number}, {uidl}, {octets} octets; {imap}")
+    }
+
+    fn qmail(&self, line: Option<&UidLine>, file: &DiskFile, size: u64) -> String {
+        if !self.view.is_inbox() {
+            return "not shown: qmail-pop3d serves INBOX only".to_owned();
+        }
+        let number = match qmail_number(&self.view.disk, file, now()) {
+            Some(Qmail::Number(number)) => format!("number {number}"),
+            Some(Qmail::Between(first, last)) => {
+                format!("number undefined ({first} to {last} have one date)")
+            }
+            Some(Qmail::Hidden) => return "not shown yet: its date is now or later".to_owned(),
+            None => "number unknown".to_owned(),
+        };
+        let uidl = line.and_then(|line| line.field('P'));
+        let not_kept = match uidl {
+            Some(uidl) if !uidl.is_empty() && uidl != &*file.base => {
+                " (not the UIDL of the old server)"
+            }
+            _ => "",
+        };
+        format!("{number}, UIDL {}{not_kept}, {size} octets", file.base)
+    }
+}
+
+fn sized(reason: &str, octets: Option<u64>) -> String {
+    match octets {
+        Some(octets) => format!("{reason} ({octets} octets)"),
+        None => reason.to_owned(),
+    }
+}

@@ -1,0 +1,182 @@
+use super::announce::{Qmail, dovecot_number, qmail_number};
+use super::find::{Hit, Key, hits};
+use super::*;
+use crate::mail::{FolderPath, Uid, UidList};
+use crate::plan::on_disk::DiskFile;
+use crate::state::{Extra, Paired, Skipped};
+
+fn uid(value: u32) -> Uid {
+    Uid::new(value).unwrap()
+}
+
+fn file(base: &str, mtime: i64) -> DiskFile {
+    DiskFile {
+        base: base.into(),
+        suffix: ":2,S".into(),
+        in_new: false,
+        mtime: Some(mtime),
+    }
+}
+
+#[test]
+fn a_text_is_everything_that_it_may_be() {
+    for (text, base, uid, message_id) in [
+        ("429", "429", Some((None, 429)), None),
+        ("A/B:429", "B", Some((Some("A/B"), 429)), None),
+        ("a:b:7", "a", Some((Some("a:b"), 7)), None),
+        ("0", "0", None, None),
+        ("+7", "+7", None, None),
+        ("A:4294967296", "A", None, None),
+        ("12.M1.x,S=3:2,FS", "12.M1.x,S=3", None, None),
+        ("/v/ann/cur/12.M1.x:2,", "12.M1.x", None, None),
+        ("ab/cd==", "cd==", None, None),
+        ("<a@b>", "<a@b>", None, Some("a@b")),
+        (" <a@b> ", " <a@b> ", None, Some("a@b")),
+        ("a@b", "a@b", None, Some("a@b")),
+        ("<no-at>", "<no-at>", None, Some("no-at")),
+        ("UID429-1", "UID429-1", None, None),
+    ] {
+        let key = Key::new(text);
+        let told = key.uid.map(|(folder, uid)| (folder, uid.value()));
+        assert_eq!((key.text, key.base), (text, base));
+        assert_eq!((told, key.message_id), (uid, message_id), "{text}");
+    }
+}
+
+/// A recorded INBOX: UIDs 1 to 5 are listed, of 4 the file is gone; 6 has a file without a line; 8
+/// was skipped and 9 has no UIDL.
+fn inbox_record() -> Record {
+    let mut record = Record::new("ann");
+    let inbox = record.folder(&FolderPath::inbox());
+    inbox.uid_validity = Some(77);
+    inbox.wire_name = Some("Inbox".to_owned());
+    inbox.directory = Some(".".to_owned());
+    let skipped = |uid, uidl: &str| Skipped {
+        uid,
+        uidl: Some(uidl.to_owned()),
+        size: Some(1),
+        reason: "refused".to_owned(),
+    };
+    inbox.skipped = vec![skipped(Some(8), "skipped"), skipped(None, "skipped-too")];
+    inbox.paired = Some(Paired {
+        listed: 7,
+        missing: [uid(9)].into_iter().collect(),
+        extra: vec![Extra {
+            number: 3,
+            uidl: Some("extra".to_owned()),
+            size: 1,
+            why: "no such message".to_owned(),
+        }],
+        ..Paired::default()
+    });
+    record
+}
+
+fn inbox(record: &Record) -> View<'_> {
+    let list = "3 V77 N20\n1 Pp/1 O3 :a\n2 P O1 :b,S=1\n3 Px:3 O2 :c\n4 Pgone :d\n5 :5\n";
+    View {
+        name: "INBOX".to_owned(),
+        folder: Some(MaildirFolder::root()),
+        record: record.folders().first(),
+        takes_plain_uids: true,
+        disk: OnDisk {
+            files: vec![
+                file("a", 30),
+                file("b,S=1", 10),
+                file("c", 20),
+                file("5", 20),
+                file("77.M0000000006.mailseed,S=1,W=1", 40),
+                file("78.M0000000007.mailseed", 50),
+                file("foreign@host", 99),
+            ],
+            uidlist: Some(UidList::parse(list.as_bytes()).unwrap()),
+            ..OnDisk::default()
+        },
+        dovecot_reads_list: true,
+    }
+}
+
+#[test]
+fn messages_are_found_by_all_their_names() {
+    let record = inbox_record();
+    let view = inbox(&record);
+    let message = |value, file| Hit::Message(Some(uid(value)), file);
+    for (text, want) in [
+        ("1", vec![message(1, Some(0))]),
+        ("INBOX:1", vec![message(1, Some(0))]),
+        ("inbox:1", vec![message(1, Some(0))]),
+        ("Inbox:1", vec![message(1, Some(0))]),
+        ("Other:1", vec![]),
+        ("p/1", vec![message(1, Some(0))]),
+        ("/v/cur/a:2,F", vec![message(1, Some(0))]),
+        // A lone P makes the name the UIDL.
+        ("b,S=1", vec![message(2, Some(1))]),
+        ("x:3", vec![message(3, Some(2))]),
+        ("gone", vec![message(4, None)]),
+        ("4", vec![message(4, None)]),
+        // A UID and the name of a file: one message, once.
+        ("5", vec![message(5, Some(3))]),
+        ("6", vec![message(6, Some(4))]),
+        // The file is one of another UIDVALIDITY.
+        ("7", vec![]),
+        ("78.M0000000007.mailseed", vec![Hit::Message(None, Some(5))]),
+        ("foreign@host", vec![Hit::Message(None, Some(6))]),
+        ("8", vec![message(8, None)]),
+        ("skipped", vec![message(8, None)]),
+        ("skipped-too", vec![Hit::Skipped(1)]),
+        ("9", vec![message(9, None)]),
+        ("10", vec![]),
+        ("extra", vec![Hit::Extra(0)]),
+        ("EXTRA", vec![]),
+    ] {
+        assert_eq!(hits(&Key::new(text), &view), want, "{text}");
+    }
+    let other = View {
+        name: "Other".to_owned(),
+        takes_plain_uids: false,
+        ..inbox(&record)
+    };
+    assert_eq!(hits(&Key::new("1"), &other), []);
+    assert_eq!(hits(&Key::new("Other:1"), &other), [message(1, Some(0))]);
+}
+
+#[test]
+fn dovecot_numbers_by_o_then_by_uid() {
+    let record = inbox_record();
+    let mut view = inbox(&record);
+    let numbers = |view: &View<'_>| -> Vec<usize> {
+        let list = view.disk.uidlist.as_ref().unwrap();
+        let lines = [1, 2, 3, 5].map(|value| list.lines.iter().find(|one| one.uid == uid(value)));
+        lines
+            .iter()
+            .map(|line| dovecot_number(&view.disk, line.unwrap()))
+            .collect()
+    };
+    assert_eq!(numbers(&view), [3, 1, 2, 4]);
+    // An order that is no number counts as none; leading zeros and ties do not matter.
+    let list = "3 V77 N20\n1 Oxyz :a\n2 O :b,S=1\n3 O07 :c\n4 O1 :d\n5 O7 :5\n";
+    view.disk.uidlist = Some(UidList::parse(list.as_bytes()).unwrap());
+    assert_eq!(numbers(&view), [3, 4, 1, 2]);
+}
+
+#[test]
+fn qmail_numbers_by_whole_seconds() {
+    let record = inbox_record();
+    let disk = inbox(&record).disk;
+    for (index, want) in [
+        (0, Qmail::Number(4)),
+        (1, Qmail::Number(1)),
+        (2, Qmail::Between(2, 3)),
+        (3, Qmail::Between(2, 3)),
+        (4, Qmail::Number(5)),
+        (5, Qmail::Hidden),
+        (6, Qmail::Hidden),
+    ] {
+        assert_eq!(qmail_number(&disk, &disk.files[index], 50), Some(want));
+    }
+    let undated = DiskFile {
+        mtime: None,
+        ..file("x", 0)
+    };
+    assert_eq!(qmail_number(&disk, &undated, 50), None);
+}

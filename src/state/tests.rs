@@ -1,0 +1,170 @@
+use super::*;
+use crate::mail::Uidl;
+use crate::matching::{Pair, Template, Why};
+
+fn uid(value: u32) -> Uid {
+    Uid::new(value).unwrap()
+}
+
+fn path(name: &str) -> FolderPath {
+    FolderPath::new(name.split('/').map(str::to_owned).collect())
+}
+
+fn pairing(stages: &[(u32, Stage)]) -> Pairing {
+    let mut pairing = Pairing::default();
+    for (position, (value, stage)) in (1..).zip(stages) {
+        pairing.pairs.push(Pair {
+            uid: uid(*value),
+            number: position,
+            position,
+            uidl: Uidl::parse(format!("u{value}").as_bytes()).unwrap(),
+            stage: *stage,
+        });
+    }
+    pairing
+}
+
+fn written(record: &Record) -> String {
+    let mut out = Vec::new();
+    record.write_to(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn full() -> Record {
+    let mut record = Record::new("ann@example.org");
+    record.imap = Some("imaps://old.example.com".to_owned());
+    record.pop3 = Some("pop3s://old.example.com:1995".to_owned());
+    let inbox = record.folder(&path("INBOX"));
+    inbox.wire_name = Some("INBOX".to_owned());
+    inbox.directory = Some(".".to_owned());
+    inbox.examined(Some(77), Some(900));
+    let mut found = pairing(&[
+        (1, Stage::Template(Template::VDotU)),
+        (2, Stage::Template(Template::VDotU)),
+        (3, Stage::Header),
+        (5, Stage::Template(Template::VDotU)),
+    ]);
+    found.missing = vec![uid(4), uid(6)];
+    let extra = Extra {
+        number: 9,
+        uidl: Some("odd\u{1b}[2J".to_owned()),
+        size: 12,
+        why: Why::NoMessage.to_string(),
+    };
+    inbox.pair(&found, vec![extra]);
+    // Names that a hostile server, or the owner of the Maildir, may choose.
+    for (name, directory) in [
+        ("../../etc", Some("../../etc")),
+        ("\u{202e}gnp\"\\\n", None),
+        ("v1.2", None),
+    ] {
+        let folder = record.folder(&path(name));
+        folder.wire_name = Some(name.to_owned());
+        folder.directory = directory.map(str::to_owned);
+        folder.problem = Some("cannot".to_owned());
+        folder.left = Some(Left {
+            reason: "not reached".to_owned(),
+            uids: [uid(7), uid(9)].into_iter().collect(),
+            octets: vec![70, 90],
+        });
+        folder.skipped.push(Skipped {
+            uid: None,
+            uidl: Some("x".to_owned()),
+            size: None,
+            reason: "refused".to_owned(),
+        });
+    }
+    record
+}
+
+#[test]
+fn a_record_comes_back_as_it_was() {
+    let record = full();
+    let text = written(&record);
+    assert!(text.contains("\"version\": 1"), "{text}");
+    assert!(text.contains("\"template(v.u)\": \"1:2,5\""), "{text}");
+    assert_eq!(Record::parse(text.as_bytes()).unwrap(), record);
+    let paths: Vec<_> = record.folders().iter().map(Folder::path).collect();
+    assert!(paths.is_sorted());
+    // Written in another order, and with what a later version may add.
+    let mut value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    value["folders"].as_array_mut().unwrap().reverse();
+    value["later"] = serde_json::json!([1]);
+    assert_eq!(Record::parse(value.to_string().as_bytes()).unwrap(), record);
+}
+
+#[test]
+fn what_is_no_record_is_told_apart() {
+    for (text, newer) in [
+        ("{\"version\": 2, \"user\": 3}", true),
+        ("{\"version\": 4294967295}", true),
+        ("", false),
+        ("null", false),
+        ("{}", false),
+        ("{\"version\": 1}", false),
+        ("{\"version\": -1, \"user\": \"a\"}", false),
+        ("{\"version\": 1, \"user\": \"a\"} x", false),
+        (
+            "{\"version\": 1, \"user\": \"a\", \"folders\": [{\"path\": [\"A\"], \"left\": \
+             {\"reason\": \"\", \"uids\": \"3:1\", \"octets\": []}}]}",
+            false,
+        ),
+        (&"[".repeat(100_000), false),
+    ] {
+        let shown = &text[..text.len().min(40)];
+        match Record::parse(text.as_bytes()) {
+            Err(Fault::Newer(_)) => assert!(newer, "{shown}"),
+            Err(Fault::Damaged(_)) => assert!(!newer, "{shown}"),
+            Ok(record) => panic!("{shown} is {record:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_was_known_keeps_its_stage() {
+    let mut folder = Folder::default();
+    folder.examined(Some(77), None);
+    folder.pair(
+        &pairing(&[(1, Stage::XGuid), (2, Stage::Header), (3, Stage::Header)]),
+        Vec::new(),
+    );
+    folder.pair(
+        &pairing(&[
+            (1, Stage::Known),
+            (2, Stage::Known),
+            (3, Stage::Content),
+            (4, Stage::Known),
+        ]),
+        Vec::new(),
+    );
+    let stages = |folder: &Folder| -> Vec<String> {
+        let paired = folder.paired.clone().unwrap_or_default();
+        let told = paired.stages.iter();
+        told.map(|(stage, uids)| format!("{stage} {uids}"))
+            .collect()
+    };
+    assert_eq!(
+        stages(&folder),
+        ["content 3", "header 2", "known 4", "x-guid 1"]
+    );
+    // Under another UIDVALIDITY UID 1 is another message.
+    folder.examined(Some(78), None);
+    assert_eq!(folder.paired, None);
+    folder.pair(&pairing(&[(1, Stage::Known)]), Vec::new());
+    assert_eq!(stages(&folder), ["known 1"]);
+}
+
+#[test]
+fn a_million_messages_are_a_few_lines() {
+    let mut record = Record::new("ann");
+    let template = Stage::Template(Template::U8V8);
+    let all: Vec<_> = (1..=1_000_000).map(|value| (value, template)).collect();
+    let inbox = record.folder(&FolderPath::inbox());
+    inbox.pair(&pairing(&all), Vec::new());
+    assert!(written(&record).len() < 400, "{}", written(&record));
+    let paired = record.folders()[0].paired.clone().unwrap();
+    assert_eq!(
+        (paired.listed, paired.stages["template(u8v8)"].len()),
+        (1_000_000, 1_000_000)
+    );
+}
