@@ -15,9 +15,12 @@ fn options(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn the_readme_names_every_option() {
-    let help = mailseed(["export", "--help"]);
-    assert_eq!(help.code, Some(0));
-    let mut there = options(&help.stdout);
+    let mut there = BTreeSet::new();
+    for command in ["export", "explain"] {
+        let help = mailseed([command, "--help"]);
+        assert_eq!(help.code, Some(0));
+        there.extend(options(&help.stdout));
+    }
     // Every program has these two.
     there.remove("--help");
     there.remove("--version");
