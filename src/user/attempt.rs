@@ -131,6 +131,7 @@ impl Attempt<'_> {
         self.tell_of_names(&list);
         let target = self.context.config.target;
         let folders = std::mem::take(&mut list.folders);
+        let mut postponed = None;
         for placed in place(folders, target.layout, target.encoding) {
             if self.context.stop.load(Ordering::Relaxed) {
                 return Err(interrupted());
@@ -142,11 +143,27 @@ impl Attempt<'_> {
                 self.log
                     .line(Level::WARN, format!("the IMAP server says: {warning}"));
             }
-            self.go_on_after(&placed.listed.path, result)?;
+            let path = &placed.listed.path;
+            match result {
+                // One folder may be in use; the others must not wait for it.
+                Err(problem) if problem.retry && problem.reach < Reach::User => {
+                    let problem = problem.in_folder(path);
+                    self.log.line(Level::WARN, problem.to_string());
+                    if postponed.is_some() {
+                        self.memory.tally.folder(path).problem = Some(problem);
+                    } else {
+                        postponed = Some(problem);
+                    }
+                }
+                result => self.go_on_after(path, result)?,
+            }
         }
         self.subscribe(tree, &list)?;
         session.logout();
-        Ok(())
+        match postponed {
+            Some(problem) => Err(problem),
+            None => Ok(()),
+        }
     }
 
     /// Whether the folders that follow can be worked on after `result`.
