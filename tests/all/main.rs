@@ -8,6 +8,7 @@
 )]
 
 mod export;
+mod interrupted;
 mod migration;
 mod readme;
 mod servers;

@@ -9,6 +9,7 @@ pub mod fake_server;
 pub mod imap_view;
 pub mod pop3_view;
 pub mod program;
+pub mod proxy;
 pub mod qmail;
 pub mod tree;
 
