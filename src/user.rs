@@ -104,6 +104,7 @@ pub fn run(user: &User, context: Context<'_>, log: &UserLog) -> Outcome {
     let mut attempts = 0;
     let result = attempt_until_done(user, context, log, &mut memory, &mut attempts);
     let mut report = memory.tally.into_report(&user.name, result.err());
+    debug_assert!(report.closes(), "{report:?}");
     report.seconds = start.elapsed().as_secs_f64();
     report.attempts = attempts;
     Outcome {

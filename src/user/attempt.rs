@@ -225,7 +225,6 @@ impl Attempt<'_> {
         tree: Option<&Tree>,
     ) -> Result<(), Problem> {
         let path = &placed.listed.path;
-        self.memory.tally.begin_folder(path);
         let examined = session.examine(&placed.listed)?;
         let list = session.list_messages(examined.exists)?;
         self.count(path, &list);
@@ -243,7 +242,12 @@ impl Attempt<'_> {
                     .map(|entry| (entry.uid.value(), entry.size))
                     .collect()
             };
-            self.memory.tally.folder(path).pending = left
+            let tally = self.memory.tally.folder(path);
+            if left.is_none() {
+                // What an earlier attempt wrote is not part of this folder as it is now.
+                (tally.added, tally.kept) = (0, 0);
+            }
+            tally.pending = left
                 .unwrap_or_else(all)
                 .into_iter()
                 .map(|(uid, size)| skip(path, Some(uid), None, Some(size), ""))
@@ -252,8 +256,10 @@ impl Attempt<'_> {
         result
     }
 
+    /// Begins the buckets of a folder that has been listed. Until then those of the attempt before
+    /// stand.
     pub(super) fn count(&mut self, path: &FolderPath, list: &MessageList) {
-        let folder = self.memory.tally.folder(path);
+        let folder = self.memory.tally.begin_folder(path);
         folder.messages = (list.entries.len() + list.unreadable.len()) as u64;
         folder.bytes = list.entries.iter().map(|entry| entry.size).sum();
         for (uid, why) in &list.unreadable {

@@ -60,7 +60,6 @@ impl Attempt<'_> {
                 "mail came or went while INBOX was read; both sides were listed again",
             );
             let path = &inbox.placed.listed.path;
-            self.memory.tally.begin_folder(path);
             self.count(path, &list);
             (inbox.examined, inbox.list) = (examined, list);
             maildrop = fresh;
