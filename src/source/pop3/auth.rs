@@ -91,6 +91,13 @@ fn automatic(
         return Ok(PopWay::Other(Way::Sasl(Mechanism::Plain)));
     }
     let encrypted = security != Security::Plain;
+    // RFC 2595 section 4: what may not be used before STLS is not listed. An APOP would be refused
+    // too, and leave a digest of the password on the line.
+    let nothing_listed = !capabilities.user && capabilities.sasl.is_empty();
+    if !encrypted && capabilities.stls && nothing_listed {
+        return Err(no_way("the server takes no login without encryption")
+            .with_hint("use pop3s:// or pop3://"));
+    }
     // CAPA without USER and without SASL is a careless server, not one without a login.
     let command = capabilities.user || capabilities.sasl.is_empty();
     let way = sasl::choose(&capabilities.sasl, command, login, encrypted).map(PopWay::Other);
