@@ -184,9 +184,17 @@ fn authenticate(
     }
     let exchange = rounds.exchange.into_inner();
     outcome.map_err(|(error, _)| {
-        refusal(shared, error, exchange.failure(), |text| {
+        let problem = refusal(shared, error, exchange.failure(), |text| {
             exchange.scrub(text)
-        })
+        });
+        // It needs the password in clear on the server, which not every server that offers it
+        // has; Dovecot takes no master user by it.
+        let chosen_by_us = mechanism == Mechanism::CramMd5 && login.mechanism.is_none();
+        if chosen_by_us && problem.kind == Kind::Auth {
+            problem.with_hint("if the password is right, --auth login sends it as it is")
+        } else {
+            problem
+        }
     })
 }
 
