@@ -10,6 +10,8 @@ pub mod imap_view;
 pub mod pop3_view;
 pub mod program;
 pub mod qmail;
+pub mod relay;
+pub mod report;
 pub mod tree;
 
 use std::io::{self, BufRead};
