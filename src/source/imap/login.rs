@@ -63,6 +63,11 @@ pub fn log_in(
         Way::Sasl(mechanism) => authenticate(client, shared, mechanism, login, endpoint)?,
     };
     let after = abilities(shared, || session.capabilities())?;
+    // An alert may come with an echo of the login too.
+    shared
+        .lock()
+        .warnings
+        .reword(|text| login.secret.scrub(text));
     Ok((session, after.unwrap_or(before)))
 }
 
@@ -183,6 +188,7 @@ fn authenticate(
         return Err(problem);
     }
     let exchange = rounds.exchange.into_inner();
+    shared.lock().warnings.reword(|text| exchange.scrub(text));
     outcome.map_err(|(error, _)| {
         let problem = refusal(shared, error, exchange.failure(), |text| {
             exchange.scrub(text)
