@@ -1,7 +1,11 @@
 //! All integration tests in one program, a module for each subject: one link step, one set of
 //! helpers.
 
+mod bulk;
 mod export;
+mod input;
 mod migration;
+mod secrets;
 mod servers;
 mod support;
+mod transport;
