@@ -20,6 +20,14 @@
 //! | doing it | [`sink`] | files under the Maildir, control files after them |
 //! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::cast_possible_truncation,
+        reason = "the numbers are small ones of the tests' own"
+    )
+)]
+
 pub mod cli;
 pub mod config;
 pub mod logging;

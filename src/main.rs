@@ -46,7 +46,7 @@ fn work(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Prob
         .as_deref()
         .map(ReportDir::prepare)
         .transpose()?;
-    let started = logging::now();
+    let started = jiff::Timestamp::now();
     let stop = stop_on_signals();
     let outcomes = run::run(config, progress, &stop)?;
     progress.finish();
@@ -62,8 +62,9 @@ fn work(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Prob
     let report = RunReport {
         users,
         started,
-        finished: logging::now(),
+        finished: jiff::Timestamp::now(),
         options: config.options.clone(),
+        dry_run: config.dry_run,
     };
     if let Some(dir) = report_dir {
         dir.write(&report)?;

@@ -146,6 +146,19 @@ impl Problem {
         self
     }
 
+    /// The same problem once more, without its cause: for each user of what it makes impossible.
+    #[must_use]
+    pub fn restated(&self) -> Self {
+        Self {
+            folder: self.folder.clone(),
+            message: self.message.clone(),
+            what: self.what.clone(),
+            hint: self.hint.clone(),
+            cause: None,
+            ..*self
+        }
+    }
+
     /// What happened, without place and hint.
     pub fn what(&self) -> &str {
         &self.what

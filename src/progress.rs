@@ -46,7 +46,7 @@ struct Plain {
 struct Counts {
     users_total: u64,
     users_done: AtomicU64,
-    users_listed: AtomicU64,
+    users_begun: AtomicU64,
     bytes_listed: AtomicU64,
     bytes_done: AtomicU64,
     messages_done: AtomicU64,
@@ -76,11 +76,15 @@ impl Progress {
         }
     }
 
-    /// A user has been listed: `bytes` are to be transferred for it. Once a user, also when that
-    /// is nothing; what users not yet listed will need is guessed from the others.
+    /// A user's turn has come.
+    pub fn user_begun(&self) {
+        self.counts.users_begun.fetch_add(1, Relaxed);
+    }
+
+    /// A folder has been listed: `bytes` are to be transferred for it. What users not yet
+    /// begun will need is guessed from the others.
     pub fn expect_bytes(&self, bytes: u64) {
         self.counts.bytes_listed.fetch_add(bytes, Relaxed);
-        self.counts.users_listed.fetch_add(1, Relaxed);
         self.bar.set_length(self.counts.expected_bytes());
     }
 
@@ -119,9 +123,9 @@ impl Progress {
 }
 
 impl Counts {
-    /// What all users need, as far as it can be known: those not yet listed count as average.
+    /// What all users need, as far as it can be known: those not yet begun count as average.
     fn expected_bytes(&self) -> u64 {
-        let listed = self.users_listed.load(Relaxed);
+        let listed = self.users_begun.load(Relaxed);
         let bytes = u128::from(self.bytes_listed.load(Relaxed));
         let users = u128::from(self.users_total.max(listed));
         let estimate = (bytes * users)
@@ -142,19 +146,25 @@ impl Counts {
     fn line(&self, elapsed: Duration) -> String {
         let done = self.bytes_done.load(Relaxed);
         let expected = self.expected_bytes().max(done);
-        let about = if self.users_listed.load(Relaxed) < self.users_total {
+        let about = if self.users_done.load(Relaxed) < self.users_total {
             "about "
         } else {
             ""
         };
         let rate = done as f64 / elapsed.as_secs_f64().max(0.001);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a quotient of two positive numbers, and for the eye"
+        )]
+        let whole_rate = rate as u64;
         let mut line = format!(
             "{}, {} messages, {} of {about}{}, {}/s",
             self.users(),
             self.messages_done.load(Relaxed),
             BinaryBytes(done),
             BinaryBytes(expected),
-            BinaryBytes(rate as u64),
+            BinaryBytes(whole_rate),
         );
         if done > 0
             && let Ok(left) = Duration::try_from_secs_f64((expected - done) as f64 / rate)
@@ -210,11 +220,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unlisted_users_count_as_average() {
+    fn users_not_yet_begun_count_as_average() {
         let progress = Progress::start(Mode::None, 4);
         assert_eq!(progress.counts.expected_bytes(), 0);
-        progress.expect_bytes(3 << 20);
+        progress.user_begun();
+        progress.expect_bytes(2 << 20);
+        progress.expect_bytes(1 << 20);
         assert_eq!(progress.counts.expected_bytes(), 12 << 20);
+        progress.user_begun();
         progress.expect_bytes(1 << 20);
         assert_eq!(progress.counts.expected_bytes(), 8 << 20);
         progress.message_done(2 << 20);
@@ -223,10 +236,8 @@ mod tests {
             progress.counts.line(Duration::from_secs(2)),
             "1 of 4 users, 1 messages, 2.00 MiB of about 8.00 MiB, 1.00 MiB/s, 6 seconds left"
         );
-        for _ in 0..3 {
-            progress.expect_bytes(u64::MAX / 2);
-        }
-        assert_eq!(progress.counts.users_listed.load(Relaxed), 5);
+        progress.expect_bytes(u64::MAX / 2);
+        assert_eq!(progress.counts.expected_bytes(), u64::MAX);
         progress.finish();
     }
 

@@ -172,6 +172,8 @@ pub struct RunReport {
     pub finished: jiff::Timestamp,
     /// What was typed, without secrets: [`crate::config::Config::options`].
     pub options: serde_json::Value,
+    /// Nothing was written: what is counted as added would be.
+    pub dry_run: bool,
 }
 
 /// The sums over all users.
@@ -224,6 +226,15 @@ impl RunReport {
         totals
     }
 
+    /// Whether the target failed for every user: then it is not about one Maildir.
+    fn nobody_could_write(&self) -> bool {
+        let target_failed = |user: &UserReport| {
+            let mut problems = user.problems.iter();
+            problems.any(|problem| problem.kind == Kind::Target)
+        };
+        !self.users.is_empty() && self.users.iter().all(target_failed)
+    }
+
     /// How the process should end. Being interrupted outweighs a target that failed, and that
     /// outweighs users that are not done.
     pub fn exit(&self) -> Exit {
@@ -231,7 +242,9 @@ impl RunReport {
             |is: fn(&Problem) -> bool| self.users.iter().any(|user| user.problems.iter().any(is));
         if any(|problem| problem.kind == Kind::Interrupted) {
             Exit::Interrupted
-        } else if any(|problem| problem.kind == Kind::Target && problem.reach == Reach::Run) {
+        } else if any(|problem| problem.kind == Kind::Target && problem.reach == Reach::Run)
+            || self.nobody_could_write()
+        {
             Exit::Target
         } else if self.users.iter().any(|user| user.status() != Status::Ok) {
             Exit::Some
@@ -310,10 +323,23 @@ mod tests {
                 started: jiff::Timestamp::UNIX_EPOCH,
                 finished: jiff::Timestamp::UNIX_EPOCH,
                 options: serde_json::Value::Null,
+                dry_run: false,
             };
             assert_eq!(run.exit(), exit, "{error}");
         }
         assert_eq!(Exit::Interrupted as u8, 130);
+        let unwritable = UserReport {
+            problems: vec![problem(Kind::Target, Reach::User)],
+            ..UserReport::new("u")
+        };
+        let run = RunReport {
+            users: vec![unwritable],
+            started: jiff::Timestamp::UNIX_EPOCH,
+            finished: jiff::Timestamp::UNIX_EPOCH,
+            options: serde_json::Value::Null,
+            dry_run: false,
+        };
+        assert_eq!(run.exit(), Exit::Target);
     }
 
     #[test]

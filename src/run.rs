@@ -68,6 +68,7 @@ fn fenced(user: &User, context: Context<'_>) -> Outcome {
             plan: Vec::new(),
         };
     }
+    context.progress.user_begun();
     let log = UserLog::new(context.config.report.as_deref(), &user.name);
     let outcome = guarded(&user.name, || user::run(user, context, &log));
     for problem in &outcome.report.problems {

@@ -6,6 +6,9 @@
 
 mod attempt;
 mod evidence;
+mod folder;
+mod inbox;
+mod pop3_only;
 mod tally;
 
 use std::collections::HashMap;

@@ -159,11 +159,26 @@ fn check_part(part: &str, layout: Layout) -> Result<(), FolderFault> {
 
 /// In the fs layout folders lie beside the Maildir's own directories and the servers' files.
 fn is_reserved_in_fs(part: &str) -> bool {
-    matches!(
-        part,
-        "." | ".." | "cur" | "new" | "tmp" | "subscriptions" | "maildirsize" | "maildirfolder"
-    ) || part.starts_with("dovecot")
-        || part.starts_with("mailseed.")
+    const NAMES: [&str; 8] = [
+        ".",
+        "..",
+        "cur",
+        "new",
+        "tmp",
+        "subscriptions",
+        "maildirsize",
+        "maildirfolder",
+    ];
+    const BEGINNINGS: [&str; 7] = [
+        "dovecot-acl",
+        "dovecot-keywords",
+        "dovecot-uidlist",
+        "dovecot-uidvalidity",
+        "dovecot.index",
+        "dovecot.list.index",
+        "mailseed.",
+    ];
+    NAMES.contains(&part) || BEGINNINGS.iter().any(|name| part.starts_with(name))
 }
 
 #[cfg(test)]
@@ -192,6 +207,8 @@ mod tests {
             (&["Tom & J"], Plus, Utf8, dir(".Tom & J")),
             (&["cur"], Plus, Mutf7, dir(".cur")),
             (&["v1.0"], Fs, Mutf7, dir("v1.0")),
+            (&[".hidden"], Fs, Mutf7, dir(".hidden")),
+            (&["dovecot"], Fs, Mutf7, dir("dovecot")),
             (&["A", ".."], Plus, Mutf7, Err(FolderFault::Dot)),
             (&["v1.0"], Plus, Mutf7, Err(FolderFault::Dot)),
             (&[".."], Fs, Mutf7, Err(FolderFault::Reserved("..".into()))),

@@ -310,6 +310,7 @@ mod tests {
             started: jiff::Timestamp::UNIX_EPOCH,
             finished: jiff::Timestamp::UNIX_EPOCH,
             options: serde_json::json!({"jobs": 4}),
+            dry_run: false,
         }
     }
 

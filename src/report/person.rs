@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use indicatif::{BinaryBytes, HumanCount};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{RunReport, Status, UserReport};
+use super::{RunReport, Skip, Status, UserReport};
 use crate::text::printable;
 
 /// Reasons and problems told for one user; the files of `--report` hold all.
@@ -83,27 +83,46 @@ fn reasons(out: &mut dyn Write, user: &UserReport) -> io::Result<()> {
     if user.problems.len() > TOLD {
         writeln!(out, "    and {} more problems", user.problems.len() - TOLD)?;
     }
-    for skip in user.skips.iter().take(TOLD) {
-        write!(out, "    not exported: {}", printable(&skip.folder))?;
-        if let Some(uid) = skip.uid {
-            write!(out, " UID {uid}")?;
-        }
-        if let Some(uidl) = &skip.uidl {
-            write!(out, " UIDL {}", printable(uidl))?;
-        }
-        writeln!(out, ": {}", printable(&skip.reason))?;
+    let alike = alike(&user.skips);
+    for group in alike.iter().take(TOLD) {
+        skipped(out, group)?;
     }
-    if user.skips.len() > TOLD {
+    let rest: usize = alike.iter().skip(TOLD).map(|group| group.len()).sum();
+    if rest > 0 {
         writeln!(
             out,
-            "    and {} more messages (--report DIR lists them all)",
-            user.skips.len() - TOLD
+            "    and {rest} more messages (--report DIR lists them all)"
         )?;
     }
     for note in user.notes.iter().take(TOLD) {
         writeln!(out, "    note: {}", printable(note))?;
     }
     Ok(())
+}
+
+/// Runs of messages of one folder that were not exported for one reason.
+fn alike(skips: &[Skip]) -> Vec<&[Skip]> {
+    skips
+        .chunk_by(|a, b| a.folder == b.folder && a.reason == b.reason)
+        .collect()
+}
+
+fn skipped(out: &mut dyn Write, group: &[Skip]) -> io::Result<()> {
+    let Some(first) = group.first() else {
+        return Ok(());
+    };
+    write!(out, "    not exported: {}", printable(&first.folder))?;
+    if group.len() > 1 {
+        write!(out, ", {} messages", HumanCount(group.len() as u64))?;
+    } else {
+        if let Some(uid) = first.uid {
+            write!(out, " UID {uid}")?;
+        }
+        if let Some(uidl) = &first.uidl {
+            write!(out, " UIDL {}", printable(uidl))?;
+        }
+    }
+    writeln!(out, ": {}", printable(&first.reason))
 }
 
 fn totals(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
@@ -120,10 +139,11 @@ fn totals(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
     let took = run.finished.duration_since(run.started).as_secs_f64();
     writeln!(
         out,
-        "messages: {}, of these {} added ({}), {} kept, {} skipped; took {}",
+        "messages: {} ({}), of these {} {}, {} kept, {} skipped; took {}",
         count(totals.messages),
-        count(totals.added),
         BinaryBytes(totals.bytes),
+        count(totals.added),
+        if run.dry_run { "to fetch" } else { "added" },
         count(totals.kept),
         count(totals.skipped),
         duration(took.max(0.0))
@@ -132,6 +152,11 @@ fn totals(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
 
 /// A duration with as much detail as it deserves.
 fn duration(seconds: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it saturates, and is for the eye"
+    )]
     let whole = seconds.round() as u64;
     if seconds < 59.95 {
         format!("{seconds:.1}s")
@@ -144,7 +169,6 @@ fn duration(seconds: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Skip;
     use super::*;
     use crate::problem::{Kind, Problem, Reach};
 
@@ -158,9 +182,9 @@ mod tests {
             seconds: 61.4,
             ..UserReport::new("日本@d\x1b")
         };
-        for uid in 1..=7 {
+        for (folder, uid) in [(1, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7)] {
             partial.skip(Skip {
-                folder: "A/B".to_owned(),
+                folder: format!("A/{folder}"),
                 uid: Some(uid),
                 uidl: None,
                 size: None,
@@ -176,21 +200,26 @@ mod tests {
             started: jiff::Timestamp::UNIX_EPOCH,
             finished: jiff::Timestamp::from_second(3723).expect("a time"),
             options: serde_json::Value::Null,
+            dry_run: false,
         };
         let mut out = Vec::new();
         tell(&run, false, &mut out).expect("written");
-        let skips: String = (1..=5)
-            .map(|uid| format!("    not exported: A/B UID {uid}: the server would not give it\n"))
+        let skips: String = (2..=5)
+            .map(|folder| (folder, folder + 1))
+            .map(|(folder, uid)| {
+                format!("    not exported: A/{folder} UID {uid}: the server would not give it\n")
+            })
             .collect();
         let want = format!(
             "user             status   folders  messages  added  kept  skipped       size   time\n\
-             日本@d\\u{{1b}}     partial       12     1,208  1,201     0        7  31.00 MiB  1m01s\n\
-             {skips}    and 2 more messages (--report DIR lists them all)\n\
+             日本@d\\u{{1b}}     partial       12     1,208  1,201     0        7  31.00 MiB  1m01s\n    \
+             not exported: A/1, 2 messages: the server would not give it\n\
+             {skips}    and 1 more messages (--report DIR lists them all)\n\
              bob@example.com  failed         0         0      0     0        0        0 B   0.0s\n    \
              auth: refused (hint: look)\n\
              \n\
              users: 3, of these 1 ok, 1 partial, 1 failed\n\
-             messages: 1,208, of these 1,201 added (31.00 MiB), 0 kept, 7 skipped; took 1h02m\n"
+             messages: 1,208 (31.00 MiB), of these 1,201 added, 0 kept, 7 skipped; took 1h02m\n"
         );
         assert_eq!(String::from_utf8(out).expect("UTF-8"), want);
         let mut out = Vec::new();

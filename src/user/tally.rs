@@ -79,18 +79,15 @@ impl Tally {
         report.max_date_shift_s = self.max_date_shift;
         report.notes = self.notes;
         report.problems = self.problems;
-        let reason = failure.as_ref().map(ToString::to_string);
+        let told = |problem: &Problem| format!("not reached: {}", problem.what());
+        let reason = failure.as_ref().map(told);
         for (_, folder) in self.folders {
             report.folders += 1;
             report.messages += folder.messages;
             report.bytes += folder.bytes;
             report.added += folder.added;
             report.kept += folder.kept;
-            let why = folder
-                .problem
-                .as_ref()
-                .map(ToString::to_string)
-                .or_else(|| reason.clone());
+            let why = folder.problem.as_ref().map(told).or_else(|| reason.clone());
             let pending = folder.pending.into_iter().map(|skip| Skip {
                 reason: why.clone().map_or(skip.reason, Cow::Owned),
                 ..skip

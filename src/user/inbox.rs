@@ -1,0 +1,157 @@
+//! INBOX of a user with both protocols: which UIDL is whose.
+
+use tracing::Level;
+
+use super::attempt::{Attempt, Maildropped, Shown};
+use super::evidence::Sessions;
+use crate::mail::{UidValidity, Uidl};
+use crate::matching::{self, ImapSide, Known, Pairing};
+use crate::plan::Announced;
+use crate::plan::on_disk::OnDisk;
+use crate::plan::verdict::{Leftovers, judge};
+use crate::problem::Problem;
+use crate::source::{Maildrop, MessageList, imap};
+
+impl Attempt<'_> {
+    /// Pairs INBOX with the maildrop. When something is left over that must not be, both are listed
+    /// once more: mail may have come or gone in between.
+    pub(super) fn pair(
+        &mut self,
+        session: &mut imap::Session,
+        inbox: &mut Shown<'_>,
+        mut maildrop: Maildropped,
+        known: &[Known],
+    ) -> Result<Pairing, Problem> {
+        let mut listed_again = false;
+        loop {
+            let side = ImapSide {
+                uid_validity: inbox.examined.uid_validity,
+                entries: &inbox.list.entries,
+            };
+            let mut sessions = Sessions {
+                imap: session,
+                pop3: &mut maildrop.session,
+            };
+            let pairing = matching::pair(&side, &maildrop.listing, known, &mut sessions)?;
+            maildrop.session.quit();
+            let left = leftovers(&pairing, &maildrop.listing);
+            let Err(problem) = judge(&left, &self.context.config.uidls) else {
+                return Ok(pairing);
+            };
+            if listed_again {
+                return Err(problem);
+            }
+            listed_again = true;
+            let Some(fresh) = self.open_maildrop()? else {
+                return Err(problem);
+            };
+            let examined = session.examine(&inbox.placed.listed)?;
+            let list = session.list_messages(examined.exists)?;
+            if fresh.listing == maildrop.listing && list.entries == inbox.list.entries {
+                fresh.session.quit();
+                return Err(problem);
+            }
+            self.log.line(
+                Level::INFO,
+                "mail came or went while INBOX was read; both sides were listed again",
+            );
+            let path = &inbox.placed.listed.path;
+            self.memory.tally.begin_folder(path);
+            self.count(path, &list);
+            (inbox.examined, inbox.list) = (examined, list);
+            maildrop = fresh;
+        }
+    }
+
+    pub(super) fn announced(
+        &mut self,
+        list: &MessageList,
+        pairing: &Pairing,
+    ) -> Vec<Option<Announced>> {
+        let tally = &mut self.memory.tally;
+        tally.uidls_missing = pairing.missing.len() as u64;
+        tally.uidls_extra = pairing.extra.len() as u64;
+        let stages: Vec<String> = pairing
+            .counts()
+            .iter()
+            .map(|(stage, count)| format!("{count} by {stage}"))
+            .collect();
+        if !stages.is_empty() {
+            self.log
+                .line(Level::INFO, format!("UIDLs paired: {}", stages.join(", ")));
+        }
+        for extra in &pairing.extra {
+            let uidl = extra.uidl.as_ref().map_or("", Uidl::as_str);
+            self.log.line(
+                Level::WARN,
+                format!(
+                    "UIDL {uidl} (POP3 message {}): {}",
+                    extra.number, extra.reason
+                ),
+            );
+        }
+        for uid in &pairing.missing {
+            self.log.line(
+                Level::WARN,
+                format!("INBOX UID {uid} has no UIDL; POP3 clients will download it once more"),
+            );
+        }
+        let entries = list.entries.iter();
+        entries
+            .map(|entry| {
+                let (position, uidl) = pairing.of(entry.uid)?;
+                Some(Announced {
+                    position,
+                    uidl: uidl.clone(),
+                })
+            })
+            .collect()
+    }
+}
+
+/// What an earlier run has written into the list file.
+pub(super) fn known_pairs(disk: &OnDisk, validity: Option<UidValidity>) -> Vec<Known> {
+    let Some(list) = disk
+        .uidlist
+        .as_ref()
+        .filter(|list| Some(list.validity) == validity)
+    else {
+        return Vec::new();
+    };
+    let lines = list.lines.iter();
+    lines
+        .filter_map(|line| {
+            let uidl = Uidl::parse(line.field('P')?.as_bytes()).ok()?;
+            Some(Known {
+                uid: line.uid,
+                uidl,
+            })
+        })
+        .collect()
+}
+
+pub(super) fn leftovers(pairing: &Pairing, maildrop: &Maildrop) -> Leftovers {
+    let shown = |number: u32| {
+        let mut faulty = maildrop.faulty.iter();
+        faulty
+            .find(|(faulty, _, _)| *faulty == number)
+            .map(|(_, text, fault)| format!("POP3 message {number}, UIDL \"{text}\": {fault}"))
+    };
+    Leftovers {
+        missing: pairing
+            .missing
+            .iter()
+            .map(|uid| format!("UID {uid}"))
+            .collect(),
+        extra: pairing
+            .extra
+            .iter()
+            .map(|extra| {
+                shown(extra.number).unwrap_or_else(|| match &extra.uidl {
+                    Some(uidl) => format!("{uidl}: {}", extra.reason),
+                    None => format!("POP3 message {}: {}", extra.number, extra.reason),
+                })
+            })
+            .collect(),
+    }
+}
