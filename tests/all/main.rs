@@ -1,6 +1,12 @@
 //! All integration tests in one program, a module for each subject: one link step, one set of
 //! helpers.
 
+#![allow(clippy::panic, reason = "that is how a test says what is wrong")]
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "the numbers are small ones of the tests' own"
+)]
+
 mod bulk;
 mod export;
 mod input;
