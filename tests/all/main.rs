@@ -7,10 +7,14 @@
     reason = "the numbers are small ones of the tests' own"
 )]
 
+mod bulk;
 mod export;
+mod input;
 mod interrupted;
 mod migration;
 mod readme;
+mod secrets;
 mod servers;
 mod stranger;
 mod support;
+mod transport;

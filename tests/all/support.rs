@@ -11,6 +11,8 @@ pub mod pop3_view;
 pub mod program;
 pub mod proxy;
 pub mod qmail;
+pub mod relay;
+pub mod report;
 pub mod tree;
 
 use std::io::{self, BufRead};

@@ -425,6 +425,8 @@ fn what_cannot_work_is_not_tried() {
     );
     let text = refused("not-offered", Some(Mechanism::Apop), Kind::Auth);
     assert!(text.contains("APOP"), "{text}");
+    let text = refused("wants-tls", None, Kind::Auth);
+    assert!(text.contains("use pop3s:// or pop3://"), "{text}");
     assert!(refused("turned-away", None, Kind::Busy).contains("too many connections"));
     let text = refused("imap-port", None, Kind::Protocol);
     assert!(
