@@ -7,7 +7,7 @@ use tracing::Level;
 use super::folder::{Folder, skip};
 use super::inbox::known_pairs;
 use super::{Context, Logins, Memory, interrupted};
-use crate::config::{Account, User};
+use crate::config::User;
 use crate::mail::{FolderPath, Uid};
 use crate::naming::MaildirFolder;
 use crate::naming::folder::subscription_line;
@@ -19,7 +19,6 @@ use crate::report::UserLog;
 use crate::sink::export::{self, Arrivals};
 use crate::sink::maildir::scan;
 use crate::sink::tree::Tree;
-use crate::source::login::Login;
 use crate::source::{Examined, FolderList, Maildrop, MessageList, imap, pop3};
 
 pub(super) struct Attempt<'a> {
@@ -50,6 +49,11 @@ impl Attempt<'_> {
     pub(super) fn run(mut self) -> Result<(), Problem> {
         self.memory.tally.begin_attempt();
         self.memory.plan.clear();
+        // POP3 first: a mail that comes between the two listings is then in IMAP only, and is
+        // picked up by the next run.
+        let maildrop = self.open_maildrop()?;
+        let session = self.open_imap()?;
+        // Nothing is made for a user who cannot log in.
         let tree = if self.context.config.dry_run {
             None
         } else {
@@ -60,14 +64,11 @@ impl Attempt<'_> {
                 self.context.syncer.clone(),
             )?)
         };
-        // POP3 first: a mail that comes between the two listings is then in IMAP only, and is
-        // picked up by the next run.
-        let maildrop = self.open_maildrop()?;
         let written = self.memory.tally.added();
-        if self.user.imap.is_some() {
-            self.export_imap(tree.as_ref(), maildrop)?;
-        } else if let Some(maildrop) = maildrop {
-            self.export_pop3(tree.as_ref(), maildrop)?;
+        match (session, maildrop) {
+            (Some(session), maildrop) => self.export_imap(tree.as_ref(), session, maildrop)?,
+            (None, Some(maildrop)) => self.export_pop3(tree.as_ref(), maildrop)?,
+            (None, None) => {}
         }
         if let Some(tree) = &tree
             && self.memory.tally.added() > written
@@ -105,29 +106,26 @@ impl Attempt<'_> {
         Ok(Some(Maildropped { session, listing }))
     }
 
-    fn open_imap(&self, account: &Account, login: &Login) -> Result<imap::Session, Problem> {
+    fn open_imap(&self) -> Result<Option<imap::Session>, Problem> {
+        let (Some(account), Some(login)) = (&self.user.imap, &self.logins.imap) else {
+            return Ok(None);
+        };
         let connection = self.context.dialer.connect(&account.endpoint)?;
-        imap::Session::open(connection, login, &account.endpoint)
+        let session = imap::Session::open(connection, login, &account.endpoint)?;
+        self.log
+            .line(Level::INFO, format!("IMAP at {}", account.endpoint));
+        Ok(Some(session))
     }
 
     fn export_imap(
         &mut self,
         tree: Option<&Tree>,
+        mut session: imap::Session,
         mut maildrop: Option<Maildropped>,
     ) -> Result<(), Problem> {
-        let (Some(account), Some(login)) = (&self.user.imap, &self.logins.imap) else {
-            return Ok(());
-        };
-        let mut session = self.open_imap(account, login)?;
         let mut list = session.list_folders()?;
-        self.log.line(
-            Level::INFO,
-            format!(
-                "IMAP at {}: {} folders",
-                account.endpoint,
-                list.folders.len()
-            ),
-        );
+        self.log
+            .line(Level::INFO, format!("{} folders", list.folders.len()));
         self.tell_of_names(&list);
         let target = self.context.config.target;
         let folders = std::mem::take(&mut list.folders);

@@ -104,17 +104,13 @@ impl Exports {
     }
 }
 
-/// All files of a Maildir but the lock, which is taken before the server is asked.
+/// All that is in a Maildir; nothing is made for a user who cannot log in.
 fn mail_files(maildir: &Path) -> Vec<String> {
-    let listing = if maildir.exists() {
+    if maildir.exists() {
         crate::support::tree::listing(maildir)
     } else {
         Vec::new()
-    };
-    listing
-        .into_iter()
-        .filter(|line| !line.starts_with("mailseed.lock "))
-        .collect()
+    }
 }
 
 fn url(scheme: &str, host: &str, port: u16) -> String {
@@ -417,6 +413,8 @@ fn a_master_user_logs_in_to_both_protocols() {
             &["--auth", "plain", "--master-separator", "%"],
         ),
         ("automatic", &tls, &[]),
+        // Dovecot takes no master user by CRAM-MD5, which is chosen for others on an open line.
+        ("automatic-open", &plain, &[]),
     ] {
         let seen = log_lines(&server, " Login: ").len();
         let template =
@@ -438,12 +436,6 @@ fn a_master_user_logs_in_to_both_protocols() {
             }
             exports.done.push(format!("{way}-{user}"));
         }
-    }
-    // Dovecot takes no master user by CRAM-MD5, which is chosen where the line is open to all: what
-    // to do then is told, and the master's password is not sent as it is without a word.
-    for (name, server) in [("open-imap", &plain[..2]), ("open-pop3", &plain[2..])] {
-        let arguments = [server, &master, &["--user", "ann"]].concat();
-        exports.refused(name, &arguments, "auth", "--auth login sends it as it is");
     }
     exports.assert_whole(&before);
 }

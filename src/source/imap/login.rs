@@ -109,8 +109,8 @@ fn choose_way(abilities: &Abilities, login: &Login, endpoint: &Endpoint) -> Resu
     let ascii = login.name.is_ascii() && login.secret.expose().is_ascii();
     let way = match login.mechanism {
         None => {
-            let encrypted = endpoint.security != Security::Plain;
-            sasl::choose(&offered, command && ascii, login, encrypted).or(raw)
+            let hide = endpoint.security == Security::Plain && !login.of_master;
+            sasl::choose(&offered, command && ascii, login, hide).or(raw)
         }
         Some(Mechanism::Login) if command && ascii => Some(Way::Command),
         Some(Mechanism::Login) => offered

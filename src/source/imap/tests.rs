@@ -344,6 +344,7 @@ fn ways_to_log_in() {
         mechanism,
         secret: Secret::new(secret.to_owned()),
         authzid: authzid.map(str::to_owned),
+        of_master: false,
         ..anna()
     };
     const HELLO: &str = "S: * OK hi\nC: a1 CAPABILITY\n";

@@ -94,6 +94,7 @@ fn automatic(
         return Ok(PopWay::Other(Way::Sasl(Mechanism::Plain)));
     }
     let encrypted = security != Security::Plain;
+    let hide = !encrypted && !login.of_master;
     // RFC 2595 section 4: what may not be used before STLS is not listed. An APOP would be refused
     // too, and leave a digest of the password on the line.
     let nothing_listed = !capabilities.user && capabilities.sasl.is_empty();
@@ -103,12 +104,12 @@ fn automatic(
     }
     // CAPA without USER and without SASL is a careless server, not one without a login.
     let command = capabilities.user || capabilities.sasl.is_empty();
-    let way = sasl::choose(&capabilities.sasl, command, login, encrypted).map(PopWay::Other);
+    let way = sasl::choose(&capabilities.sasl, command, login, hide).map(PopWay::Other);
     let hidden = way == Some(PopWay::Other(Way::Sasl(Mechanism::CramMd5)));
     let apop = || apop().filter(|_| login.authzid.is_none());
     // qmail-popup prints a timestamp whether or not its checkpassword knows APOP (most do not),
     // and has no CAPA: there it would cost every user the one attempt.
-    let chosen = if !encrypted && !hidden && capabilities.answered {
+    let chosen = if hide && !hidden && capabilities.answered {
         apop().or(way)
     } else {
         way.or_else(apop)

@@ -208,6 +208,7 @@ fn login(name: &str, secret: &str, mechanism: Option<Mechanism>) -> Login {
     Login {
         name: name.to_owned(),
         authzid: None,
+        of_master: false,
         secret: Secret::new(secret.to_owned()),
         mechanism,
     }
