@@ -70,6 +70,8 @@ fn replace_by_way_of(
         Ok(())
     };
     attempt().map_err(|error| {
+        // Of no use to anyone, and where the disk is full in the way.
+        let _ = remove(tmp, DRAFT);
         target_problem(&format!("write {name} in {}", tree.path().display()), error)
     })
 }
