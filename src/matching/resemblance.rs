@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashSet};
 use crate::problem::Problem;
 
 use super::claims::Hint;
-use super::sizes::SizeRelation;
 use super::work::Work;
 use super::{Digest, HeaderDigest, Stage, Why};
 
@@ -51,7 +50,7 @@ fn by_header(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> {
         }
     }
 
-    let relation = SizeRelation::learn(lone.iter().map(|(pop, imap)| work.sizes(*pop, *imap)));
+    let relation = work.size_relation(&lone);
     let cheap = work.is_cheap(&lone);
     let needs_body: Vec<bool> = lone
         .iter()

@@ -1,7 +1,9 @@
 //! What the pairing asks for, read from the open sessions and hashed on the way.
 
 use crate::mail::{PopNumber, Uid};
-use crate::matching::{ContentDigest, ContentHasher, Evidence, HeaderDigest, HeaderHasher};
+use crate::matching::{
+    Attribute, ContentDigest, ContentHasher, Evidence, HeaderDigest, HeaderHasher,
+};
 use crate::problem::Problem;
 use crate::source::{BodySink, imap, pop3};
 
@@ -44,8 +46,12 @@ impl Evidence for Sessions<'_> {
         Ok(by_uid(sink.done))
     }
 
-    fn imap_guids(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, String)>, Problem> {
-        self.imap.fetch_guids(uids)
+    fn imap_attributes(
+        &mut self,
+        attribute: Attribute,
+        uids: &[Uid],
+    ) -> Result<Vec<(Uid, String)>, Problem> {
+        self.imap.fetch_attributes(attribute, uids)
     }
 }
 
