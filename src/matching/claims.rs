@@ -16,7 +16,7 @@ use md5::{Digest as _, Md5};
 
 use crate::problem::Problem;
 
-use super::proof::{self, Care};
+use super::proof::{self, Care, Left};
 use super::template::{Form, Piece, Which};
 use super::work::{SMALL, Work};
 use super::{Attribute, Stage, Template, deduce};
@@ -313,8 +313,14 @@ fn settle(work: &mut Work<'_>, mut all: Vec<Claims>) -> Result<(), Problem> {
         .iter()
         .flat_map(|claims| claims.hits.iter().map(|hit| hit.0))
         .collect();
-    let left = work.open_pops().len() > explained.len();
-    let left_in_inbox = work.open_imaps().len() > explained.len();
+    let hits = all.iter().flat_map(|claims| claims.hits.iter());
+    let claimed: HashSet<usize> = hits.map(|hit| hit.1).collect();
+    let mut left = Left {
+        pops: work.open_pops(),
+        imaps: work.open_imaps(),
+    };
+    left.pops.retain(|pop| !explained.contains(pop));
+    left.imaps.retain(|imap| !claimed.contains(imap));
     let odd = is_odd(work, &all, &explained);
     // A rule that differs from a rejected one in letter case only claims some of the same pairs.
     let mut disproved: HashSet<(usize, usize)> = HashSet::new();
@@ -334,7 +340,7 @@ fn settle(work: &mut Work<'_>, mut all: Vec<Claims>) -> Result<(), Problem> {
         };
         let care = Care {
             wary: odd || claims.is_copied() || template == Some(Template::UID_U_DASH_V),
-            left_on_both_sides: left && left_in_inbox,
+            left: &left,
             named: template.is_some() && template == work.policy.template,
             contradicted: claims.contradicted,
         };

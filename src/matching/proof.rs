@@ -27,15 +27,33 @@ const SAMPLE: usize = 5;
 
 /// What is known of a rule beforehand.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Care {
+pub(super) struct Care<'l> {
     /// Something is unusual.
     pub(super) wary: bool,
-    /// Messages are left over on both sides.
-    pub(super) left_on_both_sides: bool,
+    /// What no rule explains.
+    pub(super) left: &'l Left,
     /// The admin has named the rule: it holds for every message that does not contradict it.
     pub(super) named: bool,
     /// A sure pair contradicts it.
     pub(super) contradicted: bool,
+}
+
+/// Open messages that no rule of a kind explains.
+#[derive(Debug)]
+pub(super) struct Left {
+    pub(super) pops: Vec<usize>,
+    pub(super) imaps: Vec<usize>,
+}
+
+impl Left {
+    fn on_both_sides(&self) -> bool {
+        !self.pops.is_empty() && !self.imaps.is_empty()
+    }
+
+    /// Whether their headers cost little: they are few, or will be asked for in any case.
+    fn is_cheap(&self) -> bool {
+        self.on_both_sides() || self.pops.len().max(self.imaps.len()) <= SMALL
+    }
 }
 
 /// The verdict.
@@ -63,7 +81,7 @@ struct Seen {
 pub(super) fn prove(
     work: &mut Work<'_>,
     hits: &[(usize, usize)],
-    care: Care,
+    care: Care<'_>,
 ) -> Result<Proof, Problem> {
     if care.contradicted && !care.named {
         return Ok(Proof::default());
@@ -97,7 +115,7 @@ fn look(
     hits: &[(usize, usize)],
     looked_at: &[(usize, usize)],
     relation: SizeRelation,
-    care: Care,
+    care: Care<'_>,
 ) -> Result<Seen, Problem> {
     let small = hits.len() <= SMALL;
     let (mut pops, mut imaps): (Vec<usize>, Vec<usize>) = looked_at.iter().copied().unzip();
@@ -105,6 +123,10 @@ fn look(
     if small && open_pops.len().max(open_imaps.len()) <= SMALL {
         // All of them: a header that is not the only one of its kind is then seen to be none.
         (pops, imaps) = (open_pops, open_imaps);
+    } else if looked_at.len() > SAMPLE && care.left.is_cheap() {
+        // A claim may be for the twin of one of these.
+        pops.extend(&care.left.pops);
+        imaps.extend(&care.left.imaps);
     }
     work.read_headers(&pops, &imaps)?;
     let loose = |header: HeaderDigest| header.loose;
@@ -121,7 +143,7 @@ fn look(
             .any(|kinds| kinds.get(&header.loose).is_some_and(|many| *many > 1))
     };
 
-    let thorough = work.is_cheap(hits) || small && care.left_on_both_sides;
+    let thorough = work.is_cheap(hits) || small && care.left.on_both_sides();
     let mut seen = Seen::default();
     let mut doubts: HashMap<(usize, usize), Doubt> = HashMap::new();
     for hit in looked_at {
@@ -132,7 +154,7 @@ fn look(
                 if is_twin(&pop)
                     || is_twin(&imap)
                     || !work.is_unmistakable(hit.0, hit.1)
-                    || deviates && (small || imap.identity.is_none())
+                    || deviates
                 {
                     Some(Doubt::Grave)
                 } else {
