@@ -614,6 +614,215 @@ fn a_large_mailbox_of_one_template_costs_five_headers() {
 }
 
 #[test]
+fn what_a_template_leaves_is_all_that_headers_are_asked_for() {
+    // A server that was itself migrated: each tenth UIDL is of the server before it.
+    let mixed = |at: usize| match at % 10 {
+        3 => format!("old-{}", at * 31),
+        _ => dovecot_uidl(at),
+    };
+    let (pairing, servers) = pair_large(large(10_000, 700, mixed));
+    assert_eq!(
+        pairing.counts(),
+        [
+            (Stage::Template(Template::U8V8), 9_000),
+            (Stage::Header, 1_000)
+        ]
+    );
+    assert_eq!(servers.headers, (1_005, 1_005));
+    assert_eq!((servers.contents, servers.calls), ((0, 0), 9));
+    assert_eq!(servers.attributes, 25, "of a sample");
+
+    // UIDLs of the template's form that no message has: then the server may count by itself.
+    let (pairing, servers) = pair_large(large(10_000, 700, |at| {
+        dovecot_uidl(if at % 10 == 3 { at + 20_000 } else { at })
+    }));
+    assert_eq!(pairing.counts().len(), 2);
+    assert_eq!(servers.headers, (10_000, 10_000));
+}
+
+#[test]
+fn attributes_spare_a_large_mailbox_the_headers() {
+    let id = |at: usize| 1_278_455_344_230_334_865 + at as u64;
+    let mail = |at: usize| format!("<{at}.mail@example.org>");
+    let bare = |at: usize| mail(at).trim_matches(['<', '>']).to_owned();
+    let md5 = |text: String| -> String {
+        use md5::Digest as _;
+        let hash = md5::Md5::digest(text.as_bytes());
+        hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    type Text<'a> = &'a dyn Fn(usize) -> String;
+    let rows: [(Attribute, Text<'_>, Text<'_>, Stage); 6] = [
+        (
+            Attribute::GmailId,
+            &|at| id(at).to_string(),
+            &|at| format!("GmailId{:x}", id(at)),
+            Stage::GmailId,
+        ),
+        (
+            Attribute::EmailId,
+            &|at| format!("M{}", id(at)),
+            &|at| format!("M{}", id(at)),
+            Stage::EmailId,
+        ),
+        (
+            Attribute::XUidl,
+            &|at| format!("#{}!", id(at)),
+            &|at| format!("#{}!", id(at)),
+            Stage::XUidl,
+        ),
+        (Attribute::MessageId, &mail, &bare, Stage::MessageId),
+        (Attribute::MessageId, &mail, &mail, Stage::MessageId),
+        (
+            Attribute::MessageId,
+            &mail,
+            &|at| md5(bare(at)),
+            Stage::Md5MessageId,
+        ),
+    ];
+    for (attribute, shown, uidl, stage) in rows {
+        let mut world = large(1_000, 1_000, uidl);
+        for at in 0..1_000 {
+            world.2.known.insert((attribute, uid(at)), shown(at));
+        }
+        let (pairing, servers) = pair_large(world);
+        assert_eq!(pairing.counts(), [(stage, 1_000)]);
+        assert_eq!((servers.headers, servers.contents), ((5, 5), (0, 0)));
+    }
+}
+
+#[test]
+fn a_header_field_that_was_copied_gives_nothing_away() {
+    // Message 2 was forwarded with the X-UIDL of message 1, which IMAP no longer has; its own
+    // UIDL is not shown anywhere.
+    let mut messages: Vec<Message> = (0..150).map(|kind| message(kind + 1, 1)).collect();
+    messages[1].in_imap = false;
+    let copied = Scheme::Made(Attribute::XUidl, false, Trap::Copied(1, 2));
+    for messages in [messages.clone(), messages.split_off(0)[..9].to_vec()] {
+        let (pairing, _) = world(messages.clone(), copied).paired();
+        assert_eq!(pairing.pairs.len(), messages.len() - 1);
+        assert_eq!(reasons(&pairing), [Why::NoMessage]);
+    }
+    // Two messages show it: neither gets it by it.
+    let messages: Vec<Message> = (0..9).map(|kind| message(kind + 1, 1)).collect();
+    let (pairing, _) = world(messages, copied).paired();
+    let by_header = [(Stage::Header, 2), (Stage::XUidl, 7)];
+    let mut counts = pairing.counts();
+    counts.sort_by_key(|(_, count)| *count);
+    assert_eq!(counts, by_header);
+}
+
+#[test]
+fn a_format_that_nobody_has_heard_of_is_deduced() {
+    for (format, headers) in [("%v:%u", 5), ("pop.%Xu.%08UXv", 5), ("x%06u@pop", 1_000)] {
+        let template = Template::parse(format).unwrap();
+        let form = template.form(UidValidity::new(V)).unwrap();
+        let (pairing, servers) = pair_large(large(1_000, 700, |at| {
+            let mut text = String::new();
+            form.write(&mut text, uid(at));
+            text
+        }));
+        assert_eq!(pairing.counts(), [(Stage::Template(template), 1_000)]);
+        assert_eq!(pairing.template, Some(template));
+        assert_eq!(servers.headers, (headers, headers), "{format}");
+    }
+    // Of a few messages any digit may be the UID.
+    let (pairing, _) = pair_large(large(5, 5, |at| format!("x{}", uid(at))));
+    assert_eq!(pairing.counts(), [(Stage::Header, 5)]);
+    // A counter beside the UIDs: by header, whatever the texts look like.
+    let (pairing, _) = pair_large(large(1_000, 700, |at| format!("x{}", uid(at + 1))));
+    assert_eq!(pairing.counts(), [(Stage::Header, 1_000)]);
+}
+
+#[test]
+fn a_template_that_the_admin_has_named_is_believed_until_contradicted() {
+    let counter = Policy {
+        template: Some(Template::U),
+        ..Policy::default()
+    };
+    let with = |policy, world: (Vec<Entry>, Maildrop, Servers)| {
+        let (entries, drop, mut servers) = world;
+        let side = ImapSide {
+            uid_validity: UidValidity::new(V),
+            entries: &entries,
+        };
+        let pairing = pair_with(policy, &side, &drop, &[], &mut servers).unwrap();
+        (pairing, servers)
+    };
+    let template = Stage::Template(Template::U);
+    let uids = |at: usize| uid(at).to_string();
+    let (pairing, servers) = with(counter, large(1_000, 700, uids));
+    assert_eq!(
+        (pairing.counts(), servers.headers),
+        (vec![(template, 1_000)], (5, 5))
+    );
+    // It explains a tenth; no threshold.
+    let tenth = |at: usize| match at % 10 {
+        0 => uids(at),
+        _ => format!("old-{at}"),
+    };
+    let (pairing, _) = with(counter, large(2_000, 700, tenth));
+    assert_eq!(pairing.counts(), [(template, 200), (Stage::Header, 1_800)]);
+    assert_eq!(pairing.rejected, []);
+    // Another template is not tried, though it would explain everything.
+    let (pairing, _) = with(counter, large(200, 200, dovecot_uidl));
+    assert_eq!(pairing.counts(), [(Stage::Header, 200)]);
+    // Two are exchanged: only they are contradicted, and found by their headers.
+    let swapped = |at: usize| match at {
+        20 => uids(30),
+        30 => uids(20),
+        _ => uids(at),
+    };
+    let (pairing, _) = with(counter, large(1_000, 700, swapped));
+    assert_eq!(pairing.counts(), [(template, 998), (Stage::Header, 2)]);
+    assert_eq!(pairing.rejected, [Template::U]);
+    assert!(
+        [20, 30]
+            .iter()
+            .all(|at| pairing.of(uid(*at)).unwrap().0 == *at as u32 + 1)
+    );
+    // Wrong altogether.
+    let (pairing, _) = with(counter, large(1_000, 700, |at| uids(at + 1)));
+    assert_eq!(pairing.counts(), [(Stage::Header, 1_000)]);
+    assert_eq!(pairing.rejected, [Template::U]);
+}
+
+#[test]
+fn sizes_that_are_ignored_cost_no_bodies() {
+    for (skip_sizes, contents) in [(false, (150, 150)), (true, (0, 0))] {
+        let (entries, mut drop, mut servers) = large(150, 150, |at| format!("x{}", at * 31));
+        for (at, entry) in drop.entries.iter_mut().enumerate() {
+            entry.size = at as u64 * 7919 % 1000;
+        }
+        let side = ImapSide {
+            uid_validity: UidValidity::new(V),
+            entries: &entries,
+        };
+        let policy = Policy {
+            skip_sizes,
+            ..Policy::default()
+        };
+        let pairing = pair_with(policy, &side, &drop, &[], &mut servers).unwrap();
+        assert_eq!(pairing.counts(), [(Stage::Header, 150)]);
+        assert_eq!(servers.contents, contents);
+    }
+}
+
+#[test]
+fn in_a_large_mailbox_a_uidl_is_not_given_to_the_twin_of_its_message() {
+    // POP3 message 3 has the UIDL of message 6, its twin; IMAP has lost message 3.
+    for size in [None, Some(9_000)] {
+        let mut messages: Vec<Message> = (0..150).map(|kind| message(kind + 1, 0)).collect();
+        messages[6] = message(4, 2);
+        messages[3].in_imap = false;
+        messages[3].pop_size = size;
+        let swapped = Scheme::Swapped(Template::V_DASH_U, 3, 6);
+        let (pairing, _) = world(messages, swapped).paired();
+        assert_eq!(pairing.pairs.len(), 149);
+        assert_eq!(pairing.rejected, [Template::V_DASH_U]);
+    }
+}
+
+#[test]
 fn in_a_large_mailbox_two_swapped_uidls_are_found() {
     // 4711 and 5411 have the same size, so that only the order is suspicious.
     for (a, b) in [(4711, 5411), (4711, 4712)] {
