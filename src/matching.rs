@@ -22,6 +22,20 @@
 //! several messages of one header), and always where a mailbox is small enough for it to cost
 //! little. A template without UIDVALIDITY, or with one as small as a counter, proves nothing: its
 //! pairs are found by header and content like any others, and then bear its name if all agree.
+//! UIDLs of the form "UID plus a constant" are opaque here: nothing but every header could prove
+//! the constant, and the headers find the pairs without it.
+//!
+//! # What it cannot see
+//! Up to 100 messages of together 4 MiB, all bodies are compared. Beyond that, a pair can be wrong
+//! where no server shows a difference without a download of every message:
+//! - opaque UIDLs: POP3 shows only the one and IMAP only the other of two messages that have
+//!   header, Message-ID and size in common, and no other message is left over on both sides;
+//! - a rule of UIDLs (template, attribute) that is wrong for a few messages in spite of UID order,
+//!   equal sizes and a sample that agrees (`proof.rs`); the size has to be the only one of its kind
+//!   where the UIDL is made of a header field.
+//!
+//! With `--skip-size-check` the sizes need not agree for that, and with `--uidl-template` the rule
+//! may be a counter: the admin vouches for what they spare.
 
 use std::collections::HashMap;
 use std::fmt;

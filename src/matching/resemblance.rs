@@ -152,7 +152,11 @@ fn by_identity(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> 
     }
     // Another body under one identity is another message, unless this server re-encodes every
     // body, and every message on either side has found its like.
-    let systematic = !bodies_survive && nothing_else && reencoded.len() >= ENOUGH_REENCODED;
+    // The sizes must speak for it, then: where they are not to be believed nothing does.
+    let systematic = !bodies_survive
+        && nothing_else
+        && reencoded.len() >= ENOUGH_REENCODED
+        && !work.policy.skip_sizes;
     if systematic {
         for (pop, imap) in reencoded {
             let (a, b) = work.sizes(pop, imap);

@@ -414,6 +414,14 @@ fn a_server_that_encodes_every_body_anew_is_recognised() {
         };
         let pairing = pair(&side, &drop, &[], &mut servers).unwrap();
         assert_eq!(pairing.pairs.len(), want);
+        // Only the sizes speak for a message of another body.
+        let policy = Policy {
+            skip_sizes: true,
+            ..Policy::default()
+        };
+        let pairing = pair_with(policy, &side, &drop, &[], &mut servers).unwrap();
+        let left = if want == 9 { 0 } else { want };
+        assert_eq!(pairing.pairs.len(), left);
     }
 }
 
