@@ -29,7 +29,8 @@
 //! Up to 100 messages of together 4 MiB, all bodies are compared. Beyond that, a pair can be wrong
 //! where no server shows a difference without a download of every message:
 //! - opaque UIDLs: POP3 shows only the one and IMAP only the other of two messages that have
-//!   header, Message-ID and size in common, and no other message is left over on both sides;
+//!   header, Message-ID and size in common (where LIST counts line ends as one byte: a size that
+//!   may be the same), and messages are not left over on both sides;
 //! - a rule of UIDLs (template, attribute) that is wrong for a few messages in spite of UID order,
 //!   equal sizes and a sample that agrees (`proof.rs`); the size has to be the only one of its kind
 //!   where the UIDL is made of a header field.
