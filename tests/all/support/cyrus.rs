@@ -179,7 +179,11 @@ impl Session {
         let mut session = Self(BufReader::new(stream));
         read_line(&mut session.0)?;
         // A literal: a quoted string holds no 8-bit bytes.
-        let login = format!("LOGIN {} {{{}+}}\r\n{password}", quoted(user), password.len());
+        let login = format!(
+            "LOGIN {} {{{}+}}\r\n{password}",
+            quoted(user),
+            password.len()
+        );
         match session.command(&login)? {
             Ok(_) => Ok(session),
             Err(reason) => Err(io::Error::other(reason)),
