@@ -129,14 +129,14 @@ fn each_uidl_format_is_recognised() {
         cyrus.restart(format);
         let before = source_views(&cyrus, "bob");
         let target = Target::new();
-        let output = target.export_ok(&source_of(&cyrus), "bob", &["-v"]);
+        let output = target.export_ok(&source_of(&cyrus), "bob", &["-v", "--fsync", "never"]);
         let paired = format!("UIDLs paired: {count} by template({template}) ");
         assert!(output.stderr.contains(&paired), "{}", output.stderr);
 
         cyrus.append(BOB, format!("Subject: {format}\r\n\r\nnew\r\n").as_bytes());
         let grown = source_views(&cyrus, "bob");
         assert_eq!(grown.1.len(), before.1.len() + 1);
-        let output = target.export_ok(&source_of(&cyrus), "bob", &["-v"]);
+        let output = target.export_ok(&source_of(&cyrus), "bob", &["-v", "--fsync", "never"]);
         let added = format!("folder INBOX: 1 added, {count} were there");
         assert!(output.stderr.contains(&added), "{}", output.stderr);
 
@@ -144,8 +144,6 @@ fn each_uidl_format_is_recognised() {
         let after = views(&destination, "bob", "any");
         compare::assert_none(&compare::imap(&grown.0, &after.0));
         compare::assert_none(&compare::pop3(&grown.1, &after.1));
-        drop(destination);
-        assert_nothing_left(&target, &source_of(&cyrus), "bob", &[]);
     }
 }
 
