@@ -10,6 +10,7 @@
 mod cyrus;
 mod export;
 mod migration;
+mod pairing;
 mod readme;
 mod servers;
 mod stranger;
