@@ -20,7 +20,7 @@ use std::collections::{HashMap, HashSet};
 use crate::config::{Pop3Order, Servers, UidlPolicy, Unholdable};
 use crate::mail::{Entry, FolderPath, KeywordTable, Uid, UidList, UidValidity, Uidl};
 use crate::naming::message::{UidlDigest, size_field, uidl_name};
-use crate::naming::{BaseName, Identity, KeywordLetters, MaildirFolder};
+use crate::naming::{BaseName, Identity, KeywordLetters, MaildirFolder, UidlNameFault};
 use crate::problem::{Kind, Problem, Reach};
 use on_disk::OnDisk;
 
@@ -94,7 +94,7 @@ pub enum Step {
         /// The file's date, in seconds since 1970; `None`: from its headers.
         mtime: Option<i64>,
     },
-    /// Give a file on disk its UIDL as its name.
+    /// Give a file on disk its UIDL as its name. After all steps that call it by the old one.
     Rename {
         /// Which of the files on disk.
         file: u32,
@@ -202,11 +202,9 @@ fn uidl_as_name(
     source: &SourceFolder<'_>,
     policy: &Policy,
     index: usize,
-) -> Option<Result<BaseName, crate::naming::UidlNameFault>> {
-    if !policy.servers.qmail || !source.path.is_inbox() {
-        return None;
-    }
-    announced(source, index).map(|announced| uidl_name(&announced.uidl))
+) -> Option<Result<BaseName, UidlNameFault>> {
+    let announced = announced(source, index).filter(|_| policy.servers.qmail)?;
+    Some(uidl_name(&announced.uidl))
 }
 
 fn announced<'a>(source: &SourceFolder<'a>, index: usize) -> Option<&'a Announced> {
@@ -253,8 +251,8 @@ impl Planner<'_> {
         if self.policy.servers.dovecot && plan.letters != self.disk.keywords {
             plan.steps.push(Step::WriteKeywords);
         }
-        self.add_renames(&mut plan);
         self.add_deliveries(&mut plan);
+        self.add_renames(&mut plan);
         if is_listed {
             self.add_uidlist(&mut plan, old_list);
         }
@@ -319,7 +317,7 @@ impl Planner<'_> {
 
     fn all_files_are_ours(&self) -> bool {
         let uidl_names: HashSet<BaseName> = (0..self.source.entries.len())
-            .filter_map(|index| uidl_as_name(self.source, self.policy, index)?.ok())
+            .filter_map(|index| self.name_if_for_qmail(index))
             .collect();
         let uidl_names: HashSet<&str> = uidl_names.iter().map(BaseName::as_str).collect();
         self.disk.files.iter().all(|file| {
@@ -353,7 +351,7 @@ impl Planner<'_> {
             .map(|(index, file)| (file.base.as_ref(), index))
             .collect();
         for (index, file) in files.iter_mut().enumerate() {
-            if let Some(Ok(name)) = uidl_as_name(self.source, self.policy, index) {
+            if let Some(name) = self.name_if_for_qmail(index) {
                 *file = by_name.get(name.as_str()).copied();
             }
         }
@@ -390,6 +388,11 @@ impl Planner<'_> {
             }
         }
         Ok(files)
+    }
+
+    /// The name that entry `index` has where qmail is served, or was when an earlier run wrote it.
+    fn name_if_for_qmail(&self, index: usize) -> Option<BaseName> {
+        uidl_name(&announced(self.source, index)?.uidl).ok()
     }
 
     fn entry_of(&self, uid: Uid) -> Option<usize> {

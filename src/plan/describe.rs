@@ -27,13 +27,12 @@ pub fn lines(
         }
     }
     if plan.deliveries > 0 {
-        steps.push(format!(
-            "fetch {} messages, {} bytes",
-            plan.deliveries, plan.bytes
-        ));
+        let messages = counted(plan.deliveries, "message");
+        steps.push(format!("fetch {messages}, {} bytes", plan.bytes));
     }
     if renamed > 0 {
-        steps.push(format!("rename {renamed} messages to their UIDLs"));
+        let messages = counted(renamed, "message");
+        steps.push(format!("name {messages} by UIDL"));
     }
     if redated > 0 || plan.steps.contains(&Step::Arrange) {
         steps.push("set dates to the POP3 order".to_owned());
@@ -57,11 +56,14 @@ pub fn lines(
         steps.join("; ")
     );
     if plan.kept > 0 {
-        line.push_str(&format!(" ({} messages are there)", plan.kept));
+        line.push_str(&format!(" ({} there already)", plan.kept));
     }
     let mut lines = vec![line];
     if plan.uidls > 0 {
-        let mut uidls = format!("    {} UIDLs and their order are kept", plan.uidls);
+        let mut uidls = format!(
+            "    kept, with their order: {}",
+            counted(plan.uidls, "UIDL")
+        );
         if plan.max_date_shift > 0 {
             uidls.push_str(&format!(
                 "; for the order dates move by up to {} s",
@@ -71,4 +73,10 @@ pub fn lines(
         lines.push(uidls);
     }
     lines
+}
+
+/// `1 message`, `2 messages`.
+fn counted(number: u64, what: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{s}")
 }

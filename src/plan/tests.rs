@@ -399,6 +399,27 @@ fn pop3_given_later_renames_for_qmail_and_only_lists_for_dovecot() {
         source.told(&plan),
         ["rename 0 to c", "rename 1 to b", "list"]
     );
+    let done = after(&source, &staged, &plan, BOTH);
+    assert_eq!(source.steps(&done, BOTH), [""; 0]);
+    // qmail left out again, with or without its list: the names may stay.
+    assert_eq!(source.steps(&done, DOVECOT), [""; 0]);
+    let mut unlisted = done.clone();
+    unlisted.uidlist = None;
+    assert_eq!(source.steps(&unlisted, DOVECOT), ["list"]);
+    // Dates are set while the files have their old names.
+    for file in &mut staged.files {
+        file.mtime = Some(5);
+    }
+    assert_eq!(
+        source.steps(&staged, BOTH),
+        [
+            "redate 0 to 3000",
+            "redate 1 to 7000",
+            "rename 0 to c",
+            "rename 1 to b",
+            "list"
+        ]
+    );
     let mut out = Vec::new();
     plan.list.as_ref().unwrap().write_to(&mut out).unwrap();
     assert_eq!(

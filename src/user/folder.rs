@@ -1,10 +1,11 @@
 //! One folder: planned, and unless this is a dry run brought up to date.
 
 use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
 
 use tracing::Level;
 
-use super::Memory;
+use super::Breaks;
 use super::attempt::{Attempt, Left};
 use crate::mail::FolderPath;
 use crate::naming::MaildirFolder;
@@ -16,9 +17,6 @@ use crate::sink::export::{self, Arrivals, Job, Watch};
 use crate::sink::tree::Tree;
 use crate::source::Refused;
 
-/// So often may the connection break at one message before that message is given up.
-const PATIENCE: u32 = 2;
-
 /// A folder of the source with where it goes and what fetches it.
 pub(super) struct Folder<'f> {
     pub(super) source: SourceFolder<'f>,
@@ -29,6 +27,9 @@ pub(super) struct Folder<'f> {
     /// What a message is called in messages to people.
     pub(super) called: &'static str,
 }
+
+/// Messages that were asked for in vain, by UID or POP3 number, with the reason.
+type NotCome = HashMap<u32, String>;
 
 type Fetch<'f> = dyn FnMut(&[(u32, u64)], &mut Arrivals<'_>) -> Result<Refused, Problem> + 'f;
 
@@ -74,68 +75,47 @@ impl Attempt<'_> {
             policy: &policy,
             plan: &plan,
         };
-        let mut skips = Vec::new();
-        let memory = &mut *self.memory;
+        let mut not_come = NotCome::new();
+        let breaks = self.memory.breaks.entry(path.clone()).or_default();
         let result = export::carry_out(&job, watch, folder.key, &mut |arrivals| {
-            let (wanted, hopeless) = sort_out(arrivals.missing(), path, memory);
-            let result = fetch(&wanted, arrivals);
-            let missing = arrivals.missing();
-            let refused = match result {
-                Ok(refused) => refused,
-                Err(problem) => {
-                    if problem.retry
-                        && let Some((first, _)) =
-                            missing.iter().find(|(key, _)| !hopeless.contains(key))
-                    {
-                        *memory.broke_at.entry((path.clone(), *first)).or_insert(0) += 1;
-                    }
-                    *left = Some(missing);
-                    return Err(problem);
-                }
-            };
-            for (key, size) in missing {
-                let why = refused.iter().find(|(refused, _)| *refused == key).map_or(
-                    if hopeless.contains(&key) {
-                        "the connection broke each time this message was asked for"
-                    } else {
-                        "the server did not send it"
-                    },
-                    |(_, why)| why.as_str(),
-                );
-                skips.push((key, size, why.to_owned()));
-            }
+            not_come = ask(arrivals, fetch, breaks, left)?;
             Ok(())
         });
-        let tally = self.memory.tally.folder(path);
-        tally.added += added.get();
-        if result.is_ok() {
-            for (key, size, why) in skips {
-                self.log.line(
-                    Level::WARN,
-                    format!("folder {path}: {} {key}: {why}", folder.called),
-                );
-                let of_imap = folder.source.digests.is_none();
-                let uid = of_imap.then_some(key);
-                let uidl = self.uidl_by_key(folder, key);
-                let row = skip(path, uid, uidl, Some(size), &why);
-                self.memory.tally.folder(path).skips.push(row);
-            }
-            self.log.line(
-                Level::INFO,
-                format!(
-                    "folder {path}: {} added, {} were there",
-                    added.get(),
-                    plan.kept
-                ),
-            );
-        }
-        result.map(drop)
+        self.memory.tally.folder(path).added += added.get();
+        result?;
+        self.skip(folder, not_come);
+        self.log.line(
+            Level::INFO,
+            format!(
+                "folder {path}: {} added, {} were there",
+                added.get(),
+                plan.kept
+            ),
+        );
+        Ok(())
     }
 
-    fn uidl_by_key(&self, folder: &Folder<'_>, key: u32) -> Option<String> {
-        let uidls = folder.source.uidls?;
-        let index = (0..uidls.len()).find(|index| (folder.key)(*index) == key)?;
-        Some(uidls[index].as_ref()?.uidl.to_string())
+    /// Puts what the source did not give into its bucket.
+    fn skip(&mut self, folder: &Folder<'_>, not_come: NotCome) {
+        if not_come.is_empty() {
+            return;
+        }
+        let path = folder.source.path;
+        for (index, entry) in folder.source.entries.iter().enumerate() {
+            let key = (folder.key)(index);
+            let Some(why) = not_come.get(&key) else {
+                continue;
+            };
+            self.log.line(
+                Level::WARN,
+                format!("folder {path}: {} {key}: {why}", folder.called),
+            );
+            let uid = folder.source.digests.is_none().then_some(key);
+            let announced = folder.source.uidls.and_then(|uidls| uidls[index].as_ref());
+            let uidl = announced.map(|announced| announced.uidl.to_string());
+            let row = skip(path, uid, uidl, Some(entry.size), why);
+            self.memory.tally.folder(path).skips.push(row);
+        }
     }
 
     fn note(&mut self, folder: &Folder<'_>, plan: &FolderPlan) {
@@ -181,28 +161,45 @@ impl Attempt<'_> {
     }
 }
 
-/// Splits what is missing into what is asked for and what has been given up.
-fn sort_out(
-    missing: Vec<(u32, u64)>,
-    path: &FolderPath,
-    memory: &Memory,
-) -> (Vec<(u32, u64)>, Vec<u32>) {
-    let given_up = |key: u32| {
-        memory
-            .broke_at
-            .get(&(path.clone(), key))
-            .is_some_and(|times| *times >= PATIENCE)
-    };
-    let hopeless: Vec<u32> = missing
-        .iter()
-        .map(|(key, _)| *key)
-        .filter(|key| given_up(*key))
-        .collect();
-    let wanted = missing
+/// Asks for all that is missing but for messages at which the connection broke too often.
+fn ask(
+    arrivals: &mut Arrivals<'_>,
+    fetch: &mut Fetch<'_>,
+    breaks: &mut Breaks,
+    left: &mut Left,
+) -> Result<NotCome, Problem> {
+    let (hopeless, wanted): (Vec<_>, Vec<_>) = arrivals
+        .missing()
         .into_iter()
-        .filter(|(key, _)| !hopeless.contains(key))
-        .collect();
-    (wanted, hopeless)
+        .partition(|(key, _)| breaks.gave_up(*key));
+    let hopeless: HashSet<u32> = hopeless.into_iter().map(|(key, _)| key).collect();
+    let result = fetch(&wanted, arrivals);
+    let missing = arrivals.missing();
+    let refused = match result {
+        Ok(refused) => refused,
+        Err(problem) => {
+            let mut waited_for = missing.iter().filter(|(key, _)| !hopeless.contains(key));
+            if problem.retry
+                && let Some((first, _)) = waited_for.next()
+            {
+                breaks.blame(*first);
+            }
+            *left = Some(missing);
+            return Err(problem);
+        }
+    };
+    let mut refused: HashMap<u32, String> = refused.into_iter().collect();
+    let mut why = |key| {
+        refused.remove(&key).unwrap_or_else(|| {
+            if hopeless.contains(&key) {
+                "the connection broke each time this message was asked for".to_owned()
+            } else {
+                "the server did not send it".to_owned()
+            }
+        })
+    };
+    let keys = missing.into_iter().map(|(key, _)| key);
+    Ok(keys.map(|key| (key, why(key))).collect())
 }
 
 pub(super) fn skip(

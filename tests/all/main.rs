@@ -7,11 +7,16 @@
     reason = "the numbers are small ones of the tests' own"
 )]
 
+mod bulk;
 mod cyrus;
 mod export;
+mod input;
+mod interrupted;
 mod migration;
 mod pairing;
 mod readme;
+mod secrets;
 mod servers;
 mod stranger;
 mod support;
+mod transport;
