@@ -8,10 +8,12 @@
 )]
 
 mod bulk;
+mod cyrus;
 mod export;
 mod input;
 mod interrupted;
 mod migration;
+mod pairing;
 mod readme;
 mod secrets;
 mod servers;
