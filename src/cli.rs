@@ -278,6 +278,15 @@ pub struct Uidls {
     #[arg(long)]
     pub ignore_extra_uidls: bool,
 
+    /// Take no message sizes as evidence when UIDLs are matched: for POP3 servers whose LIST lies
+    #[arg(long)]
+    pub skip_size_check: bool,
+
+    /// How the old server makes UIDLs, instead of finding it out for each user: a name such as
+    /// u8v8 or v.u, or a format of Dovecot's kind such as %08Xu%08Xv
+    #[arg(long, value_name = "TEMPLATE")]
+    pub uidl_template: Option<String>,
+
     /// What to do with a UIDL or an order that the target cannot hold
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub unholdable: Unholdable,

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::cli;
 use crate::logging::{Format, Verbosity};
+use crate::matching::Policy;
 use crate::problem::Problem;
 use crate::progress::Mode;
 use crate::secret_command;
@@ -263,4 +264,6 @@ pub struct UidlPolicy {
     pub unholdable: Unholdable,
     /// qmail: order or date.
     pub pop3_order: Pop3Order,
+    /// What is decided about the pairing beforehand.
+    pub pairing: Policy,
 }

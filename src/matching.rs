@@ -9,7 +9,8 @@
 //! | --- | --- | --- |
 //! | known | an earlier run | the UID is there and the UIDL is listed once |
 //! | template | a UIDL written from UIDVALIDITY and UID | a sample of headers agrees, and every message that the listing throws doubt on |
-//! | x-guid, md5-guid | a UIDL that is (the MD5 of) the X-GUID | as for a template |
+//! | x-guid, md5-guid, gmail-id, email-id | a UIDL made of an id that IMAP shows as well | as for a template |
+//! | x-uidl, message-id, md5-message-id | a UIDL made of a header field | as for a template; since anyone can copy a field, also with the header of each message whose size is not the only one of its kind |
 //! | header | a header that is the only one of its kind on both sides | the listed sizes agree, or else the bodies |
 //! | identity | Message-ID, Date, From and Subject, where a server rebuilds headers | the bodies agree |
 //! | content, identical | header and body | always; copies of one message are interchangeable and are paired in order |
@@ -21,6 +22,21 @@
 //! several messages of one header), and always where a mailbox is small enough for it to cost
 //! little. A template without UIDVALIDITY, or with one as small as a counter, proves nothing: its
 //! pairs are found by header and content like any others, and then bear its name if all agree.
+//! UIDLs of the form "UID plus a constant" are opaque here: nothing but every header could prove
+//! the constant, and the headers find the pairs without it.
+//!
+//! # What it cannot see
+//! Up to 100 messages of together 4 MiB, all bodies are compared. Beyond that, a pair can be wrong
+//! where no server shows a difference without a download of every message:
+//! - opaque UIDLs: POP3 shows only the one and IMAP only the other of two messages that have
+//!   header, Message-ID and size in common (where LIST counts line ends as one byte: a size that
+//!   may be the same), and messages are not left over on both sides;
+//! - a rule of UIDLs (template, attribute) that is wrong for a few messages in spite of UID order,
+//!   equal sizes and a sample that agrees (`proof.rs`); the size has to be the only one of its kind
+//!   where the UIDL is made of a header field.
+//!
+//! With `--skip-size-check` the sizes need not agree for that, and with `--uidl-template` the rule
+//! may be a counter: the admin vouches for what they spare.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -28,10 +44,13 @@ use std::fmt;
 use crate::mail::{Entry, PopNumber, Uid, UidValidity, Uidl};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::Maildrop;
+pub use crate::source::imap::Attribute;
 
 mod claims;
 pub mod content;
+mod deduce;
 pub mod header;
+mod proof;
 mod resemblance;
 mod sizes;
 pub mod template;
@@ -64,9 +83,20 @@ pub struct Known {
     pub uidl: Uidl,
 }
 
+/// What the admin has decided, for servers that are known to be odd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Policy {
+    /// Sizes are no evidence: the server's LIST lies. Where they would have agreed or disagreed,
+    /// headers decide alone.
+    pub skip_sizes: bool,
+    /// The only template that is tried, and is believed even if it explains few UIDLs or could be
+    /// a counter. A message whose header contradicts it does not get its UIDL by it.
+    pub template: Option<Template>,
+}
+
 /// What the pairing may ask for, many at a time. An answer may lack messages that have vanished
 /// or that the server refused, and may be empty where the server cannot do it at all (no TOP, no
-/// X-GUID). An error ends the pairing and comes back unchanged.
+/// attribute of that kind). An error ends the pairing and comes back unchanged.
 pub trait Evidence {
     /// The headers of POP3 messages (TOP n 0).
     fn pop_headers(
@@ -82,8 +112,13 @@ pub trait Evidence {
     ) -> Result<Vec<(PopNumber, ContentDigest)>, Problem>;
     /// Whole INBOX messages.
     fn imap_contents(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, ContentDigest)>, Problem>;
-    /// The X-GUIDs of INBOX messages (Dovecot). Asked for only if templates leave UIDLs.
-    fn imap_guids(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, String)>, Problem>;
+    /// An attribute of INBOX messages. Asked for only if templates leave UIDLs, of few messages
+    /// first.
+    fn imap_attributes(
+        &mut self,
+        attribute: Attribute,
+        uids: &[Uid],
+    ) -> Result<Vec<(Uid, String)>, Problem>;
 }
 
 /// How a pair was found; see the module for what each proves.
@@ -97,6 +132,16 @@ pub enum Stage {
     XGuid,
     /// The UIDL is the MD5 of the X-GUID, in hex.
     Md5Guid,
+    /// The UIDL is `GmailId` and the X-GM-MSGID in hex.
+    GmailId,
+    /// The UIDL is the EMAILID.
+    EmailId,
+    /// The UIDL is the value of X-UIDL.
+    XUidl,
+    /// The UIDL is the Message-ID, with or without its angle brackets.
+    MessageId,
+    /// The UIDL is the MD5 of the Message-ID, in hex.
+    Md5MessageId,
     /// By a header equal up to white space.
     Header,
     /// By a header equal up to what servers change.
@@ -117,6 +162,11 @@ impl fmt::Display for Stage {
             Stage::Template(template) => return write!(f, "template({template})"),
             Stage::XGuid => "x-guid",
             Stage::Md5Guid => "md5-guid",
+            Stage::GmailId => "gmail-id",
+            Stage::EmailId => "email-id",
+            Stage::XUidl => "x-uidl",
+            Stage::MessageId => "message-id",
+            Stage::Md5MessageId => "md5-message-id",
             Stage::Header => "header",
             Stage::HeaderLoose => "header-loose",
             Stage::Identity => "identity",
@@ -189,7 +239,8 @@ pub struct Pairing {
     /// The template that has found most pairs: what the old server effectively used.
     pub template: Option<Template>,
     /// Templates that seemed to fit this user until a message contradicted them, or that could
-    /// not be checked because no message could be read.
+    /// not be checked because no message could be read. A template that the admin has named is
+    /// here if any message contradicted it; it may have found the others all the same.
     pub rejected: Vec<Template>,
     by_uid: HashMap<Uid, usize>,
 }
@@ -216,20 +267,34 @@ impl Pairing {
     }
 }
 
-/// Pairs the maildrop with INBOX.
+/// Pairs the maildrop with INBOX, nothing decided beforehand.
 ///
 /// # Errors
-/// What `evidence` returns; a listing that names a message twice (kind Protocol, reach User).
+/// As [`pair_with`].
 pub fn pair(
     imap: &ImapSide<'_>,
     maildrop: &Maildrop,
     known: &[Known],
     evidence: &mut dyn Evidence,
 ) -> Result<Pairing, Problem> {
-    let mut work = Work::new(imap, &maildrop.entries, evidence)?;
+    pair_with(Policy::default(), imap, maildrop, known, evidence)
+}
+
+/// Pairs the maildrop with INBOX.
+///
+/// # Errors
+/// What `evidence` returns; a listing that names a message twice (kind Protocol, reach User).
+pub fn pair_with(
+    policy: Policy,
+    imap: &ImapSide<'_>,
+    maildrop: &Maildrop,
+    known: &[Known],
+    evidence: &mut dyn Evidence,
+) -> Result<Pairing, Problem> {
+    let mut work = Work::new(policy, imap, &maildrop.entries, evidence)?;
     work.join_known(known);
     claims::by_template(&mut work)?;
-    claims::by_guid(&mut work)?;
+    claims::by_attribute(&mut work)?;
     let hint = claims::counter_hint(&work);
     resemblance::pair_alike(&mut work, hint.as_ref())?;
     if let Some(hint) = hint {

@@ -15,6 +15,7 @@ use super::{
     Config, FolderEncoding, Layout, Owner, Pop3Order, Servers, TargetPolicy, UidlPolicy, Voice,
 };
 use crate::cli::{self, Server};
+use crate::matching::{self, Policy};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::login::Mechanism;
 use crate::source::net::{Endpoint, Protocol, TlsPolicy};
@@ -62,6 +63,18 @@ pub(super) fn resolve(
         logins,
     };
 
+    let uidl_template = typed.uidls.uidl_template.as_deref().and_then(|template| {
+        faults.take(matching::Template::parse(template).map_err(|fault| {
+            format!(
+                "--uidl-template {template:?}: {fault}; or give one of the names {}",
+                matching::Template::usual()
+                    .map(matching::Template::name)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            )
+        }))
+    });
+
     let list = read_list(typed, &mut faults, &mut warnings);
     if typed.login.master_user.is_some() && list.has_passwords() {
         warnings.push(
@@ -99,6 +112,10 @@ pub(super) fn resolve(
             ignore_extra: typed.uidls.ignore_extra_uidls,
             unholdable: typed.uidls.unholdable,
             pop3_order: typed.uidls.pop3_order,
+            pairing: Policy {
+                skip_sizes: typed.uidls.skip_size_check,
+                template: uidl_template,
+            },
         },
         tls: TlsPolicy {
             ca_file: typed.source.tls_ca.clone(),
@@ -338,6 +355,8 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "fsync": word(&target.fsync),
         "ignore-missing-uidls": uidls.ignore_missing_uidls,
         "ignore-extra-uidls": uidls.ignore_extra_uidls,
+        "skip-size-check": uidls.skip_size_check,
+        "uidl-template": uidls.uidl_template,
         "unholdable": word(&uidls.unholdable),
         "pop3-order": word(&uidls.pop3_order),
         "jobs": running.jobs,

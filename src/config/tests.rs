@@ -288,6 +288,15 @@ a'b@d
             with(&[&imap[..], &["--password-command", "x '{user}'"]].concat()),
             &["LIST line 2: user \"a'b@d\": the name holds"],
         ),
+        (
+            plain,
+            None,
+            with(&[&imap[..], &["--uidl-template", "none"]].concat()),
+            &[
+                "--uidl-template \"none\": a format needs %u, the UID, or all UIDLs would be the same; \
+               or give one of the names u8v8 v.u ",
+            ],
+        ),
     ];
     for (list, env, line, want) in cases {
         let faults = resolve(list, *env, line).map(|_| ()).expect_err(want[0]);
@@ -411,4 +420,20 @@ fn what_does_not_stop_it_is_a_warning() {
     assert_eq!(config.warnings.len(), 3);
     assert_eq!(config.voice.progress, Mode::None);
     assert_eq!(config.voice.verbosity, Verbosity::Quiet);
+}
+
+#[test]
+fn what_is_decided_about_uidls_is_kept_and_told() {
+    let line = ["--imap", "imaps://i.example", "--skip-size-check"];
+    for (template, name) in [("v.u", "v.u"), ("%v.%u", "v.u"), ("%v:%u", "%v:%u")] {
+        let line = [&line[..], &["--uidl-template", template]].concat();
+        let config = resolve("user,password\na@d,p\n", None, &with(&line)).expect("sound");
+        assert!(config.uidls.pairing.skip_sizes);
+        let kept = config.uidls.pairing.template.expect("a template");
+        assert_eq!(kept.name(), name);
+        assert_eq!(config.options["uidl-template"], template);
+        assert_eq!(config.options["skip-size-check"], true);
+    }
+    let plain = resolve("user,password\na@d,p\n", None, &with(&line[..2])).expect("sound");
+    assert_eq!(plain.uidls.pairing, crate::matching::Policy::default());
 }

@@ -1,39 +1,51 @@
-//! UIDLs that say themselves whose they are: written by a template, or taken from the X-GUID.
+//! UIDLs that say themselves whose they are: written by a template, or made of something that
+//! IMAP shows of a message as well.
 //!
 //! # How far such a claim is believed
 //! The text has 32 bits or more that only the right server knows, so chance is no danger. But
 //! a server may have counted by itself (Courier), or have kept the UIDLs of an older one. So the
 //! claims of one kind stand or fall together, and one message that contradicts its claim brings
-//! all of them down. Checked by header are, in a mailbox of up to [`SMALL`] messages, all; in a
-//! larger one five spread over it, those whose sizes fall out of the rule, all if the
-//! sizes have no firm rule, and, where anything is unusual (POP3 order against UID order, a
-//! template that does not explain nearly all UIDLs, Courier's form), all whose size is not the
-//! only one of its kind, since for those the agreement of sizes means nothing. The bodies are
-//! compared too where the header does not tell, and where a mailbox is small in bytes.
+//! all of them down; `proof.rs` says which messages are looked at. Only a template that the admin
+//! has named stands although a message contradicts it: then all are looked at, and those that
+//! contradict are left to their headers.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
-use std::hash::Hash;
 
 use md5::{Digest as _, Md5};
 
 use crate::problem::Problem;
 
-use super::sizes::SizeRelation;
+use super::proof::{self, Care, Left};
+use super::template::{Form, Piece, Which};
 use super::work::{SMALL, Work};
-use super::{HeaderDigest, Stage, Template};
+use super::{Attribute, Stage, Template, deduce};
 
 /// A UIDVALIDITY below this may be a counter, and a text with it anything; as a time it would
 /// be a day of 1970.
 const LEAST_TELLING_VALIDITY: u32 = 1 << 16;
-/// A GUID shorter than this may be a counter too.
-const LEAST_TELLING_GUID: usize = 12;
-/// Headers read of a large mailbox in which nothing is unusual.
+/// An attribute shorter than this may be a counter too.
+const LEAST_TELLING_TEXT: usize = 12;
+/// Messages of a large mailbox of which an attribute is asked first.
 const SAMPLE: usize = 5;
+/// A template that is deduced has to explain at least so many UIDLs: of a few, any digit may be
+/// the UID.
+const ENOUGH_DEDUCED: usize = 8;
+
+/// What is asked for, the most telling first.
+const ATTRIBUTES: [Attribute; 5] = [
+    Attribute::XGuid,
+    Attribute::GmailId,
+    Attribute::EmailId,
+    Attribute::XUidl,
+    Attribute::MessageId,
+];
 
 /// What one rule says: (POP3 index, IMAP index).
 struct Claims {
     stage: Stage,
+    /// That of a template.
+    form: Option<Form>,
     hits: Vec<(usize, usize)>,
     /// The rule disagrees with a pair that is sure.
     contradicted: bool,
@@ -53,14 +65,21 @@ impl Hint {
 }
 
 /// Pairs by templates that have a telling UIDVALIDITY; there may be several, each for its part.
+/// Or by the one that the admin has named, whatever it is.
 pub(super) fn by_template(work: &mut Work<'_>) -> Result<(), Problem> {
+    if let Some(template) = work.policy.template {
+        let claims = claims_of(work, template);
+        return settle(work, claims.into_iter().collect());
+    }
     if !validity_tells(work) {
         return Ok(());
     }
-    let open = work.open_uidls();
+    let open = work.open_uidls().count();
     let mut all = Vec::new();
-    for template in Template::ALL.into_iter().filter(|t| t.has_validity()) {
-        let claims = claims_of(work, template);
+    for template in Template::usual().filter(|t| t.has_validity()) {
+        let Some(claims) = claims_of(work, template) else {
+            continue;
+        };
         let explains_all = !claims.contradicted && claims.hits.len() == open;
         if explains_all {
             all.clear();
@@ -70,47 +89,146 @@ pub(super) fn by_template(work: &mut Work<'_>) -> Result<(), Problem> {
             break;
         }
     }
+    if all.iter().all(|claims| claims.hits.is_empty()) {
+        all.extend(deduced(work, true));
+    }
     settle(work, all)
 }
 
-/// Pairs by X-GUID and its MD5, where templates have left UIDLs.
-pub(super) fn by_guid(work: &mut Work<'_>) -> Result<(), Problem> {
-    if !work.is_unfinished() {
-        return Ok(());
-    }
-    let mut plain = Claims::new(Stage::XGuid);
-    let mut hashed = Claims::new(Stage::Md5Guid);
-    let mut text = String::new();
-    for (imap, guid) in work.read_guids()? {
-        if guid.len() < LEAST_TELLING_GUID {
-            continue;
+/// Pairs by what IMAP shows of each message, where templates have left UIDLs.
+pub(super) fn by_attribute(work: &mut Work<'_>) -> Result<(), Problem> {
+    for attribute in ATTRIBUTES {
+        if !work.is_unfinished() {
+            break;
         }
-        plain.note(work, &guid, imap);
-        text.clear();
-        for byte in Md5::digest(guid.as_bytes()) {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
+        let open = work.open_imaps();
+        let sample: HashSet<usize> = match open.len() {
+            0..=SMALL => open.iter().copied().collect(),
+            many => (0..SAMPLE)
+                .filter_map(|n| open.get((many - 1) * n / (SAMPLE - 1)).copied())
+                .collect(),
+        };
+        let (first, rest): (Vec<usize>, Vec<usize>) =
+            open.into_iter().partition(|imap| sample.contains(imap));
+        let mut rules = Vec::new();
+        for messages in [first, rest].iter().filter(|part| !part.is_empty()) {
+            for (imap, value) in work.read_attributes(attribute, messages)? {
+                note_forms(work, &mut rules, attribute, &value, imap);
+            }
+            if rules.iter().all(|rule: &Claims| rule.hits.is_empty()) {
+                break;
+            }
         }
-        hashed.note(work, &text, imap);
+        settle(work, rules)?;
     }
-    settle(work, vec![plain, hashed])
+    Ok(())
+}
+
+/// Notes each UIDL that a server could have made of the value.
+fn note_forms(
+    work: &Work<'_>,
+    rules: &mut Vec<Claims>,
+    attribute: Attribute,
+    value: &str,
+    imap: usize,
+) {
+    let bare = value.strip_prefix('<').and_then(|v| v.strip_suffix('>'));
+    let bare = bare.unwrap_or(value);
+    if bare.len() < LEAST_TELLING_TEXT {
+        return;
+    }
+    let forms = match attribute {
+        Attribute::XGuid => vec![
+            (Stage::XGuid, value.to_owned()),
+            (Stage::Md5Guid, md5_hex(value)),
+        ],
+        // As Dovecot's code for moving from Gmail says.
+        Attribute::GmailId => match value.parse::<u64>() {
+            Ok(id) => vec![(Stage::GmailId, format!("GmailId{id:x}"))],
+            Err(_) => return,
+        },
+        Attribute::EmailId => vec![(Stage::EmailId, value.to_owned())],
+        Attribute::XUidl => vec![(Stage::XUidl, value.to_owned())],
+        // vm-pop3d; OpenWave takes the MD5 where the Message-ID itself is no UIDL.
+        Attribute::MessageId => vec![
+            (Stage::MessageId, bare.to_owned()),
+            (Stage::MessageId, value.to_owned()),
+            (Stage::Md5MessageId, md5_hex(bare)),
+            (Stage::Md5MessageId, md5_hex(value)),
+        ],
+    };
+    for (at, (stage, text)) in forms.into_iter().enumerate() {
+        if rules.len() == at {
+            rules.push(Claims::new(stage));
+        }
+        if let Some(rule) = rules.get_mut(at) {
+            rule.note(work, &text, imap);
+        }
+    }
+}
+
+fn md5_hex(text: &str) -> String {
+    let mut hex = String::with_capacity(32);
+    for byte in Md5::digest(text.as_bytes()) {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
 }
 
 /// A template without a telling UIDVALIDITY that explains nearly all open UIDLs.
 pub(super) fn counter_hint(work: &Work<'_>) -> Option<Hint> {
-    let open = work.open_uidls();
+    if work.policy.template.is_some() {
+        return None;
+    }
+    let open = work.open_uidls().count();
     let tells = validity_tells(work);
-    let candidates = Template::ALL.into_iter();
-    let counters = candidates.filter(|template| !(tells && template.has_validity()));
+    let counters = Template::usual().filter(|template| !(tells && template.has_validity()));
     counters
-        .map(|template| (template, claims_of(work, template)))
-        .find(|(_, claims)| {
+        .filter_map(|template| claims_of(work, template))
+        .find(|claims| {
             !claims.contradicted && !claims.hits.is_empty() && nearly_all(claims.hits.len(), open)
         })
-        .map(|(template, claims)| Hint {
-            template,
-            imap_of: claims.hits.into_iter().collect(),
+        .or_else(|| deduced(work, false))
+        .and_then(|claims| match claims.stage {
+            Stage::Template(template) => Some(Hint {
+                template,
+                imap_of: claims.hits.into_iter().collect(),
+            }),
+            _ => None,
         })
+}
+
+/// A template beside the usual ones that explains nearly all open UIDLs, with or without a telling
+/// UIDVALIDITY. It is read off one of them.
+fn deduced(work: &Work<'_>, telling: bool) -> Option<Claims> {
+    let open = work.open_uidls().count();
+    if open < ENOUGH_DEDUCED {
+        return None;
+    }
+    let (first, last) = (
+        work.open_uidls().next()?.1,
+        work.open_uidls().next_back()?.1,
+    );
+    let ends = [first, last].into_iter();
+    let formats = ends.flat_map(|uidl| {
+        let is_uid = |uid| work.has_uid(uid);
+        deduce::formats(uidl, work.validity, is_uid)
+    });
+    formats
+        .filter(|pieces| pieces.iter().any(|piece| piece.is(Which::Validity)) == telling)
+        .filter_map(|pieces: Vec<Piece>| {
+            let mut claims = Claims::new(Stage::Template(Template::U));
+            claims.note_all(work, Form::of(&pieces, work.validity)?);
+            let fits = !claims.contradicted
+                && claims.hits.len() >= ENOUGH_DEDUCED
+                && nearly_all(claims.hits.len(), open);
+            fits.then(|| {
+                claims.stage = Stage::Template(Template::of(&pieces));
+                claims
+            })
+        })
+        .next()
 }
 
 /// Gives the pairs the name of the template that foretold them, if all of them agree with it.
@@ -145,6 +263,7 @@ impl Claims {
     fn new(stage: Stage) -> Self {
         Self {
             stage,
+            form: None,
             hits: Vec::new(),
             contradicted: false,
         }
@@ -161,67 +280,97 @@ impl Claims {
             _ => self.contradicted = true,
         }
     }
+    /// Notes the UIDL that each message would have.
+    fn note_all(&mut self, work: &Work<'_>, form: Form) {
+        let mut text = String::new();
+        for (imap, entry) in work.imaps.iter().enumerate() {
+            form.write(&mut text, entry.uid);
+            self.note(work, &text, imap);
+        }
+        self.form = Some(form);
+    }
+
+    /// Whether its text is one that anybody can copy into another message.
+    fn is_copied(&self) -> bool {
+        use Stage::{Md5MessageId, MessageId, XUidl};
+        matches!(self.stage, XUidl | MessageId | Md5MessageId)
+    }
 }
 
-fn claims_of(work: &Work<'_>, template: Template) -> Claims {
+/// `None` where the template needs a UIDVALIDITY and there is none.
+fn claims_of(work: &Work<'_>, template: Template) -> Option<Claims> {
     let mut claims = Claims::new(Stage::Template(template));
-    let mut text = String::new();
-    for (imap, entry) in work.imaps.iter().enumerate() {
-        if !template.write(&mut text, work.validity, entry.uid) {
-            break;
-        }
-        claims.note(work, &text, imap);
-    }
-    claims
+    claims.note_all(work, template.form(work.validity)?);
+    Some(claims)
 }
 
 /// Judges each rule, the one with the most claims first, and joins what holds.
 fn settle(work: &mut Work<'_>, mut all: Vec<Claims>) -> Result<(), Problem> {
     drop_contested(&mut all);
+    all.retain(|claims| !claims.hits.is_empty());
     all.sort_by_key(|claims| std::cmp::Reverse(claims.hits.len()));
     let explained: HashSet<usize> = all
         .iter()
         .flat_map(|claims| claims.hits.iter().map(|hit| hit.0))
         .collect();
-    let left = work.open_pops().len() > explained.len();
-    let left_in_inbox = work.open_imaps().len() > explained.len();
-    let partly = !nearly_all(explained.len(), work.open_uidls());
+    let hits = all.iter().flat_map(|claims| claims.hits.iter());
+    let claimed: HashSet<usize> = hits.map(|hit| hit.1).collect();
+    let mut left = Left {
+        pops: work.open_pops(),
+        imaps: work.open_imaps(),
+    };
+    left.pops.retain(|pop| !explained.contains(pop));
+    left.imaps.retain(|imap| !claimed.contains(imap));
+    let odd = is_odd(work, &all, &explained);
     // A rule that differs from a rejected one in letter case only claims some of the same pairs.
     let mut disproved: HashSet<(usize, usize)> = HashSet::new();
     for claims in all {
-        let is_open = |&(pop, imap): &(usize, usize)| {
+        let is_open = |&&(pop, imap): &&(usize, usize)| {
             work.partner_of_pop(pop).is_none() && work.partner_of_imap(imap).is_none()
         };
-        let mut hits: Vec<(usize, usize)> = claims
-            .hits
-            .into_iter()
-            .filter(|hit| is_open(hit) && !disproved.contains(hit))
-            .collect();
+        let hits = claims.hits.iter().filter(is_open).copied();
+        let mut hits: Vec<(usize, usize)> = hits.filter(|hit| !disproved.contains(hit)).collect();
         if hits.is_empty() {
             continue;
         }
         hits.sort_unstable();
-        let wary = partly || claims.stage == Stage::Template(Template::UidUDashV);
-        let proved = if claims.contradicted {
-            None
-        } else {
-            prove(work, &hits, wary, left && left_in_inbox)?
+        let template = match claims.stage {
+            Stage::Template(template) => Some(template),
+            _ => None,
         };
-        match proved {
-            Some(proved) => {
-                for (pop, imap) in proved {
-                    work.join(pop, imap, claims.stage);
-                }
-            }
-            None => {
-                disproved.extend(hits);
-                if let Stage::Template(template) = claims.stage {
-                    work.rejected.push(template);
-                }
-            }
+        let care = Care {
+            wary: odd || claims.is_copied() || template == Some(Template::UID_U_DASH_V),
+            left: &left,
+            named: template.is_some() && template == work.policy.template,
+            contradicted: claims.contradicted,
+        };
+        let proof = proof::prove(work, &hits, care)?;
+        for (pop, imap) in &proof.holds {
+            work.join(*pop, *imap, claims.stage);
+        }
+        if !proof.is_clean {
+            disproved.extend(hits);
+            work.rejected.extend(template);
         }
     }
     Ok(())
+}
+
+/// Whether the UIDLs that the rules leave unexplained cast doubt on the rules: if they look like
+/// those that a template writes and no message has such a UID (a server that counts by itself),
+/// or if they are the most. Others may be there as well: a server that was itself migrated has
+/// kept those of an older one.
+fn is_odd(work: &Work<'_>, all: &[Claims], explained: &HashSet<usize>) -> bool {
+    let unexplained = work
+        .open_uidls()
+        .filter(|(pop, _)| !explained.contains(pop));
+    let (mut others, mut alike) = (0, 0);
+    for (_, uidl) in unexplained {
+        others += 1;
+        let mut forms = all.iter().map(|claims| claims.form.as_ref());
+        alike += usize::from(forms.any(|form| form.is_none_or(|form| form.fits(uidl))));
+    }
+    !nearly_all(explained.len(), explained.len() + alike) || others > explained.len()
 }
 
 /// Where two UIDLs claim one message, or one UIDL two messages, neither is believed.
@@ -239,141 +388,4 @@ fn drop_contested(all: &mut [Claims]) {
             .hits
             .retain(|(pop, imap)| pops.get(pop) == Some(&1) && imaps.get(imap) == Some(&1));
     }
-}
-
-/// The claims that may be joined; `None` if a message contradicts its claim, or if too few could
-/// be looked at. `hits` are in POP3 order.
-fn prove(
-    work: &mut Work<'_>,
-    hits: &[(usize, usize)],
-    wary: bool,
-    left_on_both_sides: bool,
-) -> Result<Option<Vec<(usize, usize)>>, Problem> {
-    let sizes = |&(pop, imap): &(usize, usize)| work.sizes(pop, imap);
-    let relation = SizeRelation::learn(hits.iter().map(sizes));
-    let fits: Vec<bool> = hits.iter().map(|hit| relation.fits(sizes(hit))).collect();
-    let small = hits.len() <= SMALL;
-    let wary = wary || !hits.is_sorted_by_key(|hit| hit.1);
-    let looked_at = choose(work, hits, &fits, relation, wary);
-
-    let (mut pops, mut imaps): (Vec<usize>, Vec<usize>) = looked_at.iter().copied().unzip();
-    let (open_pops, open_imaps) = (work.open_pops(), work.open_imaps());
-    if small && open_pops.len().max(open_imaps.len()) <= SMALL {
-        // All of them: a header that is not the only one of its kind is then seen to be none.
-        (pops, imaps) = (open_pops, open_imaps);
-    }
-    work.read_headers(&pops, &imaps)?;
-    let loose = |header: HeaderDigest| header.loose;
-    let pop_kinds = kinds(pops.iter().filter_map(|at| work.pop_header(*at)).map(loose));
-    let imap_kinds = kinds(
-        imaps
-            .iter()
-            .filter_map(|at| work.imap_header(*at))
-            .map(loose),
-    );
-    let is_twin = |header: &HeaderDigest| {
-        [&pop_kinds, &imap_kinds]
-            .iter()
-            .any(|kinds| kinds.get(&header.loose).is_some_and(|many| *many > 1))
-    };
-
-    let thorough = work.is_cheap(hits) || small && left_on_both_sides;
-    let mut confirmed = 0;
-    let mut doubts: HashMap<(usize, usize), Doubt> = HashMap::new();
-    let fitting: HashMap<(usize, usize), bool> = hits.iter().copied().zip(fits).collect();
-    for hit in &looked_at {
-        let fits = fitting.get(hit) == Some(&true);
-        let doubt = match (work.pop_header(hit.0), work.imap_header(hit.1)) {
-            (Some(pop), Some(imap)) if pop.strict == imap.strict || pop.loose == imap.loose => {
-                let deviates = !fits && relation != SizeRelation::None;
-                if is_twin(&pop)
-                    || is_twin(&imap)
-                    || !work.is_unmistakable(hit.0, hit.1)
-                    || deviates && (small || imap.identity.is_none())
-                {
-                    Some(Doubt::Grave)
-                } else {
-                    confirmed += 1;
-                    thorough.then_some(Doubt::Slight)
-                }
-            }
-            (Some(pop), Some(imap)) => {
-                if pop.identity.is_none() || pop.identity != imap.identity {
-                    return Ok(None);
-                }
-                Some(Doubt::Grave)
-            }
-            _ if fits => Some(Doubt::Unseen),
-            _ => Some(Doubt::Grave),
-        };
-        doubts.extend(doubt.map(|doubt| (*hit, doubt)));
-    }
-
-    let (pops, imaps): (Vec<usize>, Vec<usize>) = doubts.keys().copied().unzip();
-    work.read_contents(&pops, &imaps)?;
-    let mut fallen: HashSet<(usize, usize)> = HashSet::new();
-    for (hit, doubt) in doubts {
-        match (work.same_content(hit.0, hit.1), doubt) {
-            (Some(false), _) => return Ok(None),
-            (Some(true), Doubt::Grave | Doubt::Unseen) => confirmed += 1,
-            (None, Doubt::Grave) => {
-                fallen.insert(hit);
-            }
-            (Some(true), Doubt::Slight) | (None, Doubt::Slight | Doubt::Unseen) => (),
-        }
-    }
-    if confirmed == 0 || confirmed * 2 < looked_at.len() {
-        return Ok(None);
-    }
-    let stay = hits.iter().copied().filter(|hit| !fallen.contains(hit));
-    Ok(Some(stay.collect()))
-}
-
-/// Why the bodies of a claim are compared. If they differ the claim is wrong in any case.
-#[derive(Clone, Copy)]
-enum Doubt {
-    /// Without the bodies it is dropped.
-    Grave,
-    /// Its header could not be read; the claims that could be read answer for it.
-    Unseen,
-    /// The header is proof enough, but it costs little to be quite sure.
-    Slight,
-}
-
-/// The claims to look at more closely; see the module.
-fn choose(
-    work: &Work<'_>,
-    hits: &[(usize, usize)],
-    fits: &[bool],
-    relation: SizeRelation,
-    wary: bool,
-) -> Vec<(usize, usize)> {
-    if hits.len() <= SMALL || relation != SizeRelation::Equal {
-        return hits.to_vec();
-    }
-    let mut chosen = vec![false; hits.len()];
-    for n in 0..SAMPLE {
-        if let Some(slot) = chosen.get_mut((hits.len() - 1) * n / (SAMPLE - 1)) {
-            *slot = true;
-        }
-    }
-    let pop_sizes = kinds(work.pops.iter().map(|entry| entry.size));
-    let imap_sizes = kinds(work.imaps.iter().map(|entry| entry.size));
-    for ((slot, fits), hit) in chosen.iter_mut().zip(fits).zip(hits) {
-        let size = work.sizes(hit.0, hit.1).0;
-        let telling = pop_sizes.get(&size) == Some(&1) && imap_sizes.get(&size) == Some(&1);
-        *slot |= !fits || wary && !telling;
-    }
-    let both = hits.iter().zip(chosen);
-    both.filter_map(|(hit, chosen)| chosen.then_some(*hit))
-        .collect()
-}
-
-/// How often each value occurs.
-fn kinds<T: Eq + Hash>(values: impl Iterator<Item = T>) -> HashMap<T, usize> {
-    let mut kinds = HashMap::new();
-    for value in values {
-        *kinds.entry(value).or_insert(0) += 1;
-    }
-    kinds
 }

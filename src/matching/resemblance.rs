@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashSet};
 use crate::problem::Problem;
 
 use super::claims::Hint;
-use super::sizes::SizeRelation;
 use super::work::Work;
 use super::{Digest, HeaderDigest, Stage, Why};
 
@@ -51,7 +50,7 @@ fn by_header(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> {
         }
     }
 
-    let relation = SizeRelation::learn(lone.iter().map(|(pop, imap)| work.sizes(*pop, *imap)));
+    let relation = work.size_relation(&lone);
     let cheap = work.is_cheap(&lone);
     let needs_body: Vec<bool> = lone
         .iter()
@@ -153,7 +152,11 @@ fn by_identity(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> 
     }
     // Another body under one identity is another message, unless this server re-encodes every
     // body, and every message on either side has found its like.
-    let systematic = !bodies_survive && nothing_else && reencoded.len() >= ENOUGH_REENCODED;
+    // The sizes must speak for it, then: where they are not to be believed nothing does.
+    let systematic = !bodies_survive
+        && nothing_else
+        && reencoded.len() >= ENOUGH_REENCODED
+        && !work.policy.skip_sizes;
     if systematic {
         for (pop, imap) in reencoded {
             let (a, b) = work.sizes(pop, imap);

@@ -9,6 +9,8 @@ pub(super) enum SizeRelation {
     Smaller,
     /// None that one could rely on.
     None,
+    /// Nobody asks: the admin says that LIST lies.
+    Ignored,
 }
 
 impl SizeRelation {
@@ -29,13 +31,15 @@ impl SizeRelation {
         }
     }
 
-    /// Whether (POP3 size, IMAP size) may be those of one message. Nothing fits no relation.
+    /// Whether (POP3 size, IMAP size) may be those of one message. Nothing fits no relation; what
+    /// is ignored contradicts nothing.
     pub(super) fn fits(self, (pop, imap): (u64, u64)) -> bool {
         match self {
             Self::Equal => pop == imap,
             // Lines of mail have more than five bytes on average.
             Self::Smaller => pop <= imap && pop >= imap - imap / 5,
             Self::None => false,
+            Self::Ignored => true,
         }
     }
 }

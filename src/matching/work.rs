@@ -7,7 +7,10 @@ use std::hash::Hash;
 use crate::mail::{Entry, PopEntry, PopNumber, Uid, UidValidity, Uidl};
 use crate::problem::{Kind, Problem, Reach};
 
-use super::{ContentDigest, Evidence, HeaderDigest, ImapSide, Known, Stage, Template, Why};
+use super::sizes::SizeRelation;
+use super::{
+    Attribute, ContentDigest, Evidence, HeaderDigest, ImapSide, Known, Policy, Stage, Template, Why,
+};
 
 /// Up to so many messages are looked at one by one, since it costs little.
 pub(super) const SMALL: usize = 100;
@@ -16,6 +19,7 @@ const CHEAP_BYTES: u64 = 4 << 20;
 
 /// Both listings, by index: a `pop` is an index into `pops`, an `imap` one into `imaps`.
 pub(super) struct Work<'a> {
+    pub(super) policy: Policy,
     pub(super) pops: &'a [PopEntry],
     pub(super) imaps: &'a [Entry],
     pub(super) validity: Option<UidValidity>,
@@ -142,6 +146,7 @@ fn ask_for<K: Copy + Eq + Hash, D>(
 
 impl<'a> Work<'a> {
     pub(super) fn new(
+        policy: Policy,
         imap: &ImapSide<'a>,
         pops: &'a [PopEntry],
         evidence: &'a mut dyn Evidence,
@@ -156,6 +161,7 @@ impl<'a> Work<'a> {
             }
         }
         Ok(Self {
+            policy,
             pops,
             imaps: imap.entries,
             validity: imap.uid_validity,
@@ -228,12 +234,19 @@ impl<'a> Work<'a> {
         self.imap_side.open().collect()
     }
 
-    /// The open entries with a UIDL that no other entry has.
-    pub(super) fn open_uidls(&self) -> usize {
-        let owners = self.owners.values().flatten();
-        owners
-            .filter(|pop| self.partner_of_pop(**pop).is_none())
-            .count()
+    /// The open entries with a UIDL that no other entry has, in POP3 order.
+    pub(super) fn open_uidls(&self) -> impl DoubleEndedIterator<Item = (usize, &'a str)> {
+        let entries = self.pops.iter().enumerate();
+        entries.filter_map(|(pop, entry)| {
+            let uidl = entry.uidl.as_ref()?.as_str();
+            let open = self.owner(uidl).is_some() && self.partner_of_pop(pop).is_none();
+            open.then_some((pop, uidl))
+        })
+    }
+
+    /// Whether INBOX has a message of this UID.
+    pub(super) fn has_uid(&self, uid: u32) -> bool {
+        Uid::new(uid).is_some_and(|uid| self.imap_side.index.contains_key(&uid))
     }
 
     /// Whether a message is left that could get a UIDL, and a UIDL for it.
@@ -247,6 +260,14 @@ impl<'a> Work<'a> {
         let pop = self.pops.get(pop).map_or(0, |entry| entry.size);
         let imap = self.imaps.get(imap).map_or(0, |entry| entry.size);
         (pop, imap)
+    }
+
+    /// How the sizes of these pairs, which are sure or nearly so, relate.
+    pub(super) fn size_relation(&self, pairs: &[(usize, usize)]) -> SizeRelation {
+        if self.policy.skip_sizes {
+            return SizeRelation::Ignored;
+        }
+        SizeRelation::learn(pairs.iter().map(|(pop, imap)| self.sizes(*pop, *imap)))
     }
 
     /// Whether the bodies of these pairs can be read at little cost. Of two sizes the smaller one
@@ -327,17 +348,22 @@ impl<'a> Work<'a> {
             .read_contents(imaps, |keys| evidence.imap_contents(keys))
     }
 
-    /// The X-GUIDs of open messages, by index.
-    pub(super) fn read_guids(&mut self) -> Result<Vec<(usize, String)>, Problem> {
-        let open = self.imap_side.open();
-        let uids: Vec<Uid> = open
-            .filter_map(|at| self.imap_side.keys.get(at).copied())
+    /// An attribute of messages, by index.
+    pub(super) fn read_attributes(
+        &mut self,
+        attribute: Attribute,
+        imaps: &[usize],
+    ) -> Result<Vec<(usize, String)>, Problem> {
+        let keys = &self.imap_side.keys;
+        let uids: Vec<Uid> = imaps
+            .iter()
+            .filter_map(|at| keys.get(*at).copied())
             .collect();
-        let answer = self.evidence.imap_guids(&uids)?;
+        let answer = self.evidence.imap_attributes(attribute, &uids)?;
         let index = &self.imap_side.index;
         Ok(answer
             .into_iter()
-            .filter_map(|(uid, guid)| Some((*index.get(&uid)?, guid)))
+            .filter_map(|(uid, text)| Some((*index.get(&uid)?, text)))
             .collect())
     }
 

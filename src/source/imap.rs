@@ -4,6 +4,7 @@
 //! Both work on one connection, through `imap/stream.rs`. The crate's commands have tags in `a`, ours in `x`.
 //! Folders are opened by EXAMINE and messages fetched by BODY.PEEK: nothing changes on the server.
 
+mod attributes;
 mod bodies;
 mod date;
 mod folders;
@@ -21,6 +22,7 @@ mod tests;
 use std::fmt;
 use std::io::Write as _;
 
+pub use self::attributes::Attribute;
 use self::items::Section;
 use self::login::Abilities;
 use self::reader::{Fault, Reader, Response};
@@ -163,13 +165,21 @@ impl Session {
         self.converse(|talk| bodies::fetch(talk, Section::Header, &wanted, sink))
     }
 
-    /// The X-GUID of messages: Dovecot keeps it as part of a POP3 UIDL. Servers that know no such
-    /// item give an empty list.
+    /// An attribute of messages, for those that have it. Empty where the server does not know
+    /// such an attribute; what has to be announced and is not is not asked for.
     ///
     /// # Errors
     /// Network or Protocol of reach User.
-    pub fn fetch_guids(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, String)>, Problem> {
-        self.converse(|talk| listing::guids(talk, uids))
+    pub fn fetch_attributes(
+        &mut self,
+        attribute: Attribute,
+        uids: &[Uid],
+    ) -> Result<Vec<(Uid, String)>, Problem> {
+        let needed = attribute.capability();
+        if needed.is_some_and(|word| !self.abilities.has(word)) {
+            return Ok(Vec::new());
+        }
+        self.converse(|talk| attributes::fetch(talk, attribute, uids))
     }
 
     /// What went wrong without stopping anything since this was called last: the server's

@@ -39,10 +39,10 @@ fn full() -> Record {
     inbox.directory = Some(".".to_owned());
     inbox.examined(Some(77), Some(900));
     let mut found = pairing(&[
-        (1, Stage::Template(Template::VDotU)),
-        (2, Stage::Template(Template::VDotU)),
+        (1, Stage::Template(Template::V_DOT_U)),
+        (2, Stage::Template(Template::V_DOT_U)),
         (3, Stage::Header),
-        (5, Stage::Template(Template::VDotU)),
+        (5, Stage::Template(Template::V_DOT_U)),
     ]);
     found.missing = vec![uid(4), uid(6)];
     let extra = Extra {

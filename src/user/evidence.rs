@@ -4,7 +4,9 @@ use std::collections::HashSet;
 
 use super::Breaks;
 use crate::mail::{PopNumber, Uid};
-use crate::matching::{ContentDigest, ContentHasher, Evidence, HeaderDigest, HeaderHasher};
+use crate::matching::{
+    Attribute, ContentDigest, ContentHasher, Evidence, HeaderDigest, HeaderHasher,
+};
 use crate::problem::Problem;
 use crate::source::{BodySink, Refused, imap, pop3};
 
@@ -54,8 +56,12 @@ impl Evidence for Sessions<'_> {
         Ok(by_uid(found))
     }
 
-    fn imap_guids(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, String)>, Problem> {
-        self.imap.fetch_guids(uids)
+    fn imap_attributes(
+        &mut self,
+        attribute: Attribute,
+        uids: &[Uid],
+    ) -> Result<Vec<(Uid, String)>, Problem> {
+        self.imap.fetch_attributes(attribute, uids)
     }
 }
 

@@ -36,7 +36,9 @@ impl Attempt<'_> {
                 pop3: &mut maildrop.session,
                 pop3_breaks: &mut memory.pop3_breaks,
             };
-            let pairing = matching::pair(&side, &maildrop.listing, known, &mut sessions)?;
+            let policy = self.context.config.uidls.pairing;
+            let listing = &maildrop.listing;
+            let pairing = matching::pair_with(policy, &side, listing, known, &mut sessions)?;
             maildrop.session.quit();
             self.note_pairing(inbox, &pairing, &maildrop.listing);
             let left = leftovers(&pairing, &maildrop.listing);
@@ -83,6 +85,10 @@ impl Attempt<'_> {
         if !stages.is_empty() {
             self.log
                 .line(Level::INFO, format!("UIDLs paired: {}", stages.join(", ")));
+        }
+        for template in &pairing.rejected {
+            let line = format!("messages contradict the UIDL template {template}: not relied upon");
+            self.log.line(Level::WARN, line);
         }
         for extra in &pairing.extra {
             let uidl = extra.uidl.as_ref().map_or("", Uidl::as_str);

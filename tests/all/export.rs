@@ -27,7 +27,7 @@ fn plain_source() -> Dovecot {
 }
 
 /// A second export finds nothing to do: it plans nothing, fetches nothing and writes nothing.
-fn assert_nothing_left(target: &Target, source: &Source, user: &str, more: &[&str]) {
+pub fn assert_nothing_left(target: &Target, source: &Source, user: &str, more: &[&str]) {
     let before = target.listing();
     let output = target.export_ok(source, user, &[more, &["-v"]].concat());
     assert!(

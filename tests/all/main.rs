@@ -8,11 +8,13 @@
 )]
 
 mod bulk;
+mod cyrus;
 mod explain;
 mod export;
 mod input;
 mod interrupted;
 mod migration;
+mod pairing;
 mod readme;
 mod secrets;
 mod servers;

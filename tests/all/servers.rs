@@ -55,7 +55,7 @@ fn dovecot_shows_the_full_corpus_as_written() {
                 assert!(shown.size >= message.length, "{name} {}", message.uid);
                 assert_eq!(
                     shown.flags,
-                    flags(&message.letters, &folder.keywords),
+                    message.flags(&folder.keywords),
                     "{name} {}",
                     message.uid
                 );
@@ -69,23 +69,6 @@ fn dovecot_shows_the_full_corpus_as_written() {
         assert_eq!(view.subscribed, subscribed.collect());
         assert_eq!(server.complaints(), Vec::<String>::new());
     }
-}
-
-/// What IMAP calls the Maildir letters of a message.
-fn flags(letters: &str, keywords: &[&str]) -> Vec<String> {
-    let mut flags: Vec<String> = letters
-        .bytes()
-        .map(|letter| match letter {
-            b'D' => "\\Draft".to_owned(),
-            b'F' => "\\Flagged".to_owned(),
-            b'R' => "\\Answered".to_owned(),
-            b'S' => "\\Seen".to_owned(),
-            b'T' => "\\Deleted".to_owned(),
-            keyword => keywords[usize::from(keyword - b'a')].to_owned(),
-        })
-        .collect();
-    flags.sort();
-    flags
 }
 
 #[test]

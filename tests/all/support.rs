@@ -4,6 +4,7 @@
 pub mod compare;
 pub mod corpus;
 pub mod courier;
+pub mod cyrus;
 pub mod dovecot;
 pub mod fake_server;
 pub mod imap_view;

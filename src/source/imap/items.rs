@@ -2,6 +2,7 @@
 
 use std::io::BufRead;
 
+use super::attributes::Attribute;
 use super::date;
 use super::reader::{Fault, Reader, Token, number};
 use crate::mail::{Flags, Uid};
@@ -36,8 +37,8 @@ pub enum Item {
     Date(Option<i64>),
     /// RFC822.SIZE; `None` where it is no number.
     Size(Option<u64>),
-    /// X-GUID (Dovecot).
-    Guid(String),
+    /// One of the attributes: an id, or the header field as it stands.
+    Attribute(Attribute, Vec<u8>),
     /// A body is there, as a literal of so many bytes for [`Reader::literal`].
     Literal(Section, u64),
     /// A body is there, as a quoted string in [`Reader::text`].
@@ -89,10 +90,15 @@ pub fn next<R: BufRead>(reader: &mut Reader<R>) -> Result<Option<Item>, Fault> {
     } else if is("RFC822.SIZE") {
         Item::Size(simple(reader)?.and_then(number))
     } else if is("X-GUID") {
-        match simple(reader)?.map(str::from_utf8) {
-            Some(Ok(guid)) => Item::Guid(guid.to_owned()),
-            _ => Item::Other,
-        }
+        attribute(reader, Attribute::XGuid)?
+    } else if is("X-GM-MSGID") {
+        attribute(reader, Attribute::GmailId)?
+    } else if is("EMAILID") {
+        object_id(reader)?
+    } else if is_field(name, b"X-UIDL") {
+        attribute(reader, Attribute::XUidl)?
+    } else if is_field(name, b"MESSAGE-ID") {
+        attribute(reader, Attribute::MessageId)?
     } else if is("BODY[]") {
         body(reader, Section::Whole)?
     } else if is("BODY[HEADER]") {
@@ -102,6 +108,48 @@ pub fn next<R: BufRead>(reader: &mut Reader<R>) -> Result<Option<Item>, Fault> {
         Item::Other
     };
     Ok(Some(item))
+}
+
+fn attribute<R: BufRead>(reader: &mut Reader<R>, attribute: Attribute) -> Result<Item, Fault> {
+    Ok(match simple(reader)? {
+        Some(text) => Item::Attribute(attribute, text.to_vec()),
+        None => Item::Other,
+    })
+}
+
+/// `(M123)`, the only value that is a list (RFC 8474 section 5.1).
+fn object_id<R: BufRead>(reader: &mut Reader<R>) -> Result<Item, Fault> {
+    match reader.token()? {
+        Token::Open => {}
+        Token::Atom if reader.text().eq_ignore_ascii_case(b"NIL") => return Ok(Item::Other),
+        _ => return Err(Fault::Nonsense("EMAILID is no list")),
+    }
+    match reader.token()? {
+        Token::Atom | Token::Quoted => {}
+        _ => return Err(Fault::Nonsense("EMAILID is no list of one atom")),
+    }
+    let id = reader.text().to_vec();
+    match reader.token()? {
+        Token::Close => Ok(Item::Attribute(Attribute::EmailId, id)),
+        _ => Err(Fault::Nonsense("EMAILID is no list of one atom")),
+    }
+}
+
+/// Whether this is the name of `BODY[HEADER.FIELDS (field)]`; servers write it with quotes, and
+/// in the letters of the header.
+fn is_field(name: &[u8], field: &[u8]) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let inside = upper.strip_prefix(b"BODY[HEADER.FIELDS");
+    let inside = inside.and_then(|rest| rest.trim_ascii().strip_prefix(b"("));
+    let inside = inside.and_then(|rest| rest.strip_suffix(b")]"));
+    inside.is_some_and(|inside| {
+        let bare: Vec<u8> = inside
+            .iter()
+            .copied()
+            .filter(|b| !b" \"".contains(b))
+            .collect();
+        bare == field
+    })
 }
 
 fn uid<R: BufRead>(reader: &mut Reader<R>) -> Result<Uid, Fault> {
@@ -174,7 +222,7 @@ mod tests {
                 Ok(Some(Item::Quoted(section))) => {
                     let text = String::from_utf8(reader.text().to_vec()).unwrap();
                     seen.push(Ok(Item::Quoted(section)));
-                    seen.push(Ok(Item::Guid(text)));
+                    seen.push(Ok(Item::Attribute(Attribute::XGuid, text.into_bytes())));
                 }
                 Ok(Some(Item::Other)) => {}
                 Ok(Some(item)) => seen.push(Ok(item)),
@@ -190,6 +238,10 @@ mod tests {
 
     fn uid(value: u32) -> Result<Item, &'static str> {
         Ok(Item::Uid(Uid::new(value).unwrap()))
+    }
+
+    fn attribute(attribute: Attribute, text: &[u8]) -> Result<Item, &'static str> {
+        Ok(Item::Attribute(attribute, text.to_vec()))
     }
 
     #[test]
@@ -218,13 +270,41 @@ mod tests {
                 vec![Ok(Item::Date(Some(5))), uid(2)],
             ),
             (
-                b"* 1 FETCH (EMAILID (M1) THREADID NIL SAVEDATE \"x) y\" X-A ((a \"(\" {3}\r\n)(\" b) ()) \
+                b"* 1 FETCH (THREADID NIL SAVEDATE \"x) y\" X-A ((a \"(\" {3}\r\n)(\" b) ()) \
                   MODSEQ (12) BODY[HEADER.FIELDS (DATE)] {2}\r\nx) BODY[]<0> \"ab\" UID 3)\r\n",
                 vec![uid(3)],
             ),
             (
                 b"* 1 FETCH (BODY[] \"a\\\"b\\\\c\" UID 4)\r\n",
-                vec![Ok(Item::Quoted(whole)), Ok(Item::Guid("a\"b\\c".into())), uid(4)],
+                vec![
+                    Ok(Item::Quoted(whole)),
+                    attribute(Attribute::XGuid, b"a\"b\\c"),
+                    uid(4),
+                ],
+            ),
+            (
+                b"* 1 FETCH (EMAILID (M1) X-GM-MSGID 1278455344230334865 X-GUID {2}\r\nab)\r\n",
+                vec![
+                    attribute(Attribute::EmailId, b"M1"),
+                    attribute(Attribute::GmailId, b"1278455344230334865"),
+                    attribute(Attribute::XGuid, b"ab"),
+                ],
+            ),
+            (
+                b"* 1 FETCH (body[Header.Fields (\"x-uidl\")] \"X-UIDL: a\" \
+                  BODY[HEADER.FIELDS (Message-Id)] {7}\r\nA: 1\r\n\n EMAILID NIL X-GUID nil)\r\n",
+                vec![
+                    attribute(Attribute::XUidl, b"X-UIDL: a"),
+                    attribute(Attribute::MessageId, b"A: 1\r\n\n"),
+                ],
+            ),
+            (
+                b"* 1 FETCH (EMAILID M1)\r\n",
+                vec![Err("EMAILID is no list")],
+            ),
+            (
+                b"* 1 FETCH (EMAILID (M1 M2))\r\n",
+                vec![Err("EMAILID is no list of one atom")],
             ),
             (
                 b"* 1 FETCH (UID 5 body[] nil)\r\n",
@@ -242,17 +322,41 @@ mod tests {
                 b"* 1 FETCH (BODY[] {0}\r\n UID 6)\r\n",
                 vec![Ok(Item::Literal(whole, 0)), uid(6)],
             ),
-            (b"* 1 FETCH (UID 0)\r\n", vec![Err("a UID is no number of 1 to 4294967295")]),
-            (b"* 1 FETCH (UID 4294967296)\r\n", vec![Err("a UID is no number of 1 to 4294967295")]),
+            (
+                b"* 1 FETCH (UID 0)\r\n",
+                vec![Err("a UID is no number of 1 to 4294967295")],
+            ),
+            (
+                b"* 1 FETCH (UID 4294967296)\r\n",
+                vec![Err("a UID is no number of 1 to 4294967295")],
+            ),
             (b"* 1 FETCH\r\n", vec![Err("a FETCH response has no items")]),
-            (b"* 1 FETCH (UID 7\r\n", vec![uid(7), Err("the FETCH response has no end")]),
-            (b"* 1 FETCH (UID)\r\n", vec![Err("neither a string nor NIL")]),
+            (
+                b"* 1 FETCH (UID 7\r\n",
+                vec![uid(7), Err("the FETCH response has no end")],
+            ),
+            (
+                b"* 1 FETCH (UID)\r\n",
+                vec![Err("neither a string nor NIL")],
+            ),
             (b"* 1 FETCH (X-FOO)\r\n", vec![Err("a value is missing")]),
             (b"* 1 FETCH (X-FOO (a\r\n", vec![Err("a value has no end")]),
-            (b"* 1 FETCH (\"UID\" 7)\r\n", vec![Err("a FETCH item has no name")]),
-            (b"* 1 FETCH (BODY[ {3}\r\nabc)\r\n", vec![Err("the section of a FETCH item has no end")]),
-            (b"* 1 FETCH (BODY[] (a))\r\n", vec![Err("a body is neither a string nor NIL")]),
-            (b"* 1 FETCH (INTERNALDATE \"x)\r\n", vec![Err("a quoted string has no end")]),
+            (
+                b"* 1 FETCH (\"UID\" 7)\r\n",
+                vec![Err("a FETCH item has no name")],
+            ),
+            (
+                b"* 1 FETCH (BODY[ {3}\r\nabc)\r\n",
+                vec![Err("the section of a FETCH item has no end")],
+            ),
+            (
+                b"* 1 FETCH (BODY[] (a))\r\n",
+                vec![Err("a body is neither a string nor NIL")],
+            ),
+            (
+                b"* 1 FETCH (INTERNALDATE \"x)\r\n",
+                vec![Err("a quoted string has no end")],
+            ),
         ] {
             let shown = String::from_utf8_lossy(wire);
             assert_eq!(items(wire), want, "{shown}");

@@ -1,18 +1,15 @@
-//! What a folder holds: `UID FETCH 1:*` of flags, dates and sizes, and Dovecot's X-GUID.
+//! What a folder holds: `UID FETCH 1:*` of flags, dates and sizes.
 
 use super::Talk;
-use super::bodies::set_of;
 use super::items::{self, FlagList, Item};
 use super::reader::{Fault, Response};
-use super::reply::{Reply, Status};
+use super::reply::Status;
 use crate::mail::{Entry, Flags, KeywordSet, KeywordTable, Uid};
 use crate::problem::{Problem, Reach};
 use crate::source::MessageList;
 
 /// The most responses that are believed of one listing, whatever EXISTS said.
 const MESSAGE_LIMIT: usize = 20_000_000;
-/// The most UIDs in one command for X-GUID.
-const GUID_BATCH: usize = 1000;
 
 /// What one response says of a message; what it does not say is `None`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -124,7 +121,11 @@ fn read_line(
             Item::Flags(list) => partial.flags = Some(intern(talk, list, keywords)),
             Item::Date(date) => partial.date = Some(date),
             Item::Size(size) => partial.size = Some(size),
-            Item::Guid(_) | Item::Literal(..) | Item::Quoted(_) | Item::Nil(_) | Item::Other => {}
+            Item::Attribute(..)
+            | Item::Literal(..)
+            | Item::Quoted(_)
+            | Item::Nil(_)
+            | Item::Other => {}
         }
     }
     Ok(())
@@ -182,71 +183,4 @@ fn merge(talk: &mut Talk<'_>, mut partials: Vec<(Uid, Partial)>, list: &mut Mess
                 .is_err()
         })
     });
-}
-
-/// X-GUID of `uids`: of one first, since most servers refuse the item.
-pub fn guids(talk: &mut Talk<'_>, uids: &[Uid]) -> Result<Vec<(Uid, String)>, Fault> {
-    let mut guids = Vec::new();
-    let mut uids: Vec<u32> = uids.iter().map(|uid| uid.value()).collect();
-    uids.sort_unstable();
-    uids.dedup();
-    let Some((first, rest)) = uids.split_first() else {
-        return Ok(guids);
-    };
-    let reply = some_guids(talk, &[*first], &mut guids)?;
-    if reply.status != Status::Ok || guids.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut rest = rest;
-    while !rest.is_empty() {
-        let (_, count) = set_of(rest.iter().copied(), GUID_BATCH);
-        let (batch, after) = rest.split_at(count);
-        let reply = some_guids(talk, batch, &mut guids)?;
-        if reply.status != Status::Ok {
-            talk.warnings.add(format!("X-GUID: {}", reply.shown()));
-        }
-        rest = after;
-    }
-    Ok(guids)
-}
-
-fn some_guids(
-    talk: &mut Talk<'_>,
-    batch: &[u32],
-    guids: &mut Vec<(Uid, String)>,
-) -> Result<Reply, Fault> {
-    let (set, _) = set_of(batch.iter().copied(), batch.len());
-    let tags = talk.send(&[&format!("UID FETCH {set} (UID X-GUID)")])?;
-    loop {
-        match talk.next()? {
-            Response::Tagged(tag, reply) if tags.contains(&tag) => return Ok(reply),
-            Response::Tagged(..) => {
-                return Err(Fault::Broken("the server answers a command never sent"));
-            }
-            Response::Fetch => match read_guid(talk) {
-                Ok((Some(uid), Some(guid))) if batch.binary_search(&uid.value()).is_ok() => {
-                    guids.push((uid, guid));
-                    continue;
-                }
-                Ok(_) => {}
-                Err(Fault::Nonsense(why)) => talk.warnings.add(format!("X-GUID: {why}")),
-                Err(fault) => return Err(fault),
-            },
-            _ => {}
-        }
-        talk.reader.unasked()?;
-    }
-}
-
-fn read_guid(talk: &mut Talk<'_>) -> Result<(Option<Uid>, Option<String>), Fault> {
-    let (mut uid, mut guid) = (None, None);
-    items::open(&mut talk.reader)?;
-    while let Some(item) = items::next(&mut talk.reader)? {
-        match item {
-            Item::Uid(of) => uid = Some(of),
-            Item::Guid(text) => guid = Some(text),
-            _ => {}
-        }
-    }
-    Ok((uid, guid))
 }

@@ -70,7 +70,7 @@ fn whole_session(script: &Script, sink: &mut Keep) -> Result<(), Problem> {
         .collect();
     session.fetch_bodies(&sizes, sink)?;
     session.fetch_headers(&[uid(7), uid(11)], sink)?;
-    session.fetch_guids(&[uid(7), uid(8), uid(11)])?;
+    session.fetch_attributes(Attribute::XGuid, &[uid(7), uid(8), uid(11)])?;
     session.logout();
     Ok(())
 }
@@ -173,14 +173,12 @@ fn a_whole_session_gives_what_the_server_holds() {
         .fetch_headers(&[uid(11), uid(7)], &mut sink)
         .unwrap();
     assert_eq!(sink.messages, expected_messages());
-    let guids = session.fetch_guids(&[uid(7), uid(8), uid(11)]).unwrap();
+    let guids = session
+        .fetch_attributes(Attribute::XGuid, &[uid(7), uid(8), uid(11)])
+        .unwrap();
     assert_eq!(
         guids,
-        [
-            (uid(7), "0a1b".to_owned()),
-            (uid(8), "abc".to_owned()),
-            (uid(11), String::new())
-        ]
+        [(uid(7), "0a1b".to_owned()), (uid(8), "abc".to_owned())]
     );
 }
 
@@ -801,19 +799,60 @@ fn floods_end() {
 }
 
 #[test]
-fn guids_are_not_asked_twice_of_who_does_not_know_them() {
-    for answer in [
-        "S: x1 BAD Unknown attribute X-GUID\n",
-        "S: * 1 FETCH (UID 1)\nS: x1 OK\n",
-    ] {
-        let transcript =
-            format!("C: x1 UID FETCH 1 (UID X-GUID)\n{answer}C: a4 EXAMINE \"y\"\nS: a4 OK\n");
-        play(transcript.as_bytes(), |session| {
-            assert_eq!(session.fetch_guids(&[uid(2), uid(1)]).unwrap(), []);
-            assert_eq!(session.fetch_guids(&[]).unwrap(), []);
-            assert!(session.examine(&folder("y")).is_ok());
-        });
-    }
+fn attributes_are_not_asked_on_of_who_does_not_know_them() {
+    let odd: Vec<Uid> = (0..400).map(|n| uid(n * 2 + 1)).collect();
+    let set: Vec<String> = odd.iter().take(350).map(ToString::to_string).collect();
+    let transcript = format!(
+        "C: x1 UID FETCH {} (UID X-GUID)\nS: x1 BAD Unknown attribute X-GUID\n\
+         C: x2 UID FETCH 1:2 (UID BODY.PEEK[HEADER.FIELDS (X-UIDL)])\n\
+         S: * 1 FETCH (UID 1)\nS: * 2 FETCH (BODY[HEADER.FIELDS (X-UIDL)] {{2}}\nS: \nS:  UID 2)\n\
+         S: x2 OK\nC: a4 EXAMINE \"y\"\nS: a4 OK\n",
+        set.join(",")
+    );
+    play(transcript.as_bytes(), |session| {
+        for (attribute, uids) in [
+            (Attribute::XGuid, odd.as_slice()),
+            (Attribute::XGuid, &[]),
+            (Attribute::XUidl, &[uid(2), uid(1)]),
+            // Not announced: not asked for.
+            (Attribute::GmailId, &[uid(1)]),
+            (Attribute::EmailId, &[uid(1)]),
+        ] {
+            assert_eq!(session.fetch_attributes(attribute, uids).unwrap(), []);
+        }
+        assert!(session.examine(&folder("y")).is_ok());
+    });
+}
+
+#[test]
+fn what_is_announced_is_asked_for() {
+    let login = String::from_utf8_lossy(LOGIN).replace("NAMESPACE", "X-GM-EXT-1 OBJECTID");
+    let transcript = login
+        + "C: x1 UID FETCH 1:2 (UID X-GM-MSGID)\n\
+           S: * 2 FETCH (X-GM-MSGID 1278455344230334865 UID 2)\n\
+           S: * 1 FETCH (X-GM-MSGID 7 UID 3)\nS: x1 OK\n\
+           C: x2 UID FETCH 1 (UID EMAILID)\nS: * 1 FETCH (UID 1 EMAILID (M-1))\nS: x2 OK\n\
+           C: x3 UID FETCH 1 (UID BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])\n\
+           S: * 1 FETCH (UID 1 BODY[HEADER.FIELDS (MESSAGE-ID)] {21}\nS: Message-ID: <a@b>\n\
+           S: \nS: )\nS: x3 OK\n";
+    let script = Script::new(transcript.as_bytes(), usize::MAX);
+    let mut session =
+        Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+    let mut ask = |attribute, uids: &[Uid]| {
+        let values = session.fetch_attributes(attribute, uids).unwrap();
+        let plain = values.into_iter().map(|(uid, text)| (uid.value(), text));
+        plain.collect::<Vec<_>>()
+    };
+    assert_eq!(
+        ask(Attribute::GmailId, &[uid(1), uid(2)]),
+        [(2, "1278455344230334865".to_owned())]
+    );
+    assert_eq!(ask(Attribute::EmailId, &[uid(1)]), [(1, "M-1".to_owned())]);
+    assert_eq!(
+        ask(Attribute::MessageId, &[uid(1)]),
+        [(1, "<a@b>".to_owned())]
+    );
+    script.finish();
 }
 
 #[test]

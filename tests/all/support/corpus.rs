@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use self::dovecot_files::modified_utf7;
+pub use self::dovecot_files::{directory, modified_utf7};
 use self::messages::Content;
 use self::random::Random;
 use super::{Layout, give_to_mail_owner};
@@ -68,6 +68,26 @@ pub struct Message {
     pub pop_order: Option<usize>,
     /// Length of the stored file in bytes.
     pub length: u64,
+}
+
+impl Message {
+    /// What IMAP calls its letters in a folder of these keywords, sorted.
+    pub fn flags(&self, keywords: &[&str]) -> Vec<String> {
+        let mut flags: Vec<String> = self
+            .letters
+            .bytes()
+            .map(|letter| match letter {
+                b'D' => "\\Draft".to_owned(),
+                b'F' => "\\Flagged".to_owned(),
+                b'R' => "\\Answered".to_owned(),
+                b'S' => "\\Seen".to_owned(),
+                b'T' => "\\Deleted".to_owned(),
+                keyword => keywords[usize::from(keyword - b'a')].to_owned(),
+            })
+            .collect();
+        flags.sort();
+        flags
+    }
 }
 
 /// The order in which POP3 lists INBOX.

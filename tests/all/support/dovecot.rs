@@ -1,8 +1,11 @@
 //! A real Dovecot, run by `scripts/server-dovecot`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -38,6 +41,8 @@ pub struct DovecotOptions {
     pub uidl_format: String,
     /// Ignore `,S=` in file names.
     pub ignore_name_sizes: bool,
+    /// LIST has the size as stored, line ends counted once, unless a file name has `,W=`.
+    pub stored_sizes: bool,
     /// No login before TLS. The server then listens on [`Dovecot::host`], not on 127.0.0.1.
     pub require_tls: bool,
 }
@@ -57,6 +62,7 @@ impl Default for DovecotOptions {
             listescape: false,
             uidl_format: "%08Xu%08Xv".to_owned(),
             ignore_name_sizes: false,
+            stored_sizes: false,
             require_tls: false,
         }
     }
@@ -133,6 +139,7 @@ impl Dovecot {
             (options.utf8, "--utf8"),
             (options.listescape, "--listescape"),
             (options.ignore_name_sizes, "--ignore-name-sizes"),
+            (options.stored_sizes, "--stored-sizes"),
             (options.require_tls, "--require-tls"),
         ] {
             if wanted {
@@ -179,6 +186,11 @@ impl Dovecot {
         maildir_below(&self.directory.path().join("mail"), user)
     }
 
+    /// `base_dir`: where another Dovecot program finds this server's sockets.
+    pub fn base_dir(&self) -> PathBuf {
+        self.path().join("run")
+    }
+
     /// An OAuth token that XOAUTH2 and OAUTHBEARER take for `user`, good for a day.
     pub fn token(&self, user: &str) -> String {
         let token = script("server-dovecot", &["token", text(self.path()), user]);
@@ -221,9 +233,45 @@ impl Dovecot {
             .collect()
     }
 
+    /// What the server's log says of the sessions of `protocol` and `user`, `count` of which have
+    /// ended or are about to: the numbers of the last line of each by name, as in `top=5/1234`.
+    ///
+    /// # Panics
+    /// When there are more or, after ten seconds, fewer.
+    pub fn sessions(&self, protocol: &str, user: &str, count: usize) -> Vec<BTreeMap<String, u64>> {
+        let from = format!("{protocol}({user})<");
+        for _ in 0..100 {
+            let log = fs::read(self.path().join("log")).expect("a running server has a log");
+            let log = String::from_utf8_lossy(&log);
+            let ended: Vec<_> = log
+                .lines()
+                .filter(|line| line.contains(&from) && line.contains("Disconnected: "))
+                .map(numbers)
+                .collect();
+            assert!(ended.len() <= count, "{ended:?}");
+            if ended.len() == count {
+                return ended;
+            }
+            // It writes the line after the client has gone.
+            thread::sleep(Duration::from_millis(100));
+        }
+        panic!("fewer than {count} sessions of {protocol} and {user} have ended");
+    }
+
     fn path(&self) -> &Path {
         self.directory.path()
     }
+}
+
+/// Each `name=number` of a log line, without what follows a slash.
+fn numbers(line: &str) -> BTreeMap<String, u64> {
+    line.split([' ', ','])
+        .filter_map(|word| word.split_once('='))
+        .filter_map(|(name, value)| {
+            let count = value.split('/').next()?;
+            Some((name.to_owned(), count.parse().ok()?))
+        })
+        .collect()
 }
 
 impl Drop for Dovecot {

@@ -1,0 +1,245 @@
+//! Whether claims of one kind may be believed: the messages that are looked at, and the verdict.
+//!
+//! Checked by header are, in a mailbox of up to [`SMALL`] messages, all; in a larger one five
+//! spread over it, those whose sizes fall out of the rule, all if the sizes have no firm rule,
+//! and, where anything is unusual (POP3 order against UID order, UIDLs that the rule should
+//! explain and does not, Courier's form, a text that anyone can copy), all whose size is not the
+//! only one of its kind, since for those the agreement of sizes means nothing. The bodies are
+//! compared too where the header does not tell, and where a mailbox is small in bytes.
+//!
+//! # What this cannot see
+//! In a mailbox of more than [`SMALL`] messages: a server that writes UIDLs of the form of a
+//! template with a telling UIDVALIDITY, in UID order, yet not of the UIDs, if every message and
+//! the one whose UIDL it bears have the same size, and those of the sample are right. Only
+//! reading every header would show it, which is what a template is to save.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+
+use crate::problem::Problem;
+
+use super::HeaderDigest;
+use super::sizes::SizeRelation;
+use super::work::{SMALL, Work};
+
+/// Headers read of a large mailbox in which nothing is unusual.
+const SAMPLE: usize = 5;
+
+/// What is known of a rule beforehand.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Care<'l> {
+    /// Something is unusual.
+    pub(super) wary: bool,
+    /// What no rule explains.
+    pub(super) left: &'l Left,
+    /// The admin has named the rule: it holds for every message that does not contradict it.
+    pub(super) named: bool,
+    /// A sure pair contradicts it.
+    pub(super) contradicted: bool,
+}
+
+/// Open messages that no rule of a kind explains.
+#[derive(Debug)]
+pub(super) struct Left {
+    pub(super) pops: Vec<usize>,
+    pub(super) imaps: Vec<usize>,
+}
+
+impl Left {
+    fn on_both_sides(&self) -> bool {
+        !self.pops.is_empty() && !self.imaps.is_empty()
+    }
+
+    /// Whether their headers cost little: they are few, or will be asked for in any case.
+    fn is_cheap(&self) -> bool {
+        self.on_both_sides() || self.pops.len().max(self.imaps.len()) <= SMALL
+    }
+}
+
+/// The verdict.
+#[derive(Debug, Default)]
+pub(super) struct Proof {
+    /// The claims that may be joined.
+    pub(super) holds: Vec<(usize, usize)>,
+    /// No message contradicts its claim, and enough could be looked at.
+    pub(super) is_clean: bool,
+}
+
+/// What a look at some claims has shown.
+#[derive(Debug, Default)]
+struct Seen {
+    confirmed: usize,
+    contradicted: HashSet<(usize, usize)>,
+    /// Neither; too doubtful to be joined.
+    fallen: HashSet<(usize, usize)>,
+}
+
+/// Judges the claims `hits`, which are in POP3 order.
+///
+/// # Errors
+/// Those of the evidence.
+pub(super) fn prove(
+    work: &mut Work<'_>,
+    hits: &[(usize, usize)],
+    care: Care<'_>,
+) -> Result<Proof, Problem> {
+    if care.contradicted && !care.named {
+        return Ok(Proof::default());
+    }
+    let relation = work.size_relation(hits);
+    let looked_at = if care.contradicted {
+        hits.to_vec()
+    } else {
+        choose(work, hits, relation, care.wary)
+    };
+    let mut seen = look(work, hits, &looked_at, relation, care)?;
+    let mut is_clean = seen.contradicted.is_empty() && !care.contradicted;
+    if !care.named {
+        is_clean &= seen.confirmed > 0 && seen.confirmed * 2 >= looked_at.len();
+        if !is_clean {
+            return Ok(Proof::default());
+        }
+    } else if !is_clean && looked_at.len() < hits.len() {
+        seen = look(work, hits, hits, relation, care)?;
+    }
+    let stays =
+        |hit: &(usize, usize)| !seen.fallen.contains(hit) && !seen.contradicted.contains(hit);
+    let holds = hits.iter().copied().filter(stays).collect();
+    Ok(Proof { holds, is_clean })
+}
+
+/// Reads what is needed to judge `looked_at`, a part of `hits`. Ends at the first contradiction,
+/// unless the rule may stand in spite of it.
+fn look(
+    work: &mut Work<'_>,
+    hits: &[(usize, usize)],
+    looked_at: &[(usize, usize)],
+    relation: SizeRelation,
+    care: Care<'_>,
+) -> Result<Seen, Problem> {
+    let small = hits.len() <= SMALL;
+    let (mut pops, mut imaps): (Vec<usize>, Vec<usize>) = looked_at.iter().copied().unzip();
+    let (open_pops, open_imaps) = (work.open_pops(), work.open_imaps());
+    if small && open_pops.len().max(open_imaps.len()) <= SMALL {
+        // All of them: a header that is not the only one of its kind is then seen to be none.
+        (pops, imaps) = (open_pops, open_imaps);
+    } else if looked_at.len() > SAMPLE && care.left.is_cheap() {
+        // A claim may be for the twin of one of these.
+        pops.extend(&care.left.pops);
+        imaps.extend(&care.left.imaps);
+    }
+    work.read_headers(&pops, &imaps)?;
+    let loose = |header: HeaderDigest| header.loose;
+    let pop_kinds = kinds(pops.iter().filter_map(|at| work.pop_header(*at)).map(loose));
+    let imap_kinds = kinds(
+        imaps
+            .iter()
+            .filter_map(|at| work.imap_header(*at))
+            .map(loose),
+    );
+    let is_twin = |header: &HeaderDigest| {
+        [&pop_kinds, &imap_kinds]
+            .iter()
+            .any(|kinds| kinds.get(&header.loose).is_some_and(|many| *many > 1))
+    };
+
+    let thorough = work.is_cheap(hits) || small && care.left.on_both_sides();
+    let mut seen = Seen::default();
+    let mut doubts: HashMap<(usize, usize), Doubt> = HashMap::new();
+    for hit in looked_at {
+        let fits = relation.fits(work.sizes(hit.0, hit.1));
+        let doubt = match (work.pop_header(hit.0), work.imap_header(hit.1)) {
+            (Some(pop), Some(imap)) if pop.strict == imap.strict || pop.loose == imap.loose => {
+                let deviates = !fits && relation != SizeRelation::None;
+                if is_twin(&pop)
+                    || is_twin(&imap)
+                    || !work.is_unmistakable(hit.0, hit.1)
+                    || deviates
+                {
+                    Some(Doubt::Grave)
+                } else {
+                    seen.confirmed += 1;
+                    thorough.then_some(Doubt::Slight)
+                }
+            }
+            (Some(pop), Some(imap)) if pop.identity.is_none() || pop.identity != imap.identity => {
+                seen.contradicted.insert(*hit);
+                if !care.named {
+                    return Ok(seen);
+                }
+                None
+            }
+            (Some(_), Some(_)) => Some(Doubt::Grave),
+            _ if fits => Some(Doubt::Unseen),
+            _ => Some(Doubt::Grave),
+        };
+        doubts.extend(doubt.map(|doubt| (*hit, doubt)));
+    }
+
+    let (pops, imaps): (Vec<usize>, Vec<usize>) = doubts.keys().copied().unzip();
+    work.read_contents(&pops, &imaps)?;
+    for (hit, doubt) in doubts {
+        match (work.same_content(hit.0, hit.1), doubt) {
+            (Some(false), _) => {
+                seen.contradicted.insert(hit);
+            }
+            (Some(true), Doubt::Grave | Doubt::Unseen) => seen.confirmed += 1,
+            (None, Doubt::Grave) => {
+                seen.fallen.insert(hit);
+            }
+            (Some(true), Doubt::Slight) | (None, Doubt::Slight | Doubt::Unseen) => (),
+        }
+    }
+    Ok(seen)
+}
+
+/// Why the bodies of a claim are compared. If they differ the claim is wrong in any case.
+#[derive(Clone, Copy)]
+enum Doubt {
+    /// Without the bodies it is dropped.
+    Grave,
+    /// Its header could not be read; the claims that could be read answer for it.
+    Unseen,
+    /// The header is proof enough, but it costs little to be quite sure.
+    Slight,
+}
+
+/// The claims to look at more closely; see the module.
+fn choose(
+    work: &Work<'_>,
+    hits: &[(usize, usize)],
+    relation: SizeRelation,
+    wary: bool,
+) -> Vec<(usize, usize)> {
+    if hits.len() <= SMALL || relation != SizeRelation::Equal {
+        return hits.to_vec();
+    }
+    let wary = wary || !hits.is_sorted_by_key(|hit| hit.1);
+    let mut chosen = vec![false; hits.len()];
+    for n in 0..SAMPLE {
+        if let Some(slot) = chosen.get_mut((hits.len() - 1) * n / (SAMPLE - 1)) {
+            *slot = true;
+        }
+    }
+    let pop_sizes = kinds(work.pops.iter().map(|entry| entry.size));
+    let imap_sizes = kinds(work.imaps.iter().map(|entry| entry.size));
+    for (slot, hit) in chosen.iter_mut().zip(hits) {
+        let sizes = work.sizes(hit.0, hit.1);
+        let fits = relation.fits(sizes);
+        let size = sizes.0;
+        let telling = pop_sizes.get(&size) == Some(&1) && imap_sizes.get(&size) == Some(&1);
+        *slot |= !fits || wary && !telling;
+    }
+    let both = hits.iter().zip(chosen);
+    both.filter_map(|(hit, chosen)| chosen.then_some(*hit))
+        .collect()
+}
+
+/// How often each value occurs.
+fn kinds<T: Eq + Hash>(values: impl Iterator<Item = T>) -> HashMap<T, usize> {
+    let mut kinds = HashMap::new();
+    for value in values {
+        *kinds.entry(value).or_insert(0) += 1;
+    }
+    kinds
+}
