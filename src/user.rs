@@ -27,6 +27,7 @@ use crate::sink::sync::Syncer;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
 use attempt::Attempt;
+pub(crate) use evidence::Sessions;
 use tally::Tally;
 
 /// The longest wait between two attempts.
@@ -126,17 +127,31 @@ fn attempt_until_done(
         if problem.kind == Kind::Protocol {
             memory.pop3_stumbled = true;
         }
-        let pause = Duration::from_secs(1 << (failures - 1).min(5)).min(LONGEST_PAUSE);
-        log.line(
-            Level::WARN,
-            format!(
-                "{problem}; trying again in {} s ({failures} of {})",
-                pause.as_secs(),
-                context.config.retries
-            ),
-        );
-        sleep(pause, context.stop)?;
+        pause(&problem, failures, context.config, log, context.stop)?;
     }
+}
+
+/// Tells of the `failures`th failure in a row and waits before the next attempt.
+///
+/// # Errors
+/// The run is to stop.
+pub(crate) fn pause(
+    problem: &Problem,
+    failures: u32,
+    config: &Config,
+    log: &UserLog,
+    stop: &AtomicBool,
+) -> Result<(), Problem> {
+    let pause = Duration::from_secs(1 << failures.saturating_sub(1).min(5)).min(LONGEST_PAUSE);
+    log.line(
+        Level::WARN,
+        format!(
+            "{problem}; trying again in {} s ({failures} of {})",
+            pause.as_secs(),
+            config.retries
+        ),
+    );
+    sleep(pause, stop)
 }
 
 fn resolve(
@@ -160,7 +175,8 @@ fn sleep(pause: Duration, stop: &AtomicBool) -> Result<(), Problem> {
     Ok(())
 }
 
-fn interrupted() -> Problem {
+/// What the run's being stopped is for the user at hand.
+pub(crate) fn interrupted() -> Problem {
     Problem::new(Kind::Interrupted, Reach::Run, "the run was interrupted")
         .with_hint("run it again to go on")
 }

@@ -7,9 +7,9 @@ use crate::source::{BodySink, imap, pop3};
 
 /// The two sessions of one user.
 #[derive(Debug)]
-pub(super) struct Sessions<'s> {
-    pub(super) imap: &'s mut imap::Session,
-    pub(super) pop3: &'s mut pop3::Session,
+pub(crate) struct Sessions<'s> {
+    pub(crate) imap: &'s mut imap::Session,
+    pub(crate) pop3: &'s mut pop3::Session,
 }
 
 impl Evidence for Sessions<'_> {

@@ -1,0 +1,509 @@
+//! The IMAP side of a check, folder by folder, and whose UIDL is which.
+
+use super::maildrop::Opened;
+use super::{Check, Flaw, Matter};
+use crate::config::{Account, Unholdable};
+use crate::mail::{FolderPath, Uidl};
+use crate::matching::{self, ImapSide, Pairing, Stage, Template};
+use crate::plan::folders::{Placed, place};
+use crate::plan::on_disk::OnDisk;
+use crate::plan::{self, Announced, FolderPlan, Policy, SourceFolder};
+use crate::problem::{Problem, Reach};
+use crate::sink::export::now;
+use crate::source::{Examined, FolderList, Maildrop, MessageList, imap};
+use crate::text::printable;
+use crate::user::Sessions;
+
+/// Names that are told of one kind of trouble; the rest is counted.
+const TOLD: usize = 20;
+
+/// All that a user has.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    /// Folders with messages, or that could have some.
+    pub folders: u64,
+    /// Messages in them.
+    pub messages: u64,
+    /// Their octets, as the server says.
+    pub bytes: u64,
+    /// The largest message.
+    pub largest: Option<Largest>,
+    /// Folders whose names the target cannot hold.
+    pub unholdable_folders: u64,
+    /// Folders that the server lists and that cannot be asked for.
+    pub unusable_folders: u64,
+    /// Folders of others, which are not taken.
+    pub foreign_folders: u64,
+    /// Keywords beyond what the target holds, over all folders.
+    pub keywords_lost: u64,
+    /// What became of the UIDLs; `None` where they were not looked at.
+    pub uidls: Option<Uidls>,
+    /// What a person should know though no client will notice.
+    pub notes: Vec<String>,
+    /// What clients will notice of it, until the check is over: then with the finding's.
+    pub flaws: Vec<Flaw>,
+}
+
+/// A message that no other is larger than.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Largest {
+    /// Its octets, as the server says.
+    pub bytes: u64,
+    /// Its folder, printable.
+    pub folder: String,
+    /// Its UID or POP3 number, as in `UID 17`.
+    pub message: String,
+}
+
+/// What becomes of the UIDLs of a user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Uidls {
+    /// Messages that POP3 lists.
+    pub listed: u64,
+    /// UIDLs that an export would keep.
+    pub kept: u64,
+    /// Messages of INBOX without a UIDL.
+    pub missing: u64,
+    /// UIDLs without a message.
+    pub extra: u64,
+    /// How many were paired by what, the surest first.
+    pub stages: Vec<(String, u64)>,
+    /// The rule by which the old server makes its UIDLs; `None` where none was seen.
+    pub scheme: Option<Scheme>,
+    /// Whether POP3 lists the messages in the order of their UIDs, where both are known.
+    pub in_uid_order: Option<bool>,
+    /// qmail: the farthest that a date has to move for the order, in seconds, where it is known.
+    pub max_date_shift: Option<u64>,
+}
+
+/// A rule by which a server makes UIDLs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scheme {
+    /// Its name.
+    pub name: String,
+    /// The UIDLs that follow it.
+    pub hits: u64,
+    /// The `pop3_uidl_format` that makes a Dovecot follow it.
+    pub dovecot_format: Option<&'static str>,
+}
+
+impl Mailbox {
+    /// Counts a message.
+    pub(super) fn count(
+        &mut self,
+        folder: &FolderPath,
+        bytes: u64,
+        message: impl FnOnce() -> String,
+    ) {
+        self.messages += 1;
+        self.bytes = self.bytes.saturating_add(bytes);
+        if self.largest.as_ref().is_none_or(|it| it.bytes < bytes) {
+            self.largest = Some(Largest {
+                bytes,
+                folder: printable(&folder.to_string()),
+                message: message(),
+            });
+        }
+    }
+
+    fn note(&mut self, note: impl Into<String>) {
+        match self.notes.len() {
+            TOLD => self.notes.push("there is more of this kind".to_owned()),
+            more if more > TOLD => {}
+            _ => self.notes.push(note.into()),
+        }
+    }
+
+    /// Some of what the list of folders says is a flaw, some only to be known.
+    fn judge_names(&mut self, list: &FolderList) {
+        self.unusable_folders = list.unusable.len() as u64;
+        self.foreign_folders = list.foreign.len() as u64;
+        if let Some(first) = list.unusable.first() {
+            let count = self.unusable_folders;
+            let what = format!("the names of {count} folders make no sense, the first is {first}");
+            self.flaws.push(Flaw::new(Matter::Folders, what));
+        }
+        if !list.foreign.is_empty() {
+            let some: Vec<&str> = list.foreign.iter().take(TOLD).map(String::as_str).collect();
+            let count = self.foreign_folders;
+            self.note(format!(
+                "{count} shared folders or folders of other users are left out: {}",
+                some.join(", ")
+            ));
+        }
+    }
+
+    fn judge_places(&mut self, placed: &[Placed]) {
+        let refused = placed.iter().filter_map(|it| it.target.as_ref().err());
+        let refused: Vec<&Problem> = refused.collect();
+        self.unholdable_folders = refused.len() as u64;
+        let Some(first) = refused.first() else { return };
+        let what = format!(
+            "{} folders have no place, the first is {}: {}",
+            refused.len(),
+            first.folder.as_deref().unwrap_or_default(),
+            first.what()
+        );
+        self.flaws.push(Flaw::new(Matter::Folders, what));
+        for problem in refused {
+            self.note(problem.to_string());
+        }
+    }
+
+    /// What the listing of a folder leaves out.
+    fn judge_listing(&mut self, path: &FolderPath, examined: Examined, list: &MessageList) {
+        if examined.uid_validity.is_none() {
+            let what = format!(
+                "the server gives no UIDVALIDITY for folder {}",
+                printable(&path.to_string())
+            );
+            self.flaws.push(Flaw::new(Matter::Folders, what));
+        }
+        if let Some((_, why)) = list.unreadable.first() {
+            let what = format!(
+                "folder {}: {} messages cannot be listed: {why}",
+                printable(&path.to_string()),
+                list.unreadable.len()
+            );
+            self.flaws.push(Flaw::new(Matter::Messages, what));
+        }
+    }
+
+    fn judge_keywords(&mut self, path: &FolderPath, homeless: &[String]) {
+        if homeless.is_empty() {
+            return;
+        }
+        self.keywords_lost += homeless.len() as u64;
+        let what = format!(
+            "folder {} has {} keywords more than the 26 that a Maildir holds",
+            printable(&path.to_string()),
+            homeless.len()
+        );
+        self.flaws.push(Flaw::new(Matter::Keywords, what));
+    }
+}
+
+impl Uidls {
+    /// What the pairing found of `listing`.
+    pub(super) fn of(pairing: &Pairing, listing: &Maildrop) -> Self {
+        let counts = pairing.counts();
+        let by_rule = counts.iter().filter_map(|(stage, count)| {
+            let format = match stage {
+                Stage::Template(template) => Template::dovecot_format(*template),
+                Stage::XGuid => Some("%g"),
+                Stage::Md5Guid => None,
+                _ => return None,
+            };
+            let name = match stage {
+                Stage::Template(template) => template.to_string(),
+                stage => stage.to_string(),
+            };
+            Some(Scheme {
+                name,
+                hits: *count as u64,
+                dovecot_format: format,
+            })
+        });
+        Self {
+            listed: listing.entries.len() as u64,
+            kept: pairing.pairs.len() as u64,
+            missing: pairing.missing.len() as u64,
+            extra: pairing.extra.len() as u64,
+            scheme: by_rule.max_by_key(|scheme| scheme.hits),
+            stages: counts
+                .iter()
+                .map(|(stage, count)| (stage.to_string(), *count as u64))
+                .collect(),
+            in_uid_order: Some(pairing.is_in_uid_order()),
+            max_date_shift: None,
+        }
+    }
+
+    /// What of it a client will notice.
+    fn flaws(&self, pairing: &Pairing, policy: &Policy) -> Vec<Flaw> {
+        let mut flaws = Vec::new();
+        if let Some(first) = pairing.missing.first() {
+            let count = self.missing;
+            let what = format!("{count} messages of INBOX have no UIDL, the first is UID {first}");
+            let flaw = Flaw::new(Matter::Uidls, what);
+            flaws.push(flaw.accepted_if(policy.uidls.ignore_missing));
+        }
+        if let Some(first) = pairing.extra.first() {
+            let count = self.extra;
+            let number = format!("POP3 message {}", first.number);
+            let name = first.uidl.as_ref().map_or(number.as_str(), Uidl::as_str);
+            let reason = first.reason;
+            let what =
+                format!("{count} UIDLs have no message in INBOX, the first is {name}: {reason}");
+            let flaw = Flaw::new(Matter::Uidls, what);
+            flaws.push(flaw.accepted_if(policy.uidls.ignore_extra));
+        }
+        flaws
+    }
+
+    /// In words.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines = vec![format!(
+            "UIDLs: {} of {} are kept; {} messages without one, {} without a message",
+            self.kept, self.listed, self.missing, self.extra
+        )];
+        if let Some(scheme) = &self.scheme {
+            let mut line = format!(
+                "UIDL scheme: {}, which {} of {} UIDLs follow",
+                scheme.name, scheme.hits, self.listed
+            );
+            if let Some(format) = scheme.dovecot_format {
+                line.push_str(&format!("; pop3_uidl_format = {format}"));
+            }
+            lines.push(line);
+        }
+        if !self.stages.is_empty() {
+            let stages = self.stages.iter();
+            let stages = stages.map(|(stage, count)| format!("{count} by {stage}"));
+            lines.push(format!(
+                "UIDLs paired: {}",
+                stages.collect::<Vec<_>>().join(", ")
+            ));
+        }
+        match self.in_uid_order {
+            Some(true) => lines.push("the POP3 order is that of the UIDs".to_owned()),
+            Some(false) => lines.push("the POP3 order is not that of the UIDs".to_owned()),
+            None => {}
+        }
+        if let Some(shift) = self.max_date_shift {
+            lines.push(format!(
+                "qmail: for the order dates move by up to {shift} s"
+            ));
+        }
+        lines
+    }
+}
+
+impl Check<'_> {
+    /// All folders, and in INBOX the UIDLs. `maildrop` is taken when INBOX comes.
+    ///
+    /// # Errors
+    /// The run is to stop.
+    pub(super) fn look_at_imap(
+        &mut self,
+        account: &Account,
+        maildrop: &mut Option<Opened>,
+    ) -> Result<(), Problem> {
+        let mut software = None;
+        let outcome = self.with_login(account, |check, login| {
+            check.finding.mailbox = Mailbox::default();
+            let connection = check.context.dialer.connect(&account.endpoint)?;
+            let mut session = imap::Session::open(connection, login, &account.endpoint)?;
+            software = Some(String::new());
+            software = Some(session.software()?);
+            check.read_folders(&mut session, maildrop)?;
+            session.logout();
+            Ok(())
+        });
+        let (server, _) = self.outcome("IMAP", account, software, outcome)?;
+        self.finding.imap = Some(server);
+        Ok(())
+    }
+
+    fn read_folders(
+        &mut self,
+        session: &mut imap::Session,
+        maildrop: &mut Option<Opened>,
+    ) -> Result<(), Problem> {
+        let mut list = session.list_folders()?;
+        self.finding.mailbox.judge_names(&list);
+        let target = self.context.config.target;
+        let folders = std::mem::take(&mut list.folders);
+        let placed = place(folders, target.layout, target.encoding);
+        self.finding.mailbox.folders = placed.len() as u64;
+        self.finding.mailbox.judge_places(&placed);
+        for folder in &placed {
+            self.go_on()?;
+            match self.read_folder(session, folder, maildrop) {
+                Err(problem) if problem.retry || problem.reach >= Reach::User => {
+                    return Err(problem);
+                }
+                Err(problem) => {
+                    let flaw = Flaw::new(Matter::Folders, problem.to_string());
+                    self.finding.mailbox.flaws.push(flaw);
+                }
+                Ok(()) => {}
+            }
+            for warning in session.take_warnings() {
+                self.finding
+                    .mailbox
+                    .note(format!("the IMAP server says: {warning}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn read_folder(
+        &mut self,
+        session: &mut imap::Session,
+        folder: &Placed,
+        maildrop: &mut Option<Opened>,
+    ) -> Result<(), Problem> {
+        let path = &folder.listed.path;
+        let mut examined = session.examine(&folder.listed)?;
+        let mut list = session.list_messages(examined.exists)?;
+        let mut paired = None;
+        if path.is_inbox()
+            && self
+                .finding
+                .maildrop
+                .as_ref()
+                .is_some_and(|it| it.has_uidls)
+        {
+            let opened = match maildrop.take() {
+                Some(opened) => opened,
+                // An earlier attempt has used it.
+                None => self.open_again()?,
+            };
+            let mut inbox = Inbox {
+                folder,
+                examined,
+                list,
+            };
+            match self.pair(session, &mut inbox, opened) {
+                Ok(pairing) => paired = Some(pairing),
+                Err(problem) if problem.retry => return Err(problem),
+                Err(problem) => {
+                    let what = format!("the UIDLs could not be paired: {problem}");
+                    let flaw = Flaw::new(Matter::Reading, what);
+                    self.finding.mailbox.flaws.push(flaw);
+                }
+            }
+            (examined, list) = (inbox.examined, inbox.list);
+        }
+        let mailbox = &mut self.finding.mailbox;
+        for entry in &list.entries {
+            mailbox.count(path, entry.size, || format!("UID {}", entry.uid));
+        }
+        mailbox.messages += list.unreadable.len() as u64;
+        mailbox.judge_listing(path, examined, &list);
+        self.judge_plan(folder, examined, &list, paired)
+    }
+
+    /// What an export into an empty target would do with a folder.
+    fn judge_plan(
+        &mut self,
+        folder: &Placed,
+        examined: Examined,
+        list: &MessageList,
+        paired: Option<(Pairing, Maildrop)>,
+    ) -> Result<(), Problem> {
+        let config = self.context.config;
+        let policy = Policy {
+            servers: config.target.servers,
+            uidls: config.uidls,
+        };
+        let announced = paired.as_ref().map(|(pairing, _)| {
+            let entries = list.entries.iter();
+            let announced = entries.map(|entry| {
+                let (position, uidl) = pairing.of(entry.uid)?;
+                Some(Announced {
+                    position,
+                    uidl: uidl.clone(),
+                })
+            });
+            announced.collect::<Vec<_>>()
+        });
+        let path = &folder.listed.path;
+        let plan = match examined.uid_validity {
+            Some(validity) => {
+                let source = SourceFolder {
+                    owner: &self.user.name,
+                    path,
+                    validity,
+                    uid_next: examined.uid_next.unwrap_or(1),
+                    entries: &list.entries,
+                    keywords: &list.keywords,
+                    uidls: announced.as_deref(),
+                    digests: None,
+                };
+                Some(foretold(&source, policy)?)
+            }
+            None => None,
+        };
+        let mailbox = &mut self.finding.mailbox;
+        if let Some(plan) = plan.as_ref().filter(|_| policy.servers.dovecot) {
+            mailbox.judge_keywords(path, &plan.homeless_keywords);
+        }
+        let Some((pairing, listing)) = paired else {
+            return Ok(());
+        };
+        let mut uidls = Uidls::of(&pairing, &listing);
+        mailbox.flaws.extend(uidls.flaws(&pairing, &policy));
+        if let Some(plan) = plan {
+            uidls.kept = plan.uidls;
+            if policy.servers.qmail {
+                uidls.max_date_shift = Some(plan.max_date_shift);
+            }
+            if plan.order_breaks > 0 {
+                let count = plan.order_breaks;
+                let what = format!("the dates do not keep the POP3 order in {count} places");
+                let accepted = policy.uidls.unholdable == Unholdable::Report;
+                let flaw = Flaw::new(Matter::Order, what).accepted_if(accepted);
+                mailbox.flaws.push(flaw);
+            }
+        }
+        mailbox.uidls = Some(uidls);
+        Ok(())
+    }
+
+    /// Pairs INBOX with the maildrop. When something is left over, both are listed once more: mail
+    /// may have come or gone in between.
+    fn pair(
+        &self,
+        session: &mut imap::Session,
+        inbox: &mut Inbox<'_>,
+        mut opened: Opened,
+    ) -> Result<(Pairing, Maildrop), Problem> {
+        let mut listed_again = false;
+        loop {
+            let side = ImapSide {
+                uid_validity: inbox.examined.uid_validity,
+                entries: &inbox.list.entries,
+            };
+            let mut sessions = Sessions {
+                imap: session,
+                pop3: &mut opened.session,
+            };
+            let pairing = matching::pair(&side, &opened.listing, &[], &mut sessions)?;
+            opened.session.quit();
+            let is_whole = pairing.missing.is_empty() && pairing.extra.is_empty();
+            if is_whole || listed_again {
+                return Ok((pairing, opened.listing));
+            }
+            listed_again = true;
+            let Ok(fresh) = self.open_again() else {
+                // Some servers want a pause between two sessions.
+                return Ok((pairing, opened.listing));
+            };
+            let examined = session.examine(&inbox.folder.listed)?;
+            let list = session.list_messages(examined.exists)?;
+            if fresh.listing == opened.listing && list.entries == inbox.list.entries {
+                fresh.session.quit();
+                return Ok((pairing, opened.listing));
+            }
+            (inbox.examined, inbox.list) = (examined, list);
+            opened = fresh;
+        }
+    }
+}
+
+/// INBOX as it is listed at the moment.
+struct Inbox<'f> {
+    folder: &'f Placed,
+    examined: Examined,
+    list: MessageList,
+}
+
+/// The plan of an export into an empty target, which lets pass what the target cannot hold: that
+/// has been looked at before.
+fn foretold(source: &SourceFolder<'_>, policy: Policy) -> Result<FolderPlan, Problem> {
+    let mut policy = policy;
+    policy.uidls.unholdable = Unholdable::Report;
+    plan::plan(source, &OnDisk::default(), &policy, now())
+}
