@@ -117,7 +117,7 @@ user  imap      pop3  folders  messages      size   largest  scheme        uidls
 ann   ok        ok          3     1,210  5.00 MiB  1.00 MiB  u8v8    1,200/1,200  transparent
 =bob  password  -           0         0       0 B         -  -                 -  not transparent: because the IMAP login fails (password)
 
-users: 2, of these 1 transparent, 0 not, 1 not to be read
+users: 2, of these 1 transparent, 0 not, 1 failed
 logins that fail: 1 password
 messages: 1,210 (5.00 MiB) in 3 folders; the largest has 1.00 MiB
 UIDLs: 1,200 of 1,200 are kept

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -473,4 +474,33 @@ fn forty_users_with_every_failure_among_them() {
     let output = check(&users, &target, &more);
     assert_eq!(output.code, Some(0), "{}", output.stdout);
     assert_eq!(check(&users, &target, &["--only", "nobody"]).code, Some(2));
+}
+
+/// The first signal lets the users at hand come to an end; there is no verdict on them then.
+#[test]
+fn an_interrupted_check_says_so() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = closed.local_addr().expect("bound").port();
+    drop(closed);
+    let report = TempTree::new();
+    let mut command = program::mailseed_command();
+    command
+        .args(["check", "--user", "ann", "--retries", "9", "--imap"])
+        .arg(format!("imap+plain://127.0.0.1:{port}"))
+        .arg("--report")
+        .arg(report.path())
+        .env("MAILSEED_PASSWORD", "secret")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("mailseed runs");
+    let mut told = BufReader::new(child.stderr.take().expect("asked for"));
+    let mut line = String::new();
+    told.read_line(&mut line).expect("it tells of the failure");
+    assert!(line.contains("trying again"), "{line}");
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).expect("it is ours");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    let row = &rows(&report)["ann"];
+    assert_eq!((&row["status"][..], &row["imap"][..]), ("failed", ""));
+    assert!(row["verdict"].starts_with("not known: "), "{row:?}");
 }

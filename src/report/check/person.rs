@@ -1,5 +1,6 @@
 //! The table of a check, and what holds for all users together.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -20,7 +21,7 @@ const HEAD: [&str; 10] = [
 const TOLD: usize = 5;
 
 impl CheckReport {
-    /// Writes a line for each user (when asked with `all` it found), and the totals.
+    /// Writes a line for each user (with `all` also what else was found), and the totals.
     ///
     /// # Errors
     /// Those of `out`.
@@ -45,7 +46,7 @@ impl CheckReport {
         let with = |status| count(verdicts.iter().filter(|it| **it == status).count() as u64);
         writeln!(
             out,
-            "users: {}, of these {} transparent, {} not, {} not to be read",
+            "users: {}, of these {} transparent, {} not, {} failed",
             count(self.users.len() as u64),
             with(Status::Ok),
             with(Status::Partial),
@@ -111,7 +112,7 @@ impl CheckReport {
         Ok(())
     }
 
-    /// A line for each rule by which each POP3 server makes UIDLs.
+    /// A line for each rule by which each POP3 server makes UIDLs, the most usual first.
     fn schemes(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut found: BTreeMap<(&str, &str), (u64, Option<&str>)> = BTreeMap::new();
         for user in &self.users {
@@ -128,6 +129,8 @@ impl CheckReport {
             let key = (server.endpoint.as_str(), scheme.0);
             found.entry(key).or_insert((0, scheme.1)).0 += 1;
         }
+        let mut found: Vec<_> = found.into_iter().collect();
+        found.sort_by_key(|((endpoint, _), (times, _))| (*endpoint, Reverse(*times)));
         for ((endpoint, scheme), (times, format)) in found {
             let format = format.map_or(String::new(), |format| {
                 format!("; pop3_uidl_format = {format}")
