@@ -7,6 +7,7 @@
 
 mod mailbox;
 mod maildrop;
+mod uidls;
 mod verdict;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,10 +20,11 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
-use crate::user;
+use crate::user::{self, Breaks};
 
-pub use mailbox::{Largest, Mailbox, Scheme, Uidls};
+pub use mailbox::{Largest, Mailbox};
 pub use maildrop::{Maildropped, Top};
+pub use uidls::{Scheme, Uidls};
 pub use verdict::{Flaw, Matter, Verdict};
 
 /// What all users of a run share.
@@ -117,6 +119,8 @@ pub fn run(user: &User, context: Context<'_>, log: &UserLog) -> Finding {
         log,
         finding: Finding::new(&user.name),
         pop3_login: None,
+        imap_breaks: Breaks::default(),
+        pop3_breaks: Breaks::default(),
         one_at_a_time: false,
     };
     if let Err(problem) = check.run() {
@@ -165,6 +169,10 @@ struct Check<'a> {
     finding: Finding,
     /// What let us in.
     pop3_login: Option<Login>,
+    /// Messages of INBOX at which the connection broke while they were read for the pairing.
+    imap_breaks: Breaks,
+    /// The same of the maildrop.
+    pop3_breaks: Breaks,
     /// The POP3 server fell out of step: no commands sent ahead.
     one_at_a_time: bool,
 }
@@ -262,7 +270,7 @@ impl Check<'_> {
             }
             self.one_at_a_time |= problem.kind == Kind::Protocol;
             let Context { config, stop, .. } = self.context;
-            user::pause(&problem, failures, config, self.log, stop)?;
+            user::wait(&problem, failures, config, self.log, stop)?;
         }
     }
 

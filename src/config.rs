@@ -135,6 +135,8 @@ pub struct Credential {
     pub name: String,
     /// Whose mailbox it is, where that differs from `name`.
     pub authzid: Option<String>,
+    /// The secret is a master user's.
+    pub of_master: bool,
     /// Where the secret comes from.
     pub secret: SecretSource,
     /// `None`: the best on offer.
@@ -165,6 +167,7 @@ impl Credential {
         Ok(Login {
             name: self.name.clone(),
             authzid: self.authzid.clone(),
+            of_master: self.of_master,
             secret,
             mechanism: self.mechanism,
         })

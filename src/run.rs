@@ -154,9 +154,7 @@ fn side_by_side<R: PerUser>(
 
 /// One user behind a fence: a panic is this user's failure.
 fn fenced<R: PerUser>(user: &User, log: &UserLog, task: impl Fn(&User, &UserLog) -> R) -> R {
-    let guarded = AssertUnwindSafe(|| task(user, log));
-    let result = catch_unwind(guarded)
-        .unwrap_or_else(|panic| R::ended(&user.name, 1, internal(panic.as_ref())));
+    let result = guarded(&user.name, || task(user, log));
     let error = result.error();
     if error.is_empty() {
         log.line(Level::INFO, "done");
@@ -164,6 +162,13 @@ fn fenced<R: PerUser>(user: &User, log: &UserLog, task: impl Fn(&User, &UserLog)
         log.line(Level::ERROR, error);
     }
     result
+}
+
+/// What `work` gives for the user of that name; where it panics, that user's failure.
+fn guarded<R: PerUser>(name: &str, work: impl FnOnce() -> R) -> R {
+    // What may be left half-changed is this user's own, and goes.
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| R::ended(name, 1, internal(panic.as_ref())))
 }
 
 fn not_begun() -> Problem {
@@ -176,8 +181,59 @@ fn internal(panic: &(dyn std::any::Any + Send)) -> Problem {
         .downcast_ref::<&str>()
         .map(|words| (*words).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_default();
+        .unwrap_or_else(|| "it gave no reason".to_owned());
     let what = format!("a fault in mailseed stopped this user: {words}");
     Problem::new(Kind::Internal, Reach::User, what)
         .with_hint("run it again; if it comes back, report it with the user's log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Status;
+
+    fn outcome(name: &str) -> Outcome {
+        Outcome {
+            report: UserReport::new(name),
+            plan: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_panic_is_the_failure_of_one_user() {
+        let users = ["a", "odd", "b", "words", "c"];
+        let outcomes: Vec<Outcome> = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .build()
+            .expect("a thread")
+            .install(|| {
+                users
+                    .par_iter()
+                    .map(|name| {
+                        guarded(name, || match *name {
+                            "odd" => std::panic::panic_any(7),
+                            "words" => panic!("no place for {}", 8),
+                            _ => outcome(name),
+                        })
+                    })
+                    .collect()
+            });
+        let told: Vec<_> = outcomes
+            .iter()
+            .map(|outcome| (outcome.report.user.as_str(), outcome.report.error()))
+            .collect();
+        let hint = "(hint: run it again; if it comes back, report it with the user's log)";
+        let fault = "internal: a fault in mailseed stopped this user:";
+        let want = [
+            ("a", String::new()),
+            ("odd", format!("{fault} it gave no reason {hint}")),
+            ("b", String::new()),
+            ("words", format!("{fault} no place for 8 {hint}")),
+            ("c", String::new()),
+        ];
+        assert_eq!(told, want);
+        assert_eq!(outcomes[1].report.status(), Status::Failed);
+        assert_eq!(outcomes[1].report.attempts, 1);
+        assert!(!outcomes[3].report.problems[0].retry);
+    }
 }

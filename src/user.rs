@@ -30,7 +30,10 @@ use attempt::Attempt;
 pub(crate) use evidence::Sessions;
 use tally::Tally;
 
-/// The longest wait between two attempts.
+/// The wait before the second attempt: a connection that broke once mostly works at once. Each
+/// further wait is so many times longer, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const PAUSE_GROWTH: u32 = 5;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// What all users of a run share.
@@ -61,11 +64,31 @@ pub struct Outcome {
 #[derive(Debug, Default)]
 struct Memory {
     tally: Tally,
-    /// How often the connection broke while this message was on its way.
-    broke_at: HashMap<(FolderPath, u32), u32>,
+    /// By folder, by what its messages are asked for: their UIDs, or their POP3 numbers where there
+    /// is no IMAP.
+    breaks: HashMap<FolderPath, Breaks>,
+    /// Breaks while the pairing read messages over POP3, by number.
+    pop3_breaks: Breaks,
     /// The POP3 server fell out of step: one command at a time.
     pop3_stumbled: bool,
     plan: Vec<String>,
+}
+
+/// So often may the connection break at one message before that message is given up.
+const PATIENCE: u32 = 2;
+
+/// How often the connection broke while a message was on its way.
+#[derive(Debug, Default)]
+pub(crate) struct Breaks(HashMap<u32, u32>);
+
+impl Breaks {
+    fn blame(&mut self, message: u32) {
+        *self.0.entry(message).or_insert(0) += 1;
+    }
+
+    fn gave_up(&self, message: u32) -> bool {
+        self.0.get(&message).is_some_and(|times| *times >= PATIENCE)
+    }
 }
 
 /// The logins of a user, with their secrets.
@@ -82,6 +105,7 @@ pub fn run(user: &User, context: Context<'_>, log: &UserLog) -> Outcome {
     let mut attempts = 0;
     let result = attempt_until_done(user, context, log, &mut memory, &mut attempts);
     let mut report = memory.tally.into_report(&user.name, result.err());
+    debug_assert!(report.closes(), "{report:?}");
     report.seconds = start.elapsed().as_secs_f64();
     report.attempts = attempts;
     Outcome {
@@ -127,7 +151,7 @@ fn attempt_until_done(
         if problem.kind == Kind::Protocol {
             memory.pop3_stumbled = true;
         }
-        pause(&problem, failures, context.config, log, context.stop)?;
+        wait(&problem, failures, context.config, log, context.stop)?;
     }
 }
 
@@ -135,23 +159,29 @@ fn attempt_until_done(
 ///
 /// # Errors
 /// The run is to stop.
-pub(crate) fn pause(
+pub(crate) fn wait(
     problem: &Problem,
     failures: u32,
     config: &Config,
     log: &UserLog,
     stop: &AtomicBool,
 ) -> Result<(), Problem> {
-    let pause = Duration::from_secs(1 << failures.saturating_sub(1).min(5)).min(LONGEST_PAUSE);
+    let pause = pause(failures);
     log.line(
         Level::WARN,
         format!(
             "{problem}; trying again in {} s ({failures} of {})",
-            pause.as_secs(),
+            pause.as_secs_f32(),
             config.retries
         ),
     );
     sleep(pause, stop)
+}
+
+/// How long to wait after so many failures in a row, at least one.
+fn pause(failures: u32) -> Duration {
+    let times = PAUSE_GROWTH.saturating_pow(failures.saturating_sub(1));
+    FIRST_PAUSE.saturating_mul(times).min(LONGEST_PAUSE)
 }
 
 fn resolve(
@@ -179,4 +209,15 @@ fn sleep(pause: Duration, stop: &AtomicBool) -> Result<(), Problem> {
 pub(crate) fn interrupted() -> Problem {
     Problem::new(Kind::Interrupted, Reach::Run, "the run was interrupted")
         .with_hint("run it again to go on")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_the_longest() {
+        let seconds = [1, 2, 3, 4, 5, 40].map(|failures| pause(failures).as_secs_f32());
+        assert_eq!(seconds, [0.2, 1.0, 5.0, 25.0, 30.0, 30.0]);
+    }
 }

@@ -1,10 +1,10 @@
 //! The IMAP side of a check, folder by folder, and whose UIDL is which.
 
 use super::maildrop::Opened;
-use super::{Check, Flaw, Matter};
+use super::{Check, Flaw, Matter, Uidls};
 use crate::config::{Account, Unholdable};
-use crate::mail::{FolderPath, Uidl};
-use crate::matching::{self, ImapSide, Pairing, Stage, Template};
+use crate::mail::FolderPath;
+use crate::matching::{self, ImapSide, Pairing};
 use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
 use crate::plan::{self, Announced, FolderPlan, Policy, SourceFolder};
@@ -53,38 +53,6 @@ pub struct Largest {
     pub folder: String,
     /// Its UID or POP3 number, as in `UID 17`.
     pub message: String,
-}
-
-/// What becomes of the UIDLs of a user.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Uidls {
-    /// Messages that POP3 lists.
-    pub listed: u64,
-    /// UIDLs that an export would keep.
-    pub kept: u64,
-    /// Messages of INBOX without a UIDL.
-    pub missing: u64,
-    /// UIDLs without a message.
-    pub extra: u64,
-    /// How many were paired by what, the surest first.
-    pub stages: Vec<(String, u64)>,
-    /// The rule by which the old server makes its UIDLs; `None` where none was seen.
-    pub scheme: Option<Scheme>,
-    /// Whether POP3 lists the messages in the order of their UIDs, where both are known.
-    pub in_uid_order: Option<bool>,
-    /// qmail: the farthest that a date has to move for the order, in seconds, where it is known.
-    pub max_date_shift: Option<u64>,
-}
-
-/// A rule by which a server makes UIDLs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Scheme {
-    /// Its name.
-    pub name: String,
-    /// The UIDLs that follow it.
-    pub hits: u64,
-    /// The `pop3_uidl_format` that makes a Dovecot follow it.
-    pub dovecot_format: Option<&'static str>,
 }
 
 impl Mailbox {
@@ -180,102 +148,6 @@ impl Mailbox {
             homeless.len()
         );
         self.flaws.push(Flaw::new(Matter::Keywords, what));
-    }
-}
-
-impl Uidls {
-    /// What the pairing found of `listing`.
-    pub(super) fn of(pairing: &Pairing, listing: &Maildrop) -> Self {
-        let counts = pairing.counts();
-        let by_rule = counts.iter().filter_map(|(stage, count)| {
-            let format = match stage {
-                Stage::Template(template) => Template::dovecot_format(*template),
-                Stage::XGuid => Some("%g"),
-                Stage::Md5Guid => None,
-                _ => return None,
-            };
-            let name = match stage {
-                Stage::Template(template) => template.to_string(),
-                stage => stage.to_string(),
-            };
-            Some(Scheme {
-                name,
-                hits: *count as u64,
-                dovecot_format: format,
-            })
-        });
-        Self {
-            listed: listing.entries.len() as u64,
-            kept: pairing.pairs.len() as u64,
-            missing: pairing.missing.len() as u64,
-            extra: pairing.extra.len() as u64,
-            scheme: by_rule.max_by_key(|scheme| scheme.hits),
-            stages: counts
-                .iter()
-                .map(|(stage, count)| (stage.to_string(), *count as u64))
-                .collect(),
-            in_uid_order: Some(pairing.is_in_uid_order()),
-            max_date_shift: None,
-        }
-    }
-
-    /// What of it a client will notice.
-    fn flaws(&self, pairing: &Pairing, policy: &Policy) -> Vec<Flaw> {
-        let mut flaws = Vec::new();
-        if let Some(first) = pairing.missing.first() {
-            let count = self.missing;
-            let what = format!("{count} messages of INBOX have no UIDL, the first is UID {first}");
-            let flaw = Flaw::new(Matter::Uidls, what);
-            flaws.push(flaw.accepted_if(policy.uidls.ignore_missing));
-        }
-        if let Some(first) = pairing.extra.first() {
-            let count = self.extra;
-            let number = format!("POP3 message {}", first.number);
-            let name = first.uidl.as_ref().map_or(number.as_str(), Uidl::as_str);
-            let reason = first.reason;
-            let what =
-                format!("{count} UIDLs have no message in INBOX, the first is {name}: {reason}");
-            let flaw = Flaw::new(Matter::Uidls, what);
-            flaws.push(flaw.accepted_if(policy.uidls.ignore_extra));
-        }
-        flaws
-    }
-
-    /// In words.
-    pub fn lines(&self) -> Vec<String> {
-        let mut lines = vec![format!(
-            "UIDLs: {} of {} are kept; {} messages without one, {} without a message",
-            self.kept, self.listed, self.missing, self.extra
-        )];
-        if let Some(scheme) = &self.scheme {
-            let mut line = format!(
-                "UIDL scheme: {}, which {} of {} UIDLs follow",
-                scheme.name, scheme.hits, self.listed
-            );
-            if let Some(format) = scheme.dovecot_format {
-                line.push_str(&format!("; pop3_uidl_format = {format}"));
-            }
-            lines.push(line);
-        }
-        if !self.stages.is_empty() {
-            let stages = self.stages.iter();
-            let stages = stages.map(|(stage, count)| format!("{count} by {stage}"));
-            lines.push(format!(
-                "UIDLs paired: {}",
-                stages.collect::<Vec<_>>().join(", ")
-            ));
-        }
-        match self.in_uid_order {
-            Some(true) => lines.push("the POP3 order is that of the UIDs".to_owned()),
-            Some(false) => lines.push("the POP3 order is not that of the UIDs".to_owned()),
-            None => {}
-        }
-        if let Some(shift) = self.max_date_shift {
-            lines.push(format!(
-                "qmail: for the order dates move by up to {shift} s"
-            ));
-        }
-        lines
     }
 }
 
@@ -434,7 +306,7 @@ impl Check<'_> {
             return Ok(());
         };
         let mut uidls = Uidls::of(&pairing, &listing);
-        mailbox.flaws.extend(uidls.flaws(&pairing, &policy));
+        mailbox.flaws.extend(uidls.flaws(&pairing, &policy.uidls));
         if let Some(plan) = plan {
             uidls.kept = plan.uidls;
             if policy.servers.qmail {
@@ -455,7 +327,7 @@ impl Check<'_> {
     /// Pairs INBOX with the maildrop. When something is left over, both are listed once more: mail
     /// may have come or gone in between.
     fn pair(
-        &self,
+        &mut self,
         session: &mut imap::Session,
         inbox: &mut Inbox<'_>,
         mut opened: Opened,
@@ -468,7 +340,9 @@ impl Check<'_> {
             };
             let mut sessions = Sessions {
                 imap: session,
+                imap_breaks: &mut self.imap_breaks,
                 pop3: &mut opened.session,
+                pop3_breaks: &mut self.pop3_breaks,
             };
             let pairing = matching::pair(&side, &opened.listing, &[], &mut sessions)?;
             opened.session.quit();

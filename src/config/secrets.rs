@@ -114,6 +114,7 @@ impl<'c> Logins<'c> {
         Ok(Some(Credential {
             name,
             authzid,
+            of_master: self.master.is_some(),
             secret,
             mechanism: self.mechanism,
         }))

@@ -77,7 +77,7 @@ pub fn number(maildrop: &Maildrop, disk: &OnDisk, now: i64) -> Result<Numbered, 
             .or_else(|| known.by_digest.get(&digest));
         let uid = match known_uid {
             Some(uid) => *uid,
-            None => {
+            None => loop {
                 let uid = Uid::new(next).ok_or_else(|| {
                     Problem::new(
                         Kind::Unholdable,
@@ -86,8 +86,10 @@ pub fn number(maildrop: &Maildrop, disk: &OnDisk, now: i64) -> Result<Numbered, 
                     )
                 })?;
                 next = next.wrapping_add(1);
-                uid
-            }
+                if !known.uids.contains(&uid) {
+                    break uid;
+                }
+            },
         };
         let announced = own.map(|uidl| Announced {
             position,
@@ -96,9 +98,10 @@ pub fn number(maildrop: &Maildrop, disk: &OnDisk, now: i64) -> Result<Numbered, 
         rows.push((uid, listed, announced, digest));
     }
     rows.sort_by_key(|row| row.0);
+    let above = |uid: &Uid| uid.value().saturating_add(1);
     let mut numbered = Numbered {
         validity,
-        uid_next: next,
+        uid_next: known.uids.iter().map(above).fold(next, u32::max),
         entries: Vec::with_capacity(rows.len()),
         keywords: KeywordTable::default(),
         uidls: Vec::with_capacity(rows.len()),
@@ -149,7 +152,10 @@ fn faulty(maildrop: &Maildrop, number: u32) -> &str {
 #[derive(Default)]
 struct Known {
     validity: Option<UidValidity>,
+    /// Above all UIDs that the list has ever shown.
     next_uid: u32,
+    /// All that are given, also those beyond `next_uid`: by a run that was cut.
+    uids: HashSet<Uid>,
     by_uidl: HashMap<String, Uid>,
     by_digest: HashMap<UidlDigest, Uid>,
 }
@@ -164,7 +170,7 @@ impl Known {
             if let Some(Identity::Pop3(validity, uid, digest)) = Identity::parse(&file.base) {
                 known.validity.get_or_insert(validity);
                 known.by_digest.insert(digest, uid);
-                known.use_uid(uid);
+                known.uids.insert(uid);
             }
         }
         if let Some(list) = &disk.uidlist {
@@ -172,7 +178,7 @@ impl Known {
             known.validity = Some(list.validity);
             known.next_uid = known.next_uid.max(list.next_uid);
             for line in &list.lines {
-                known.use_uid(line.uid);
+                known.uids.insert(line.uid);
                 if let Some(uidl) = line
                     .field('P')
                     .filter(|_| present.contains(line.name.as_ref()))
@@ -182,10 +188,6 @@ impl Known {
             }
         }
         known
-    }
-
-    fn use_uid(&mut self, uid: Uid) {
-        self.next_uid = self.next_uid.max(uid.value().saturating_add(1));
     }
 }
 
@@ -276,9 +278,9 @@ mod tests {
         let numbered = number(&maildrop(&[Some("d"), Some("gone"), Some("a")]), &disk, 77).unwrap();
         assert_eq!(
             told(&numbered),
-            [(3, 3, Some("a")), (12, 1, Some("d")), (13, 2, Some("gone"))]
+            [(3, 3, Some("a")), (9, 2, Some("gone")), (12, 1, Some("d"))]
         );
-        assert_eq!((numbered.validity.value(), numbered.uid_next), (5, 14));
+        assert_eq!((numbered.validity.value(), numbered.uid_next), (5, 13));
     }
 
     #[test]

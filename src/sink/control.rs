@@ -47,6 +47,8 @@ pub fn replace(
         Ok(())
     };
     attempt().map_err(|error| {
+        // Of no use to anyone, and where the disk is full in the way.
+        let _ = remove(&dirs.tmp, DRAFT);
         target_problem(&format!("write {name} in {}", tree.path().display()), error)
     })
 }

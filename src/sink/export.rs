@@ -8,9 +8,9 @@ use super::maildir::{self, Draft, Sizes};
 use super::tree::{FolderDirs, Tree};
 use super::{control, target_problem};
 use crate::config::{Fsync, Layout};
-use crate::mail::UidLine;
 use crate::mail::date::arrival;
 use crate::mail::subscriptions::Subscriptions;
+use crate::mail::{UidLine, UidList};
 use crate::naming::MaildirFolder;
 use crate::naming::message::size_field;
 use crate::plan::on_disk::OnDisk;
@@ -87,7 +87,7 @@ pub fn carry_out(
     for step in &job.plan.steps {
         match step {
             Step::CreateFolder => {}
-            Step::ReserveValidity => job.write_list(&dirs, Vec::new())?,
+            Step::ReserveValidity => job.reserve_validity(&dirs)?,
             Step::WriteKeywords => {
                 let text = job.plan.letters.to_text();
                 control::replace(job.tree, &dirs, "dovecot-keywords", |out| {
@@ -177,9 +177,26 @@ impl Job<'_> {
             .map_err(|error| self.failed("set a date", error))
     }
 
+    /// Writes a list without lines, in which no UID is spent: those that a run has given and not
+    /// listed before it was cut are given again by the next, to the same messages.
+    fn reserve_validity(&self, dirs: &FolderDirs) -> Result<(), Problem> {
+        let Some(mut list) = self.plan.list.clone() else {
+            return Ok(());
+        };
+        list.lines.clear();
+        list.next_uid = 1;
+        self.replace_list(dirs, &list)
+    }
+
     fn write_list(&self, dirs: &FolderDirs, new: Vec<UidLine>) -> Result<(), Problem> {
-        let name = self.policy.list_file(self.target);
-        let (Some(name), Some(list)) = (name, self.plan.list_with(new)) else {
+        match self.plan.list_with(new) {
+            Some(list) => self.replace_list(dirs, &list),
+            None => Ok(()),
+        }
+    }
+
+    fn replace_list(&self, dirs: &FolderDirs, list: &UidList) -> Result<(), Problem> {
+        let Some(name) = self.policy.list_file(self.target) else {
             return Ok(());
         };
         control::replace(self.tree, dirs, name, |out| list.write_to(out))
@@ -475,8 +492,12 @@ impl BodySink for Arrivals<'_> {
     }
 
     fn end(&mut self, key: u32) -> Result<(), Problem> {
-        match (self.draft.take(), self.wanted.remove(&key)) {
-            (Some(draft), Some((entry, mtime))) => self.appear(draft, entry, mtime),
+        match (self.draft.take(), self.wanted.get(&key).copied()) {
+            (Some(draft), Some((entry, mtime))) => {
+                self.appear(draft, entry, mtime)?;
+                self.wanted.remove(&key);
+                Ok(())
+            }
             (Some(draft), None) => {
                 self.buffer = draft.discard(self.dirs);
                 Ok(())

@@ -5,6 +5,7 @@
 //!
 //! | on disk | meaning | the next run |
 //! | --- | --- | --- |
+//! | a folder without `cur` | not begun; what it has may not be handed to its owner | completes it |
 //! | nothing | not begun | fetches it |
 //! | a file `tmp/mailseed.*` | not complete, or complete without its name | removes it and fetches again |
 //! | a file in `cur`, no line in `dovecot-uidlist` | complete; its name says which message it is | keeps it, writes the line |

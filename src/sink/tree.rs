@@ -20,6 +20,8 @@ const DIRECTORY_MODE: Mode = Mode::RWXU;
 pub(super) const FILE_MODE: Mode = Mode::from_raw_mode(0o600);
 /// Holds the per-user lock. No leading dot: Dovecot would list it as a mailbox.
 const LOCK_FILE: &str = "mailseed.lock";
+/// A `cur` that is not complete, in `tmp`. Not named as messages there are, which are swept.
+const CUR_DRAFT: &str = "mailseed-cur";
 
 /// The root of a Maildir, locked against other runs for as long as this value lives (the kernel
 /// frees the lock when the process dies).
@@ -118,16 +120,15 @@ impl Tree {
             for component in folder.components() {
                 dir = self.make_dir(&dir, component)?;
             }
-            let dirs = FolderDirs {
-                tmp: self.make_dir(&dir, "tmp")?,
-                new: self.make_dir(&dir, "new")?,
-                cur: self.make_dir(&dir, "cur")?,
-                dir,
-            };
+            let tmp = self.make_dir(&dir, "tmp")?;
+            let new = self.make_dir(&dir, "new")?;
             if marker && !folder.is_root() {
-                self.make_marker(&dirs.dir)?;
+                self.make_marker(&dir)?;
             }
-            Ok(dirs)
+            // Last, and complete when it appears: a folder that has it is not looked at again
+            // unless there is something to do in it.
+            let cur = self.make_cur(&dir, &tmp)?;
+            Ok(FolderDirs { dir, cur, new, tmp })
         };
         open().map_err(told)
     }
@@ -153,8 +154,43 @@ impl Tree {
                 give_to(&dir, self.owner)?;
                 Ok(dir)
             }
+            Ok(dir) => {
+                self.give_what_was_left(&dir)?;
+                Ok(dir)
+            }
             other => other,
         }
+    }
+
+    fn make_cur(&self, parent: &OwnedFd, tmp: &OwnedFd) -> io::Result<OwnedFd> {
+        match open_dir(parent, "cur") {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_dir(tmp, CUR_DRAFT)?;
+                match rustix::fs::renameat(tmp, CUR_DRAFT, parent, "cur") {
+                    // A server has made it, and it is in use.
+                    Err(rustix::io::Errno::NOTEMPTY | rustix::io::Errno::EXIST) => {
+                        rustix::fs::unlinkat(tmp, CUR_DRAFT, AtFlags::REMOVEDIR)?;
+                    }
+                    other => other?,
+                }
+                open_dir(parent, "cur")
+            }
+            other => other,
+        }
+    }
+
+    /// Hands over what a run made that was killed before it could: it is ours and closed to all
+    /// others, though `--owner` says that it is to be another's.
+    fn give_what_was_left(&self, file: impl AsFd) -> io::Result<()> {
+        let us = rustix::process::geteuid();
+        let Some(owner) = self.owner.filter(|owner| owner.uid != us.as_raw()) else {
+            return Ok(());
+        };
+        let stat = rustix::fs::fstat(&file)?;
+        if stat.st_uid == us.as_raw() && stat.st_mode & 0o077 == 0 {
+            give_to(file, Some(owner))?;
+        }
+        Ok(())
     }
 
     fn make_marker(&self, dir: &OwnedFd) -> io::Result<()> {
@@ -162,6 +198,11 @@ impl Tree {
             OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(dir, "maildirfolder", flags, FILE_MODE) {
             Ok(marker) => give_to(&marker, self.owner),
+            Err(rustix::io::Errno::EXIST) if self.owner.is_some() => {
+                let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+                let marker = rustix::fs::openat(dir, "maildirfolder", flags, Mode::empty())?;
+                self.give_what_was_left(&marker)
+            }
             Err(rustix::io::Errno::EXIST) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
@@ -193,12 +234,41 @@ fn make_all(path: &Path, owner: Option<Owner>) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         make_all(parent, owner)?;
     }
-    match rustix::fs::mkdir(path, DIRECTORY_MODE) {
-        Ok(()) => give_to(open_dir(rustix::fs::CWD, path)?, owner),
+    let draft = match owner {
+        Some(_) => draft_of(path),
+        None => path.to_owned(),
+    };
+    match make_one(&draft, path, owner) {
         // Another user's task made the directory above both.
-        Err(rustix::io::Errno::EXIST) if path.is_dir() => Ok(()),
-        Err(errno) => Err(errno.into()),
+        Err(_) if path.is_dir() => {
+            if draft != path {
+                let _ = rustix::fs::rmdir(&draft);
+            }
+            Ok(())
+        }
+        other => other,
     }
+}
+
+/// Makes `path` under the name `draft` first: it is complete when it appears, for a run that finds
+/// it leaves it as it is. A draft that a killed run left is used.
+fn make_one(draft: &Path, path: &Path, owner: Option<Owner>) -> io::Result<()> {
+    match rustix::fs::mkdir(draft, DIRECTORY_MODE) {
+        Ok(()) => {}
+        Err(rustix::io::Errno::EXIST) if draft != path => {}
+        Err(errno) => return Err(errno.into()),
+    }
+    if draft != path {
+        give_to(open_dir(rustix::fs::CWD, draft)?, owner)?;
+        rustix::fs::rename(draft, path)?;
+    }
+    Ok(())
+}
+
+/// A name beside `path` for its draft, of a length that every file system takes.
+fn draft_of(path: &Path) -> PathBuf {
+    let hash = blake3::hash(path.as_os_str().as_encoded_bytes()).to_hex();
+    path.with_file_name(format!(".mailseed-{}", &hash[..16]))
 }
 
 fn lock(root: &OwnedFd, owner: Option<Owner>) -> io::Result<File> {

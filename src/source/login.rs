@@ -63,6 +63,9 @@ pub struct Login {
     pub name: String,
     /// Whose mailbox it is, where that differs from `name` (SASL authorization identity).
     pub authzid: Option<String>,
+    /// The secret is a master user's. Servers do not take it by challenge and response (Dovecot:
+    /// the user has no such password to compute with), so that is never chosen by itself.
+    pub of_master: bool,
     /// The password or token.
     pub secret: Secret,
     /// `None`: the best that the server offers and that the secret serves.

@@ -101,7 +101,11 @@ impl<S: Read + Write> Session<S> {
             let _ = wire.ask("UTF8")?;
         }
         let stamp = proto::apop_stamp(greeting.as_bytes());
-        auth::log_in(&mut wire, &before, stamp, login, endpoint)?;
+        auth::log_in(&mut wire, &before, stamp, login, endpoint).map_err(|problem| {
+            // A password is sent once: what was no reply to it may have been a refusal.
+            let retry = problem.retry && problem.kind != Kind::Protocol;
+            problem.worth_retry(retry)
+        })?;
         // It may say more, or less, now that it knows who asks (RFC 2449 section 5).
         let capabilities = ask_capabilities(&mut wire)?;
         let named = capabilities.implementation.as_ref();

@@ -21,10 +21,10 @@ pub enum Way {
 }
 
 /// The best way when the user named none. `offered` are the server's SASL mechanisms in upper
-/// case, `command` says whether its clear-text command may be used. Without encryption CRAM-MD5
-/// goes before all that send the password. OAuth mechanisms are never chosen: a password does not
+/// case, `command` says whether its clear-text command may be used. With `hide` CRAM-MD5
+/// goes before all that send the password: for a line without encryption. OAuth mechanisms are never chosen: a password does not
 /// serve them. `None`: nothing on offer can carry this login.
-pub fn choose(offered: &[String], command: bool, login: &Login, encrypted: bool) -> Option<Way> {
+pub fn choose(offered: &[String], command: bool, login: &Login, hide: bool) -> Option<Way> {
     let sasl = |mechanism| {
         sasl_name(mechanism)
             .filter(|name| offered.iter().any(|offer| offer == name))
@@ -39,10 +39,10 @@ pub fn choose(offered: &[String], command: bool, login: &Login, encrypted: bool)
             .or_else(|| command.then_some(Way::Command))
             .or_else(|| sasl(Mechanism::Login))
     };
-    if encrypted {
-        clear().or_else(hidden)
-    } else {
+    if hide {
         hidden().or_else(clear)
+    } else {
+        clear().or_else(hidden)
     }
 }
 
@@ -272,6 +272,7 @@ mod tests {
         Login {
             name: name.to_owned(),
             authzid: authzid.map(str::to_owned),
+            of_master: false,
             secret: Secret::new(secret.to_owned()),
             mechanism: None,
         }
@@ -435,7 +436,7 @@ mod tests {
         ] {
             let offered: Vec<String> = offered.split_whitespace().map(str::to_owned).collect();
             assert_eq!(
-                choose(&offered, command, who, encrypted),
+                choose(&offered, command, who, !encrypted),
                 want,
                 "{offered:?}"
             );

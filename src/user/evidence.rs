@@ -1,15 +1,21 @@
 //! What the pairing asks for, read from the open sessions and hashed on the way.
 
+use std::collections::HashSet;
+
+use super::Breaks;
 use crate::mail::{PopNumber, Uid};
 use crate::matching::{ContentDigest, ContentHasher, Evidence, HeaderDigest, HeaderHasher};
 use crate::problem::Problem;
-use crate::source::{BodySink, imap, pop3};
+use crate::source::{BodySink, Refused, imap, pop3};
 
-/// The two sessions of one user.
+/// The two sessions of one user, and the messages at which each has broken before: those are not
+/// asked for again and again, the pairing does without them.
 #[derive(Debug)]
 pub(crate) struct Sessions<'s> {
     pub(crate) imap: &'s mut imap::Session,
+    pub(crate) imap_breaks: &'s mut Breaks,
     pub(crate) pop3: &'s mut pop3::Session,
+    pub(crate) pop3_breaks: &'s mut Breaks,
 }
 
 impl Evidence for Sessions<'_> {
@@ -17,36 +23,71 @@ impl Evidence for Sessions<'_> {
         &mut self,
         numbers: &[PopNumber],
     ) -> Result<Vec<(PopNumber, HeaderDigest)>, Problem> {
-        let mut sink = Hashing::<HeaderHasher>::default();
-        self.pop3.headers(numbers, &mut sink)?;
-        Ok(sink.done)
+        read::<HeaderHasher>(self.pop3_breaks, numbers, |numbers, sink| {
+            self.pop3.headers(numbers, sink)
+        })
     }
 
     fn imap_headers(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, HeaderDigest)>, Problem> {
-        let mut sink = Hashing::<HeaderHasher>::default();
-        self.imap.fetch_headers(uids, &mut sink)?;
-        Ok(by_uid(sink.done))
+        let found = read::<HeaderHasher>(self.imap_breaks, &numbers(uids), |numbers, sink| {
+            let uids: Vec<Uid> = numbers.iter().filter_map(|uid| Uid::new(*uid)).collect();
+            self.imap.fetch_headers(&uids, sink)
+        })?;
+        Ok(by_uid(found))
     }
 
     fn pop_contents(
         &mut self,
         numbers: &[PopNumber],
     ) -> Result<Vec<(PopNumber, ContentDigest)>, Problem> {
-        let mut sink = Hashing::<ContentHasher>::default();
-        self.pop3.whole(numbers, &mut sink)?;
-        Ok(sink.done)
+        read::<ContentHasher>(self.pop3_breaks, numbers, |numbers, sink| {
+            self.pop3.whole(numbers, sink)
+        })
     }
 
     fn imap_contents(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, ContentDigest)>, Problem> {
-        let wanted: Vec<(Uid, u64)> = uids.iter().map(|uid| (*uid, UNKNOWN_SIZE)).collect();
-        let mut sink = Hashing::<ContentHasher>::default();
-        self.imap.fetch_bodies(&wanted, &mut sink)?;
-        Ok(by_uid(sink.done))
+        let found = read::<ContentHasher>(self.imap_breaks, &numbers(uids), |numbers, sink| {
+            let uids = numbers.iter().filter_map(|uid| Uid::new(*uid));
+            let wanted: Vec<(Uid, u64)> = uids.map(|uid| (uid, UNKNOWN_SIZE)).collect();
+            self.imap.fetch_bodies(&wanted, sink)
+        })?;
+        Ok(by_uid(found))
     }
 
     fn imap_guids(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, String)>, Problem> {
         self.imap.fetch_guids(uids)
     }
+}
+
+/// Hashes what `fetch` brings of the messages `wanted`. Where the connection breaks, the first that
+/// has not come is the one at which it broke.
+fn read<H: Hasher>(
+    breaks: &mut Breaks,
+    wanted: &[u32],
+    fetch: impl FnOnce(&[u32], &mut Hashing<H>) -> Result<Refused, Problem>,
+) -> Result<Vec<(u32, H::Digest)>, Problem> {
+    let wanted: Vec<u32> = wanted
+        .iter()
+        .copied()
+        .filter(|number| !breaks.gave_up(*number))
+        .collect();
+    let mut sink = Hashing::<H>::default();
+    if let Err(problem) = fetch(&wanted, &mut sink) {
+        let came: HashSet<u32> = sink.done.iter().map(|(number, _)| *number).collect();
+        let first = wanted.iter().find(|number| !came.contains(number));
+        if let Some(first) = first.filter(|_| problem.retry) {
+            breaks.blame(*first);
+        }
+        return Err(problem);
+    }
+    Ok(sink.done)
+}
+
+/// In the order in which IMAP sends them.
+fn numbers(uids: &[Uid]) -> Vec<u32> {
+    let mut numbers: Vec<u32> = uids.iter().map(|uid| uid.value()).collect();
+    numbers.sort_unstable();
+    numbers
 }
 
 /// Says that the size is not known: a body may then be empty.

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use tracing::Level;
 
-use super::Memory;
+use super::Breaks;
 use super::attempt::{Attempt, Left};
 use crate::mail::FolderPath;
 use crate::naming::MaildirFolder;
@@ -16,9 +16,6 @@ use crate::report::Skip;
 use crate::sink::export::{self, Arrivals, Job, Watch};
 use crate::sink::tree::Tree;
 use crate::source::Refused;
-
-/// So often may the connection break at one message before that message is given up.
-const PATIENCE: u32 = 2;
 
 /// A folder of the source with where it goes and what fetches it.
 pub(super) struct Folder<'f> {
@@ -79,9 +76,9 @@ impl Attempt<'_> {
             plan: &plan,
         };
         let mut not_come = NotCome::new();
-        let memory = &mut *self.memory;
+        let breaks = self.memory.breaks.entry(path.clone()).or_default();
         let result = export::carry_out(&job, watch, folder.key, &mut |arrivals| {
-            not_come = ask(arrivals, fetch, path, memory, left)?;
+            not_come = ask(arrivals, fetch, breaks, left)?;
             Ok(())
         });
         self.memory.tally.folder(path).added += added.get();
@@ -168,18 +165,13 @@ impl Attempt<'_> {
 fn ask(
     arrivals: &mut Arrivals<'_>,
     fetch: &mut Fetch<'_>,
-    path: &FolderPath,
-    memory: &mut Memory,
+    breaks: &mut Breaks,
     left: &mut Left,
 ) -> Result<NotCome, Problem> {
-    let broke = |key: u32, memory: &Memory| {
-        let times = memory.broke_at.get(&(path.clone(), key));
-        times.copied().unwrap_or(0) >= PATIENCE
-    };
     let (hopeless, wanted): (Vec<_>, Vec<_>) = arrivals
         .missing()
         .into_iter()
-        .partition(|(key, _)| broke(*key, memory));
+        .partition(|(key, _)| breaks.gave_up(*key));
     let hopeless: HashSet<u32> = hopeless.into_iter().map(|(key, _)| key).collect();
     let result = fetch(&wanted, arrivals);
     let missing = arrivals.missing();
@@ -190,7 +182,7 @@ fn ask(
             if problem.retry
                 && let Some((first, _)) = waited_for.next()
             {
-                *memory.broke_at.entry((path.clone(), *first)).or_insert(0) += 1;
+                breaks.blame(*first);
             }
             *left = Some(missing);
             return Err(problem);

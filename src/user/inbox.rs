@@ -28,9 +28,13 @@ impl Attempt<'_> {
                 uid_validity: inbox.examined.uid_validity,
                 entries: &inbox.list.entries,
             };
+            let memory = &mut *self.memory;
+            let path = &inbox.placed.listed.path;
             let mut sessions = Sessions {
                 imap: session,
+                imap_breaks: memory.breaks.entry(path.clone()).or_default(),
                 pop3: &mut maildrop.session,
+                pop3_breaks: &mut memory.pop3_breaks,
             };
             let pairing = matching::pair(&side, &maildrop.listing, known, &mut sessions)?;
             maildrop.session.quit();
@@ -56,7 +60,6 @@ impl Attempt<'_> {
                 "mail came or went while INBOX was read; both sides were listed again",
             );
             let path = &inbox.placed.listed.path;
-            self.memory.tally.begin_folder(path);
             self.count(path, &list);
             (inbox.examined, inbox.list) = (examined, list);
             maildrop = fresh;

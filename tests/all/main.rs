@@ -7,10 +7,15 @@
     reason = "the numbers are small ones of the tests' own"
 )]
 
+mod bulk;
 mod check;
 mod export;
+mod input;
+mod interrupted;
 mod migration;
 mod readme;
+mod secrets;
 mod servers;
 mod stranger;
 mod support;
+mod transport;

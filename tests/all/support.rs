@@ -9,7 +9,10 @@ pub mod fake_server;
 pub mod imap_view;
 pub mod pop3_view;
 pub mod program;
+pub mod proxy;
 pub mod qmail;
+pub mod relay;
+pub mod report;
 pub mod tree;
 
 use std::io::{self, BufRead};

@@ -65,6 +65,11 @@ pub fn log_in(
         Way::Sasl(mechanism) => authenticate(client, shared, mechanism, login, endpoint)?,
     };
     let after = abilities(shared, || session.capabilities())?;
+    // An alert may come with an echo of the login too.
+    shared
+        .lock()
+        .warnings
+        .reword(|text| login.secret.scrub(text));
     Ok((session, after.unwrap_or(before), words))
 }
 
@@ -107,8 +112,8 @@ fn choose_way(abilities: &Abilities, login: &Login, endpoint: &Endpoint) -> Resu
     let ascii = login.name.is_ascii() && login.secret.expose().is_ascii();
     let way = match login.mechanism {
         None => {
-            let encrypted = endpoint.security != Security::Plain;
-            sasl::choose(&offered, command && ascii, login, encrypted).or(raw)
+            let hide = endpoint.security == Security::Plain && !login.of_master;
+            sasl::choose(&offered, command && ascii, login, hide).or(raw)
         }
         Some(Mechanism::Login) if command && ascii => Some(Way::Command),
         Some(Mechanism::Login) => offered
@@ -186,10 +191,19 @@ fn authenticate(
         return Err(problem);
     }
     let exchange = rounds.exchange.into_inner();
+    shared.lock().warnings.reword(|text| exchange.scrub(text));
     outcome.map_err(|(error, _)| {
-        refusal(shared, error, exchange.failure(), |text| {
+        let problem = refusal(shared, error, exchange.failure(), |text| {
             exchange.scrub(text)
-        })
+        });
+        // It needs the password in clear on the server, which not every server that offers it
+        // has; Dovecot takes no master user by it.
+        let chosen_by_us = mechanism == Mechanism::CramMd5 && login.mechanism.is_none();
+        if chosen_by_us && problem.kind == Kind::Auth {
+            problem.with_hint("if the password is right, --auth login sends it as it is")
+        } else {
+            problem
+        }
     })
 }
 

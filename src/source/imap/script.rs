@@ -177,6 +177,7 @@ pub fn anna() -> Login {
     Login {
         name: "anna".to_owned(),
         authzid: None,
+        of_master: false,
         secret: Secret::new("s3cret-word".to_owned()),
         mechanism: None,
     }

@@ -46,6 +46,13 @@ impl Warnings {
         }
     }
 
+    /// Has each one told in the words that `change` makes of it.
+    pub fn reword(&mut self, change: impl Fn(&str) -> String) {
+        for text in &mut self.texts {
+            *text = change(text);
+        }
+    }
+
     /// All so far; from here on the list is empty.
     pub fn take(&mut self) -> Vec<String> {
         let mut texts = std::mem::take(&mut self.texts);

@@ -346,6 +346,14 @@ fn logins_that_are_refused() {
             Kind::Auth,
             "no way to log in",
         ),
+        (
+            "S: * OK\nC: a1 CAPABILITY\nS: * CAPABILITY IMAP4rev1 LOGINDISABLED \
+                 AUTH=CRAM-MD5\nS: a1 OK\nC: a2 AUTHENTICATE CRAM-MD5\nS: + PDEuMkBoPg==\n\
+                 C: YW5uYSA1M2Y5OTBlMDAxODc1NGM5Mjg2NjIzZDllYjExOWVmMg==\nS: a2 NO YW5uYSA1M2Y5OTBlMDAxODc1NGM5Mjg2NjIzZDllYjExOWVmMg==\n"
+                .to_owned(),
+            Kind::Auth,
+            "the server refused the login: [secret] (hint: if the password is right, --auth login",
+        ),
     ] {
         for chunk in [usize::MAX, 1] {
             let script = Script::new(transcript.as_bytes(), chunk);
@@ -370,6 +378,7 @@ fn ways_to_log_in() {
         mechanism,
         secret: Secret::new(secret.to_owned()),
         authzid: authzid.map(str::to_owned),
+        of_master: false,
         ..anna()
     };
     const HELLO: &str = "S: * OK hi\nC: a1 CAPABILITY\n";

@@ -35,6 +35,9 @@ pub(super) fn log_in<S: Read + Write>(
     login: &Login,
     endpoint: &Endpoint,
 ) -> Result<(), Problem> {
+    let secret = login.secret.expose();
+    wire.hide(secret);
+    wire.hide(&STANDARD.encode(secret));
     match choose(capabilities, stamp, login, endpoint.security)? {
         PopWay::Apop { stamp } => apop(wire, &stamp, login),
         PopWay::Other(Way::Command) => user_pass(wire, login),
@@ -91,14 +94,22 @@ fn automatic(
         return Ok(PopWay::Other(Way::Sasl(Mechanism::Plain)));
     }
     let encrypted = security != Security::Plain;
+    let hide = !encrypted && !login.of_master;
+    // RFC 2595 section 4: what may not be used before STLS is not listed. An APOP would be refused
+    // too, and leave a digest of the password on the line.
+    let nothing_listed = !capabilities.user && capabilities.sasl.is_empty();
+    if !encrypted && capabilities.stls && nothing_listed {
+        return Err(no_way("the server takes no login without encryption")
+            .with_hint("use pop3s:// or pop3://"));
+    }
     // CAPA without USER and without SASL is a careless server, not one without a login.
     let command = capabilities.user || capabilities.sasl.is_empty();
-    let way = sasl::choose(&capabilities.sasl, command, login, encrypted).map(PopWay::Other);
+    let way = sasl::choose(&capabilities.sasl, command, login, hide).map(PopWay::Other);
     let hidden = way == Some(PopWay::Other(Way::Sasl(Mechanism::CramMd5)));
     let apop = || apop().filter(|_| login.authzid.is_none());
     // qmail-popup prints a timestamp whether or not its checkpassword knows APOP (most do not),
     // and has no CAPA: there it would cost every user the one attempt.
-    let chosen = if !encrypted && !hidden && capabilities.answered {
+    let chosen = if hide && !hidden && capabilities.answered {
         apop().or(way)
     } else {
         way.or_else(apop)
@@ -133,6 +144,7 @@ fn apop<S: Read + Write>(wire: &mut Wire<S>, stamp: &str, login: &Login) -> Resu
         .chain_update(login.secret.expose())
         .finalize();
     let digest = sasl::hex(&digest);
+    wire.hide(&digest);
     match wire.ask(&format!("APOP {} {digest}", login.name))? {
         Ok(_) => Ok(()),
         Err(text) => {
@@ -151,6 +163,9 @@ fn auth<S: Read + Write>(
     let mut exchange = Exchange::new(mechanism, login, &endpoint.host, endpoint.port)?;
     let name = sasl::sasl_name(mechanism).unwrap_or("LOGIN");
     let mut initial = exchange.initial().map(|bytes| STANDARD.encode(bytes));
+    if let Some(response) = &initial {
+        wire.hide(response);
+    }
     let command = match &initial {
         Some(response) => format!("AUTH {name} {response}\r\n"),
         None => format!("AUTH {name}\r\n"),

@@ -108,6 +108,8 @@ pub struct Capabilities {
     pub utf8: bool,
     /// Commands may be sent ahead of replies.
     pub pipelining: bool,
+    /// STLS: the server can do TLS, and has not begun it.
+    pub stls: bool,
     /// EXPIRE 0: messages once retrieved may be deleted at QUIT.
     pub expires_at_quit: bool,
     /// SASL mechanisms, upper case.
@@ -128,6 +130,7 @@ impl Capabilities {
             Some("UIDL") => self.uidl = true,
             Some("UTF8") => self.utf8 = true,
             Some("PIPELINING") => self.pipelining = true,
+            Some("STLS") => self.stls = true,
             Some("EXPIRE") => self.expires_at_quit = words.next() == Some("0"),
             Some("IMPLEMENTATION") => {
                 self.implementation = raw
@@ -255,6 +258,7 @@ mod tests {
             b"Uidl",
             b"PIPELINING ",
             b"UTF8 USER",
+            b"stls",
             b"sasl plain  Login",
             b"SASL CRAM-MD5",
             b"EXPIRE 0 USER",
@@ -270,6 +274,7 @@ mod tests {
             uidl: true,
             utf8: true,
             pipelining: true,
+            stls: true,
             expires_at_quit: true,
             sasl: ["PLAIN", "LOGIN", "CRAM-MD5"].map(str::to_owned).to_vec(),
             implementation: None,

@@ -208,6 +208,7 @@ fn login(name: &str, secret: &str, mechanism: Option<Mechanism>) -> Login {
     Login {
         name: name.to_owned(),
         authzid: None,
+        of_master: false,
         secret: Secret::new(secret.to_owned()),
         mechanism,
     }
@@ -425,6 +426,8 @@ fn what_cannot_work_is_not_tried() {
     );
     let text = refused("not-offered", Some(Mechanism::Apop), Kind::Auth);
     assert!(text.contains("APOP"), "{text}");
+    let text = refused("wants-tls", None, Kind::Auth);
+    assert!(text.contains("use pop3s:// or pop3://"), "{text}");
     assert!(refused("turned-away", None, Kind::Busy).contains("too many connections"));
     let text = refused("imap-port", None, Kind::Protocol);
     assert!(

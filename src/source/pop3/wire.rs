@@ -24,6 +24,7 @@ pub(super) struct Wire<S> {
     stream: BufReader<S>,
     line: Vec<u8>,
     broken: bool,
+    hidden: Vec<String>,
 }
 
 impl<S: Read + Write> Wire<S> {
@@ -32,7 +33,21 @@ impl<S: Read + Write> Wire<S> {
             stream,
             line: Vec::new(),
             broken: false,
+            hidden: Vec::new(),
         }
+    }
+
+    /// From now on `text`, which is a secret or tells one, is taken out of the server's words
+    /// before they are told to anyone. Short texts are no secrets, and are in many words.
+    pub(super) fn hide(&mut self, text: &str) {
+        if text.len() > 3 {
+            self.hidden.push(text.to_owned());
+        }
+    }
+
+    fn without_hidden(&self, text: String) -> String {
+        let hidden = self.hidden.iter();
+        hidden.fold(text, |text, hidden| text.replace(hidden, "[secret]"))
     }
 
     /// Nothing more can be said on this connection: who speaks now is not known.
@@ -109,12 +124,16 @@ impl<S: Read + Write> Wire<S> {
     pub(super) fn reply(&mut self) -> Result<Reply, Problem> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let line = self.line()?;
-        let words = match status(line) {
+        let nonsense = match status(line) {
             Some(Status::Ok(rest)) => return Ok(Reply::Ok(text(rest))),
-            Some(Status::Err(rest)) => return Ok(Reply::Err(text(rest))),
+            Some(Status::Err(rest)) => {
+                let words = text(rest);
+                return Ok(Reply::Err(self.without_hidden(words)));
+            }
             Some(Status::Challenge(rest)) => return Ok(Reply::Challenge(text(rest))),
-            None => printable_bytes(line, WORDS),
+            None => text(line),
         };
+        let words = words(&self.without_hidden(nonsense));
         self.broken = true;
         Err(Problem::new(
             Kind::Protocol,

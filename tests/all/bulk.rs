@@ -1,0 +1,309 @@
+//! Many users side by side, and large messages in little memory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::migration::{PASSWORD, Source, Target, views};
+use crate::support::dovecot::{Dovecot, DovecotOptions};
+use crate::support::program::{self, Output};
+use crate::support::report::{self, Row};
+use crate::support::tree::{TempTree, hash_of_file};
+use crate::support::{Layout, compare, corpus, give_to_mail_owner};
+
+/// Runs `work` on each item, on both cores that a test machine has at least.
+fn on_two_cores<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
+    let (front, back) = items.split_at(items.len() / 2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| front.iter().for_each(&work));
+        back.iter().for_each(&work);
+    });
+}
+
+/// A user list, and runs of mailseed over it.
+struct Batch {
+    scratch: TempTree,
+    target: Target,
+    source: Source,
+}
+
+impl Batch {
+    fn new(source: Source) -> Self {
+        Self {
+            scratch: TempTree::new(),
+            target: Target::new(),
+            source,
+        }
+    }
+
+    /// Writes the user list.
+    fn list(&self, rows: impl IntoIterator<Item = String>) {
+        let rows: String = rows.into_iter().collect();
+        let list = self.scratch.path().join("users.csv");
+        fs::write(list, format!("user,password\n{rows}")).expect("scratch is writable");
+    }
+
+    /// `mailseed export` of the list with a report of that name.
+    fn run(&self, name: &str, more: &[&str]) -> (Output, PathBuf) {
+        let mut command = self.target.command("export", &self.source, more);
+        let report = self.scratch.path().join(name);
+        command.arg("--report").arg(&report);
+        let list = self.scratch.path().join("users.csv");
+        command
+            .arg("--users")
+            .arg(list)
+            .args(["--progress", "none"]);
+        (program::run(command, Duration::from_secs(170)), report)
+    }
+}
+
+/// The sums of each user close, and those of the run are the sums over the users.
+fn assert_sums_close(report: &Path) {
+    let rows = report::summary(report);
+    for row in &rows {
+        let parts = row.number("added") + row.number("kept") + row.number("skipped");
+        assert_eq!(row.number("messages"), parts, "{row:?}");
+    }
+    let run = report::run_json(report);
+    for column in [
+        "folders", "messages", "bytes", "added", "kept", "skipped", "uidls",
+    ] {
+        let sum: u64 = rows.iter().map(|row| row.number(column)).sum();
+        assert_eq!(run["totals"][column], sum, "{column}");
+        for (row, user) in rows.iter().zip(run["users"].as_array().expect("an array")) {
+            assert_eq!(user["user"], row.text("user"));
+            assert_eq!(user[column], row.number(column), "{column} of {user}");
+        }
+    }
+    for (count, status) in [("ok", "ok"), ("partial", "partial"), ("failed", "failed")] {
+        let those = rows.iter().filter(|row| row.text("status") == status);
+        assert_eq!(run["totals"][count], those.count(), "{count}");
+    }
+    assert_eq!(run["totals"]["users"], rows.len());
+    let skipped = csv::Reader::from_path(report.join("skipped.csv")).expect("written");
+    let skips = skipped.into_records().count() as u64;
+    assert_eq!(run["totals"]["skipped"], skips);
+}
+
+fn total(rows: &[Row], column: &str) -> u64 {
+    rows.iter().map(|row| row.number(column)).sum()
+}
+
+/// Two of forty users cannot log in: the others come through whole, the two are named, a second run
+/// finds nothing to do, and `--only-failed` finds just those two.
+#[test]
+fn forty_users_at_once_and_two_that_fail() {
+    const INBOX: u32 = 418;
+    const EACH: u64 = 500;
+    let users: Vec<String> = (1..=40)
+        .map(|n| format!("user{n:02}@example.org"))
+        .collect();
+    let (absent, mistyped) = (&users[13], &users[26]);
+    let present: Vec<(String, String)> = users
+        .iter()
+        .filter(|user| *user != absent)
+        .map(|user| (user.clone(), format!("of {user}")))
+        .collect();
+    let server = Dovecot::start(DovecotOptions {
+        users: present.clone(),
+        ..DovecotOptions::default()
+    });
+    on_two_cores(&present, |(user, _)| {
+        let seed = user
+            .bytes()
+            .fold(7, |seed, byte| (seed * 31 + u64::from(byte)) % 1_000_003);
+        let corpus = corpus::simple(&server.mail_dir(user), INBOX, seed);
+        assert_eq!(corpus.message_count() as u64, EACH);
+    });
+
+    let batch = Batch::new(Source::of(&server));
+    batch.list(users.iter().map(|user| match user {
+        _ if user == mistyped => format!("{user},of another\n"),
+        _ => format!("{user},of {user}\n"),
+    }));
+    let (output, report) = batch.run("first", &["-j", "8"]);
+    assert_eq!(output.code, Some(1), "{}", output.stderr);
+    let rows = report::summary(&report);
+    let named: Vec<&str> = rows.iter().map(|row| row.text("user")).collect();
+    assert_eq!(named, users.iter().map(String::as_str).collect::<Vec<_>>());
+    for row in &rows {
+        let user = row.text("user");
+        if user == absent || user == mistyped {
+            assert_eq!(row.text("status"), "failed", "{row:?}");
+            assert!(row.text("error").starts_with("auth: "), "{row:?}");
+            assert_eq!(row.number("attempts"), 1, "{row:?}");
+            assert_eq!(row.number("messages"), 0, "{row:?}");
+            let told = output.stdout.lines().find(|line| line.starts_with(user));
+            assert!(
+                told.is_some_and(|line| line.contains("failed")),
+                "{}",
+                output.stdout
+            );
+        } else {
+            assert_eq!(
+                (row.text("status"), row.text("error")),
+                ("ok", ""),
+                "{row:?}"
+            );
+            assert_eq!(row.number("folders"), 3, "{row:?}");
+            assert_eq!(
+                (row.number("messages"), row.number("added")),
+                (EACH, EACH),
+                "{row:?}"
+            );
+            assert_eq!(row.number("uidls"), u64::from(INBOX), "{row:?}");
+            assert!(!output.stdout.contains(user), "{}", output.stdout);
+        }
+    }
+    assert_sums_close(&report);
+
+    // Nothing is left to do, and nothing is touched.
+    let before = batch.target.listing();
+    let (output, second) = batch.run("second", &["-j", "8"]);
+    assert_eq!(output.code, Some(1), "{}", output.stderr);
+    let rows = report::summary(&second);
+    assert_eq!(
+        (total(&rows, "added"), total(&rows, "kept")),
+        (0, 38 * EACH)
+    );
+    assert_sums_close(&second);
+    assert!(
+        batch.target.listing() == before,
+        "the second run changed the tree"
+    );
+
+    // One of the two has been put right.
+    batch.list(users.iter().map(|user| format!("{user},of {user}\n")));
+    let of_first = report.join("summary.csv").display().to_string();
+    let (output, third) = batch.run("third", &["--only-failed", &of_first]);
+    assert_eq!(output.code, Some(1), "{}", output.stderr);
+    let rows = report::summary(&third);
+    let done: Vec<_> = rows
+        .iter()
+        .map(|row| (row.text("user"), row.text("status")))
+        .collect();
+    let want = [(absent.as_str(), "failed"), (mistyped.as_str(), "ok")];
+    assert_eq!(done, want);
+    assert_eq!(
+        (total(&rows, "messages"), total(&rows, "added")),
+        (EACH, EACH)
+    );
+    assert_sums_close(&third);
+
+    let destination = batch.target.serve(Layout::MaildirPlusPlus);
+    on_two_cores(&present, |(user, password)| {
+        let (before, after) = (
+            views(&server, user, password),
+            views(&destination, user, "any"),
+        );
+        assert_eq!(before.0.message_count() as u64, EACH);
+        compare::assert_none(&compare::imap(&before.0, &after.0));
+        compare::assert_none(&compare::pop3(&before.1, &after.1));
+    });
+    assert_eq!(destination.complaints(), Vec::<String>::new());
+}
+
+const LIMIT_KIB: u64 = 48_000_000 / 1024;
+
+/// 200 messages of 1 to 25 MB, four users at once, and over POP3 alone a quarter of them (it goes
+/// through all data byte by byte, which a build without optimization takes a minute for). However
+/// large a message, only pieces of it are in memory.
+#[test]
+fn large_messages_need_little_memory() {
+    const USERS: [&str; 4] = ["one", "two", "three", "four"];
+    let server = Dovecot::start(DovecotOptions::with_users(
+        &USERS.map(|user| (user, PASSWORD)),
+    ));
+    // A Maildir like the first, without its bytes once more on disk.
+    let first = server.mail_dir(USERS[0]);
+    let messages = corpus::large(&first, 50, 1_000_000, 25_000_000).message_count();
+    for user in &USERS[1..] {
+        link_tree(&first, &server.mail_dir(user));
+    }
+    let quarter = Dovecot::start(DovecotOptions::with_users(
+        &USERS.map(|user| (user, PASSWORD)),
+    ));
+    let largest = (first.join("cur"), messages / 4);
+    for user in USERS {
+        link_largest(&largest.0, &quarter.mail_dir(user), largest.1);
+    }
+
+    for (source, each, whole) in [
+        (Source::of(&server), messages, true),
+        (Source::of(&quarter).pop3_only(), largest.1, false),
+    ] {
+        let batch = Batch::new(source);
+        batch.list(USERS.iter().map(|user| format!("{user},\n")));
+        let (output, report) = batch.run("report", &["-j", "4"]);
+        assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
+        let rows = report::summary(&report);
+        assert_eq!(total(&rows, "added"), (4 * each) as u64);
+        assert!(total(&rows, "bytes") > (4 * each) as u64 * 10_000_000);
+        assert!(
+            output.peak_rss_kib > 1000 && output.peak_rss_kib < LIMIT_KIB,
+            "{} KiB",
+            output.peak_rss_kib
+        );
+        // One mailbox to the byte, the others by their sizes: they are the same.
+        for user in USERS {
+            let cur = batch.target.maildir(user).join("cur");
+            let sizes = sorted(&cur, |path| fs::metadata(path).expect("listed").len());
+            let mut want = sorted(&largest.0, |path| fs::metadata(path).expect("listed").len());
+            want.drain(..want.len() - each);
+            if !whole {
+                // The messages end without a line end, which RETR cannot show.
+                want.iter_mut().for_each(|size| *size += 1);
+            }
+            assert_eq!(sizes, want, "{user}");
+        }
+        if whole {
+            let cur = batch.target.maildir(USERS[3]).join("cur");
+            let hash = |path: &Path| *hash_of_file(path).as_bytes();
+            assert_eq!(sorted(&cur, hash), sorted(&largest.0, hash));
+        }
+    }
+}
+
+fn sorted<T: Ord>(directory: &Path, of: impl Fn(&Path) -> T) -> Vec<T> {
+    let entries = fs::read_dir(directory).expect("it was written");
+    let mut all: Vec<T> = entries
+        .map(|entry| of(&entry.expect("it stands still").path()))
+        .collect();
+    all.sort();
+    all
+}
+
+/// `to` as a copy of `from` in which the messages are links.
+fn link_tree(from: &Path, to: &Path) {
+    for entry in walkdir::WalkDir::new(from) {
+        let entry = entry.expect("it stands still");
+        let below = entry
+            .path()
+            .strip_prefix(from)
+            .expect("walkdir stays below its root");
+        let copy = to.join(below);
+        if entry.file_type().is_dir() {
+            fs::create_dir(&copy).expect("it is new");
+        } else if below.starts_with("cur") {
+            fs::hard_link(entry.path(), &copy).expect("one file system");
+        } else {
+            fs::copy(entry.path(), &copy).expect("one file system");
+        }
+    }
+    give_to_mail_owner(to);
+}
+
+/// `to` as a Maildir of which only INBOX is there, with the `count` largest of the files in `cur`.
+fn link_largest(cur: &Path, to: &Path, count: usize) {
+    for directory in ["cur", "new", "tmp"] {
+        fs::create_dir_all(to.join(directory)).expect("it is new");
+    }
+    let mut files = sorted(cur, |path| {
+        (fs::metadata(path).expect("listed").len(), path.to_owned())
+    });
+    for (_, file) in files.drain(files.len() - count..) {
+        let name = file.file_name().expect("a file has a name");
+        fs::hard_link(&file, to.join("cur").join(name)).expect("one file system");
+    }
+    give_to_mail_owner(to);
+}

@@ -1,0 +1,243 @@
+//! Killed by SIGKILL: at growing moments, and at each single change of the disk.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::{State, golden, source, state_of};
+use crate::migration::{PASSWORD, Source, Target};
+use crate::support::Layout;
+use crate::support::corpus::{self, PopOrder, Uidls};
+use crate::support::dovecot::{Dovecot, DovecotOptions};
+use crate::support::program;
+use crate::support::tree::TempTree;
+
+/// A large mailbox with one of everything, killed again and again until it is done.
+#[test]
+fn a_run_killed_at_any_moment_and_run_again_ends_in_the_same_tree() {
+    let server = Dovecot::start(DovecotOptions::with_users(&[("ann", PASSWORD)]));
+    let options = corpus::Options {
+        layout: Layout::MaildirPlusPlus,
+        pop_order: PopOrder::Shuffled,
+        uidls: Uidls::OpaqueQmailSafe,
+    };
+    corpus::full(&server.mail_dir("ann"), options);
+    for targets in ["dovecot", "qmail,dovecot"] {
+        let source = Source::of(&server);
+        // INBOX is arranged by dates as soon as they are known: from the start.
+        killed_until_done(&source, targets, false);
+    }
+}
+
+/// The same without IMAP, where UIDs and dates are made here.
+#[test]
+fn a_run_from_pop3_alone_killed_at_any_moment_ends_in_the_same_tree() {
+    let server = source(400);
+    for targets in ["dovecot", "qmail", "qmail,dovecot"] {
+        let source = Source::of(&server).pop3_only();
+        killed_until_done(&source, targets, targets.contains("qmail"));
+    }
+}
+
+fn killed_until_done(source: &Source, targets: &str, redated: bool) {
+    let more = ["--target", targets, "--fsync", "never"];
+    let started = Instant::now();
+    let whole = golden(source, &more);
+    let uncut = started.elapsed();
+    let target = Target::new();
+    let mut kills_among_messages = 0;
+    for number in 1.. {
+        let mut command = target.command("export", source, &more);
+        command.args(["--user", "ann"]).stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("mailseed was built");
+        // Odd steps, so that no kill falls on the same line of the program as the one before.
+        std::thread::sleep(uncut.mul_f64(0.07 * f64::from(number) + 0.013 * f64::from(number % 3)));
+        let ended = child.try_wait().expect("the child is ours");
+        child.kill().expect("the child is ours");
+        child.wait().expect("the child is ours");
+        if let Some(status) = ended {
+            assert!(status.success(), "{targets}: {status}");
+            break;
+        }
+        if !target.maildir("ann").exists() {
+            continue;
+        }
+        let state = state_of(&target, source);
+        if let Some(fault) = state.fault(&whole, redated) {
+            panic!("{targets}, kill {number}: {fault}");
+        }
+        kills_among_messages += usize::from((1..whole.messages()).contains(&state.messages()));
+    }
+    assert!(kills_among_messages > 0, "{targets}: no kill came in time");
+    state_of(&target, source).assert_is(&whole, targets);
+}
+
+/// System calls that change a disk.
+const CHANGES: [&str; 13] = [
+    "openat",
+    "write",
+    "utimensat",
+    "rename",
+    "renameat",
+    "renameat2",
+    "linkat",
+    "mkdirat",
+    "unlinkat",
+    "fsync",
+    "syncfs",
+    "fchown",
+    "fchmod",
+];
+
+#[test]
+fn a_run_killed_at_each_change_of_the_disk_ends_in_the_same_tree() {
+    let server = source(4);
+    at_each_change(&Source::of(&server), &["--target", "dovecot"], None);
+}
+
+#[test]
+fn a_run_from_pop3_alone_killed_at_each_change_ends_in_the_same_tree() {
+    let server = source(4);
+    let source = Source::of(&server).pop3_only();
+    let more = ["--target", "qmail,dovecot"];
+    at_each_change(&source, &more, None);
+    // Digests instead of UIDLs in the names.
+    at_each_change(&source, &["--target", "dovecot", "--fsync", "always"], None);
+}
+
+/// Files of a run without POP3 get their UIDLs as names by the next run.
+#[test]
+fn a_run_that_renames_killed_at_each_change_ends_in_the_same_tree() {
+    let server = source(4);
+    let more = ["--target", "qmail,dovecot"];
+    let before = Target::new();
+    let imap_only = Source::of(&server).imap_only();
+    before.export_ok(&imap_only, "ann", &more);
+    at_each_change(&Source::of(&server), &more, Some(&before));
+}
+
+/// Kills a run at the first change of the disk, another at the second, and so on; each finds a copy of
+/// `before`, if there is one, and is followed by a run that nothing disturbs.
+fn at_each_change(source: &Source, more: &[&str], before: Option<&Target>) {
+    let redated = source.imap.is_none() && more.concat().contains("qmail");
+    let uncut = Target::new();
+    copy(before, &uncut);
+    let trace = TempTree::new();
+    let trace = trace.path().join("trace");
+    let calls = CHANGES.join(",");
+    let file = trace.display().to_string();
+    let arguments = ["-f", "-o", &file, "-e", &format!("trace={calls}")];
+    let output = traced(&uncut, source, more, &arguments);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let whole = state_of(&uncut, source);
+    let changes = changes_of(&trace);
+    assert!(changes.len() >= 10, "{changes:?}");
+
+    let (mut left_in_tmp, mut left_unlisted) = (0, 0);
+    for (call, number) in changes {
+        let context = format!("{more:?}: killed at {call} {number}");
+        let target = Target::new();
+        copy(before, &target);
+        let kill = format!("inject={call}:signal=KILL:when={number}");
+        let arguments = [
+            "-f",
+            "-o",
+            "/dev/null",
+            "-e",
+            &format!("trace={call}"),
+            "-e",
+            &kill,
+        ];
+        let output = traced(&target, source, more, &arguments);
+        assert_eq!(
+            output.code, None,
+            "{context}: it was not killed\n{}",
+            output.stderr
+        );
+        if target.maildir("ann").exists() {
+            let cut = state_of(&target, source);
+            match before {
+                None => {
+                    if let Some(fault) = cut.fault(&whole, redated) {
+                        panic!("{context}: {fault}");
+                    }
+                }
+                Some(_) => assert_eq!(cut.messages(), whole.messages(), "{context}"),
+            }
+            left_in_tmp += usize::from(cut.temporary() > 0);
+            let lines = |state: &State| {
+                let lines = state.0.iter().filter(|line| line.contains("uidlist| "));
+                lines.cloned().collect::<Vec<_>>()
+            };
+            left_unlisted += usize::from(cut.messages() > 0 && lines(&cut) != lines(&whole));
+        }
+        target.export_ok(source, "ann", more);
+        state_of(&target, source).assert_is(&whole, &context);
+    }
+    // The kills came where they were to come.
+    assert!(left_in_tmp > 0 && left_unlisted > 0);
+}
+
+fn copy(before: Option<&Target>, target: &Target) {
+    let Some(before) = before else { return };
+    let (from, to) = (before.maildir("ann"), target.maildir("ann"));
+    let home = |maildir: &Path| {
+        maildir
+            .parent()
+            .expect("a Maildir lies in a home")
+            .to_owned()
+    };
+    let copied = Command::new("cp")
+        .arg("-a")
+        .args([home(&from), home(&to)])
+        .status();
+    assert!(copied.expect("cp is there").success());
+}
+
+fn traced(target: &Target, source: &Source, more: &[&str], strace: &[&str]) -> program::Output {
+    let mailseed = target.command("export", source, more);
+    let mut command = Command::new("strace");
+    command.args(strace).arg(mailseed.get_program());
+    command
+        .args(mailseed.get_args())
+        .args(["--user", "ann", "-j1"]);
+    for (name, value) in mailseed.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    program::run(command, Duration::from_secs(60))
+}
+
+/// The calls in a trace that changed a disk, as strace counts them: each thread has a count of its
+/// own. Left out are those that the main thread makes as often, before the others have begun; they
+/// are the loader's and change nothing.
+fn changes_of(trace: &Path) -> Vec<(String, usize)> {
+    let text = std::fs::read_to_string(trace).expect("strace has written it");
+    let mut main = None;
+    let mut counts: HashMap<(&str, &str), usize> = HashMap::new();
+    let mut changes = Vec::new();
+    for line in text.lines() {
+        let (thread, rest) = line.split_once(' ').expect("strace -f writes thread ids");
+        let Some((call, rest)) = rest.trim_start().split_once('(') else {
+            continue;
+        };
+        let main = *main.get_or_insert(thread);
+        let count = counts.entry((thread, call)).or_default();
+        *count += 1;
+        let number = *count;
+        let failed = rest.contains(" = -1 ");
+        let only_reads = call == "openat" && !rest.contains("O_CREAT");
+        if thread == main || failed || only_reads {
+            continue;
+        }
+        let by_main = counts.get(&(main, call)).copied().unwrap_or_default();
+        if number > by_main {
+            changes.push((call.to_owned(), number));
+        }
+    }
+    changes
+}

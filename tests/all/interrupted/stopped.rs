@@ -1,0 +1,225 @@
+//! Stopped by a signal, by another run at the same user, by a full disk.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{State, golden, skipped, source, state_of, summary};
+use crate::migration::{PASSWORD, Source, Target};
+use crate::support::corpus;
+use crate::support::dovecot::{Dovecot, DovecotOptions};
+use crate::support::program;
+use crate::support::proxy::{Fault, Proxy};
+use crate::support::tree::TempTree;
+
+/// About a message in ten milliseconds.
+fn slowly(server: &Dovecot) -> Proxy {
+    let fault = Fault::Slow(500, Duration::from_millis(4));
+    Proxy::start(server.imap_port(), fault)
+}
+
+/// Starts an export through `proxy` and returns when some messages have arrived.
+fn begin(target: &Target, server: &Dovecot, proxy: &Proxy, more: &[&str]) -> Child {
+    let source = Source::both(proxy.port(), server.pop3_port());
+    let mut command = target.command("export", &source, more);
+    command.args(["--user", "ann"]).stdin(Stdio::null());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("mailseed was built");
+    let since = Instant::now();
+    let cur = target.maildir("ann").join("cur");
+    while std::fs::read_dir(&cur).map_or(0, Iterator::count) < 3 {
+        assert!(since.elapsed() < Duration::from_secs(30), "nothing arrives");
+        thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+#[test]
+fn a_signal_stops_the_run_and_the_next_goes_on() {
+    let server = source(60);
+    let whole = golden(&Source::of(&server), &[]);
+    for signal in [Signal::INT, Signal::TERM] {
+        let proxy = slowly(&server);
+        let target = Target::new();
+        let report = TempTree::new();
+        let report_dir = report.path().display().to_string();
+        let child = begin(&target, &server, &proxy, &["--report", &report_dir]);
+        let pid = Pid::from_child(&child);
+        kill_process(pid, signal).expect("the child is ours");
+        let signalled = Instant::now();
+        let output = child.wait_with_output().expect("the child is ours");
+        assert!(signalled.elapsed() < Duration::from_secs(5));
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(130), "{stdout}");
+        assert!(stdout.contains("interrupted"), "{stdout}");
+
+        let state = state_of(&target, &Source::of(&server));
+        // Within INBOX: not only between folders.
+        assert!(state.messages() < 60, "{stdout}");
+        assert_eq!(state.temporary(), 0);
+        if let Some(fault) = state.fault(&whole, false) {
+            panic!("{fault}");
+        }
+        // INBOX is begun, so each of its messages is written or named.
+        let rows = skipped(report.path());
+        let summary = summary(report.path());
+        assert_eq!(summary["added"], state.messages().to_string());
+        assert_eq!(summary["messages"], "60", "{summary:?}");
+        assert_eq!(rows.len() + state.messages(), 60);
+        assert!(
+            rows.iter()
+                .all(|(_, _, _, why)| why.contains("interrupted"))
+        );
+
+        target.export_ok(&Source::of(&server), "ann", &[]);
+        state_of(&target, &Source::of(&server)).assert_is(&whole, "the second run");
+    }
+}
+
+#[test]
+fn a_second_run_leaves_a_user_at_work_alone() {
+    let server = source(60);
+    let whole = golden(&Source::of(&server), &[]);
+    let proxy = slowly(&server);
+    let target = Target::new();
+    let first = begin(&target, &server, &proxy, &[]);
+    let second = target.export(&Source::of(&server), "ann", &[]);
+    assert_eq!(second.code, Some(1), "{}\n{}", second.stdout, second.stderr);
+    assert!(
+        second.stdout.contains("another run is working on"),
+        "{}",
+        second.stdout
+    );
+    let first = first.wait_with_output().expect("the child is ours");
+    assert_eq!(first.status.code(), Some(0));
+    state_of(&target, &Source::of(&server)).assert_is(&whole, "the first run");
+}
+
+/// A file system of a size of its own, gone when dropped.
+struct SmallDisk(TempTree);
+
+impl SmallDisk {
+    fn new(size: &str) -> Self {
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "only root can mount the small file system that this test fills: run it as root"
+        );
+        let disk = Self(TempTree::new());
+        disk.mount(&[
+            "-t",
+            "tmpfs",
+            "-o",
+            &format!("size={size},mode=755"),
+            "tmpfs",
+        ]);
+        disk
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn maildir(&self) -> PathBuf {
+        self.path().join("ann/Maildir")
+    }
+
+    fn state(&self) -> State {
+        State::of(&self.maildir())
+    }
+
+    fn resize(&self, size: &str) {
+        self.mount(&["-o", &format!("remount,size={size}")]);
+    }
+
+    fn mount(&self, arguments: &[&str]) {
+        let mounted = Command::new("mount")
+            .args(arguments)
+            .arg(self.path())
+            .output();
+        let mounted = mounted.expect("mount is there");
+        assert!(
+            mounted.status.success(),
+            "{}",
+            String::from_utf8_lossy(&mounted.stderr)
+        );
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.path()).status();
+    }
+}
+
+/// The run stops with a status of its own, names the disk and the way on, and leaves only whole
+/// messages; the next run goes on.
+#[test]
+fn a_full_disk_stops_the_run_and_the_next_goes_on() {
+    let server = Dovecot::start(DovecotOptions::with_users(&[("ann", PASSWORD)]));
+    corpus::large(&server.mail_dir("ann"), 12, 150_000, 200_000);
+    let source = Source::of(&server);
+    let whole = golden(&source, &[]);
+    let disk = SmallDisk::new("1m");
+    let output = export_to(&disk, &source);
+    assert_full(&output, &disk, &whole);
+    assert!((3..7).contains(&disk.state().messages()));
+    disk.resize("64m");
+    let output = export_to(&disk, &source);
+    assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
+    disk.state().assert_is(&whole, "after space was made");
+}
+
+/// One page more each time, so that each file in turn is the one that finds no room.
+#[test]
+fn a_disk_that_is_full_at_any_file_stops_the_run() {
+    let server = source(4);
+    let source = Source::of(&server);
+    let whole = golden(&source, &[]);
+    let disk = SmallDisk::new("4k");
+    let mut stops = 0;
+    for pages in 2.. {
+        let output = export_to(&disk, &source);
+        if output.code == Some(0) {
+            break;
+        }
+        assert_full(&output, &disk, &whole);
+        stops += 1;
+        disk.resize(&format!("{}k", 4 * pages));
+    }
+    // Six messages, two lists, two tables of keywords, subscriptions; the first had room.
+    assert!(stops >= 10, "{stops}");
+    disk.state().assert_is(&whole, "after space was made");
+}
+
+fn export_to(disk: &SmallDisk, source: &Source) -> program::Output {
+    let template = format!("{}/{{user}}/Maildir", disk.path().display());
+    let mut command = program::mailseed_command();
+    command.arg("export").args(source.arguments());
+    command.args([
+        "--user",
+        "ann",
+        "--maildir",
+        &template,
+        "--owner",
+        "5000:5000",
+    ]);
+    command.env("MAILSEED_PASSWORD", PASSWORD);
+    program::run(command, Duration::from_secs(60))
+}
+
+fn assert_full(output: &program::Output, disk: &SmallDisk, whole: &State) {
+    let said = format!("{}{}", output.stdout, output.stderr);
+    assert_eq!(output.code, Some(3), "{said}");
+    let maildir = disk.maildir().display().to_string();
+    for words in ["No space left on device", "make space", &maildir] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let state = disk.state();
+    assert_eq!(state.temporary(), 0, "{state:?}");
+    if let Some(fault) = state.fault(whole, false) {
+        panic!("{fault}");
+    }
+}
