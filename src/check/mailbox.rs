@@ -381,3 +381,99 @@ fn foretold(source: &SourceFolder<'_>, policy: Policy) -> Result<FolderPlan, Pro
     policy.uidls.unholdable = Unholdable::Report;
     plan::plan(source, &OnDisk::default(), &policy, now())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{FolderEncoding, Layout};
+    use crate::mail::UidValidity;
+    use crate::source::ListedFolder;
+
+    fn path(name: &str) -> FolderPath {
+        FolderPath::new(vec![name.to_owned()])
+    }
+
+    #[test]
+    fn each_thing_that_does_not_come_is_a_flaw_with_its_count() {
+        let mut mailbox = Mailbox::default();
+        mailbox.judge_names(&FolderList {
+            unusable: vec!["a//b".to_owned(), "c".to_owned()],
+            foreign: vec!["shared/x".to_owned()],
+            ..FolderList::default()
+        });
+        let folders = ["fine", "v1.0", "v2.0"].map(|name| ListedFolder {
+            wire_name: name.to_owned(),
+            path: path(name),
+            selectable: true,
+            repaired: false,
+        });
+        let plus = Layout::MaildirPlusPlus;
+        mailbox.judge_places(&place(folders.to_vec(), plus, FolderEncoding::Mutf7));
+        let examined = |validity| Examined {
+            uid_validity: UidValidity::new(validity),
+            uid_next: None,
+            exists: 3,
+        };
+        let list = MessageList {
+            unreadable: vec![(None, "left out".to_owned())],
+            ..MessageList::default()
+        };
+        mailbox.judge_listing(&path("A\x1b"), examined(0), &list);
+        mailbox.judge_listing(&path("B"), examined(7), &MessageList::default());
+        mailbox.judge_keywords(&path("A"), &["k27".to_owned(), "k28".to_owned()]);
+        mailbox.judge_keywords(&path("B"), &[]);
+        let told: Vec<_> = mailbox
+            .flaws
+            .iter()
+            .map(|flaw| (flaw.matter, flaw.what.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (
+                    Matter::Folders,
+                    "the names of 2 folders make no sense, the first is a//b"
+                ),
+                (
+                    Matter::Folders,
+                    "2 folders have no place, the first is v1.0: the target cannot hold this folder: \
+                     Maildir++ cannot hold a dot inside a folder name"
+                ),
+                (
+                    Matter::Folders,
+                    "the server gives no UIDVALIDITY for folder A\\u{1b}"
+                ),
+                (
+                    Matter::Messages,
+                    "folder A\\u{1b}: 1 messages cannot be listed: left out"
+                ),
+                (
+                    Matter::Keywords,
+                    "folder A has 2 keywords more than the 26 that a Maildir holds"
+                ),
+            ]
+        );
+        assert_eq!((mailbox.keywords_lost, mailbox.foreign_folders), (2, 1));
+        assert_eq!(
+            mailbox.notes.len(),
+            3,
+            "the foreign one, and two that have no place"
+        );
+    }
+
+    #[test]
+    fn the_first_of_the_largest_is_told_and_notes_have_an_end() {
+        let mut mailbox = Mailbox::default();
+        for (bytes, message) in [(0, "a"), (u64::MAX, "b"), (u64::MAX, "c")] {
+            mailbox.count(&path("A"), bytes, || message.to_owned());
+            mailbox.note(message);
+        }
+        assert_eq!((mailbox.messages, mailbox.bytes), (3, u64::MAX));
+        assert_eq!(mailbox.largest.map(|it| it.message).as_deref(), Some("b"));
+        let mut mailbox = Mailbox::default();
+        for _ in 0..100 {
+            mailbox.note("again");
+        }
+        assert_eq!(mailbox.notes.len(), TOLD + 1);
+    }
+}
