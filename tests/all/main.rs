@@ -8,6 +8,7 @@
 )]
 
 mod bulk;
+mod check;
 mod cyrus;
 mod export;
 mod input;
