@@ -332,6 +332,7 @@ impl Check<'_> {
         inbox: &mut Inbox<'_>,
         mut opened: Opened,
     ) -> Result<(Pairing, Maildrop), Problem> {
+        let policy = self.context.config.uidls.pairing;
         let mut listed_again = false;
         loop {
             let side = ImapSide {
@@ -344,7 +345,7 @@ impl Check<'_> {
                 pop3: &mut opened.session,
                 pop3_breaks: &mut self.pop3_breaks,
             };
-            let pairing = matching::pair(&side, &opened.listing, &[], &mut sessions)?;
+            let pairing = matching::pair(policy, &side, &opened.listing, &[], &mut sessions)?;
             opened.session.quit();
             let is_whole = pairing.missing.is_empty() && pairing.extra.is_empty();
             if is_whole || listed_again {

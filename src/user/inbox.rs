@@ -38,7 +38,7 @@ impl Attempt<'_> {
             };
             let policy = self.context.config.uidls.pairing;
             let listing = &maildrop.listing;
-            let pairing = matching::pair_with(policy, &side, listing, known, &mut sessions)?;
+            let pairing = matching::pair(policy, &side, listing, known, &mut sessions)?;
             maildrop.session.quit();
             let left = leftovers(&pairing, &maildrop.listing);
             let Err(problem) = judge(&left, &self.context.config.uidls) else {
