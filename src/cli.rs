@@ -29,6 +29,17 @@ Exit status:
     3  The target is not usable (disk full, no permission): stopped
   130  Interrupted: run it again to go on";
 
+const AFTER_CHECK: &str = "\
+Environment:
+  MAILSEED_PASSWORD  The password, where no user list, --password-command or --password-file
+                     gives one
+
+Exit status:
+    0  Every user logs in, and no client will notice the move
+    1  Some do not, or will: the result and --report say which and why
+    2  The command line or the user list is wrong: nothing was started
+  130  Interrupted";
+
 const AFTER_EXPLAIN: &str = "\
 Exit status:
     0  The message is known
@@ -48,6 +59,13 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Say for each user whether it can be moved without its clients noticing; touch nothing
+    ///
+    /// Logs in for every user on each protocol, counts folders, messages and UIDLs, pairs the UIDLs
+    /// with the messages and says whether the target can hold them and their order. Reads no more
+    /// of the messages than the pairing needs, and nothing of the target.
+    #[command(after_help = AFTER_CHECK)]
+    Check(Box<Check>),
     /// Bring each user's Maildir up to date with the source
     ///
     /// Reads the source without changing it. Messages that are in the Maildir already are kept;
@@ -96,24 +114,9 @@ pub struct Explain {
     #[arg(long, value_name = "TEMPLATE", help_heading = TARGET)]
     pub maildir: Option<String>,
 
-    /// The servers of which to tell what they announce
-    #[arg(
-        long,
-        value_name = "SERVER,...",
-        value_enum,
-        value_delimiter = ',',
-        default_value = "dovecot",
-        help_heading = TARGET
-    )]
-    pub target: Vec<Server>,
-
-    /// How folders lie on disk
-    #[arg(long, value_enum, default_value_t, help_heading = TARGET)]
-    pub layout: Layout,
-
-    /// How folder names are encoded on disk
-    #[arg(long, value_name = "ENCODING", value_enum, default_value_t, help_heading = TARGET)]
-    pub folder_encoding: FolderEncoding,
+    /// How it lies, and the servers of which to tell what they announce.
+    #[command(flatten)]
+    pub form: Form,
 }
 
 /// Everything that `export` and `plan` take, `--dry-run` aside.
@@ -138,6 +141,55 @@ pub struct Export {
     /// How it runs and what it tells.
     #[command(flatten)]
     pub running: Running,
+}
+
+/// Everything that `check` takes.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Check {
+    /// The servers.
+    #[command(flatten)]
+    pub source: Source,
+    /// How to log in.
+    #[command(flatten)]
+    pub login: Login,
+    /// Whose mail.
+    #[command(flatten)]
+    pub users: Users,
+
+    /// The Maildir of each user, as for export: not looked at, but two users with one Maildir are
+    /// refused
+    #[arg(long, value_name = "TEMPLATE", help_heading = TARGET)]
+    pub maildir: Option<String>,
+
+    /// What it must hold.
+    #[command(flatten)]
+    pub form: Form,
+    /// What happens in doubt about UIDLs.
+    #[command(flatten)]
+    pub uidls: Uidls,
+    /// How it runs and what it tells.
+    #[command(flatten)]
+    pub running: Running,
+}
+
+/// The export that a check foretells.
+impl From<Check> for Export {
+    fn from(check: Check) -> Self {
+        Self {
+            source: check.source,
+            login: check.login,
+            users: check.users,
+            target: Target {
+                maildir: check.maildir,
+                form: check.form,
+                owner: None,
+                fsync: Fsync::default(),
+            },
+            uidls: check.uidls,
+            running: check.running,
+        }
+    }
 }
 
 /// The servers.
@@ -216,7 +268,7 @@ pub struct Users {
     #[arg(long, value_name = "USER")]
     pub only: Vec<String>,
 
-    /// Only the users that failed or are partial in the summary.csv of an earlier run
+    /// Only the users that failed or are partial in the summary.csv or check.csv of an earlier run
     #[arg(long, value_name = "REPORT.csv")]
     pub only_failed: Option<PathBuf>,
 }
@@ -230,6 +282,23 @@ pub struct Target {
     #[arg(long, value_name = "TEMPLATE")]
     pub maildir: Option<String>,
 
+    /// What it must hold.
+    #[command(flatten)]
+    pub form: Form,
+
+    /// Who is to own the files, as numbers or names [default: whoever runs mailseed]
+    #[arg(long, value_name = "UID:GID")]
+    pub owner: Option<String>,
+
+    /// When mail is forced to disk
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
+    pub fsync: Fsync,
+}
+
+/// Who will read the Maildir, and so what it can hold.
+#[derive(Debug, Args)]
+#[command(next_help_heading = TARGET)]
+pub struct Form {
     /// The servers that will serve the Maildir: dovecot, qmail, or both as qmail,dovecot
     #[arg(
         long,
@@ -247,14 +316,6 @@ pub struct Target {
     /// How folder names are encoded on disk
     #[arg(long, value_name = "ENCODING", value_enum, default_value_t)]
     pub folder_encoding: FolderEncoding,
-
-    /// Who is to own the files, as numbers or names [default: whoever runs mailseed]
-    #[arg(long, value_name = "UID:GID")]
-    pub owner: Option<String>,
-
-    /// When mail is forced to disk
-    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
-    pub fsync: Fsync,
 }
 
 /// A server that will serve the Maildir.
@@ -328,7 +389,8 @@ pub struct Running {
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub log_format: Format,
 
-    /// Write summary.csv, skipped.csv, run.json and a log for each user into this directory
+    /// Write a log for each user into this directory, and summary.csv, skipped.csv and run.json, or
+    /// check.csv for a check
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
 }
@@ -359,6 +421,25 @@ mod tests {
         export.retain(|id| id != "dry_run");
         assert_eq!(export, options("plan"));
         assert!(Cli::try_parse_from(["mailseed", "plan", "--dry-run"]).is_err());
+    }
+
+    #[test]
+    fn check_takes_what_export_takes_but_for_writing() {
+        let command = Cli::command();
+        let options = |name: &str| -> Vec<(String, Option<String>)> {
+            command
+                .find_subcommand(name)
+                .expect("a subcommand")
+                .get_arguments()
+                .map(|arg| {
+                    let heading = arg.get_help_heading().map(str::to_owned);
+                    (arg.get_id().to_string(), heading)
+                })
+                .collect()
+        };
+        let mut export = options("export");
+        export.retain(|(id, _)| !["dry_run", "owner", "fsync"].contains(&id.as_str()));
+        assert_eq!(export, options("check"));
     }
 
     #[test]
@@ -408,7 +489,7 @@ mod tests {
             panic!("not export");
         };
         assert!(dry_run);
-        assert_eq!(options.target.target, [Server::Qmail, Server::Dovecot]);
+        assert_eq!(options.target.form.target, [Server::Qmail, Server::Dovecot]);
         assert_eq!(options.login.auth, Some(Mechanism::CramMd5));
         assert_eq!((options.running.jobs, options.running.verbose), (8, 2));
         assert_eq!(options.users.only, ["a", "b"]);

@@ -51,14 +51,25 @@ pub struct Config {
     pub warnings: Vec<String>,
 }
 
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    /// Say what an export would meet; there may be no Maildirs.
+    Check,
+    /// Show what an export would do now.
+    Plan,
+    /// Bring the Maildirs up to date.
+    Export,
+}
+
 impl Config {
-    /// What `typed` means, with the user list and the password file read, and the environment.
+    /// What `typed` means for `task`, with the user list and the password file read, and the environment.
     ///
     /// # Errors
     /// Everything that is wrong, not only the first of it (reach Run, kind Input).
-    pub fn from_cli(typed: &cli::Export, dry_run: bool) -> Result<Self, Vec<Problem>> {
+    pub fn from_cli(typed: &cli::Export, task: Task) -> Result<Self, Vec<Problem>> {
         let password = std::env::var_os(secret_command::PASSWORD_VARIABLE);
-        resolve::resolve(typed, dry_run, password)
+        resolve::resolve(typed, task, password)
     }
 }
 
@@ -75,8 +86,7 @@ pub struct Voice {
 
 impl Voice {
     /// The voice asked for; to be had even where [`Config::from_cli`] refuses, to say so.
-    pub fn from_cli(typed: &cli::Export) -> Self {
-        let running = &typed.running;
+    pub fn from_cli(running: &cli::Running) -> Self {
         Self {
             verbosity: match (running.quiet, running.verbose) {
                 (true, _) => Verbosity::Quiet,
@@ -107,7 +117,7 @@ pub struct User {
     pub imap: Option<Account>,
     /// The POP3 account, where POP3 is a source.
     pub pop3: Option<Account>,
-    /// The Maildir to write.
+    /// The Maildir to write; empty where a check was not told, which does not look at it.
     pub maildir: PathBuf,
     /// Who is to own it; `None`: whoever runs mailseed.
     pub owner: Option<Owner>,

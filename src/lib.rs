@@ -13,6 +13,7 @@
 //! | what is meant | [`config`], [`userlist`] | [`config::Config`] with its [`config::User`]s |
 //! | users side by side | [`run`] | a rayon pool, one task a user, one panic guard a user |
 //! | one user | [`user`] | the only module that sees source *and* target |
+//! | one user, looked at only | [`check`] | a [`check::Finding`]: logins, counts, whether the move will be noticed |
 //! | what the source holds | [`source`] | folder listings, the POP3 listing, message bytes |
 //! | which UIDL is whose | [`matching`] | a [`matching::Pairing`] with the evidence of each pair |
 //! | what things are called | [`naming`] | directories, file names, or a refusal |
@@ -29,6 +30,7 @@
     )
 )]
 
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod explain;

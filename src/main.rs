@@ -7,31 +7,41 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 use mailseed::cli::{self, Cli, Command};
-use mailseed::config::{Config, Question, Voice};
+use mailseed::config::{Config, Question, Task, Voice};
 use mailseed::explain;
 use mailseed::logging::{self, Verbosity};
 use mailseed::problem::Problem;
 use mailseed::progress::Progress;
-use mailseed::report::{Exit, ReportDir, RunReport, person};
+use mailseed::report::{CheckReport, Exit, ReportDir, RunReport, person};
 use mailseed::run;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 fn main() -> ExitCode {
-    let (export, dry_run) = match Cli::parse().command {
-        Command::Export { options, dry_run } => (options, dry_run),
-        Command::Plan(export) => (export, true),
+    let (options, task) = match Cli::parse().command {
+        Command::Check(check) => (Box::new((*check).into()), Task::Check),
+        Command::Export {
+            options,
+            dry_run: false,
+        } => (options, Task::Export),
+        Command::Export { options, .. } | Command::Plan(options) => (options, Task::Plan),
         Command::Explain(typed) => return explain(&typed),
     };
-    let voice = Voice::from_cli(&export);
+    let voice = Voice::from_cli(&options.running);
     // Whatever is made is for its owner only, also before its mode is set.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let config = match Config::from_cli(&export, dry_run) {
+    let config = match Config::from_cli(&options, task) {
         Ok(config) => config,
         Err(problems) => return refused(&problems),
     };
     let progress = Progress::start(voice.progress, config.users.len());
     logging::start(voice.verbosity, voice.format, &progress);
-    let exit = work(&config, voice, &progress);
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let exit = match task {
+        Task::Check => check(&config, voice, &progress),
+        Task::Plan | Task::Export => export(&config, voice, &progress),
+    };
     progress.finish();
     match exit {
         Ok(exit) => exit.into(),
@@ -58,15 +68,29 @@ fn explain(typed: &cli::Explain) -> ExitCode {
     exit.into()
 }
 
-fn work(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {
-    for warning in &config.warnings {
-        tracing::warn!("{warning}");
+fn check(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {
+    let report_dir = report_dir(config)?;
+    let stop = stop_on_signals();
+    let report = CheckReport {
+        users: run::check(config, progress, &stop)?,
+    };
+    progress.finish();
+    if let Some(dir) = report_dir {
+        dir.write_check(&report)?;
     }
-    let report_dir = config
-        .report
-        .as_deref()
-        .map(ReportDir::prepare)
-        .transpose()?;
+    let all = voice.verbosity >= Verbosity::Verbose;
+    // As for an export, nobody to tell is no failure.
+    let _ = report.tell(all, &mut std::io::stdout().lock());
+    Ok(report.exit())
+}
+
+fn report_dir(config: &Config) -> Result<Option<ReportDir>, Problem> {
+    let dir = config.report.as_deref();
+    dir.map(ReportDir::prepare).transpose()
+}
+
+fn export(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {
+    let report_dir = report_dir(config)?;
     let started = jiff::Timestamp::now();
     let stop = stop_on_signals();
     let outcomes = run::run(config, progress, &stop)?;

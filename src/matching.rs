@@ -267,24 +267,11 @@ impl Pairing {
     }
 }
 
-/// Pairs the maildrop with INBOX, nothing decided beforehand.
-///
-/// # Errors
-/// As [`pair_with`].
-pub fn pair(
-    imap: &ImapSide<'_>,
-    maildrop: &Maildrop,
-    known: &[Known],
-    evidence: &mut dyn Evidence,
-) -> Result<Pairing, Problem> {
-    pair_with(Policy::default(), imap, maildrop, known, evidence)
-}
-
 /// Pairs the maildrop with INBOX.
 ///
 /// # Errors
 /// What `evidence` returns; a listing that names a message twice (kind Protocol, reach User).
-pub fn pair_with(
+pub fn pair(
     policy: Policy,
     imap: &ImapSide<'_>,
     maildrop: &Maildrop,

@@ -1,9 +1,11 @@
 //! What was done: a [`UserReport`] a user, made by its task; a [`RunReport`] of all, in the order
 //! of the input, from which come the words for a person ([`person`]), the files for `--report`
-//! ([`files`]) and the exit status.
+//! ([`files`]) and the exit status. A check has a report of its own ([`check`]).
 
+pub mod check;
 pub mod files;
 pub mod person;
+mod table;
 pub mod user_log;
 
 use std::borrow::Cow;
@@ -12,6 +14,7 @@ use serde::Serialize;
 
 use crate::problem::{Kind, Problem, Reach};
 
+pub use check::CheckReport;
 pub use files::ReportDir;
 pub use user_log::UserLog;
 

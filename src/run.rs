@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use tracing::Level;
 
+use crate::check::{self, Finding};
 use crate::config::{Config, User};
 use crate::problem::{Kind, Problem, Reach};
 use crate::progress::Progress;
@@ -18,6 +19,58 @@ use crate::user::{self, Context, Outcome};
 
 /// Stack of a worker thread, in bytes. Nothing here recurses.
 const STACK: usize = 2 << 20;
+
+/// What comes out for one user.
+trait PerUser: Send {
+    /// What comes out when `problem` has ended a user's task (0 `attempts`: before it began).
+    fn ended(user: &str, attempts: u32, problem: Problem) -> Self;
+
+    /// What went wrong, on one line; empty if nothing did.
+    fn error(&self) -> String;
+
+    /// Whether every other user would meet the same.
+    fn stops_the_run(&self) -> bool;
+}
+
+impl PerUser for Outcome {
+    fn ended(user: &str, attempts: u32, problem: Problem) -> Self {
+        let mut report = UserReport::new(user);
+        report.attempts = attempts;
+        report.problems.push(problem);
+        Self {
+            report,
+            plan: Vec::new(),
+        }
+    }
+
+    fn error(&self) -> String {
+        self.report.error()
+    }
+
+    fn stops_the_run(&self) -> bool {
+        let mut problems = self.report.problems.iter();
+        problems.any(|problem| problem.reach == Reach::Run)
+    }
+}
+
+impl PerUser for Finding {
+    fn ended(user: &str, attempts: u32, problem: Problem) -> Self {
+        Self {
+            attempts,
+            ended_by: Some(problem),
+            ..Self::new(user)
+        }
+    }
+
+    fn error(&self) -> String {
+        self.trouble()
+    }
+
+    fn stops_the_run(&self) -> bool {
+        let ended_by = self.ended_by.as_ref();
+        ended_by.is_some_and(|problem| problem.reach == Reach::Run)
+    }
+}
 
 /// Works on all users of `config`. `stop` may be set from outside (a signal); it is set here when
 /// one user meets a problem that every other would meet too.
@@ -38,6 +91,37 @@ pub fn run(
         progress,
         stop,
     };
+    side_by_side(config, progress, stop, |user, log| {
+        user::run(user, context, log)
+    })
+}
+
+/// Checks all users of `config`; `stop` as for [`run`].
+///
+/// # Errors
+/// Nothing was started: a CA file that cannot be read, threads that cannot be made.
+pub fn check(
+    config: &Config,
+    progress: &Progress,
+    stop: &AtomicBool,
+) -> Result<Vec<Finding>, Problem> {
+    let dialer = Dialer::new(&config.tls, config.timeout)?;
+    let context = check::Context {
+        config,
+        dialer: &dialer,
+        stop,
+    };
+    side_by_side(config, progress, stop, |user, log| {
+        check::run(user, context, log)
+    })
+}
+
+fn side_by_side<R: PerUser>(
+    config: &Config,
+    progress: &Progress,
+    stop: &AtomicBool,
+    task: impl Fn(&User, &UserLog) -> R + Sync,
+) -> Result<Vec<R>, Problem> {
     // Not rayon's global pool: users wait for servers far more than they compute.
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(config.jobs)
@@ -49,64 +133,47 @@ pub fn run(
                 .with_hint("give a smaller --jobs")
                 .caused_by(error)
         })?;
-    let outcomes = pool.install(|| {
-        config
-            .users
-            .par_iter()
-            .with_max_len(1)
-            .map(|user| fenced(user, context))
-            .collect()
-    });
-    Ok(outcomes)
+    let fenced = |user: &User| {
+        if stop.load(Ordering::Relaxed) {
+            return R::ended(&user.name, 0, not_begun());
+        }
+        progress.user_begun();
+        let log = UserLog::new(config.report.as_deref(), &user.name);
+        let result = fenced(user, &log, &task);
+        if result.stops_the_run() {
+            stop.store(true, Ordering::Relaxed);
+        }
+        progress.user_done();
+        result
+    };
+    Ok(pool.install(|| {
+        let users = config.users.par_iter().with_max_len(1);
+        users.map(fenced).collect()
+    }))
 }
 
 /// One user behind a fence: a panic is this user's failure.
-fn fenced(user: &User, context: Context<'_>) -> Outcome {
-    if context.stop.load(Ordering::Relaxed) {
-        return Outcome {
-            report: not_begun(user),
-            plan: Vec::new(),
-        };
-    }
-    context.progress.user_begun();
-    let log = UserLog::new(context.config.report.as_deref(), &user.name);
-    let outcome = guarded(&user.name, || user::run(user, context, &log));
-    for problem in &outcome.report.problems {
-        if problem.reach == Reach::Run {
-            context.stop.store(true, Ordering::Relaxed);
-        }
-    }
-    let error = outcome.report.error();
+fn fenced<R: PerUser>(user: &User, log: &UserLog, task: impl Fn(&User, &UserLog) -> R) -> R {
+    let result = guarded(&user.name, || task(user, log));
+    let error = result.error();
     if error.is_empty() {
         log.line(Level::INFO, "done");
     } else {
         log.line(Level::ERROR, error);
     }
-    context.progress.user_done();
-    outcome
+    result
 }
 
 /// What `work` gives for the user of that name; where it panics, that user's failure.
-fn guarded(name: &str, work: impl FnOnce() -> Outcome) -> Outcome {
+fn guarded<R: PerUser>(name: &str, work: impl FnOnce() -> R) -> R {
     // What may be left half-changed is this user's own, and goes.
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
-        let mut report = UserReport::new(name);
-        report.attempts = 1;
-        report.problems.push(internal(panic.as_ref()));
-        Outcome {
-            report,
-            plan: Vec::new(),
-        }
-    })
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| R::ended(name, 1, internal(panic.as_ref())))
 }
 
-fn not_begun(user: &User) -> UserReport {
-    let mut report = UserReport::new(&user.name);
+fn not_begun() -> Problem {
     let what = "not begun: the run was stopped before this user's turn";
-    report
-        .problems
-        .push(Problem::new(Kind::Stopped, Reach::User, what).with_hint("run it again to go on"));
-    report
+    Problem::new(Kind::Stopped, Reach::User, what).with_hint("run it again to go on")
 }
 
 fn internal(panic: &(dyn std::any::Any + Send)) -> Problem {

@@ -28,6 +28,7 @@ use crate::sink::sync::Syncer;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
 use attempt::Attempt;
+pub(crate) use evidence::Sessions;
 use record::Book;
 use tally::Tally;
 
@@ -82,7 +83,7 @@ const PATIENCE: u32 = 2;
 
 /// How often the connection broke while a message was on its way.
 #[derive(Debug, Default)]
-struct Breaks(HashMap<u32, u32>);
+pub(crate) struct Breaks(HashMap<u32, u32>);
 
 impl Breaks {
     fn blame(&mut self, message: u32) {
@@ -154,17 +155,31 @@ fn attempt_until_done(
         if problem.kind == Kind::Protocol {
             memory.pop3_stumbled = true;
         }
-        let pause = pause(failures);
-        log.line(
-            Level::WARN,
-            format!(
-                "{problem}; trying again in {} s ({failures} of {})",
-                pause.as_secs_f32(),
-                context.config.retries
-            ),
-        );
-        sleep(pause, context.stop)?;
+        wait(&problem, failures, context.config, log, context.stop)?;
     }
+}
+
+/// Tells of the `failures`th failure in a row and waits before the next attempt.
+///
+/// # Errors
+/// The run is to stop.
+pub(crate) fn wait(
+    problem: &Problem,
+    failures: u32,
+    config: &Config,
+    log: &UserLog,
+    stop: &AtomicBool,
+) -> Result<(), Problem> {
+    let pause = pause(failures);
+    log.line(
+        Level::WARN,
+        format!(
+            "{problem}; trying again in {} s ({failures} of {})",
+            pause.as_secs_f32(),
+            config.retries
+        ),
+    );
+    sleep(pause, stop)
 }
 
 /// How long to wait after so many failures in a row, at least one.
@@ -194,7 +209,8 @@ fn sleep(pause: Duration, stop: &AtomicBool) -> Result<(), Problem> {
     Ok(())
 }
 
-fn interrupted() -> Problem {
+/// What the run's being stopped is for the user at hand.
+pub(crate) fn interrupted() -> Problem {
     Problem::new(Kind::Interrupted, Reach::Run, "the run was interrupted")
         .with_hint("run it again to go on")
 }

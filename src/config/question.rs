@@ -57,11 +57,11 @@ impl Question {
             folder: typed.folder.clone(),
             maildir,
             servers: Servers {
-                qmail: typed.target.contains(&Server::Qmail),
-                dovecot: typed.target.contains(&Server::Dovecot),
+                qmail: typed.form.target.contains(&Server::Qmail),
+                dovecot: typed.form.target.contains(&Server::Dovecot),
             },
-            layout: typed.layout,
-            encoding: typed.folder_encoding,
+            layout: typed.form.layout,
+            encoding: typed.form.folder_encoding,
         })
     }
 }

@@ -12,7 +12,8 @@ use super::secrets::{Logins, open_to_others};
 use super::template::Template;
 use super::users::Everyone;
 use super::{
-    Config, FolderEncoding, Layout, Owner, Pop3Order, Servers, TargetPolicy, UidlPolicy, Voice,
+    Config, FolderEncoding, Layout, Owner, Pop3Order, Servers, TargetPolicy, Task, UidlPolicy,
+    Voice,
 };
 use crate::cli::{self, Server};
 use crate::matching::{self, Policy};
@@ -24,12 +25,13 @@ use crate::userlist::{self, UserList, UserRow};
 /// See [`Config::from_cli`]; `password` is what the environment gives.
 pub(super) fn resolve(
     typed: &cli::Export,
-    dry_run: bool,
+    task: Task,
     password: Option<OsString>,
 ) -> Result<Config, Vec<Problem>> {
     let mut faults = Faults::default();
     let mut warnings = Vec::new();
 
+    let dry_run = task == Task::Plan;
     let target = target(&typed.target, &mut faults);
     options_alone(typed, &mut faults);
     if typed.uidls.pop3_order == Pop3Order::Date && !target.servers.qmail {
@@ -56,6 +58,7 @@ pub(super) fn resolve(
             faults.take(Template::parse(template).map_err(|fault| format!("--maildir: {fault}")))
         }),
         maildir_typed: typed.target.maildir.is_some(),
+        maildir_needed: task != Task::Check,
         owner: typed.target.owner.as_deref().and_then(|owner| {
             faults.take(Owner::parse(owner).map_err(|fault| format!("--owner: {fault}")))
         }),
@@ -127,7 +130,7 @@ pub(super) fn resolve(
         retries: typed.running.retries,
         dry_run,
         report,
-        voice: Voice::from_cli(typed),
+        voice: Voice::from_cli(&typed.running),
         options: options(typed, dry_run),
         warnings,
     })
@@ -172,23 +175,24 @@ fn list_name(users: &cli::Users) -> String {
 }
 
 fn target(typed: &cli::Target, faults: &mut Faults) -> TargetPolicy {
+    let form = &typed.form;
     let servers = Servers {
-        qmail: typed.target.contains(&Server::Qmail),
-        dovecot: typed.target.contains(&Server::Dovecot),
+        qmail: form.target.contains(&Server::Qmail),
+        dovecot: form.target.contains(&Server::Dovecot),
     };
-    if servers.qmail && typed.layout == Layout::Fs {
+    if servers.qmail && form.layout == Layout::Fs {
         faults
             .refuse("--layout fs is Dovecot's alone: leave it out, or leave qmail out of --target");
     }
-    if !servers.dovecot && typed.folder_encoding == FolderEncoding::Utf8 {
+    if !servers.dovecot && form.folder_encoding == FolderEncoding::Utf8 {
         faults.refuse(
             "--folder-encoding utf8 is Dovecot's alone: leave it out, or add dovecot to --target",
         );
     }
     TargetPolicy {
         servers,
-        layout: typed.layout,
-        encoding: typed.folder_encoding,
+        layout: form.layout,
+        encoding: form.folder_encoding,
         fsync: typed.fsync,
     }
 }
@@ -348,9 +352,9 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "only": typed.users.only,
         "only-failed": typed.users.only_failed,
         "maildir": target.maildir,
-        "target": target.target.iter().map(word).collect::<Vec<_>>(),
-        "layout": word(&target.layout),
-        "folder-encoding": word(&target.folder_encoding),
+        "target": target.form.target.iter().map(word).collect::<Vec<_>>(),
+        "layout": word(&target.form.layout),
+        "folder-encoding": word(&target.form.folder_encoding),
         "owner": target.owner,
         "fsync": word(&target.fsync),
         "ignore-missing-uidls": uidls.ignore_missing_uidls,

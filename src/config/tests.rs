@@ -9,11 +9,19 @@ use clap::Parser as _;
 use super::*;
 use crate::cli::{Cli, Command};
 
-fn typed(line: &[&str]) -> (cli::Export, bool) {
-    let line = ["mailseed", "export"].iter().chain(line);
+fn typed(line: &[&str]) -> (cli::Export, Task) {
+    let command: &[&str] = match line.first() {
+        Some(&"check") => &["mailseed"],
+        _ => &["mailseed", "export"],
+    };
+    let line = command.iter().chain(line);
     match Cli::try_parse_from(line).expect("a command line").command {
-        Command::Export { options, dry_run } => (*options, dry_run),
-        Command::Plan(options) => (*options, true),
+        Command::Export {
+            options,
+            dry_run: false,
+        } => (*options, Task::Export),
+        Command::Export { options, .. } | Command::Plan(options) => (*options, Task::Plan),
+        Command::Check(options) => ((*options).into(), Task::Check),
         Command::Explain(_) => panic!("not a command that needs a Config"),
     }
 }
@@ -29,8 +37,8 @@ fn resolve(list: &str, env: Option<&str>, line: &[&str]) -> Result<Config, Vec<S
         .iter()
         .map(|word| if *word == "LIST" { file } else { word })
         .collect();
-    let (options, dry_run) = typed(&line);
-    resolve::resolve(&options, dry_run, env.map(OsString::from)).map_err(|problems| {
+    let (options, task) = typed(&line);
+    resolve::resolve(&options, task, env.map(OsString::from)).map_err(|problems| {
         problems
             .iter()
             .inspect(|problem| {
@@ -409,7 +417,7 @@ fn what_does_not_stop_it_is_a_warning() {
         "--progress",
         "plain",
     ]);
-    let config = resolve::resolve(&options, false, Some("p".into())).expect("only warnings");
+    let config = resolve::resolve(&options, Task::Export, Some("p".into())).expect("only warnings");
     for (warning, want) in config
         .warnings
         .iter()
@@ -436,4 +444,20 @@ fn what_is_decided_about_uidls_is_kept_and_told() {
     }
     let plain = resolve("user,password\na@d,p\n", None, &with(&line[..2])).expect("sound");
     assert_eq!(plain.uidls.pairing, crate::matching::Policy::default());
+}
+
+#[test]
+fn a_check_needs_no_maildir_but_looks_at_the_one_it_is_given() {
+    let list = "user,password\na,x\nb,y\n";
+    let line = ["check", "--users", "LIST", "--imap", "imaps://i.example"];
+    let config = resolve(list, None, &line).expect("all is well");
+    assert_eq!(config.users.len(), 2);
+    assert!(config.users.iter().all(|it| it.maildir == Path::new("")));
+    assert!(!config.dry_run);
+    let one = [&line[..], &["--maildir", "/v/all"]].concat();
+    let faults = resolve(list, None, &one).expect_err("one Maildir for two");
+    assert!(faults[0].contains("same directory"), "{faults:?}");
+    let doubled = "user,password,maildir\na,x,/v/1\nb,y,/v/1\nc,z,\n";
+    let faults = resolve(doubled, None, &line).expect_err("one Maildir for two");
+    assert_eq!(faults.len(), 1, "{faults:?}");
 }

@@ -22,6 +22,7 @@ pub(super) struct Everyone<'c> {
     pub pop3_typed: bool,
     pub maildir: Option<Template>,
     pub maildir_typed: bool,
+    pub maildir_needed: bool,
     pub owner: Option<Owner>,
     pub apop: bool,
     pub logins: Logins<'c>,
@@ -58,6 +59,7 @@ impl Everyone<'_> {
             let (imap, pop3) = self.accounts(row, &look, &mut wrong);
             let maildir = match self.maildir(row) {
                 Ok(Some(maildir)) => maildir,
+                Ok(None) if !self.maildir_needed => PathBuf::new(),
                 Ok(None) if look.maildir => {
                     wrong("no Maildir: fill the maildir column, or give --maildir".to_owned());
                     continue;
@@ -72,6 +74,7 @@ impl Everyone<'_> {
                 Entry::Vacant(free) => {
                     free.insert(row.line);
                 }
+                Entry::Occupied(_) if maildir.as_os_str().is_empty() => {}
                 // A template for all that gives one directory has been told already.
                 Entry::Occupied(_) if look.one_maildir && row.maildir.is_none() => {}
                 Entry::Occupied(first) => {
@@ -124,7 +127,7 @@ impl Everyone<'_> {
                  --password-command, --password-file or MAILSEED_PASSWORD",
             );
         }
-        if known && !self.maildir_typed && !a_maildir {
+        if known && self.maildir_needed && !self.maildir_typed && !a_maildir {
             faults.refuse(
                 "where is the mail to go? Give --maildir TEMPLATE (or fill the column maildir of \
                  the user list)",
@@ -142,7 +145,7 @@ impl Everyone<'_> {
             server: !server_typed && a_server,
             pop3_for_apop: self.apop && !apop_without_pop3,
             password: self.logins.shared() || a_password,
-            maildir: !self.maildir_typed && a_maildir,
+            maildir: self.maildir_needed && !self.maildir_typed && a_maildir,
             one_maildir,
         }
     }

@@ -275,7 +275,7 @@ fn a_rejected_template_does_not_come_back_in_upper_case() {
         uid_validity: v,
         entries: &entries,
     };
-    let pairing = pair(&side, &drop, &[], &mut servers).unwrap();
+    let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
     assert_eq!(pairing.rejected, [Template::U8V8]);
     assert_eq!(stages(&pairing), ["header"; 3]);
 }
@@ -294,7 +294,7 @@ fn pair_heavy(world: &World, uidls: &[&str]) -> (Pairing, Servers) {
         uid_validity: UidValidity::new(V),
         entries: &entries,
     };
-    let pairing = pair(&side, &drop, &[], &mut servers).unwrap();
+    let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
     for pair in &pairing.pairs {
         let classes = [servers.pop[&pair.number].0, servers.imap[&pair.uid].0]
             .map(|at| world.messages[at].class());
@@ -367,7 +367,7 @@ fn copies_that_only_lost_fields_would_tell_apart_are_not_paired() {
         for at in 0..2 {
             servers.imap.insert(uid(at), (at, copy("")));
         }
-        let pairing = pair(&side, &drop, &[], &mut servers).unwrap();
+        let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
         assert_eq!(pairing.pairs.len(), want);
         assert!(reasons(&pairing).iter().all(|why| *why == Why::Ambiguous));
     }
@@ -380,7 +380,7 @@ fn a_uidvalidity_that_may_be_a_counter_does_not_spare_reading_headers() {
         uid_validity: UidValidity::new(1),
         entries: &entries,
     };
-    let pairing = pair(&side, &drop, &[], &mut servers).unwrap();
+    let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
     assert_eq!(
         pairing.counts(),
         [(Stage::Template(Template::V_DASH_U), 1000)]
@@ -412,14 +412,14 @@ fn a_server_that_encodes_every_body_anew_is_recognised() {
             uid_validity: None,
             entries: &entries,
         };
-        let pairing = pair(&side, &drop, &[], &mut servers).unwrap();
+        let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
         assert_eq!(pairing.pairs.len(), want);
         // Only the sizes speak for a message of another body.
         let policy = Policy {
             skip_sizes: true,
             ..Policy::default()
         };
-        let pairing = pair_with(policy, &side, &drop, &[], &mut servers).unwrap();
+        let pairing = pair(policy, &side, &drop, &[], &mut servers).unwrap();
         let left = if want == 9 { 0 } else { want };
         assert_eq!(pairing.pairs.len(), left);
     }
@@ -461,7 +461,14 @@ fn without_evidence_nothing_is_claimed() {
             uid_validity: UidValidity::new(V),
             entries: &entries,
         };
-        let pairing = pair(&side, &drop, &[], &mut Servers::default()).unwrap();
+        let pairing = pair(
+            Policy::default(),
+            &side,
+            &drop,
+            &[],
+            &mut Servers::default(),
+        )
+        .unwrap();
         assert!(pairing.pairs.is_empty());
         assert_eq!(reasons(&pairing), [Why::Unread; 3]);
     }
@@ -482,7 +489,7 @@ fn messages_that_vanish_after_the_listing_cost_only_themselves() {
             uid_validity: UidValidity::new(V),
             entries: &entries,
         };
-        let pairing = pair(&side, &drop, &[], &mut servers).unwrap();
+        let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
         let paired: Vec<u32> = pairing.pairs.iter().map(|pair| pair.number).collect();
         for sure in [1, 3, 5] {
             assert!(paired.contains(&sure), "{scheme:?} {paired:?}");
@@ -523,7 +530,7 @@ fn copies_are_told_apart_by_a_raw_subject_only_where_both_sides_show_it() {
             uid_validity: None,
             entries: &entries,
         };
-        let pairing = pair(&side, &drop, &[], &mut servers).unwrap();
+        let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
         assert_eq!(pairing.pairs.len(), want, "{pop:?}");
         if pop[0] == imap[1] {
             assert_eq!(pairing.of(uid(1)).unwrap().0, 1);
@@ -539,7 +546,7 @@ fn a_listing_that_names_a_message_twice_is_refused() {
         uid_validity: None,
         entries: &entries,
     };
-    let problem = pair(&side, &drop, &[], &mut servers).unwrap_err();
+    let problem = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap_err();
     assert_eq!(problem.kind, Kind::Protocol);
 }
 
@@ -602,7 +609,7 @@ fn pair_large(world: (Vec<Entry>, Maildrop, Servers)) -> (Pairing, Servers) {
         uid_validity: UidValidity::new(V),
         entries: &entries,
     };
-    let pairing = pair(&side, &drop, &[], &mut servers).unwrap();
+    let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
     for pair in &pairing.pairs {
         assert_eq!(servers.pop[&pair.number].0, servers.imap[&pair.uid].0);
     }
@@ -753,7 +760,7 @@ fn a_template_that_the_admin_has_named_is_believed_until_contradicted() {
             uid_validity: UidValidity::new(V),
             entries: &entries,
         };
-        let pairing = pair_with(policy, &side, &drop, &[], &mut servers).unwrap();
+        let pairing = pair(policy, &side, &drop, &[], &mut servers).unwrap();
         (pairing, servers)
     };
     let template = Stage::Template(Template::U);
@@ -809,7 +816,7 @@ fn sizes_that_are_ignored_cost_no_bodies() {
             skip_sizes,
             ..Policy::default()
         };
-        let pairing = pair_with(policy, &side, &drop, &[], &mut servers).unwrap();
+        let pairing = pair(policy, &side, &drop, &[], &mut servers).unwrap();
         assert_eq!(pairing.counts(), [(Stage::Header, 150)]);
         assert_eq!(servers.contents, contents);
     }

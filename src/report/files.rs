@@ -83,20 +83,19 @@ impl ReportDir {
             ("run.json", self.replace("run.json", |out| json(run, out))),
         ];
         for (name, result) in written {
-            result.map_err(|error| {
-                Problem::new(
-                    Kind::Target,
-                    Reach::Run,
-                    format!("{} could not be written", self.0.join(name).display()),
-                )
-                .caused_by(error)
-            })?;
+            result.map_err(|error| self.not_written(name, error))?;
         }
         Ok(())
     }
 
+    /// The problem that a file that cannot be written is.
+    pub(super) fn not_written(&self, name: &str, error: io::Error) -> Problem {
+        let what = format!("{} could not be written", self.0.join(name).display());
+        Problem::new(Kind::Target, Reach::Run, what).caused_by(error)
+    }
+
     /// Puts a file in place whole or not at all. Temporary files are made with mode 0600.
-    fn replace(
+    pub(super) fn replace(
         &self,
         name: &str,
         content: impl FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -162,7 +161,7 @@ fn skipped(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// Free text that a spreadsheet would take for a formula gets a `'` before it.
-fn defused(text: &str) -> Cow<'_, str> {
+pub(super) fn defused(text: &str) -> Cow<'_, str> {
     if text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
         Cow::Owned(format!("'{text}"))
     } else {

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use indicatif::{BinaryBytes, HumanCount};
-use unicode_width::UnicodeWidthStr as _;
 
+use super::table::Table;
 use super::{RunReport, Skip, Status, UserReport};
 use crate::text::printable;
 
@@ -12,7 +12,7 @@ use crate::text::printable;
 const TOLD: usize = 5;
 
 const HEAD: [&str; 9] = [
-    "user", "status", "folders", "messages", "added", "kept", "skipped", "size", "time",
+    "<user", "<status", "folders", "messages", "added", "kept", "skipped", "size", "time",
 ];
 
 /// Writes a line for each user that is not done (for `all` users, when asked), what went wrong
@@ -28,13 +28,10 @@ pub fn tell(run: &RunReport, all: bool, out: &mut dyn Write) -> io::Result<()> {
         .collect();
     if !told.is_empty() {
         let rows: Vec<[String; 9]> = told.iter().map(|user| row(user)).collect();
-        let widths: [usize; 9] = std::array::from_fn(|column| {
-            let cells = rows.iter().map(|row| row[column].width());
-            cells.max().unwrap_or(0).max(HEAD[column].len())
-        });
-        line(out, &HEAD.map(str::to_owned), &widths)?;
+        let table = Table::new(HEAD, &rows);
+        table.head(out)?;
         for (user, row) in told.iter().zip(&rows) {
-            line(out, row, &widths)?;
+            table.row(out, row)?;
             reasons(out, user)?;
         }
         writeln!(out)?;
@@ -55,25 +52,6 @@ fn row(user: &UserReport) -> [String; 9] {
         BinaryBytes(user.bytes).to_string(),
         duration(user.seconds),
     ]
-}
-
-/// Words to the left, numbers to the right.
-fn line(out: &mut dyn Write, row: &[String; 9], widths: &[usize; 9]) -> io::Result<()> {
-    let mut text = String::new();
-    for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-        let space = " ".repeat(width.saturating_sub(cell.width()));
-        if column > 0 {
-            text.push_str("  ");
-        }
-        if column < 2 {
-            text.push_str(cell);
-            text.push_str(&space);
-        } else {
-            text.push_str(&space);
-            text.push_str(cell);
-        }
-    }
-    writeln!(out, "{}", text.trim_end())
 }
 
 fn reasons(out: &mut dyn Write, user: &UserReport) -> io::Result<()> {
@@ -151,7 +129,7 @@ fn totals(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// A duration with as much detail as it deserves.
-fn duration(seconds: f64) -> String {
+pub(super) fn duration(seconds: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

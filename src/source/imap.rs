@@ -8,6 +8,7 @@ mod attributes;
 mod bodies;
 mod date;
 mod folders;
+mod identity;
 mod items;
 mod listing;
 mod login;
@@ -33,6 +34,10 @@ use super::net::{Connection, Endpoint};
 use super::{BodySink, Examined, FolderList, ListedFolder, MessageList, Refused};
 use crate::mail::{Uid, UidValidity};
 use crate::problem::{Kind, Problem, Reach};
+use crate::text::printable_bytes;
+
+/// The most characters kept of a greeting.
+const GREETING_LENGTH: usize = 120;
 
 type CrateSession = imap::Session<Shared>;
 
@@ -42,6 +47,7 @@ pub struct Session {
     client: CrateSession,
     shared: Shared,
     abilities: Abilities,
+    greeting: String,
     tags: u32,
     dead: Option<String>,
 }
@@ -69,14 +75,36 @@ impl Session {
     ) -> Result<Self, Problem> {
         let greeting_due = connection.greeting.is_none();
         let shared = Shared::new(connection.stream, greeting_due);
-        let (client, abilities) = login::log_in(&shared, greeting_due, login, endpoint)?;
+        let (client, abilities, greeting) = login::log_in(&shared, greeting_due, login, endpoint)?;
         Ok(Self {
             client,
             shared,
             abilities,
+            greeting: greeting.or(connection.greeting).unwrap_or_default(),
             tags: 0,
             dead: None,
         })
+    }
+
+    /// Which software the server says that it is: by ID (RFC 2971) where it has that, else the words
+    /// of its greeting. Printable, not long, perhaps empty.
+    ///
+    /// # Errors
+    /// Network or Protocol of reach User.
+    pub fn software(&mut self) -> Result<String, Problem> {
+        let told = match self.abilities.has("ID") {
+            true => self.converse(identity::ask)?,
+            false => None,
+        };
+        Ok(told.unwrap_or_else(|| {
+            let line = self.greeting.trim_start_matches("* ");
+            let words = line.strip_prefix("OK").unwrap_or(line).trim_start();
+            let code = words
+                .strip_prefix('[')
+                .and_then(|rest| rest.split_once(']'));
+            let words = code.map_or(words, |(_, words)| words);
+            printable_bytes(words.trim().as_bytes(), GREETING_LENGTH)
+        }))
     }
 
     /// The folders, by NAMESPACE (where the server has it), LIST and LSUB. INBOX is always one of

@@ -23,6 +23,10 @@ use self::wire::{Reply, Wire, words};
 use super::login::Login;
 use super::net::{Connection, Endpoint, Stream};
 use crate::problem::{Kind, Problem, Reach};
+use crate::text::printable_bytes;
+
+/// Most characters kept of what the server says that it is.
+const SOFTWARE: usize = 120;
 
 /// Most lines of a CAPA reply.
 const CAPABILITIES: usize = 500;
@@ -33,6 +37,7 @@ pub struct Session<S = Box<dyn Stream>> {
     capabilities: Capabilities,
     pipelining: bool,
     top: Top,
+    software: String,
 }
 
 /// What is known of the server's TOP command.
@@ -103,8 +108,14 @@ impl<S: Read + Write> Session<S> {
         })?;
         // It may say more, or less, now that it knows who asks (RFC 2449 section 5).
         let capabilities = ask_capabilities(&mut wire)?;
+        let named = capabilities.implementation.as_ref();
+        let software = named.or(before.implementation.as_ref()).map_or_else(
+            || proto::greeting_words(&greeting).to_owned(),
+            String::clone,
+        );
         Ok(Self {
             wire,
+            software: printable_bytes(software.as_bytes(), SOFTWARE),
             pipelining: capabilities.pipelining,
             top: if capabilities.top {
                 Top::Works
@@ -113,6 +124,12 @@ impl<S: Read + Write> Session<S> {
             },
             capabilities,
         })
+    }
+
+    /// Which software the server says that it is: IMPLEMENTATION of CAPA, else the words of its
+    /// greeting. Printable, not long, perhaps empty.
+    pub fn software(&self) -> &str {
+        &self.software
     }
 
     /// From now on waits for each reply before the next command. For a new session after one that

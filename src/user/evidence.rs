@@ -13,11 +13,11 @@ use crate::source::{BodySink, Refused, imap, pop3};
 /// The two sessions of one user, and the messages at which each has broken before: those are not
 /// asked for again and again, the pairing does without them.
 #[derive(Debug)]
-pub(super) struct Sessions<'s> {
-    pub(super) imap: &'s mut imap::Session,
-    pub(super) imap_breaks: &'s mut Breaks,
-    pub(super) pop3: &'s mut pop3::Session,
-    pub(super) pop3_breaks: &'s mut Breaks,
+pub(crate) struct Sessions<'s> {
+    pub(crate) imap: &'s mut imap::Session,
+    pub(crate) imap_breaks: &'s mut Breaks,
+    pub(crate) pop3: &'s mut pop3::Session,
+    pub(crate) pop3_breaks: &'s mut Breaks,
 }
 
 impl Evidence for Sessions<'_> {

@@ -38,7 +38,7 @@ impl Attempt<'_> {
             };
             let policy = self.context.config.uidls.pairing;
             let listing = &maildrop.listing;
-            let pairing = matching::pair_with(policy, &side, listing, known, &mut sessions)?;
+            let pairing = matching::pair(policy, &side, listing, known, &mut sessions)?;
             maildrop.session.quit();
             self.note_pairing(inbox, &pairing, &maildrop.listing);
             let left = leftovers(&pairing, &maildrop.listing);

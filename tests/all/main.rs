@@ -8,6 +8,7 @@
 )]
 
 mod bulk;
+mod check;
 mod cyrus;
 mod explain;
 mod export;

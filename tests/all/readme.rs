@@ -13,19 +13,39 @@ fn options(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
+fn readme() -> String {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    std::fs::read_to_string(readme).expect("the README is there")
+}
+
+/// The columns are a promise; `check_takes_what_export_takes_but_for_writing` is about its options.
+#[test]
+fn the_readme_tells_every_column_of_a_check() {
+    let readme = readme();
+    let table = readme
+        .split("\n## ")
+        .find(|section| section.starts_with("Weeks before"))
+        .and_then(|section| section.split_once("| --- | --- |"))
+        .expect("the section on check, and its table");
+    let rows = table.1.lines().filter_map(|row| row.split('|').nth(1));
+    let told: Vec<&str> = rows
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    assert_eq!(told, mailseed::report::check::CHECK_COLUMNS);
+}
+
 #[test]
 fn the_readme_names_every_option() {
     let mut there = BTreeSet::new();
-    for command in ["export", "explain"] {
+    for command in ["export", "check", "explain"] {
         let help = mailseed([command, "--help"]);
         assert_eq!(help.code, Some(0));
-        there.extend(options(&help.stdout));
+        there.append(&mut options(&help.stdout));
     }
     // Every program has these two.
     there.remove("--help");
     there.remove("--version");
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(readme).expect("the README is there");
+    let readme = readme();
     let table = readme
         .split("\n## ")
         .find(|section| section.starts_with("Flags\n"))

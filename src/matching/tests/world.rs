@@ -371,7 +371,7 @@ impl World {
             uid_validity: self.validity.and_then(UidValidity::new),
             entries: &entries,
         };
-        let pairing = pair_with(self.policy, &side, &drop, &known, &mut servers).unwrap();
+        let pairing = pair(self.policy, &side, &drop, &known, &mut servers).unwrap();
         for pair in &pairing.pairs {
             let at_pop = servers.pop[&pair.number].0;
             let at_imap = servers.imap[&pair.uid].0;

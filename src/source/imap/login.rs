@@ -33,7 +33,8 @@ impl Abilities {
     }
 }
 
-/// Reads the greeting if it is still to come, and logs in, once.
+/// Reads the greeting if it is still to come, and logs in, once. Returned is the text of the greeting
+/// too, if it was read here.
 ///
 /// # Errors
 /// Kind Auth where the server refuses the login; Busy where it asks to come back later; Protocol
@@ -43,14 +44,15 @@ pub fn log_in(
     greeting_due: bool,
     login: &Login,
     endpoint: &Endpoint,
-) -> Result<(CrateSession, Abilities), Problem> {
+) -> Result<(CrateSession, Abilities, Option<String>), Problem> {
     let mut client = Client::new(shared.clone());
+    let mut words = None;
     if greeting_due {
         client
             .read_greeting()
             .map_err(|error| arrival_problem(shared, error))?;
         let greeting = shared.lock().reply.take();
-        check_greeting(greeting)?;
+        words = Some(check_greeting(greeting)?);
     }
     // Asked for, never taken from the greeting: before TLS that may be anyone's word.
     let before = abilities(shared, || client.capabilities())?.unwrap_or_default();
@@ -68,12 +70,13 @@ pub fn log_in(
         .lock()
         .warnings
         .reword(|text| login.secret.scrub(text));
-    Ok((session, after.unwrap_or(before)))
+    Ok((session, after.unwrap_or(before), words))
 }
 
-fn check_greeting(greeting: Option<Reply>) -> Result<(), Problem> {
+/// The words of a greeting that lets us in.
+fn check_greeting(greeting: Option<Reply>) -> Result<String, Problem> {
     let what = match greeting {
-        Some(reply) if reply.status == Status::Ok => return Ok(()),
+        Some(reply) if reply.status == Status::Ok => return Ok(reply.text),
         // We cannot tell whose mail this would be.
         Some(reply) if reply.status == Status::Preauth => {
             "the server says that the connection is logged in already (PREAUTH)".to_owned()

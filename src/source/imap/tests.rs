@@ -42,6 +42,40 @@ fn play(transcript: &[u8], act: impl Fn(&mut Session)) {
     }
 }
 
+/// After the login `ID` is among what the server can do.
+#[test]
+fn a_server_says_what_it_is_or_its_greeting_does() {
+    for (answer, want) in [
+        (
+            "S: * ID (\"name\" \"Dovecot\" \"version\" NIL)\nS: x1 OK\n",
+            "Dovecot",
+        ),
+        (
+            "S: * ID (\"version\" \"3.8\" \"vendor\" \"x\" \"NAME\" {5}\nS: Cy\x1bus)\nS: x1 OK\n",
+            "Cy\\u{1b}us 3.8",
+        ),
+        ("S: * ID NIL\nS: x1 OK\n", "Mail store ready"),
+        ("S: * ID (\"name\" NIL)\nS: x1 OK\n", "Mail store ready"),
+        ("S: * ID (\"name\" (\"a\"))\nS: x1 OK\n", "Mail store ready"),
+        ("S: x1 BAD what?\n", "Mail store ready"),
+    ] {
+        let transcript = format!(
+            "S: * OK [CAPABILITY IMAP4rev1 ID] Mail store ready\nC: a1 CAPABILITY\n\
+             S: * CAPABILITY IMAP4rev1\nS: a1 OK\nC: a2 LOGIN \"anna\" \"s3cret-word\"\nS: a2 OK\n\
+             C: a3 CAPABILITY\nS: * CAPABILITY IMAP4rev1 ID\nS: a3 OK\nC: x1 ID NIL\n{answer}"
+        );
+        let script = Script::new(transcript.as_bytes(), 3);
+        let mut session =
+            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        assert_eq!(session.software().unwrap(), want, "{answer}");
+        script.finish();
+    }
+    // Without ID nothing is asked.
+    play(b"", |session| {
+        assert_eq!(session.software().unwrap(), "hello");
+    });
+}
+
 fn folder(wire_name: &str) -> ListedFolder {
     ListedFolder {
         wire_name: wire_name.to_owned(),

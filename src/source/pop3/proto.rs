@@ -80,6 +80,19 @@ pub fn apop_stamp(greeting: &[u8]) -> Option<&str> {
         .flatten()
 }
 
+/// The words of a greeting, without its +OK and its timestamp, which is another one each time.
+pub fn greeting_words(greeting: &str) -> &str {
+    let words = match greeting.get(..3) {
+        Some(ok) if ok.eq_ignore_ascii_case("+OK") => &greeting[3..],
+        _ => greeting,
+    };
+    match apop_stamp(words.as_bytes()).and_then(|stamp| words.split_once(stamp)) {
+        Some((before, after)) if before.trim().is_empty() => after.trim(),
+        Some((before, _)) => before.trim(),
+        None => words.trim(),
+    }
+}
+
 /// What CAPA says (RFC 2449). The default is that of a server without CAPA.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Capabilities {
@@ -101,12 +114,15 @@ pub struct Capabilities {
     pub expires_at_quit: bool,
     /// SASL mechanisms, upper case.
     pub sasl: Vec<String>,
+    /// IMPLEMENTATION: which software it is, as the server writes it. Not made printable.
+    pub implementation: Option<String>,
 }
 
 impl Capabilities {
     /// Adds a line of the CAPA reply.
     pub fn add(&mut self, line: &[u8]) {
-        let line = String::from_utf8_lossy(line).to_ascii_uppercase();
+        let raw = String::from_utf8_lossy(line);
+        let line = raw.to_ascii_uppercase();
         let mut words = line.split_ascii_whitespace();
         match words.next() {
             Some("USER") => self.user = true,
@@ -116,6 +132,12 @@ impl Capabilities {
             Some("PIPELINING") => self.pipelining = true,
             Some("STLS") => self.stls = true,
             Some("EXPIRE") => self.expires_at_quit = words.next() == Some("0"),
+            Some("IMPLEMENTATION") => {
+                self.implementation = raw
+                    .trim()
+                    .split_once(|c: char| c.is_ascii_whitespace())
+                    .map(|(_, software)| software.trim().to_owned());
+            }
             Some("SASL") => self.sasl.extend(words.map(str::to_owned)),
             _ => {}
         }
@@ -255,10 +277,32 @@ mod tests {
             stls: true,
             expires_at_quit: true,
             sasl: ["PLAIN", "LOGIN", "CRAM-MD5"].map(str::to_owned).to_vec(),
+            implementation: None,
         };
         assert_eq!(capabilities, want);
+        capabilities.add(b"Implementation  Cyrus POP3 v2.5 ");
+        assert_eq!(
+            capabilities.implementation.as_deref(),
+            Some("Cyrus POP3 v2.5")
+        );
         capabilities.add(b"EXPIRE NEVER");
         assert!(!capabilities.expires_at_quit);
+    }
+
+    #[test]
+    fn a_greeting_has_words_beside_its_timestamp() {
+        for (greeting, want) in [
+            ("+OK Dovecot ready. <1a.2.5f@host>", "Dovecot ready."),
+            (
+                "+ok <1.2@host> Qpopper (version 4.0) at host",
+                "Qpopper (version 4.0) at host",
+            ),
+            ("Hello there.", "Hello there."),
+            ("+OK", ""),
+            ("é", "é"),
+        ] {
+            assert_eq!(greeting_words(greeting), want, "{greeting}");
+        }
     }
 
     #[test]

@@ -84,6 +84,11 @@ impl<S: Read + Write> Session<S> {
         self.top != Top::Missing
     }
 
+    /// Whether the server says that it has TOP.
+    pub fn announces_top(&self) -> bool {
+        self.capabilities.top
+    }
+
     fn top(
         &mut self,
         lines: u32,
