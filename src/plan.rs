@@ -192,8 +192,8 @@ pub fn base_name(
 
 /// Whether a preserved name announces sizes that are not those of the file: Dovecot believes them
 /// and then fails to send the message.
-pub fn contradicts_size(name: &BaseName, size: u64, virtual_size: u64) -> bool {
-    let differs = |key, real| size_field(name.as_str(), key).is_some_and(|said| said != real);
+pub fn contradicts_size(name: &str, size: u64, virtual_size: u64) -> bool {
+    let differs = |key, real| size_field(name, key).is_some_and(|said| said != real);
     differs('S', size) || differs('W', virtual_size)
 }
 

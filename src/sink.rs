@@ -9,6 +9,7 @@
 //! # What the caller must do
 //! Hold the [`tree::Tree`] (and so its lock) for as long as it works on a user.
 
+pub mod arrivals;
 pub mod control;
 pub mod export;
 pub mod line_ends;

@@ -474,3 +474,23 @@ fn a_line_of_a_message_still_to_come_is_written_with_its_file() {
     assert_eq!(source.told(&plan), ["deliver 3 at 3000", "list"]);
     assert_eq!(plan.list.unwrap().lines, Vec::<UidLine>::new());
 }
+
+#[test]
+fn sizes_in_a_preserved_name_are_believed_by_dovecot_so_they_must_be_true() {
+    for (name, contradicts) in [
+        (
+            "1379790535.M813973P12875V04F0697EI019E250D_0.mx005,S=30",
+            false,
+        ),
+        (
+            "1379790535.M813973P12875V04F0697EI019E250D_0.mx005,S=31",
+            true,
+        ),
+        ("a,S=30,W=34", false),
+        ("a,S=30,W=30", true),
+        ("a,S=x", false),
+        ("plain", false),
+    ] {
+        assert_eq!(contradicts_size(name, 30, 34), contradicts, "{name}");
+    }
+}

@@ -13,7 +13,8 @@ use crate::plan::on_disk::OnDisk;
 use crate::plan::{self, FolderPlan, SourceFolder, describe};
 use crate::problem::Problem;
 use crate::report::Skip;
-use crate::sink::export::{self, Arrivals, Job, Watch};
+use crate::sink::arrivals::Arrivals;
+use crate::sink::export::{self, Job, Watch};
 use crate::sink::tree::Tree;
 use crate::source::Refused;
 

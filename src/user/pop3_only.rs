@@ -9,7 +9,8 @@ use crate::plan::on_disk::OnDisk;
 use crate::plan::pop3_only::{self, Numbered};
 use crate::plan::verdict::{Leftovers, judge};
 use crate::problem::Problem;
-use crate::sink::export::{self, Arrivals};
+use crate::sink::arrivals::Arrivals;
+use crate::sink::export;
 use crate::sink::tree::Tree;
 use crate::source::{Maildrop, pop3};
 

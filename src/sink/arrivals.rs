@@ -1,0 +1,340 @@
+//! The messages of one folder as they come: each is stored, dated, named and let appear.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+use super::export::{Job, Watch, forget_quota, now};
+use super::maildir::{self, Draft, Sizes};
+use super::tree::FolderDirs;
+use crate::config::Fsync;
+use crate::mail::UidLine;
+use crate::mail::date::arrival;
+use crate::plan::order::{self, Dated};
+use crate::plan::uidlist::new_line;
+use crate::plan::{self, Step};
+use crate::problem::{Kind, Problem, Reach};
+use crate::source::BodySink;
+
+/// Bytes of a message that are kept to find its date in, where the source gives none.
+const HEADER_KEPT: usize = 64 << 10;
+
+/// A message that has appeared.
+#[derive(Debug, Clone)]
+struct Delivered {
+    entry: u32,
+    sizes: Sizes,
+    mtime: i64,
+}
+
+/// Receives the messages of one folder and lets each appear.
+pub struct Arrivals<'a> {
+    job: &'a Job<'a>,
+    dirs: &'a FolderDirs,
+    watch: Watch<'a>,
+    /// What is still to come: by key, the entry and its date.
+    wanted: HashMap<u32, (u32, Option<i64>)>,
+    /// The order in which to ask.
+    order: Vec<u32>,
+    draft: Option<Draft>,
+    announced: Option<u64>,
+    /// Whether the beginnings of messages are kept, to find dates in.
+    some_undated: bool,
+    header: Vec<u8>,
+    buffer: Vec<u8>,
+    drafts: u64,
+    delivered: Vec<Delivered>,
+    /// Whether something has appeared that is not known to be on disk.
+    unsynced: bool,
+}
+
+impl std::fmt::Debug for Arrivals<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Arrivals")
+            .field("wanted", &self.wanted.len())
+            .field("delivered", &self.delivered.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Arrivals<'a> {
+    pub(super) fn new(
+        job: &'a Job<'a>,
+        dirs: &'a FolderDirs,
+        watch: Watch<'a>,
+        key: &dyn Fn(usize) -> u32,
+    ) -> Self {
+        let deliveries = job.plan.steps.iter().filter_map(|step| match step {
+            Step::Deliver { entry, mtime } => Some((key(*entry as usize), (*entry, *mtime))),
+            _ => None,
+        });
+        let order: Vec<u32> = deliveries.clone().map(|(key, _)| key).collect();
+        let some_undated = deliveries.clone().any(|(_, (_, mtime))| mtime.is_none());
+        Self {
+            job,
+            dirs,
+            watch,
+            wanted: deliveries.collect(),
+            order,
+            draft: None,
+            announced: None,
+            some_undated,
+            header: Vec::new(),
+            buffer: Vec::new(),
+            drafts: 0,
+            delivered: Vec::new(),
+            unsynced: false,
+        }
+    }
+
+    /// How many messages have appeared.
+    pub(super) fn count(&self) -> u64 {
+        self.delivered.len() as u64
+    }
+
+    /// What is still to come, with its announced size, in the order of the plan.
+    pub fn missing(&self) -> Vec<(u32, u64)> {
+        self.order
+            .iter()
+            .filter_map(|key| {
+                let (entry, _) = self.wanted.get(key)?;
+                Some((*key, self.job.source.entries[*entry as usize].size))
+            })
+            .collect()
+    }
+
+    pub(super) fn bring(
+        &mut self,
+        fetch: &mut dyn FnMut(&mut Arrivals<'_>) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        // The plan has a step for each message; the first brings all that can be had.
+        if self.order.is_empty() {
+            return Ok(());
+        }
+        forget_quota(self.job.tree)?;
+        let result = fetch(self);
+        self.abandon();
+        self.order.clear();
+        result
+    }
+
+    /// Makes sure that what has appeared is on disk, as `--fsync` wants it.
+    pub(super) fn settle(&mut self) -> Result<(), Problem> {
+        if self.unsynced && self.job.tree.fsync() == Fsync::Batch {
+            self.job.tree.sync_all()?;
+        }
+        self.unsynced = false;
+        Ok(())
+    }
+
+    /// Gives the files of qmail's INBOX dates in POP3 order, now that all dates are known.
+    pub(super) fn arrange(&mut self) -> Result<(), Problem> {
+        let job = self.job;
+        let mut dated: Vec<Dated> = Vec::with_capacity(job.source.entries.len());
+        for (index, file) in job.plan.files.iter().enumerate() {
+            let on_disk = file.and_then(|file| job.disk.files[file as usize].mtime);
+            let announced = job
+                .source
+                .uidls
+                .and_then(|uidls| uidls.get(index)?.as_ref());
+            dated.push(Dated {
+                position: announced.map(|announced| announced.position),
+                date: on_disk,
+                on_disk,
+            });
+        }
+        let mut new_files = HashMap::with_capacity(self.delivered.len());
+        for delivered in &self.delivered {
+            new_files.insert(delivered.entry as usize, delivered.sizes);
+            let dated = &mut dated[delivered.entry as usize];
+            dated.date = Some(delivered.mtime);
+            dated.on_disk = Some(delivered.mtime);
+        }
+        let times = order::arrange(&dated, now());
+        for (index, (dated, time)) in dated.iter().zip(times).enumerate() {
+            let Some(time) = time.filter(|time| dated.on_disk != Some(*time)) else {
+                continue;
+            };
+            if let Some(file) = job.plan.files[index] {
+                job.redate(self.dirs, file, time)?;
+            } else if let Some(sizes) = new_files.get(&index) {
+                maildir::redate(&self.dirs.cur, &self.file_name(index, *sizes), time)
+                    .map_err(|error| job.failed("set a date", error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The lines of `dovecot-uidlist` for what has appeared, and the sizes of files that an
+    /// earlier run left without a line.
+    pub(super) fn lines(&self) -> Result<Vec<UidLine>, Problem> {
+        let job = self.job;
+        let mut lines: Vec<UidLine> = self
+            .delivered
+            .iter()
+            .map(|delivered| {
+                let index = delivered.entry as usize;
+                let Sizes {
+                    size, virtual_size, ..
+                } = delivered.sizes;
+                let name = plan::base_name(job.source, job.policy, index, size, virtual_size);
+                new_line(job.source, index, name.as_str(), size, virtual_size)
+            })
+            .collect();
+        for (index, name, file) in job.plan.unmeasured(job.source, job.disk) {
+            let dir = if file.in_new {
+                &self.dirs.new
+            } else {
+                &self.dirs.cur
+            };
+            let sizes = maildir::measure(dir, &format!("{name}{}", file.suffix))
+                .map_err(|error| job.failed("read a message", error))?;
+            lines.push(new_line(
+                job.source,
+                index,
+                &name,
+                sizes.size,
+                sizes.virtual_size,
+            ));
+        }
+        Ok(lines)
+    }
+
+    fn file_name(&self, index: usize, sizes: Sizes) -> String {
+        let job = self.job;
+        let base = plan::base_name(
+            job.source,
+            job.policy,
+            index,
+            sizes.size,
+            sizes.virtual_size,
+        );
+        let entry = &job.source.entries[index];
+        let suffix = job
+            .plan
+            .letters
+            .suffix(entry.flags, job.source.keywords, entry.keywords);
+        format!("{base}{suffix}")
+    }
+
+    /// Completes the message at hand, which is that of `entry`.
+    fn appear(&mut self, mut draft: Draft, entry: u32, mtime: Option<i64>) -> Result<(), Problem> {
+        let job = self.job;
+        let index = entry as usize;
+        let told = |error| job.failed("write a message", error);
+        let sizes = match draft.finish() {
+            Ok(sizes) => sizes,
+            Err(error) => {
+                self.buffer = draft.discard(self.dirs);
+                return Err(told(error));
+            }
+        };
+        let name = self.file_name(index, sizes);
+        if let Some(problem) = self.refusal(index, sizes, &name) {
+            self.buffer = draft.discard(self.dirs);
+            return Err(problem);
+        }
+        let mtime = mtime.or_else(|| arrival(&self.header)).unwrap_or_else(now);
+        self.buffer = draft
+            .publish(job.tree, self.dirs, &name, mtime)
+            .map_err(told)?;
+        self.unsynced = true;
+        self.delivered.push(Delivered {
+            entry,
+            sizes,
+            mtime,
+        });
+        (self.watch.delivered)(job.source.entries[index].size);
+        Ok(())
+    }
+
+    /// Why the message must not appear.
+    fn refusal(&self, index: usize, sizes: Sizes, name: &str) -> Option<Problem> {
+        let job = self.job;
+        let problem = if self
+            .announced
+            .is_some_and(|announced| announced != sizes.received)
+        {
+            let what = "the message has another length than the server announced";
+            Problem::new(Kind::Protocol, Reach::User, what).worth_retry(true)
+        } else if job.policy.servers.dovecot
+            && plan::contradicts_size(name, sizes.size, sizes.virtual_size)
+        {
+            let what = format!(
+                "the UIDL, which is to be the file name, announces another size than the message has ({} bytes, {} with CRLF): {name}",
+                sizes.size, sizes.virtual_size
+            );
+            Problem::new(Kind::Unholdable, Reach::User, what)
+                .with_hint("Dovecot would not send such a message; use --target qmail or --target dovecot alone")
+        } else {
+            return None;
+        };
+        let uid = job.source.entries[index].uid;
+        Some(
+            problem
+                .in_folder(job.source.path)
+                .at_message(format!("UID {uid}")),
+        )
+    }
+}
+
+impl BodySink for Arrivals<'_> {
+    fn begin(&mut self, announced: Option<u64>) -> Result<(), Problem> {
+        self.abandon();
+        if self.watch.stop.load(Ordering::Relaxed) {
+            return Err(
+                Problem::new(Kind::Interrupted, Reach::Run, "the run was interrupted")
+                    .with_hint("run it again to go on"),
+            );
+        }
+        let buffer = std::mem::take(&mut self.buffer);
+        let keep_double_cr = self.job.policy.servers.dovecot;
+        let draft = Draft::begin(
+            self.job.tree,
+            self.dirs,
+            self.drafts,
+            keep_double_cr,
+            buffer,
+        )
+        .map_err(|error| self.job.failed("write a message", error))?;
+        self.drafts += 1;
+        self.draft = Some(draft);
+        self.announced = announced;
+        self.header.clear();
+        Ok(())
+    }
+
+    fn data(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+        if self.some_undated {
+            let room = HEADER_KEPT.saturating_sub(self.header.len());
+            self.header
+                .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+        match &mut self.draft {
+            Some(draft) => draft
+                .write(bytes)
+                .map_err(|error| self.job.failed("write a message", error)),
+            None => Ok(()),
+        }
+    }
+
+    fn end(&mut self, key: u32) -> Result<(), Problem> {
+        match (self.draft.take(), self.wanted.get(&key).copied()) {
+            (Some(draft), Some((entry, mtime))) => {
+                self.appear(draft, entry, mtime)?;
+                self.wanted.remove(&key);
+                Ok(())
+            }
+            (Some(draft), None) => {
+                self.buffer = draft.discard(self.dirs);
+                Ok(())
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn abandon(&mut self) {
+        if let Some(draft) = self.draft.take() {
+            self.buffer = draft.discard(self.dirs);
+        }
+    }
+}
