@@ -365,7 +365,7 @@ fn a_wrong_command_line_starts_nothing() {
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 37] = [
+    const OPTIONS: [&str; 39] = [
         "--imap <URL>",
         "--pop3 <URL>",
         "--tls-ca <FILE>",
@@ -390,6 +390,8 @@ fn help_tells_every_option() {
         "--ignore-extra-uidls",
         "--unholdable <WHAT>",
         "--pop3-order <WHICH>",
+        "--skip-size-check",
+        "--uidl-template <TEMPLATE>",
         "-j, --jobs <N>",
         "--timeout <SECONDS>",
         "--retries <N>",
