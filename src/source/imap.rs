@@ -288,7 +288,7 @@ impl Talk<'_> {
     /// are kept.
     fn next(&mut self) -> Result<Response, Fault> {
         loop {
-            match self.reader.next()? {
+            match self.warnings.cover_reply(self.reader.next())? {
                 Response::Status(reply) => {
                     if reply.status != reply::Status::Ok {
                         self.warnings.add(&reply.text);

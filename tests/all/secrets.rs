@@ -291,7 +291,7 @@ fn a_server_that_echoes_the_login_is_not_quoted() {
         expect("{tag} LSUB"),
         send("{tag} OK\r\n"),
         expect("{tag} EXAMINE"),
-        send("{tag} NO it is shut\r\n"),
+        send(format!("{{tag}} NO it is shut to LOGIN ann {SECRET}\r\n")),
         Step::Close,
     ];
     scripts.push((

@@ -65,11 +65,11 @@ pub fn log_in(
         Way::Sasl(mechanism) => authenticate(client, shared, mechanism, login, endpoint)?,
     };
     let after = abilities(shared, || session.capabilities())?;
-    // An alert may come with an echo of the login too.
-    shared
-        .lock()
-        .warnings
-        .reword(|text| login.secret.scrub(text));
+    if way == Way::Command {
+        let secret = login.secret.clone();
+        let cover = move |text: &str| secret.scrub(text);
+        shared.lock().warnings.cover_by(cover);
+    }
     Ok((session, after.unwrap_or(before), words))
 }
 
@@ -191,10 +191,12 @@ fn authenticate(
         return Err(problem);
     }
     let exchange = rounds.exchange.into_inner();
-    shared.lock().warnings.reword(|text| exchange.scrub(text));
+    let failure = exchange.failure();
+    let cover = move |text: &str| exchange.scrub(text);
+    shared.lock().warnings.cover_by(cover);
     outcome.map_err(|(error, _)| {
-        let problem = refusal(shared, error, exchange.failure(), |text| {
-            exchange.scrub(text)
+        let problem = refusal(shared, error, failure, |text| {
+            shared.lock().warnings.covered(text)
         });
         // It needs the password in clear on the server, which not every server that offers it
         // has; Dovecot takes no master user by it.
@@ -214,12 +216,17 @@ fn refusal(
     reason: Option<String>,
     scrub: impl Fn(&str) -> String,
 ) -> Problem {
-    let mut inner = shared.lock();
-    if let Some(Fault::Bye(reply)) = &mut inner.fault {
-        reply.text = scrub(&reply.text);
-    }
-    let reply = inner.reply.take();
-    drop(inner);
+    // Not under one lock: `scrub` may take it as well.
+    let fault = shared.lock().fault.take();
+    let fault = fault.map(|fault| match fault {
+        Fault::Bye(reply) => Fault::Bye(Reply {
+            text: scrub(&reply.text),
+            ..reply
+        }),
+        fault => fault,
+    });
+    shared.lock().fault = fault;
+    let reply = shared.lock().reply.take();
     match (error, reply) {
         (imap::Error::No(_) | imap::Error::Bad(_), Some(reply)) => {
             let busy = reply.is_busy();

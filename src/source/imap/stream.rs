@@ -28,28 +28,66 @@ const CHALLENGE_LIMIT: u32 = 16;
 /// The connection, as our reader uses it.
 pub type Wire = BufReader<Box<dyn Stream>>;
 
-/// What went wrong without stopping anything, printable.
-#[derive(Debug, Default)]
+/// Takes out of a text what must not be told.
+type Cover = dyn Fn(&str) -> String + Send;
+
+/// What went wrong without stopping anything, printable; and what of a server's words is never to
+/// be repeated.
+#[derive(Default)]
 pub struct Warnings {
     texts: Vec<String>,
     omitted: u64,
+    cover: Option<Box<Cover>>,
+}
+
+impl fmt::Debug for Warnings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Warnings")
+            .field("texts", &self.texts)
+            .field("omitted", &self.omitted)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Warnings {
     /// Adds one; beyond a hundred they are only counted.
     pub fn add(&mut self, text: impl AsRef<[u8]>) {
         if self.texts.len() < WARNING_LIMIT {
-            self.texts
-                .push(printable_bytes(text.as_ref(), WARNING_LENGTH));
+            let text = printable_bytes(text.as_ref(), WARNING_LENGTH);
+            self.texts.push(self.covered(&text));
         } else {
             self.omitted += 1;
         }
     }
 
-    /// Has each one told in the words that `change` makes of it.
-    pub fn reword(&mut self, change: impl Fn(&str) -> String) {
+    /// From now on everything is told in the words that `cover` makes of it, and so is what has
+    /// been kept: a server may echo the login, at once or in any later reply.
+    pub fn cover_by(&mut self, cover: impl Fn(&str) -> String + Send + 'static) {
         for text in &mut self.texts {
-            *text = change(text);
+            *text = cover(text);
+        }
+        self.cover = Some(Box::new(cover));
+    }
+
+    /// `text` as it may be told.
+    pub fn covered(&self, text: &str) -> String {
+        match &self.cover {
+            Some(cover) => cover(text),
+            None => text.to_owned(),
+        }
+    }
+
+    /// A response, or what came in place of one, with words that may be told.
+    pub fn cover_reply(&self, came: Result<Response, Fault>) -> Result<Response, Fault> {
+        let covered = |reply: Reply| Reply {
+            text: self.covered(&reply.text),
+            ..reply
+        };
+        match came {
+            Ok(Response::Tagged(tag, reply)) => Ok(Response::Tagged(tag, covered(reply))),
+            Ok(Response::Status(reply)) => Ok(Response::Status(covered(reply))),
+            Err(Fault::Bye(reply)) => Err(Fault::Bye(covered(reply))),
+            other => other,
         }
     }
 
@@ -157,7 +195,7 @@ impl Inner {
     /// Reads one response and renders what the crate is to see of it, if anything.
     fn render_next(&mut self) -> Result<(), Fault> {
         let mut reader = Reader::resume(&mut self.wire, self.unasked);
-        let response = reader.next()?;
+        let response = self.warnings.cover_reply(reader.next())?;
         if std::mem::take(&mut self.greeting_due) {
             match response {
                 Response::Status(reply) => {
