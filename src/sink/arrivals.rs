@@ -82,7 +82,8 @@ impl<'a> Arrivals<'a> {
             buffer: Vec::new(),
             drafts: 0,
             delivered: Vec::new(),
-            unsynced: false,
+            // Files that a cut run left without a line may not be on disk either.
+            unsynced: job.plan.kept > 0 && job.plan.steps.contains(&Step::WriteUidList),
         }
     }
 

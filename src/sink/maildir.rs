@@ -12,6 +12,7 @@
 //! | a file in `cur`, a line in `dovecot-uidlist` | done | keeps it |
 //! | a line without a file | deleted here, or a server is renaming it | fetches it unless the file is back |
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
@@ -26,7 +27,8 @@ use super::tree::{FILE_MODE, FolderDirs, Tree, give_to, open_dir, remove};
 use super::{control, target_problem};
 use crate::config::{Fsync, Layout};
 use crate::mail::UidList;
-use crate::naming::{KeywordLetters, MaildirFolder};
+use crate::naming::message::size_field;
+use crate::naming::{Identity, KeywordLetters, MaildirFolder};
 use crate::plan::on_disk::{DiskFile, OnDisk};
 use crate::problem::{Kind, Problem, Reach};
 
@@ -327,6 +329,13 @@ pub fn scan(
         })?;
         disk.uidlist = Some(list);
     }
+    if let Some(torn) = torn(&disk, &path).map_err(told)? {
+        let what = format!("{folder}: the file {torn} has not the size that its name says");
+        return Err(Problem::new(Kind::Conflict, Reach::User, what).with_hint(
+            "the machine stopped before the file was on disk; remove it and run again: its \
+             message is then fetched anew",
+        ));
+    }
     if let Some(bytes) = control::read(&dir, "dovecot-keywords").map_err(told)? {
         disk.keywords = KeywordLetters::parse(&String::from_utf8_lossy(&bytes));
     }
@@ -334,6 +343,28 @@ pub fn scan(
         .iter()
         .any(|name| rustix::fs::statat(&dir, *name, AtFlags::SYMLINK_NOFOLLOW).is_ok());
     Ok(disk)
+}
+
+/// A message of ours that no list mentions yet and that is not whole: under `--fsync batch` a loss
+/// of power can leave the name without the bytes. What is listed was on disk before.
+fn torn<'d>(disk: &'d OnDisk, path: &Path) -> io::Result<Option<&'d str>> {
+    let lines = disk.uidlist.as_ref().map_or(&[][..], |list| &list.lines);
+    let listed: HashSet<&str> = lines.iter().map(|line| line.name.as_ref()).collect();
+    for file in &disk.files {
+        let ours = Identity::parse(&file.base).and_then(|_| size_field(&file.base, 'S'));
+        let Some(said) = ours.filter(|_| !listed.contains(file.base.as_ref())) else {
+            continue;
+        };
+        let place = if file.in_new { "new" } else { "cur" };
+        let name = format!("{}{}", file.base, file.suffix);
+        match path.join(place).join(name).symlink_metadata() {
+            Ok(metadata) if metadata.len() != said => return Ok(Some(&file.base)),
+            // A server has renamed it since.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(None)
 }
 
 /// Opens a folder that may not exist.
@@ -388,4 +419,35 @@ fn collect(path: &Path, in_new: bool, dates: bool, files: &mut Vec<DiskFile>) ->
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_ours_that_is_not_whole_is_named_unless_it_is_listed() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["cur", "new", "tmp"] {
+            std::fs::create_dir(root.path().join(name)).unwrap();
+        }
+        let base = "7.M0000000003.mailseed,S=4,W=5";
+        let file = root.path().join("cur").join(format!("{base}:2,S"));
+        let scanned = || {
+            let list = Some("dovecot-uidlist");
+            scan(root.path(), &MaildirFolder::root(), list, false)
+        };
+        std::fs::write(&file, b"a\nb\n").unwrap();
+        assert_eq!(scanned().unwrap().files.len(), 1);
+        std::fs::write(&file, b"").unwrap();
+        let problem = scanned().unwrap_err();
+        assert_eq!(problem.kind, Kind::Conflict);
+        assert!(problem.to_string().contains(base), "{problem}");
+        // Somebody's own file may be of any size.
+        let own = root.path().join("cur/local,S=9:2,");
+        std::fs::write(own, b"").unwrap();
+        let list = format!("3 V7 N4\n3 :{base}\n");
+        std::fs::write(root.path().join("dovecot-uidlist"), list).unwrap();
+        assert_eq!(scanned().unwrap().files.len(), 2);
+    }
 }
