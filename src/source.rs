@@ -11,6 +11,7 @@
 //! Give a [`BodySink`] that can stop (its errors end the transfer), and after a reconnect check
 //! that UIDVALIDITY is the same before it goes on.
 
+pub mod combine;
 pub mod imap;
 pub mod login;
 pub mod net;

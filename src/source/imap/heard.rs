@@ -3,7 +3,7 @@
 use super::Talk;
 use super::gather::{Gathered, most};
 use super::reader::{Fault, Response};
-use super::sets;
+use super::sets::{self, Collected};
 use crate::mail::UidSet;
 
 /// What was said since the folder was opened.
@@ -13,10 +13,10 @@ pub struct Heard<'k> {
     pub exists: Option<u32>,
     /// What FETCH responses say.
     pub gathered: Gathered,
-    found: Vec<(u32, u32)>,
+    found: Collected,
     known: &'k UidSet,
     /// Of the known messages.
-    vanished: Vec<(u32, u32)>,
+    vanished: Collected,
 }
 
 impl<'k> Heard<'k> {
@@ -25,9 +25,9 @@ impl<'k> Heard<'k> {
         Self {
             exists: None,
             gathered: Gathered::default(),
-            found: Vec::new(),
+            found: Collected::default(),
             known,
-            vanished: Vec::new(),
+            vanished: Collected::default(),
         }
     }
 
@@ -51,17 +51,9 @@ impl<'k> Heard<'k> {
             Response::Data => {
                 let word = talk.reader.text().to_ascii_uppercase();
                 let outcome = match word.as_slice() {
-                    b"VANISHED" => sets::vanished(&mut talk.reader).and_then(|line| {
-                        if !line.earlier {
-                            self.gone(line.uids.len());
-                        }
-                        // A server may have forgotten which, and then names all that are not there.
-                        keep(&mut self.vanished, &line.uids, self.known)
-                    }),
-                    b"SEARCH" => sets::search(&mut talk.reader)
-                        .and_then(|uids| keep(&mut self.found, &uids, self.known)),
-                    b"ESEARCH" => sets::esearch(&mut talk.reader)
-                        .and_then(|uids| keep(&mut self.found, &uids, self.known)),
+                    b"VANISHED" => self.take_vanished(talk),
+                    b"SEARCH" => sets::search(&mut talk.reader).and_then(|uids| self.find(&uids)),
+                    b"ESEARCH" => sets::esearch(&mut talk.reader).and_then(|uids| self.find(&uids)),
                     _ => Ok(()),
                 };
                 match outcome {
@@ -76,28 +68,31 @@ impl<'k> Heard<'k> {
 
     /// The known messages that the server says are gone.
     pub fn vanished(&self) -> UidSet {
-        UidSet::from_ranges(self.vanished.iter().copied())
+        self.vanished.set()
     }
 
     /// The known messages that SEARCH found.
     pub fn found(&self) -> UidSet {
-        UidSet::from_ranges(self.found.iter().copied())
+        self.found.set()
+    }
+
+    fn take_vanished(&mut self, talk: &mut Talk<'_>) -> Result<(), Fault> {
+        let line = sets::vanished(&mut talk.reader)?;
+        if !line.earlier {
+            self.gone(line.uids.len());
+        }
+        // A server may have forgotten which they are, and then names all UIDs that are not there.
+        let uids = line.uids.intersection(self.known);
+        self.vanished.add(&uids, most(self.known.len()))
+    }
+
+    fn find(&mut self, uids: &UidSet) -> Result<(), Fault> {
+        let uids = uids.intersection(self.known);
+        self.found.add(&uids, most(self.known.len()))
     }
 
     fn gone(&mut self, count: u64) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.exists = self.exists.map(|exists| exists.saturating_sub(count));
     }
-}
-
-/// Adds those of `uids` that are known.
-fn keep(kept: &mut Vec<(u32, u32)>, uids: &UidSet, known: &UidSet) -> Result<(), Fault> {
-    let uids = uids.intersection(known);
-    if kept.len() + uids.ranges().len() > most(known.len()) {
-        return Err(Fault::Broken(
-            "the server lists the same UIDs over and over",
-        ));
-    }
-    kept.extend_from_slice(uids.ranges());
-    Ok(())
 }

@@ -7,7 +7,7 @@ use super::bodies::RANGE_LIMIT;
 use super::gather::{Gathered, most};
 use super::reader::{Fault, Response};
 use super::reply::{Reply, Status};
-use super::sets;
+use super::sets::{self, Collected};
 use crate::mail::UidSet;
 use crate::problem::{Problem, Reach};
 use crate::source::MessageList;
@@ -26,7 +26,7 @@ pub fn list(talk: &mut Talk<'_>, exists: u32) -> Result<Result<MessageList, Prob
     let tags = talk.send(&[&command])?;
     let mut gathered = Gathered::default();
     let mut expunged = 0u64;
-    let mut vanished = UidSet::default();
+    let mut vanished = Collected::default();
     let reply = loop {
         match talk.next()? {
             Response::Tagged(tag, reply) if tags.contains(&tag) => break reply,
@@ -36,7 +36,7 @@ pub fn list(talk: &mut Talk<'_>, exists: u32) -> Result<Result<MessageList, Prob
             Response::Data if talk.reader.text().eq_ignore_ascii_case(b"VANISHED") => {
                 // Where QRESYNC is on: in place of EXPUNGE (RFC 7162 section 3.2.10).
                 match sets::vanished(&mut talk.reader) {
-                    Ok(gone) => vanished = vanished.union(&gone.uids),
+                    Ok(gone) => vanished.add(&gone.uids, most(u64::from(exists)))?,
                     Err(Fault::Nonsense(why)) => talk.warnings.add(why),
                     Err(fault) => return Err(fault),
                 }
@@ -47,7 +47,7 @@ pub fn list(talk: &mut Talk<'_>, exists: u32) -> Result<Result<MessageList, Prob
     };
     let mut list = gathered.into_list(talk, |_| true);
     let listed: UidSet = list.entries.iter().map(|entry| entry.uid).collect();
-    let expunged = expunged.saturating_add(vanished.difference(&listed).len());
+    let expunged = expunged.saturating_add(vanished.set().difference(&listed).len());
     let told = list.entries.len() as u64 + list.unreadable.len() as u64;
     let missing = u64::from(exists).saturating_sub(told.saturating_add(expunged));
     if reply.status != Status::Ok {

@@ -85,6 +85,29 @@ pub fn esearch<R: BufRead>(reader: &mut Reader<R>) -> Result<UidSet, Fault> {
     }
 }
 
+/// UIDs of many lines.
+#[derive(Debug, Default)]
+pub struct Collected(Vec<(u32, u32)>);
+
+impl Collected {
+    /// Adds `uids`.
+    ///
+    /// # Errors
+    /// `Broken` where that makes more than `most` ranges: it has no end.
+    pub fn add(&mut self, uids: &UidSet, most: usize) -> Result<(), Fault> {
+        if self.0.len().saturating_add(uids.ranges().len()) > most {
+            return Err(Fault::Broken("the server lists UIDs without end"));
+        }
+        self.0.extend_from_slice(uids.ranges());
+        Ok(())
+    }
+
+    /// All so far.
+    pub fn set(&self) -> UidSet {
+        UidSet::from_ranges(self.0.iter().copied())
+    }
+}
+
 /// `1:3,7`. A `*` is for commands only.
 fn sequence_set(text: &[u8]) -> Option<UidSet> {
     let ranges: Option<Vec<(u32, u32)>> = text
