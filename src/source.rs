@@ -41,7 +41,7 @@ pub struct ListedFolder {
 
 /// By what a folder is seen to be unchanged, without opening it (STATUS). What the server does not
 /// tell is `None`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Marks {
     /// UIDVALIDITY; 0 counts as none.
     pub uid_validity: Option<UidValidity>,
@@ -51,8 +51,6 @@ pub struct Marks {
     pub messages: Option<u32>,
     /// HIGHESTMODSEQ (CONDSTORE); 0 counts as none.
     pub highest_modseq: Option<u64>,
-    /// MAILBOXID (OBJECTID): stays through renames.
-    pub mailbox_id: Option<String>,
 }
 
 /// All folders of a user, in the server's order, and what LSUB says.
@@ -102,7 +100,7 @@ pub struct Since<'k> {
 pub enum News {
     /// The changes, all of them: what was known, less what vanished, and what is fresh are as many
     /// messages as the server says that there are.
-    Changes(Changes),
+    Changes(Box<Changes>),
     /// That cannot be told, for this reason; the folder is open to be listed whole.
     Unsure(&'static str),
 }

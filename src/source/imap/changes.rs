@@ -237,5 +237,5 @@ fn sum(talk: &mut Talk<'_>, since: &Since<'_>, heard: &mut Heard<'_>, gone: Gone
         return News::Unsure("the changes do not add up to the number of messages");
     }
     changes.fresh.keywords = std::mem::take(&mut heard.gathered.keywords);
-    News::Changes(changes)
+    News::Changes(Box::new(changes))
 }

@@ -463,26 +463,25 @@ fn what_a_session_has_learnt_it_keeps() {
 
 #[test]
 fn marks_by_list() {
-    let transcript = "C: x1 LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ MAILBOXID))\n\
+    let transcript = "C: x1 LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))\n\
                       C: x2 LSUB \"\" \"*\"\n\
-                      S: * LIST () \"/\" INBOX\nS: * STATUS \"inbox\" (MESSAGES 3 UIDNEXT 9 UIDVALIDITY 7 HIGHESTMODSEQ 50 MAILBOXID (F1))\n\
+                      S: * LIST () \"/\" INBOX\nS: * STATUS \"inbox\" (MESSAGES 3 UIDNEXT 9 UIDVALIDITY 7 HIGHESTMODSEQ 50)\n\
                       S: * LIST () \"/\" \"a \\\"b\\\"\"\nS: * STATUS {5}\nS: a \"b\" (MESSAGES 0)\n\
                       S: * LIST (\\Noselect) \"/\" x\nS: * STATUS x (MESSAGES 4)\n\
                       S: * LIST () \"/\" y\nS: * NO y is broken\n\
                       S: * STATUS elsewhere (MESSAGES 1)\nS: * STATUS\nS: x1 OK\nS: x2 OK\n";
-    play("LIST-STATUS CONDSTORE OBJECTID", transcript, |session| {
+    play("LIST-STATUS CONDSTORE", transcript, |session| {
         let list = session.list_folders().unwrap();
         let marks: Vec<_> = list
             .folders
             .iter()
-            .map(|folder| (folder.path.to_string(), folder.marks.clone()))
+            .map(|folder| (folder.path.to_string(), folder.marks))
             .collect();
         let inbox = Marks {
             uid_validity: UidValidity::new(7),
             uid_next: Some(9),
             messages: Some(3),
             highest_modseq: Some(50),
-            mailbox_id: Some("F1".to_owned()),
         };
         let empty = Marks {
             messages: Some(0),

@@ -5,11 +5,12 @@ use super::extensions::Qresync;
 use super::heard::Heard;
 use super::reader::{Fault, Response};
 use super::reply::{Reply, Status};
-use super::status::mailbox_id;
 use crate::mail::UidValidity;
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::{Examined, Since};
 
+/// The longest MAILBOXID (RFC 8474 section 7).
+const ID_LIMIT: usize = 255;
 /// The most bytes of known UIDs in a command, which all in all may have 8,000 (RFC 7162 section 4).
 const KNOWN_LIMIT: usize = 4000;
 
@@ -159,10 +160,17 @@ fn take_code(examined: &mut Examined, reply: &Reply) {
         "NOMODSEQ" => examined.highest_modseq = None,
         "MAILBOXID" => {
             let id = value.trim_start_matches('(').trim_end_matches(')');
-            examined.mailbox_id = mailbox_id(id.as_bytes());
+            examined.mailbox_id = mailbox_id(id);
         }
         _ => {}
     }
+}
+
+/// `text` as a MAILBOXID.
+fn mailbox_id(text: &str) -> Option<String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let fits = !text.is_empty() && text.len() <= ID_LIMIT && text.bytes().all(plain);
+    fits.then(|| text.to_owned())
 }
 
 /// ` (QRESYNC (67890007 90060115194045001 41:211))`; `None` where there is nothing to ask by.

@@ -9,8 +9,6 @@ pub struct Extensions {
     pub condstore: bool,
     /// RFC 7162: VANISHED.
     pub qresync: Qresync,
-    /// RFC 8474: MAILBOXID.
-    pub object_id: bool,
     /// RFC 4731: SEARCH with a short answer.
     pub esearch: bool,
     /// RFC 5819: LIST and STATUS in one.
@@ -45,7 +43,6 @@ impl Extensions {
                 true => Qresync::Offered,
                 false => Qresync::Absent,
             },
-            object_id: abilities.has("OBJECTID"),
             esearch: rev2 || abilities.has("ESEARCH"),
             list_status: rev2 || abilities.has("LIST-STATUS"),
             special_use: rev2 || abilities.has("SPECIAL-USE"),

@@ -13,8 +13,6 @@ use crate::source::{ListedFolder, Marks};
 
 /// Commands under way.
 const IN_FLIGHT: usize = 32;
-/// The longest MAILBOXID (RFC 8474 section 7).
-const ID_LIMIT: usize = 255;
 
 /// The marks of folders, by their names on the wire.
 #[derive(Debug, Default)]
@@ -120,14 +118,12 @@ pub fn ask(talk: &mut Talk<'_>, folders: &[&ListedFolder]) -> Result<Vec<Option<
     }
 }
 
-/// The list of what to ask for.
+/// The list of what to ask for. Not MAILBOXID: where its id should be, Cyrus 3.6.1 sends bytes of freed
+/// memory, which may be anything, a line end too. In EXAMINE it is right.
 fn status_items(extensions: Extensions) -> String {
     let mut items = "(MESSAGES UIDNEXT UIDVALIDITY".to_owned();
     if extensions.condstore {
         items.push_str(" HIGHESTMODSEQ");
-    }
-    if extensions.object_id {
-        items.push_str(" MAILBOXID");
     }
     items.push(')');
     items
@@ -154,7 +150,6 @@ fn parse<R: BufRead>(reader: &mut Reader<R>) -> Result<(Vec<u8>, Marks), Fault> 
             b"UIDVALIDITY" => marks.uid_validity = small(reader)?.and_then(UidValidity::new),
             // 0 where the folder has none (RFC 7162 section 3.1.2.2).
             b"HIGHESTMODSEQ" => marks.highest_modseq = value(reader)?.filter(|modseq| *modseq > 0),
-            b"MAILBOXID" => marks.mailbox_id = id(reader)?,
             _ => reader.skip_value()?,
         }
     }
@@ -171,28 +166,6 @@ fn small<R: BufRead>(reader: &mut Reader<R>) -> Result<Option<u32>, Fault> {
     Ok(value(reader)?.and_then(|value| u32::try_from(value).ok()))
 }
 
-/// `(F2212ea87)`, or NIL.
-fn id<R: BufRead>(reader: &mut Reader<R>) -> Result<Option<String>, Fault> {
-    let mut id = None;
-    if reader.token()? != Token::Open {
-        return Ok(None);
-    }
-    loop {
-        match reader.token()? {
-            Token::Close => return Ok(id),
-            Token::Atom | Token::Quoted => id = mailbox_id(reader.text()),
-            _ => return Err(Fault::Nonsense("MAILBOXID is no list of one atom")),
-        }
-    }
-}
-
-/// `text` as a MAILBOXID.
-pub fn mailbox_id(text: &[u8]) -> Option<String> {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let fits = !text.is_empty() && text.len() <= ID_LIMIT && text.iter().all(plain);
-    fits.then(|| String::from_utf8_lossy(text).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,7 +174,6 @@ mod tests {
     fn what_is_asked_for_is_offered() {
         let all = Extensions {
             condstore: true,
-            object_id: true,
             list_status: true,
             special_use: true,
             ..Extensions::default()
@@ -225,7 +197,7 @@ mod tests {
             (
                 all,
                 "LIST \"\" \"*\" RETURN (SPECIAL-USE STATUS \
-                 (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ MAILBOXID))",
+                 (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))",
             ),
         ] {
             assert_eq!(list_command(extensions), want);
@@ -239,7 +211,6 @@ mod tests {
             uid_next: next,
             messages,
             highest_modseq: modseq,
-            mailbox_id: None,
         };
         for (line, want) in [
             (
@@ -259,17 +230,9 @@ mod tests {
                 Ok(("Sent Items", marks(0, None, None, None))),
             ),
             (
-                "STATUS nil (MAILBOXID (F2212ea87-6097_4256))",
-                Ok((
-                    "nil",
-                    Marks {
-                        mailbox_id: Some("F2212ea87-6097_4256".to_owned()),
-                        ..Marks::default()
-                    },
-                )),
+                "STATUS nil (MAILBOXID (a\x1bb) MESSAGES 1)",
+                Ok(("nil", marks(0, None, Some(1), None))),
             ),
-            ("STATUS x (MAILBOXID NIL)", Ok(("x", Marks::default()))),
-            ("STATUS x (MAILBOXID (a\x1bb))", Ok(("x", Marks::default()))),
             ("STATUS x ()", Ok(("x", Marks::default()))),
             // Which list is which cannot be told.
             ("STATUS Sent (x) (MESSAGES 3)", Err(())),
@@ -280,7 +243,6 @@ mod tests {
             ("STATUS x (MESSAGES)", Err(())),
             ("STATUS x (MESSAGES 3", Err(())),
             ("STATUS x (MESSAGES (3))", Err(())),
-            ("STATUS x (MAILBOXID ((a)))", Err(())),
         ] {
             let wire = format!("* {line}\r\n");
             let mut reader = Reader::new(wire.as_bytes());
