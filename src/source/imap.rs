@@ -160,8 +160,8 @@ impl Session {
 
     /// Opens a folder as [`Session::examine`] does, and asks what has become of it since it was seen
     /// last: by QRESYNC or CONDSTORE where the server has them, else by a listing of flags alone.
-    /// Flags and \Deleted messages are of a moment at or after that of [`Examined::highest_modseq`];
-    /// [`Examined::exists`] is of the last one.
+    /// What is told is as of [`Examined::highest_modseq`] or later, so that nothing is missed next time;
+    /// [`Examined::exists`] is as of the end.
     ///
     /// # Errors
     /// As [`Session::examine`]; Busy of reach Folder where the server wants fewer commands.
