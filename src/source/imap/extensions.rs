@@ -13,7 +13,7 @@ pub struct Extensions {
     pub esearch: bool,
     /// RFC 5819: LIST and STATUS in one.
     pub list_status: bool,
-    /// RFC 6154: what each folder is for.
+    /// RFC 6154: what each folder is for, told by LIST when asked.
     pub special_use: bool,
 }
 
@@ -45,7 +45,10 @@ impl Extensions {
             },
             esearch: rev2 || abilities.has("ESEARCH"),
             list_status: rev2 || abilities.has("LIST-STATUS"),
-            special_use: rev2 || abilities.has("SPECIAL-USE"),
+            // How to ask is LIST-EXTENDED, without which there is no LIST-STATUS.
+            special_use: rev2
+                || (abilities.has("SPECIAL-USE")
+                    && (abilities.has("LIST-EXTENDED") || abilities.has("LIST-STATUS"))),
         }
     }
 }

@@ -101,13 +101,12 @@ pub fn list(
     for (command, reply) in commands.iter().zip(&replies) {
         if let Some(reply) = reply.as_ref().filter(|reply| reply.status != Status::Ok) {
             let problem = reply.refusal(command, Reach::User);
-            if command.contains(" RETURN ") {
-                // Perhaps for the sake of one folder, perhaps it never works.
-                talk.warnings.add(problem.to_string());
-                talk.extensions.list_status = false;
-                return list(talk, has_namespaces);
-            }
             if command.starts_with("LIST") {
+                // Perhaps for the sake of one folder, perhaps it never works.
+                if status::ask_less(talk.extensions) {
+                    talk.warnings.add(problem.to_string());
+                    return list(talk, has_namespaces);
+                }
                 return Ok(Err(problem));
             }
             talk.warnings.add(problem.to_string());

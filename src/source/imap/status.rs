@@ -48,20 +48,30 @@ fn folded(name: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The LIST command. What else plain LIST may tell has to be asked for where anything is.
+/// The LIST command. Where one thing is asked for, all have to be: what plain LIST may tell unasked
+/// it then does not.
 pub fn list_command(extensions: Extensions) -> String {
-    let all = "LIST \"\" \"*\"";
-    if !extensions.list_status {
-        return all.to_owned();
+    let mut options = Vec::new();
+    if extensions.special_use {
+        options.push("SPECIAL-USE".to_owned());
     }
-    let special_use = match extensions.special_use {
-        true => "SPECIAL-USE ",
-        false => "",
+    if extensions.list_status {
+        options.push(format!("STATUS {}", status_items(extensions)));
+    }
+    match options.is_empty() {
+        true => "LIST \"\" \"*\"".to_owned(),
+        false => format!("LIST \"\" \"*\" RETURN ({})", options.join(" ")),
+    }
+}
+
+/// Takes back the last thing that LIST was asked for, which the server refused. False where it was
+/// plain LIST.
+pub fn ask_less(extensions: &mut Extensions) -> bool {
+    let last = match extensions.list_status {
+        true => &mut extensions.list_status,
+        false => &mut extensions.special_use,
     };
-    format!(
-        "{all} RETURN ({special_use}STATUS {})",
-        status_items(extensions)
-    )
+    std::mem::take(last)
 }
 
 /// The marks of each of `folders`; `None` for one that the server refuses, for all that are left
@@ -171,37 +181,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_for_is_offered() {
-        let all = Extensions {
+    fn list_is_asked_for_what_is_offered_and_then_for_less() {
+        let mut extensions = Extensions {
             condstore: true,
             list_status: true,
             special_use: true,
             ..Extensions::default()
         };
-        for (extensions, want) in [
-            (Extensions::default(), "LIST \"\" \"*\""),
-            (
-                Extensions {
-                    list_status: false,
-                    ..all
-                },
-                "LIST \"\" \"*\"",
-            ),
-            (
-                Extensions {
-                    list_status: true,
-                    ..Extensions::default()
-                },
-                "LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY))",
-            ),
-            (
-                all,
-                "LIST \"\" \"*\" RETURN (SPECIAL-USE STATUS \
-                 (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))",
-            ),
+        for want in [
+            "LIST \"\" \"*\" RETURN (SPECIAL-USE STATUS \
+             (MESSAGES UIDNEXT UIDVALIDITY HIGHESTMODSEQ))",
+            "LIST \"\" \"*\" RETURN (SPECIAL-USE)",
+            "LIST \"\" \"*\"",
         ] {
             assert_eq!(list_command(extensions), want);
+            assert_eq!(ask_less(&mut extensions), want.contains("RETURN"));
         }
+        extensions.list_status = true;
+        extensions.condstore = false;
+        let want = "LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY))";
+        assert_eq!(list_command(extensions), want);
     }
 
     #[test]
