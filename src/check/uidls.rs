@@ -230,8 +230,8 @@ mod tests {
                     false
                 ),
                 (
-                    "1 UIDLs have no message in INBOX, the first is x: the messages in INBOX with its \
-                     header have another body",
+                    "1 UIDLs have no message in INBOX, the first is x: the messages with its header \
+                     have another body",
                     true
                 ),
             ]
