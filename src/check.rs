@@ -10,12 +10,14 @@ mod maildrop;
 mod uidls;
 mod verdict;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tracing::Level;
 
 use crate::config::{Account, Config, User};
+use crate::mail::FolderPath;
 use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::source::login::Login;
@@ -119,7 +121,7 @@ pub fn run(user: &User, context: Context<'_>, log: &UserLog) -> Finding {
         log,
         finding: Finding::new(&user.name),
         pop3_login: None,
-        imap_breaks: Breaks::default(),
+        imap_breaks: HashMap::new(),
         pop3_breaks: Breaks::default(),
         one_at_a_time: false,
     };
@@ -169,8 +171,8 @@ struct Check<'a> {
     finding: Finding,
     /// What let us in.
     pop3_login: Option<Login>,
-    /// Messages of INBOX at which the connection broke while they were read for the pairing.
-    imap_breaks: Breaks,
+    /// Messages at which the connection broke while they were read for the pairing, by folder.
+    imap_breaks: HashMap<FolderPath, Breaks>,
     /// The same of the maildrop.
     pop3_breaks: Breaks,
     /// The POP3 server fell out of step: no commands sent ahead.

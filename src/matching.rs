@@ -25,6 +25,9 @@
 //! UIDLs of the form "UID plus a constant" are opaque here: nothing but every header could prove
 //! the constant, and the headers find the pairs without it.
 //!
+//! Some POP3 servers show more than INBOX. What INBOX leaves open is then found in the other folders
+//! by the same proof ([`elsewhere`]); it is no pair, since the new POP3 server shows INBOX only.
+//!
 //! # What it cannot see
 //! Up to 100 messages of together 4 MiB, all bodies are compared. Beyond that, a pair can be wrong
 //! where no server shows a difference without a download of every message:

@@ -5,6 +5,7 @@
 //! one has done on disk and goes on from there.
 
 mod attempt;
+mod elsewhere;
 mod evidence;
 mod folder;
 mod inbox;
@@ -25,9 +26,11 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::progress::Progress;
 use crate::report::{UserLog, UserReport};
 use crate::sink::sync::Syncer;
+use crate::source::ListedFolder;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
 use attempt::Attempt;
+pub(crate) use elsewhere::{KnownElsewhere, Search, note as note_elsewhere};
 pub(crate) use evidence::Sessions;
 use record::Book;
 use tally::Tally;
@@ -73,6 +76,8 @@ struct Memory {
     pop3_breaks: Breaks,
     /// The POP3 server fell out of step: one command at a time.
     pop3_stumbled: bool,
+    /// All folders that can be opened, where UIDLs are looked for in all of them.
+    searchable: Vec<ListedFolder>,
     plan: Vec<String>,
     /// `None` in a dry run, and where a newer mailseed keeps the record.
     book: Option<Book>,

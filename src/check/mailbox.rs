@@ -10,9 +10,9 @@ use crate::plan::on_disk::OnDisk;
 use crate::plan::{self, Announced, FolderPlan, Policy, SourceFolder};
 use crate::problem::{Problem, Reach};
 use crate::sink::export::now;
-use crate::source::{Examined, FolderList, Maildrop, MessageList, imap};
+use crate::source::{Examined, FolderList, ListedFolder, Maildrop, MessageList, imap};
 use crate::text::printable;
-use crate::user::Sessions;
+use crate::user::{KnownElsewhere, Search, Sessions};
 
 /// Names that are told of one kind of trouble; the rest is counted.
 const TOLD: usize = 20;
@@ -186,12 +186,16 @@ impl Check<'_> {
         self.finding.mailbox.judge_names(&list);
         let target = self.context.config.target;
         let folders = std::mem::take(&mut list.folders);
+        let searchable: Vec<ListedFolder> = match self.context.config.uidls.all_mailboxes {
+            true => folders.iter().filter(|it| it.selectable).cloned().collect(),
+            false => Vec::new(),
+        };
         let placed = place(folders, target.layout, target.encoding);
         self.finding.mailbox.folders = placed.len() as u64;
         self.finding.mailbox.judge_places(&placed);
         for folder in &placed {
             self.go_on()?;
-            match self.read_folder(session, folder, maildrop) {
+            match self.read_folder(session, folder, &searchable, maildrop) {
                 Err(problem) if problem.retry || problem.reach >= Reach::User => {
                     return Err(problem);
                 }
@@ -214,6 +218,7 @@ impl Check<'_> {
         &mut self,
         session: &mut imap::Session,
         folder: &Placed,
+        searchable: &[ListedFolder],
         maildrop: &mut Option<Opened>,
     ) -> Result<(), Problem> {
         let path = &folder.listed.path;
@@ -237,7 +242,7 @@ impl Check<'_> {
                 examined,
                 list,
             };
-            match self.pair(session, &mut inbox, opened) {
+            match self.pair(session, &mut inbox, searchable, opened) {
                 Ok(pairing) => paired = Some(pairing),
                 Err(problem) if problem.retry => return Err(problem),
                 Err(problem) => {
@@ -330,6 +335,7 @@ impl Check<'_> {
         &mut self,
         session: &mut imap::Session,
         inbox: &mut Inbox<'_>,
+        searchable: &[ListedFolder],
         mut opened: Opened,
     ) -> Result<(Pairing, Maildrop), Problem> {
         let policy = self.context.config.uidls.pairing;
@@ -341,11 +347,24 @@ impl Check<'_> {
             };
             let mut sessions = Sessions {
                 imap: session,
-                imap_breaks: &mut self.imap_breaks,
+                imap_breaks: self.imap_breaks.entry(FolderPath::inbox()).or_default(),
                 pop3: &mut opened.session,
                 pop3_breaks: &mut self.pop3_breaks,
             };
-            let pairing = matching::pair(policy, &side, &opened.listing, &[], &mut sessions)?;
+            let mut pairing = matching::pair(policy, &side, &opened.listing, &[], &mut sessions)?;
+            let search = Search {
+                imap: session,
+                pop3: &mut opened.session,
+                imap_breaks: &mut self.imap_breaks,
+                pop3_breaks: &mut self.pop3_breaks,
+                folders: searchable,
+                known: &KnownElsewhere::new(),
+                stop: self.context.stop,
+            };
+            let told = search.run(policy, &opened.listing, &inbox.examined, &mut pairing)?;
+            for note in told {
+                self.finding.mailbox.note(note);
+            }
             opened.session.quit();
             let is_whole = pairing.missing.is_empty() && pairing.extra.is_empty();
             if is_whole || listed_again {

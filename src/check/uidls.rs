@@ -5,6 +5,8 @@ use crate::config::UidlPolicy;
 use crate::mail::Uidl;
 use crate::matching::{Pairing, Stage, Template};
 use crate::source::Maildrop;
+use crate::text::printable;
+use crate::user::note_elsewhere;
 
 /// What becomes of the UIDLs of a user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct Uidls {
     pub missing: u64,
     /// UIDLs without a message.
     pub extra: u64,
+    /// UIDLs of messages in other folders, by folder; printable.
+    pub elsewhere: Vec<(String, u64)>,
     /// How many were paired by what, the surest first.
     pub stages: Vec<(String, u64)>,
     /// The rule by which the old server makes its UIDLs; `None` where none was seen.
@@ -74,6 +78,11 @@ impl Uidls {
             kept: pairing.pairs.len() as u64,
             missing: pairing.missing.len() as u64,
             extra: pairing.extra.len() as u64,
+            elsewhere: pairing
+                .folders_elsewhere()
+                .into_iter()
+                .map(|(path, count)| (printable(&path.to_string()), count))
+                .collect(),
             scheme: by_rule.max_by_key(|scheme| scheme.hits),
             stages: counts
                 .iter()
@@ -103,7 +112,16 @@ impl Uidls {
             let flaw = Flaw::new(Matter::Uidls, what);
             flaws.push(flaw.accepted_if(policy.ignore_extra));
         }
+        // Who asks for them to be looked for knows that POP3 will show INBOX only.
+        if let Some(what) = note_elsewhere(pairing) {
+            flaws.push(Flaw::new(Matter::Uidls, what).accepted_if(policy.all_mailboxes));
+        }
         flaws
+    }
+
+    /// How many UIDLs are of messages in other folders.
+    pub fn elsewhere(&self) -> u64 {
+        self.elsewhere.iter().map(|(_, count)| count).sum()
     }
 
     /// In words.
@@ -112,6 +130,14 @@ impl Uidls {
             "UIDLs: {} of {} are kept; {} messages without one, {} without a message",
             self.kept, self.listed, self.missing, self.extra
         )];
+        if !self.elsewhere.is_empty() {
+            let folders = self.elsewhere.iter();
+            let folders = folders.map(|(folder, count)| format!("{folder} {count}"));
+            lines.push(format!(
+                "UIDLs of messages in other folders: {}",
+                folders.collect::<Vec<_>>().join(", ")
+            ));
+        }
         if let Some(scheme) = &self.scheme {
             let mut line = format!(
                 "UIDL scheme: {}, which {} of {} UIDLs follow",

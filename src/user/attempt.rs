@@ -146,6 +146,7 @@ impl Attempt<'_> {
         self.tell_of_names(&list);
         let target = self.context.config.target;
         let folders = std::mem::take(&mut list.folders);
+        self.note_searchable(&folders);
         let mut postponed = None;
         for placed in place(folders, target.layout, target.encoding) {
             if self.context.stop.load(Ordering::Relaxed) {

@@ -24,6 +24,13 @@ pub(super) struct Book {
     record: Record,
 }
 
+impl Book {
+    /// The record as it is to be.
+    pub(super) fn record(&self) -> &Record {
+        &self.record
+    }
+}
+
 impl Attempt<'_> {
     /// Reads the record. One that cannot be read is no loss; that of a newer mailseed is left to
     /// it.
@@ -145,6 +152,7 @@ impl Attempt<'_> {
             missing: missing.collect(),
             stages: std::iter::once((POP3_ONLY.to_owned(), with)).collect(),
             extra: Vec::new(),
+            elsewhere: Vec::new(),
         });
     }
 
