@@ -5,6 +5,7 @@
 //! one has done on disk and goes on from there.
 
 mod attempt;
+mod bodies;
 mod elsewhere;
 mod evidence;
 mod folder;
@@ -30,6 +31,7 @@ use crate::source::ListedFolder;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
 use attempt::Attempt;
+use bodies::Bodies;
 pub(crate) use elsewhere::{KnownElsewhere, Search, note as note_elsewhere};
 pub(crate) use evidence::Sessions;
 use record::Book;
@@ -78,6 +80,8 @@ struct Memory {
     pop3_stumbled: bool,
     /// All folders that can be opened, where UIDLs are looked for in all of them.
     searchable: Vec<ListedFolder>,
+    /// What pairing has read of INBOX and the export has not delivered yet.
+    bodies: Bodies,
     plan: Vec<String>,
     /// `None` in a dry run, and where a newer mailseed keeps the record.
     book: Option<Book>,

@@ -350,6 +350,7 @@ impl Check<'_> {
                 imap_breaks: self.imap_breaks.entry(FolderPath::inbox()).or_default(),
                 pop3: &mut opened.session,
                 pop3_breaks: &mut self.pop3_breaks,
+                bodies: None,
             };
             let mut pairing = matching::pair(policy, &side, &opened.listing, &[], &mut sessions)?;
             let search = Search {
@@ -359,6 +360,7 @@ impl Check<'_> {
                 pop3_breaks: &mut self.pop3_breaks,
                 folders: searchable,
                 known: &KnownElsewhere::new(),
+                bodies: None,
                 stop: self.context.stop,
             };
             let told = search.run(policy, &opened.listing, &inbox.examined, &mut pairing)?;

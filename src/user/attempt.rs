@@ -334,14 +334,21 @@ impl Attempt<'_> {
             key: &key,
             called: "UID",
         };
+        let path = &shown.placed.listed.path;
+        let bodies = self.memory.bodies.take(path, validity);
         let mut fetch = |wanted: &[(u32, u64)], arrivals: &mut Arrivals<'_>| {
-            let wanted: Vec<_> = wanted
+            let wanted: Vec<_> = bodies
+                .deliver(wanted, arrivals)?
                 .iter()
                 .filter_map(|(uid, size)| Some((Uid::new(*uid)?, *size)))
                 .collect();
             session.fetch_bodies(&wanted, arrivals)
         };
-        self.bring_up_to_date(&folder, tree, &mut fetch, left)
+        let result = self.bring_up_to_date(&folder, tree, &mut fetch, left);
+        if result.is_err() {
+            self.memory.bodies.put_back(path, bodies);
+        }
+        result
     }
 
     pub(super) fn scan(&self, target: &MaildirFolder, has_pop3: bool) -> Result<OnDisk, Problem> {

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::bodies::Bodies;
 use super::evidence::Sessions;
 use super::{Breaks, interrupted};
 use crate::mail::{FolderPath, PopNumber, Uid, UidValidity};
@@ -28,6 +29,8 @@ pub(crate) struct Search<'s> {
     pub(crate) pop3_breaks: &'s mut Breaks,
     pub(crate) folders: &'s [ListedFolder],
     pub(crate) known: &'s KnownElsewhere,
+    /// Where bodies that IMAP sends are kept.
+    pub(crate) bodies: Option<&'s mut Bodies>,
     pub(crate) stop: &'s AtomicBool,
 }
 
@@ -84,18 +87,22 @@ impl Others<'_> {
     fn sessions(&mut self) -> Sessions<'_> {
         let opened = self.opened.and_then(|folder| self.others.get(folder));
         let path = opened.map_or_else(FolderPath::inbox, |(folder, _)| folder.path.clone());
+        let examined = opened.and_then(|(_, examined)| examined.as_ref());
+        let validity = examined.and_then(|examined| examined.uid_validity);
         let Search {
             imap,
             pop3,
             imap_breaks,
             pop3_breaks,
+            bodies,
             ..
         } = &mut self.search;
         Sessions {
             imap,
-            imap_breaks: imap_breaks.entry(path).or_default(),
+            imap_breaks: imap_breaks.entry(path.clone()).or_default(),
             pop3,
             pop3_breaks,
+            bodies: bodies.as_mut().map(|bodies| bodies.of(&path, validity)),
         }
     }
 

@@ -39,12 +39,14 @@ impl Attempt<'_> {
                 entries: &inbox.list.entries,
             };
             let memory = &mut *self.memory;
+            let keeps_bodies = !self.context.config.dry_run;
             let path = &inbox.placed.listed.path;
             let mut sessions = Sessions {
                 imap: session,
                 imap_breaks: memory.breaks.entry(path.clone()).or_default(),
                 pop3: &mut maildrop.session,
                 pop3_breaks: &mut memory.pop3_breaks,
+                bodies: keeps_bodies.then(|| memory.bodies.of(path, inbox.examined.uid_validity)),
             };
             let policy = self.context.config.uidls.pairing;
             let listing = &maildrop.listing;
@@ -97,6 +99,7 @@ impl Attempt<'_> {
             pop3_breaks: &mut memory.pop3_breaks,
             folders: &memory.searchable,
             known: &known,
+            bodies: (!self.context.config.dry_run).then_some(&mut memory.bodies),
             stop: self.context.stop,
         };
         let policy = self.context.config.uidls.pairing;

@@ -209,6 +209,9 @@ fn uidls_of_other_folders_are_found_and_told_of() {
         "uidls_elsewhere",
     ];
     assert_eq!(figures.map(|column| row.number(column)), [7, 2, 2, 0, 3]);
+    // What pairing has read in whatever folder is not fetched again: two were exported.
+    let imap = source.server.sessions("imap", "ann", 5);
+    assert_eq!(imap[4]["body_count"], 5, "{imap:?}");
     let json = report::run_json(source.report.path());
     let notes = json["users"][0]["notes"].to_string();
     assert!(notes.contains(note), "{notes}");
@@ -264,6 +267,9 @@ fn uidls_without_a_message_in_any_folder_still_stop_the_user() {
         assert!(output.stdout.contains(told), "{told}: {}", output.stdout);
     }
     assert!(!output.stdout.contains(FLAG), "{}", output.stdout);
+    // Sent was exported all the same, from what had been read to match it.
+    let imap = source.server.sessions("imap", "ann", 1);
+    assert_eq!(imap[0]["body_count"], 3, "{imap:?}");
     let row = &report::summary(source.report.path())[0];
     let figures = ["uidls_extra", "uidls_elsewhere"];
     assert_eq!(row.text("status"), "failed");

@@ -365,7 +365,7 @@ fn a_wrong_command_line_starts_nothing() {
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 39] = [
+    const OPTIONS: [&str; 40] = [
         "--imap <URL>",
         "--pop3 <URL>",
         "--tls-ca <FILE>",
