@@ -22,7 +22,7 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
-use crate::user::{self, Breaks};
+use crate::user::{self, Breaks, LoginDelay};
 
 pub use mailbox::{Largest, Mailbox};
 pub use maildrop::{Maildropped, Top};
@@ -120,6 +120,7 @@ pub fn run(user: &User, context: Context<'_>, log: &UserLog) -> Finding {
         context,
         log,
         finding: Finding::new(&user.name),
+        pop3_delay: LoginDelay::default(),
         pop3_login: None,
         imap_breaks: HashMap::new(),
         pop3_breaks: Breaks::default(),
@@ -169,6 +170,7 @@ struct Check<'a> {
     context: Context<'a>,
     log: &'a UserLog,
     finding: Finding,
+    pop3_delay: LoginDelay,
     /// What let us in.
     pop3_login: Option<Login>,
     /// Messages at which the connection broke while they were read for the pairing, by folder.

@@ -1,5 +1,7 @@
 //! The IMAP side of a check, folder by folder, and whose UIDL is which.
 
+use std::time::{Duration, Instant};
+
 use super::maildrop::Opened;
 use super::{Check, Flaw, Matter, Uidls};
 use crate::config::{Account, Unholdable};
@@ -13,6 +15,9 @@ use crate::sink::export::now;
 use crate::source::{Examined, FolderList, ListedFolder, Maildrop, MessageList, imap};
 use crate::text::printable;
 use crate::user::{KnownElsewhere, Search, Sessions};
+
+/// A server that wants a longer pause between two logins is not listed a second time.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Names that are told of one kind of trouble; the rest is counted.
 const TOLD: usize = 20;
@@ -373,9 +378,17 @@ impl Check<'_> {
                 return Ok((pairing, opened.listing));
             }
             listed_again = true;
-            let Ok(fresh) = self.open_again() else {
-                // Some servers want a pause between two sessions.
+            if self.pop3_delay.pause(Instant::now()) > PATIENCE {
+                let note = "the POP3 server wants a long pause between two logins, so it was \
+                            listed once: mail that came or went meanwhile is not told apart";
+                self.finding.mailbox.note(note);
                 return Ok((pairing, opened.listing));
+            }
+            let fresh = match self.open_again() {
+                Ok(fresh) => fresh,
+                Err(problem) if problem.reach == Reach::Run => return Err(problem),
+                // Some servers want a pause between two sessions and do not say so.
+                Err(_) => return Ok((pairing, opened.listing)),
             };
             let examined = session.examine(&inbox.folder.listed)?;
             let list = session.list_messages(examined.exists)?;

@@ -102,12 +102,15 @@ impl Attempt<'_> {
         }
     }
 
-    pub(super) fn open_maildrop(&self) -> Result<Option<Maildropped>, Problem> {
+    pub(super) fn open_maildrop(&mut self) -> Result<Option<Maildropped>, Problem> {
         let (Some(account), Some(login)) = (&self.user.pop3, &self.logins.pop3) else {
             return Ok(None);
         };
-        let connection = self.context.dialer.connect(&account.endpoint)?;
-        let mut session = pop3::Session::open(connection, login, &account.endpoint)?;
+        let Context { dialer, stop, .. } = self.context;
+        let mut session = self.memory.pop3_login.log_in(self.log, stop, || {
+            let connection = dialer.connect(&account.endpoint)?;
+            pop3::Session::open(connection, login, &account.endpoint)
+        })?;
         if self.memory.pop3_stumbled {
             session.disable_pipelining();
         }

@@ -476,6 +476,37 @@ fn forty_users_with_every_failure_among_them() {
     assert_eq!(check(&users, &target, &["--only", "nobody"]).code, Some(2));
 }
 
+/// A pause of minutes that a server demands ends with the order to stop.
+#[test]
+fn a_check_that_waits_for_a_server_can_be_stopped() {
+    let server = FakeServer::start(vec![vec![
+        send("+OK\r\n"),
+        expect("CAPA"),
+        send("+OK\r\nLOGIN-DELAY 7200\r\n.\r\n"),
+        expect("USER"),
+        send("+OK\r\n"),
+        expect("PASS"),
+        send("-ERR [LOGIN-DELAY] wait\r\n"),
+    ]]);
+    let mut command = program::mailseed_command();
+    command
+        .args(["check", "--user", "ann", "--pop3"])
+        .arg(format!("pop3+plain://127.0.0.1:{}", server.port()))
+        .env("MAILSEED_PASSWORD", "secret")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("mailseed runs");
+    let told = BufReader::new(child.stderr.take().expect("asked for"));
+    let mut lines = told.lines().map(|line| line.expect("it is text"));
+    let longest = "wants 7200 s between two logins; no more than 900 s are waited";
+    assert!(lines.any(|line| line.contains(longest)));
+    assert!(lines.any(|line| line.contains("two logins of a user: ")));
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).expect("it is ours");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(server.complaint(), None);
+}
+
 /// The first signal lets the users at hand come to an end; there is no verdict on them then.
 #[test]
 fn an_interrupted_check_says_so() {
