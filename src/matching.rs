@@ -23,7 +23,7 @@
 //! little. A template without UIDVALIDITY, or with one as small as a counter, proves nothing: its
 //! pairs are found by header and content like any others, and then bear its name if all agree.
 //! UIDLs of the form "UID plus a constant" are opaque here: nothing but every header could prove
-//! the constant, and the headers find the pairs without it.
+//! the constant, and the headers find the pairs without it; [`offset`] names the rule afterwards.
 //!
 //! Some POP3 servers show more than INBOX. What INBOX leaves open is then found in the other folders
 //! by the same proof ([`elsewhere`]); it is no pair, since the new POP3 server shows INBOX only.
@@ -54,6 +54,7 @@ pub mod content;
 mod deduce;
 pub mod elsewhere;
 pub mod header;
+pub mod offset;
 mod proof;
 mod resemblance;
 mod sizes;

@@ -3,7 +3,7 @@
 use super::{Flaw, Matter};
 use crate::config::UidlPolicy;
 use crate::mail::Uidl;
-use crate::matching::{Pairing, Stage, Template};
+use crate::matching::{Pairing, Stage, Template, offset};
 use crate::source::Maildrop;
 use crate::text::printable;
 use crate::user::note_elsewhere;
@@ -73,6 +73,14 @@ impl Uidls {
                 dovecot_format: format,
             })
         });
+        let by_offset = || {
+            let (name, hits) = offset::rule(&pairing.pairs)?;
+            Some(Scheme {
+                name,
+                hits,
+                dovecot_format: None,
+            })
+        };
         Self {
             listed: listing.entries.len() as u64,
             kept: pairing.pairs.len() as u64,
@@ -83,7 +91,7 @@ impl Uidls {
                 .into_iter()
                 .map(|(path, count)| (printable(&path.to_string()), count))
                 .collect(),
-            scheme: by_rule.max_by_key(|scheme| scheme.hits),
+            scheme: by_rule.max_by_key(|scheme| scheme.hits).or_else(by_offset),
             stages: counts
                 .iter()
                 .map(|(stage, count)| (stage.to_string(), *count as u64))
