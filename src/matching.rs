@@ -325,7 +325,8 @@ pub fn pair(
     let mut work = Work::new(policy, imap, &maildrop.entries, evidence)?;
     work.join_known(known);
     claims::by_template(&mut work)?;
-    claims::by_attribute(&mut work)?;
+    claims::by_attribute(&mut work, claims::IDS)?;
+    claims::by_attribute(&mut work, claims::FIELDS)?;
     let hint = claims::counter_hint(&work);
     resemblance::pair_alike(&mut work, hint.as_ref())?;
     if let Some(hint) = hint {

@@ -2,12 +2,13 @@
 //! show more than INBOX. Pure, as all of [`super`].
 //!
 //! INBOX comes first and keeps what it has got: of two copies of a message the one in INBOX has the
-//! UIDL. Then each folder is asked by itself for UIDLs that are written from its UIDVALIDITY, and
-//! those that an earlier run has found there; that costs a listing and a few headers, and ends when
-//! no UIDL is open any more. All folders together are then one large mailbox, in which the rest is
-//! found by attribute, header and content: a header that is the only one of its kind in one folder
-//! may have a twin in the next, so that a folder by itself would prove nothing. What INBOX has left
-//! in doubt (twins, say) needs an equal body.
+//! UIDL. Then each folder is asked by itself for what an earlier run has found there, for UIDLs
+//! written from its UIDVALIDITY, and for those made of an id that the server has given (on Gmail a
+//! message with two labels is in two folders under one id, and either will do); that costs a
+//! listing and a few headers, and ends when no UIDL is open any more. All folders together are then
+//! one large mailbox, in which the rest is found by header fields, header and content: a header that
+//! is the only one of its kind in one folder may have a twin in the next, so that a folder by itself
+//! would prove nothing. What INBOX has left in doubt (twins, say) needs an equal body.
 
 use std::collections::{HashMap, HashSet};
 
@@ -60,7 +61,7 @@ pub fn find(
         return Ok(());
     }
     let mut search = Search::new(policy, maildrop, pairing, folders);
-    search.by_template()?;
+    search.by_rule()?;
     let reasons = search.by_likeness()?;
     let found = search.found;
     let is_found: HashSet<PopNumber> = found.iter().map(|found| found.number).collect();
@@ -150,7 +151,7 @@ impl<'s> Search<'s> {
     }
 
     /// Each folder by itself. Ends with the first that leaves nothing open.
-    fn by_template(&mut self) -> Result<(), Problem> {
+    fn by_rule(&mut self) -> Result<(), Problem> {
         for place in 0..self.witness.folders.count() {
             if self.is_done() {
                 return Ok(());
@@ -173,6 +174,7 @@ impl<'s> Search<'s> {
             if !self.no_template {
                 claims::by_template(&mut work)?;
             }
+            claims::by_attribute(&mut work, claims::IDS)?;
             let pairing = outcome(&work)?;
             let at = self.listed.len();
             self.listed.push((place, listed));
@@ -211,7 +213,7 @@ impl<'s> Search<'s> {
         };
         let mut work = Work::new(policy, &side, &self.open, &mut self.witness)?;
         work.suspects.clone_from(&self.suspects);
-        claims::by_attribute(&mut work)?;
+        claims::by_attribute(&mut work, claims::FIELDS)?;
         resemblance::pair_alike(&mut work, None)?;
         let pairing = outcome(&work)?;
         self.keep(pairing.pairs.into_iter().filter_map(|pair| {

@@ -104,7 +104,11 @@ impl Attempt<'_> {
         };
         let policy = self.context.config.uidls.pairing;
         for line in search.run(policy, &maildrop.listing, &inbox.examined, pairing)? {
-            self.log.line(Level::WARN, line);
+            self.log.line(Level::WARN, &line);
+            let notes = &mut self.memory.tally.notes;
+            if !notes.contains(&line) {
+                notes.push(line);
+            }
         }
         Ok(())
     }

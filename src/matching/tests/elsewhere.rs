@@ -27,7 +27,8 @@ enum Scheme {
     Through(Template),
     /// Half by the template.
     Half(Template),
-    Made(Attribute),
+    /// Made of an attribute; copies have one of their own each, or share that of the first.
+    Made(Attribute, bool),
 }
 
 #[derive(Debug, Clone)]
@@ -168,7 +169,16 @@ impl World {
                 let mut ids = fields.iter().filter_map(|f| f.strip_prefix("Message-ID: "));
                 ids.next().map(str::to_owned)
             }
-            _ => Some(format!("{attribute:?}-{at:012}")),
+            _ => {
+                let of_first = || {
+                    let class = self.messages[at].0.class();
+                    let mut all = self.messages.iter();
+                    all.position(|(message, ..)| message.class() == class)
+                };
+                let shared = self.scheme == Scheme::Made(attribute, true);
+                let from = if shared { of_first()? } else { at };
+                Some(format!("{attribute:?}-{from:012}"))
+            }
         }
     }
 
@@ -191,7 +201,7 @@ impl World {
             Scheme::Through(template) => write(template, 0, Uid::new(at as u32 + 1).unwrap()),
             Scheme::Half(template) if at.is_multiple_of(2) => write(template, folder, self.uid(at)),
             Scheme::Half(_) => opaque(),
-            Scheme::Made(attribute) => self
+            Scheme::Made(attribute, _) => self
                 .value(attribute, at)
                 .map_or_else(opaque, |value| value.trim_matches(['<', '>']).to_owned()),
         }
@@ -263,7 +273,7 @@ impl World {
                 size: text.len() as u64,
             });
             servers.imap.insert((*folder, uid), (at, digest(&text)));
-            if let Scheme::Made(attribute) = self.scheme
+            if let Scheme::Made(attribute, _) = self.scheme
                 && let Some(value) = self.value(attribute, at)
             {
                 servers.attributes.insert((attribute, *folder, uid), value);
@@ -381,8 +391,17 @@ fn what_inbox_leaves_open_is_found_where_it_is() {
         ),
         (
             "an attribute",
-            world(&three, Scheme::Made(Attribute::XGuid)),
+            world(&three, Scheme::Made(Attribute::XGuid, false)),
             vec!["folder 1 3 x-guid", "folder 3 3 x-guid"],
+            vec![],
+        ),
+        (
+            "one id in two folders",
+            world(
+                &[(mail(3), 0), (mail(1), 1), (imap_only(mail(1)), 2)],
+                Scheme::Made(Attribute::EmailId, true),
+            ),
+            vec!["folder 1 3 email-id"],
             vec![],
         ),
         (
@@ -522,7 +541,8 @@ fn any_scheme() -> impl Strategy<Value = Scheme> {
         2 => t().prop_map(Scheme::Shifted),
         2 => t().prop_map(Scheme::Through),
         1 => t().prop_map(Scheme::Half),
-        2 => proptest::sample::select(attributes).prop_map(Scheme::Made),
+        3 => (proptest::sample::select(attributes), any::<bool>())
+            .prop_map(|(attribute, shared)| Scheme::Made(attribute, shared)),
     ]
 }
 
