@@ -68,13 +68,16 @@ pub fn find(
     pairing
         .extra
         .retain(|extra| !is_found.contains(&extra.number));
+    let holders = found.iter().map(|found| (&found.uidl, found.number));
+    let holders: HashMap<&Uidl, PopNumber> = holders.collect();
     for extra in &mut pairing.extra {
-        if extra.reason == Why::NoMessage {
-            extra.reason = match reasons.get(&extra.number) {
-                None | Some(Why::NoMessage) => Why::Nowhere,
-                Some(why) => *why,
-            };
-        }
+        let holder = extra.uidl.as_ref().and_then(|uidl| holders.get(uidl));
+        extra.reason = match (extra.reason, reasons.get(&extra.number), holder) {
+            (_, _, Some(holder)) => Why::DuplicateUidl(*holder),
+            (Why::NoMessage, None | Some(Why::NoMessage), None) => Why::Nowhere,
+            (Why::NoMessage, Some(why), None) => *why,
+            (why, _, None) => why,
+        };
     }
     pairing.elsewhere = found;
     pairing.elsewhere.sort_by_key(|found| found.position);
