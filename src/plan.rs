@@ -18,7 +18,7 @@ pub mod verdict;
 use std::collections::{HashMap, HashSet};
 
 use crate::config::{Pop3Order, Servers, UidlPolicy, Unholdable};
-use crate::mail::{Entry, FolderPath, KeywordTable, Uid, UidList, UidValidity, Uidl};
+use crate::mail::{Entry, FolderPath, KeywordTable, Uid, UidList, UidSet, UidValidity, Uidl};
 use crate::naming::message::{UidlDigest, size_field, uidl_name};
 use crate::naming::{BaseName, Identity, KeywordLetters, MaildirFolder, UidlNameFault};
 use crate::problem::{Kind, Problem, Reach};
@@ -35,14 +35,27 @@ pub struct SourceFolder<'a> {
     pub validity: UidValidity,
     /// Its UIDNEXT: no message that comes later has a UID below.
     pub uid_next: u32,
-    /// Its messages, ascending by UID.
+    /// Whether it is the target's INBOX: it lies in the Maildir itself.
+    pub in_root: bool,
+    /// Its messages, ascending by UID: always all of them.
     pub entries: &'a [Entry],
+    /// The messages that may be delivered; `None`: all. One that is not selected is treated like any
+    /// other once it is on disk, so that no selection looks like a deletion; before that it is not
+    /// part of the job.
+    pub selected: Option<&'a UidSet>,
     /// The keywords of `entries`.
     pub keywords: &'a KeywordTable,
     /// INBOX of a user with POP3: for each entry what POP3 announces for it.
     pub uidls: Option<&'a [Option<Announced>]>,
     /// For a POP3-only source: for each entry the digest that stands for it in file names.
     pub digests: Option<&'a [UidlDigest]>,
+}
+
+impl SourceFolder<'_> {
+    /// Whether the message may be delivered.
+    pub fn is_selected(&self, uid: Uid) -> bool {
+        self.selected.is_none_or(|selected| selected.contains(uid))
+    }
 }
 
 /// What the source's POP3 server announces for a message.
@@ -128,6 +141,10 @@ pub struct FolderPlan {
     pub deliveries: u64,
     /// Octets to fetch.
     pub bytes: u64,
+    /// Entries that are not part of the job: neither selected nor on disk.
+    pub left_out: u64,
+    /// Their octets.
+    pub left_out_bytes: u64,
     /// The letters of the folder's keywords.
     pub letters: KeywordLetters,
     /// Keywords that found no letter; their messages come without them.
@@ -223,12 +240,14 @@ impl Planner<'_> {
         let unholdable = self.unholdable()?;
         let old_list = self.usable_list()?;
         let files = self.recognise(old_list)?;
-        let (letters, homeless_keywords) = self.letters();
+        let (letters, homeless_keywords) = self.letters(&files);
         let mut plan = FolderPlan {
             steps: Vec::new(),
             kept: files.iter().flatten().count() as u64,
             deliveries: 0,
             bytes: 0,
+            left_out: 0,
+            left_out_bytes: 0,
             letters,
             homeless_keywords,
             unholdable,
@@ -241,7 +260,7 @@ impl Planner<'_> {
         if !self.disk.exists {
             plan.steps.push(Step::CreateFolder);
         }
-        let is_listed = self.policy.servers.dovecot || self.source.path.is_inbox();
+        let is_listed = self.policy.servers.dovecot || self.source.in_root;
         if self.source.digests.is_some()
             && self.disk.uidlist.is_none()
             && !self.source.entries.is_empty()
@@ -256,10 +275,10 @@ impl Planner<'_> {
         if is_listed {
             self.add_uidlist(&mut plan, old_list);
         }
-        plan.uidls = self
-            .source
-            .uidls
-            .map_or(0, |uidls| uidls.iter().flatten().count() as u64)
+        let announced = self.source.uidls.unwrap_or_default().iter().enumerate();
+        plan.uidls = announced
+            .filter(|(index, uidl)| uidl.is_some() && self.is_part(&plan.files, *index))
+            .count() as u64
             - if self.policy.servers.dovecot {
                 0
             } else {
@@ -272,7 +291,8 @@ impl Planner<'_> {
     fn unholdable(&self) -> Result<Vec<(Uid, Uidl, String)>, Problem> {
         let mut refused = Vec::new();
         for (index, entry) in self.source.entries.iter().enumerate() {
-            if let Some(Err(fault)) = uidl_as_name(self.source, self.policy, index)
+            if self.source.is_selected(entry.uid)
+                && let Some(Err(fault)) = uidl_as_name(self.source, self.policy, index)
                 && let Some(announced) = announced(self.source, index)
             {
                 refused.push((entry.uid, announced.uidl.clone(), fault.to_string()));
@@ -331,7 +351,7 @@ impl Planner<'_> {
     }
 
     fn conflict(&self, what: String) -> Problem {
-        let reach = if self.source.path.is_inbox() {
+        let reach = if self.source.in_root {
             Reach::User
         } else {
             Reach::Folder
@@ -425,11 +445,16 @@ impl Planner<'_> {
             ))
     }
 
-    fn letters(&self) -> (KeywordLetters, Vec<String>) {
+    /// Whether entry `index` is on the target, or is to be.
+    fn is_part(&self, files: &[Option<u32>], index: usize) -> bool {
+        files[index].is_some() || self.source.is_selected(self.source.entries[index].uid)
+    }
+
+    fn letters(&self, files: &[Option<u32>]) -> (KeywordLetters, Vec<String>) {
         let mut letters = self.disk.keywords.clone();
         if !self.policy.servers.dovecot {
             let mut table = KeywordLetters::default();
-            let mut all = table.admit(self.source.keywords, self.keyword_sets());
+            let mut all = table.admit(self.source.keywords, self.keyword_sets(files));
             all.extend(
                 self.source
                     .keywords
@@ -440,12 +465,15 @@ impl Planner<'_> {
             );
             return (KeywordLetters::default(), all);
         }
-        let homeless = letters.admit(self.source.keywords, self.keyword_sets());
+        let homeless = letters.admit(self.source.keywords, self.keyword_sets(files));
         (letters, homeless)
     }
 
-    fn keyword_sets(&self) -> impl Iterator<Item = crate::mail::KeywordSet> {
-        self.source.entries.iter().map(|entry| entry.keywords)
+    fn keyword_sets(&self, files: &[Option<u32>]) -> impl Iterator<Item = crate::mail::KeywordSet> {
+        let entries = self.source.entries.iter().enumerate();
+        entries
+            .filter(|(index, _)| self.is_part(files, *index))
+            .map(|(_, entry)| entry.keywords)
     }
 
     /// Files that lie under an ordinary name from a run without POP3.
@@ -467,7 +495,10 @@ impl Planner<'_> {
         let times = self.times(plan);
         // Entries are numbered like UIDs: there are no more than 2^32.
         for (index, (number, entry)) in (0_u32..).zip(self.source.entries).enumerate() {
-            if plan.files[index].is_none() {
+            if plan.files[index].is_some() {
+                continue;
+            }
+            if self.source.is_selected(entry.uid) {
                 let mtime = times
                     .as_ref()
                     .map_or(entry.internal_date, |times| times[index]);
@@ -477,6 +508,9 @@ impl Planner<'_> {
                     entry: number,
                     mtime,
                 });
+            } else {
+                plan.left_out += 1;
+                plan.left_out_bytes += entry.size;
             }
         }
         if let Some(times) = &times {
@@ -504,7 +538,7 @@ impl Planner<'_> {
     /// qmail's INBOX: the date of each entry that makes the POP3 order. `None` elsewhere.
     fn times(&self, plan: &mut FolderPlan) -> Option<Vec<Option<i64>>> {
         let uidls = self.source.uidls?;
-        if !self.policy.servers.qmail || !self.source.path.is_inbox() {
+        if !self.policy.servers.qmail || !self.source.in_root {
             return None;
         }
         let dated: Vec<order::Dated> = self

@@ -28,6 +28,7 @@ struct Source {
     entries: Vec<Entry>,
     keywords: KeywordTable,
     uidls: Option<Vec<Option<Announced>>>,
+    selected: Option<UidSet>,
 }
 
 impl Source {
@@ -44,7 +45,15 @@ impl Source {
             entries: uids.iter().map(|uid| entry(*uid)).collect(),
             keywords: KeywordTable::default(),
             uidls: None,
+            selected: None,
         }
+    }
+
+    /// With only these to be delivered.
+    fn selected(mut self, uids: &[u32]) -> Self {
+        let uids = uids.iter().map(|uid| Uid::new(*uid).unwrap());
+        self.selected = Some(uids.collect());
+        self
     }
 
     /// With UIDLs, in UID order; an empty one means none.
@@ -72,7 +81,9 @@ impl Source {
             path: &self.path,
             validity: UidValidity::new(self.validity).unwrap(),
             uid_next: self.uid_next,
+            in_root: self.path.is_inbox(),
             entries: &self.entries,
+            selected: self.selected.as_ref(),
             keywords: &self.keywords,
             uidls: self.uidls.as_deref(),
             digests: None,
@@ -156,7 +167,9 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
         path: &source.path,
         validity: UidValidity::new(source.validity).unwrap(),
         uid_next: source.uid_next,
+        in_root: source.path.is_inbox(),
         entries: &source.entries,
+        selected: source.selected.as_ref(),
         keywords: &source.keywords,
         uidls: source.uidls.as_deref(),
         digests: None,
@@ -493,4 +506,55 @@ fn sizes_in_a_preserved_name_are_believed_by_dovecot_so_they_must_be_true() {
     ] {
         assert_eq!(contradicts_size(name, 30, 34), contradicts, "{name}");
     }
+}
+
+#[test]
+fn what_is_not_selected_is_not_delivered_and_stays_where_it_is_on_disk() {
+    let selected = Source::inbox(&[3, 7, 9]).selected(&[7]);
+    for servers in [DOVECOT, QMAIL, BOTH] {
+        let source = Source::inbox(&[3, 7, 9]).uidls(&["a", "b", "c"]);
+        let source = Source {
+            selected: selected.selected.clone(),
+            ..source
+        };
+        let empty = OnDisk::default();
+        let plan = source.plan(&empty, servers).unwrap();
+        let delivered = source.told(&plan);
+        let delivered = delivered.iter().filter(|step| step.starts_with("deliver"));
+        assert_eq!(delivered.count(), 1, "{servers:?}");
+        assert_eq!((plan.deliveries, plan.left_out, plan.uidls), (1, 2, 1));
+        assert_eq!((plan.bytes, plan.left_out_bytes), (34, 68));
+        let done = after(&source, &empty, &plan, servers);
+        assert_eq!(source.steps(&done, servers), Vec::<String>::new());
+
+        // What lies there stays there, selected or not, and is counted.
+        let whole = Source {
+            selected: None,
+            ..source
+        };
+        let plan = whole.plan(&empty, servers).unwrap();
+        let disk = after(&whole, &empty, &plan, servers);
+        let narrowed = whole.selected(&[7]);
+        let plan = narrowed.plan(&disk, servers).unwrap();
+        assert_eq!(narrowed.told(&plan), Vec::<String>::new(), "{servers:?}");
+        assert_eq!((plan.kept, plan.left_out, plan.uidls), (3, 0, 3));
+    }
+}
+
+#[test]
+fn only_selected_messages_take_letters_and_trouble_the_target() {
+    let mut source = Source::inbox(&[3, 7]).uidls(&["a/b", "c"]).selected(&[7]);
+    source.entries[0].keywords = source.keywords.intern(["$Label1"]).unwrap();
+    let plan = source.plan(&OnDisk::default(), BOTH).unwrap();
+    assert_eq!(plan.letters, KeywordLetters::default());
+    assert_eq!(plan.unholdable, []);
+}
+
+#[test]
+fn a_line_without_a_file_stays_in_the_list_if_its_message_is_not_selected() {
+    let source = Source::inbox(&[3, 7]).selected(&[7]);
+    let list = format!("3 V{VALIDITY} N500 G{:032}\n3 :gone\n", 0);
+    let plan = source.plan(&disk(&[], &list), DOVECOT).unwrap();
+    let list = list_text(&plan.list.unwrap());
+    assert!(list.contains("3 :gone"), "{list}");
 }

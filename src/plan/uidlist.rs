@@ -37,6 +37,9 @@ pub(super) fn desired(
         let old_line = lines.next_if(|line| line.uid == uid);
         let Some(file) = *file else {
             // To be delivered: its line is written with the file's new name.
+            if !source.is_selected(uid) {
+                list.lines.extend(old_line);
+            }
             continue;
         };
         let name = renamed
