@@ -1,7 +1,11 @@
 //! What was typed: clap structs, nothing resolved. Only [`crate::config`] reads them. The doc
 //! comments here are the help texts, and those are the reference of the options.
 
+mod selection;
+
 use std::path::PathBuf;
+
+pub use selection::Selection;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -135,6 +139,9 @@ pub struct Export {
     /// Where it goes.
     #[command(flatten)]
     pub target: Target,
+    /// What is taken, and where it goes.
+    #[command(flatten)]
+    pub selection: Selection,
     /// What happens in doubt about UIDLs.
     #[command(flatten)]
     pub uidls: Uidls,
@@ -165,6 +172,9 @@ pub struct Check {
     /// What it must hold.
     #[command(flatten)]
     pub form: Form,
+    /// What is taken, and where it goes.
+    #[command(flatten)]
+    pub selection: Selection,
     /// What happens in doubt about UIDLs.
     #[command(flatten)]
     pub uidls: Uidls,
@@ -186,6 +196,7 @@ impl From<Check> for Export {
                 owner: None,
                 fsync: Fsync::default(),
             },
+            selection: check.selection,
             uidls: check.uidls,
             running: check.running,
         }
@@ -256,7 +267,8 @@ pub struct Login {
 #[command(next_help_heading = USERS)]
 pub struct Users {
     /// User list, - for standard input: CSV with a header row; columns: user, password, imap_user,
-    /// imap_password, pop3_user, pop3_password, imap, pop3, maildir, owner. Only user is required
+    /// imap_password, pop3_user, pop3_password, imap, pop3, maildir, owner, subfolder. Only user is
+    /// required
     #[arg(long, value_name = "FILE")]
     pub users: Option<PathBuf>,
 

@@ -10,6 +10,7 @@ pub mod folders;
 pub mod on_disk;
 pub mod order;
 pub mod pop3_only;
+pub mod selection;
 #[cfg(test)]
 mod tests;
 pub mod uidlist;
@@ -261,7 +262,8 @@ impl Planner<'_> {
             plan.steps.push(Step::CreateFolder);
         }
         let is_listed = self.policy.servers.dovecot || self.source.in_root;
-        if self.source.digests.is_some()
+        if is_listed
+            && self.source.digests.is_some()
             && self.disk.uidlist.is_none()
             && !self.source.entries.is_empty()
         {

@@ -45,6 +45,24 @@ impl UidSet {
         Some((at, *first))
     }
 
+    /// The set of all UIDs in `ranges` (first and last, either way round), which may meet and
+    /// overlap.
+    pub fn from_ranges(ranges: impl IntoIterator<Item = (Uid, Uid)>) -> Self {
+        let mut sorted: Vec<(u32, u32)> = ranges
+            .into_iter()
+            .map(|(one, other)| (one.min(other).value(), one.max(other).value()))
+            .collect();
+        sorted.sort_unstable();
+        let mut ranges: Vec<(u32, u32)> = Vec::with_capacity(sorted.len());
+        for (first, last) in sorted {
+            match ranges.last_mut() {
+                Some((_, end)) if end.saturating_add(1) >= first => *end = last.max(*end),
+                _ => ranges.push((first, last)),
+            }
+        }
+        Self { ranges }
+    }
+
     /// How many there are.
     pub fn len(&self) -> u64 {
         self.ranges.iter().map(size).sum()
@@ -158,6 +176,21 @@ mod tests {
                 .collect();
             let counted: Vec<_> = (0..distinct.len() as u64).map(Some).collect();
             assert_eq!(ranks, counted);
+        }
+    }
+
+    #[test]
+    fn ranges_are_joined() {
+        let max = u32::MAX;
+        for (ranges, text) in [
+            (&[][..], ""),
+            (&[(5, 7), (1, 2)], "1:2,5:7"),
+            (&[(7, 5), (3, 4)], "3:7"),
+            (&[(1, 9), (2, 3), (10, 10)], "1:10"),
+            (&[(1, max), (max, max)], "1:4294967295"),
+        ] {
+            let ranges = ranges.iter().map(|(one, other)| (uid(*one), uid(*other)));
+            assert_eq!(UidSet::from_ranges(ranges).to_string(), text);
         }
     }
 

@@ -16,6 +16,7 @@ mod reader;
 mod reply;
 #[cfg(test)]
 mod script;
+mod search;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -32,7 +33,7 @@ use self::stream::{Inner, Shared, Warnings, Wire};
 use super::login::Login;
 use super::net::{Connection, Endpoint};
 use super::{BodySink, Examined, FolderList, ListedFolder, MessageList, Refused};
-use crate::mail::{Uid, UidValidity};
+use crate::mail::{Entry, Uid, UidSet, UidValidity};
 use crate::problem::{Kind, Problem, Reach};
 use crate::text::printable_bytes;
 
@@ -114,7 +115,13 @@ impl Session {
     /// Kind Refused or Busy where LIST is refused; Network; Protocol. All of reach User.
     pub fn list_folders(&mut self) -> Result<FolderList, Problem> {
         let has_namespaces = self.abilities.has("NAMESPACE");
-        self.converse(|talk| folders::list(talk, has_namespaces))?
+        let asks_for_uses =
+            self.abilities.has("SPECIAL-USE") && self.abilities.has("LIST-EXTENDED");
+        let list = self.converse(|talk| folders::list(talk, has_namespaces, asks_for_uses))??;
+        Ok(FolderList {
+            has_labels: self.abilities.has("X-GM-EXT-1"),
+            ..list
+        })
     }
 
     /// Opens a folder read-only (EXAMINE). The calls below are about the folder opened last.
@@ -161,6 +168,17 @@ impl Session {
     /// User.
     pub fn list_messages(&mut self, exists: u32) -> Result<MessageList, Problem> {
         self.converse(|talk| listing::list(talk, exists))?
+    }
+
+    /// Which of the folder's messages, all of which are in `entries`, the server finds by `keys`
+    /// (see [`crate::config::Selection::search`]).
+    ///
+    /// # Errors
+    /// Kind Refused or Busy of reach Folder where the server refuses; Network or Protocol of reach
+    /// User.
+    pub fn search(&mut self, keys: &str, entries: &[Entry]) -> Result<UidSet, Problem> {
+        let has_esearch = self.abilities.has("ESEARCH");
+        self.converse(|talk| search::search(talk, keys, has_esearch, entries))?
     }
 
     /// Streams whole messages to `sink`, in the server's order. Each of `wanted` is a UID and its

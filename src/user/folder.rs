@@ -21,6 +21,8 @@ use crate::source::Refused;
 /// A folder of the source with where it goes and what fetches it.
 pub(super) struct Folder<'f> {
     pub(super) source: SourceFolder<'f>,
+    /// Its name on the target.
+    pub(super) destination: &'f FolderPath,
     pub(super) target: &'f MaildirFolder,
     pub(super) disk: OnDisk,
     /// By what a message is asked for: its UID, or its POP3 number.
@@ -50,10 +52,16 @@ impl Attempt<'_> {
         let path = folder.source.path;
         let tally = self.memory.tally.folder(path);
         tally.kept = plan.kept.saturating_sub(tally.added);
+        // Now it is known which of those that are not selected are on disk.
+        let sizes = folder.source.entries.iter().map(|entry| entry.size);
+        tally.bytes = sizes.sum::<u64>() - plan.left_out_bytes;
+        tally.messages = folder.source.entries.len() as u64 - plan.left_out;
+        tally.messages += tally.skips.len() as u64;
+        tally.left_out = plan.left_out;
         let Some(tree) = tree else {
             (tally.kept, tally.added) = (plan.kept, plan.deliveries);
-            let lines =
-                describe::lines(&folder.source, folder.target, &folder.disk, &plan, &policy);
+            let names = (folder.destination, folder.target);
+            let lines = describe::lines(&folder.source, names, &folder.disk, &plan, &policy);
             self.memory.plan.extend(lines);
             return Ok(());
         };

@@ -127,12 +127,12 @@ impl Attempt<'_> {
     }
 
     /// INBOX as POP3 lists it, where that is all there is.
-    pub(super) fn note_numbered(&mut self, numbered: &Numbered) {
+    pub(super) fn note_numbered(&mut self, numbered: &Numbered, target: &MaildirFolder) {
         let Some(folder) = self.noted(&FolderPath::inbox()) else {
             return;
         };
         folder.wire_name = None;
-        folder.directory = Some(MaildirFolder::root().to_string());
+        folder.directory = Some(target.to_string());
         folder.examined(Some(numbered.validity.value()), Some(numbered.uid_next));
         let all = numbered.entries.iter().zip(&numbered.uidls);
         let with: UidSet = all

@@ -19,6 +19,8 @@ pub(super) struct FolderTally {
     pub added: u64,
     /// On disk before this run.
     pub kept: u64,
+    /// Neither selected nor on disk: not part of the job, in no bucket.
+    pub left_out: u64,
     /// Not exported, each with its reason.
     pub skips: Vec<Skip>,
     /// Still to come when the last attempt broke: by UID, the octets.
@@ -92,6 +94,11 @@ impl Tally {
         report.max_date_shift_s = self.max_date_shift;
         report.notes = self.notes;
         report.problems = self.problems;
+        let left_out: u64 = self.folders.values().map(|folder| folder.left_out).sum();
+        if left_out > 0 {
+            let note = format!("{left_out} messages are not selected and not on the target");
+            report.notes.push(note);
+        }
         for (_, folder) in self.folders {
             report.folders += 1;
             report.messages += folder.messages;

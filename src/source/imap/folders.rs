@@ -10,7 +10,7 @@ use super::{Reader, Talk};
 use crate::mail::FolderPath;
 use crate::mutf7;
 use crate::problem::{Problem, Reach};
-use crate::source::{FolderList, ListedFolder};
+use crate::source::{FolderList, ListedFolder, SpecialUse};
 use crate::text::printable_bytes;
 
 /// The most folders that are believed of one user.
@@ -24,6 +24,7 @@ struct Listed {
     name: Vec<u8>,
     delimiter: Option<u8>,
     selectable: bool,
+    special_use: Option<SpecialUse>,
 }
 
 /// The prefixes of NAMESPACE (RFC 2342).
@@ -34,12 +35,17 @@ struct Namespaces {
 }
 
 /// Asks for everything in one write, and sorts the answers. The inner error is the refusal of
-/// LIST; that of NAMESPACE or LSUB is a warning.
+/// LIST; that of NAMESPACE or LSUB is a warning. Some servers tell special uses only when asked.
 pub fn list(
     talk: &mut Talk<'_>,
     has_namespaces: bool,
+    asks_for_uses: bool,
 ) -> Result<Result<FolderList, Problem>, Fault> {
-    let mut commands = vec!["LIST \"\" \"*\"", "LSUB \"\" \"*\""];
+    let list = match asks_for_uses {
+        true => "LIST \"\" \"*\" RETURN (SPECIAL-USE)",
+        false => "LIST \"\" \"*\"",
+    };
+    let mut commands = vec![list, "LSUB \"\" \"*\""];
     if has_namespaces {
         commands.push("NAMESPACE");
     }
@@ -106,7 +112,7 @@ pub fn list(
 }
 
 fn parse_listed<R: std::io::BufRead>(reader: &mut Reader<R>) -> Result<Listed, Fault> {
-    let mut selectable = true;
+    let (mut selectable, mut special_use) = (true, None);
     match reader.token()? {
         Token::Open => loop {
             match reader.token()? {
@@ -119,6 +125,7 @@ fn parse_listed<R: std::io::BufRead>(reader: &mut Reader<R>) -> Result<Listed, F
                     {
                         selectable = false;
                     }
+                    special_use = special_use.or_else(|| SpecialUse::parse(name));
                 }
                 Token::Literal(_) => reader.short_literal()?,
                 Token::Open | Token::End => {
@@ -138,6 +145,7 @@ fn parse_listed<R: std::io::BufRead>(reader: &mut Reader<R>) -> Result<Listed, F
         name: reader.text().to_vec(),
         delimiter,
         selectable,
+        special_use,
     })
 }
 
@@ -189,6 +197,7 @@ fn sort(listed: Vec<Listed>, subscribed: Vec<Listed>, namespaces: &Namespaces) -
                 let is_inbox = folder.path.is_inbox();
                 // Whatever the server says of it: INBOX can be opened (RFC 3501 section 5.1).
                 folder.selectable = is_inbox || line.selectable;
+                folder.special_use = line.special_use;
                 let key = if is_inbox {
                     "INBOX"
                 } else {
@@ -209,6 +218,7 @@ fn sort(listed: Vec<Listed>, subscribed: Vec<Listed>, namespaces: &Namespaces) -
             wire_name: "INBOX".to_owned(),
             path: FolderPath::inbox(),
             selectable: true,
+            special_use: None,
             repaired: false,
         };
         list.folders.insert(0, inbox);
@@ -251,6 +261,7 @@ fn locate(name: &[u8], delimiter: Option<u8>, namespaces: &Namespaces) -> Place 
             wire_name: text.to_owned(),
             path,
             selectable: true,
+            special_use: None,
             repaired,
         })
     };
