@@ -11,7 +11,9 @@ mod tell;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
 
 use crate::config::Question;
 use crate::mail::header;
@@ -46,8 +48,12 @@ struct View<'a> {
 }
 
 impl View<'_> {
+    /// Whether it is the target's INBOX, or would be if it were there.
     fn is_inbox(&self) -> bool {
-        self.name == "INBOX"
+        match &self.folder {
+            Some(folder) => folder.is_root(),
+            None => self.name == "INBOX",
+        }
     }
 
     /// Whether a person means this folder by `name`: as it is told, as the old server or as the
@@ -102,10 +108,17 @@ pub fn explain(question: &Question, out: &mut impl Write) -> Result<bool, Proble
 fn read_record(question: &Question) -> Result<(Option<Record>, Option<String>), Problem> {
     let told = |error| target_problem(&format!("read {}", state::FILE), error);
     let root = maildir::open_existing(&question.maildir, &MaildirFolder::root()).map_err(told)?;
-    let bytes = match &root {
-        Some(root) => control::read(root, state::FILE).map_err(told)?,
-        None => None,
+    let Some(root) = root else {
+        return Ok((None, Some(format!("{} is not there", state::FILE))));
     };
+    for name in other_records(&question.maildir).map_err(told)? {
+        let bytes = control::read(&root, name.as_str()).map_err(told)?;
+        let record = bytes.as_deref().and_then(|bytes| Record::parse(bytes).ok());
+        if let Some(record) = record.filter(|record| record.user == question.user) {
+            return Ok((Some(record), None));
+        }
+    }
+    let bytes = control::read(&root, state::FILE).map_err(told)?;
     match bytes.as_deref().map(Record::parse) {
         None => Ok((None, Some(format!("{} is not there", state::FILE)))),
         Some(Ok(record)) => Ok((Some(record), None)),
@@ -119,6 +132,20 @@ fn read_record(question: &Question) -> Result<(Option<Record>, Option<String>), 
                 .with_hint("use the newer mailseed that has written it"))
         }
     }
+}
+
+/// The names of records of users whose mail goes below a subfolder.
+fn other_records(maildir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(maildir)? {
+        let name = entry?.file_name().into_string();
+        names.extend(name.ok().filter(|name| {
+            let rest = name.strip_prefix(state::FILE);
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        }));
+    }
+    names.sort_unstable();
+    Ok(names)
 }
 
 /// A folder to look in.

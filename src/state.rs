@@ -19,6 +19,20 @@ use crate::matching::{Pairing, Stage};
 
 /// The name of the file. No leading dot: Dovecot would list it as a mailbox.
 pub const FILE: &str = "mailseed.state";
+
+/// The name of the file for a user whose mail goes below `subfolder`: others have mail in the same
+/// Maildir. It begins with [`FILE`], and the rest is a digest, since a folder's name may be as long
+/// as a file's.
+pub fn file_name(subfolder: Option<&FolderPath>) -> String {
+    match subfolder {
+        None => FILE.to_owned(),
+        Some(path) => {
+            let digest = blake3::hash(path.to_string().as_bytes()).to_hex();
+            format!("{FILE}.{}", &digest[..16])
+        }
+    }
+}
+
 /// The version that is written, and the newest that is read.
 pub const VERSION: u32 = 1;
 

@@ -11,9 +11,9 @@ const SELECTION: &str = "What is taken, and where it goes";
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = SELECTION)]
 pub struct Selection {
-    /// Only folders of this name, as the old server has it, with / between parts (may be repeated).
-    /// * stands for anything, % for anything but /, ? for one character, a backslash takes the next
-    /// one literally. Folders below are not meant unless the pattern says so: 'Lists*'
+    /// Only folders of this name, as the old server has it, with / between parts (may be repeated):
+    /// in it * stands for anything, % for anything but /, ? for one character, and a backslash takes
+    /// the next one literally. Folders below are not meant unless the pattern says so: 'Lists*'
     #[arg(long, value_name = "GLOB")]
     pub folder: Vec<String>,
 
@@ -35,7 +35,8 @@ pub struct Selection {
     pub all_mail: Option<AllMail>,
 
     /// Give the folders that the old server marks as such, whatever they are called, the names Sent,
-    /// Drafts, Trash, Junk and Archive, those below with them. --map Sent=NAME gives another name
+    /// Drafts, Trash, Junk and Archive, those below with them, and --rename leaves them alone. With
+    /// --map Sent=NAME it is another name
     #[arg(long)]
     pub special_use: bool,
 

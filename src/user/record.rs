@@ -29,18 +29,19 @@ impl Attempt<'_> {
     /// it.
     pub(super) fn open_book(&mut self, tree: &Tree) -> Result<(), Problem> {
         self.memory.book = None;
-        let bytes = control::read(tree.root(), state::FILE)
-            .map_err(|error| target_problem(&format!("read {}", state::FILE), error))?;
+        let file = self.state_file();
+        let bytes = control::read(tree.root(), file.as_str())
+            .map_err(|error| target_problem(&format!("read {file}"), error))?;
         let on_disk = match bytes.as_deref().map(Record::parse) {
             None => None,
             Some(Ok(record)) => Some(record),
             Some(Err(fault @ Fault::Newer(_))) => {
-                let line = format!("{} is left as it is: {fault}", state::FILE);
+                let line = format!("{file} is left as it is: {fault}");
                 self.log.line(Level::WARN, line);
                 return Ok(());
             }
             Some(Err(fault @ Fault::Damaged(_))) => {
-                let line = format!("{} is written anew: {fault}", state::FILE);
+                let line = format!("{file} is written anew: {fault}");
                 self.log.line(Level::WARN, line);
                 None
             }
@@ -86,6 +87,7 @@ impl Attempt<'_> {
 
     /// Puts the record on disk, if there is anything new in it.
     pub(super) fn save(&mut self, tree: Option<&Tree>) -> Result<(), Problem> {
+        let file = self.state_file();
         let (Some(tree), Some(book)) = (tree, &mut self.memory.book) else {
             return Ok(());
         };
@@ -93,9 +95,13 @@ impl Attempt<'_> {
         if book.record.folders().is_empty() || book.on_disk.as_ref() == Some(&book.record) {
             return Ok(());
         }
-        control::replace_in_root(tree, state::FILE, |out| book.record.write_to(out))?;
+        control::replace_in_root(tree, &file, |out| book.record.write_to(out))?;
         book.on_disk = Some(book.record.clone());
         Ok(())
+    }
+
+    fn state_file(&self) -> String {
+        state::file_name(self.user.subfolder.as_ref())
     }
 
     pub(super) fn note_place(&mut self, placed: &Placed) {
