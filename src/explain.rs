@@ -11,6 +11,7 @@ mod tell;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -78,8 +79,8 @@ pub fn explain(question: &Question, out: &mut impl Write) -> Result<bool, Proble
         let what = format!("read the Maildir {}", question.maildir.display());
         target_problem(&what, error)
     };
-    let on_disk = maildir::folders(&question.maildir, question.layout).map_err(cannot)?;
-    let (record, damage) = read_record(question)?;
+    let mut on_disk = maildir::folders(&question.maildir, question.layout).map_err(cannot)?;
+    let (record, damage) = read_record(question, &mut on_disk)?;
     let mut search = Search {
         question,
         record: record.as_ref(),
@@ -104,21 +105,34 @@ pub fn explain(question: &Question, out: &mut impl Write) -> Result<bool, Proble
     Ok(search.told > 0)
 }
 
-/// The record; where it is damaged, a word on that instead.
-fn read_record(question: &Question) -> Result<(Option<Record>, Option<String>), Problem> {
+/// The record; where it is damaged, a word on that instead. Folders that records of others in the
+/// same Maildir know are taken out of `on_disk`.
+fn read_record(
+    question: &Question,
+    on_disk: &mut Vec<MaildirFolder>,
+) -> Result<(Option<Record>, Option<String>), Problem> {
     let told = |error| target_problem(&format!("read {}", state::FILE), error);
     let root = maildir::open_existing(&question.maildir, &MaildirFolder::root()).map_err(told)?;
     let Some(root) = root else {
         return Ok((None, Some(format!("{} is not there", state::FILE))));
     };
+    let mut ours = None;
     for name in other_records(&question.maildir).map_err(told)? {
         let bytes = control::read(&root, name.as_str()).map_err(told)?;
-        let record = bytes.as_deref().and_then(|bytes| Record::parse(bytes).ok());
-        if let Some(record) = record.filter(|record| record.user == question.user) {
-            return Ok((Some(record), None));
+        match bytes.as_deref().map(Record::parse) {
+            Some(Ok(record)) if record.user == question.user => ours = Some(record),
+            Some(Ok(record)) => leave_to(&record, on_disk),
+            // The user whose it is will be told.
+            Some(Err(_)) | None => {}
         }
     }
     let bytes = control::read(&root, state::FILE).map_err(told)?;
+    if ours.is_some() {
+        if let Some(Ok(record)) = bytes.as_deref().map(Record::parse) {
+            leave_to(&record, on_disk);
+        }
+        return Ok((ours, None));
+    }
     match bytes.as_deref().map(Record::parse) {
         None => Ok((None, Some(format!("{} is not there", state::FILE)))),
         Some(Ok(record)) => Ok((Some(record), None)),
@@ -132,6 +146,15 @@ fn read_record(question: &Question) -> Result<(Option<Record>, Option<String>), 
                 .with_hint("use the newer mailseed that has written it"))
         }
     }
+}
+
+/// Takes the folders of another user's record out of `on_disk`.
+fn leave_to(other: &Record, on_disk: &mut Vec<MaildirFolder>) {
+    let recorded = other.folders().iter();
+    let theirs: HashSet<&str> = recorded
+        .filter_map(|folder| folder.directory.as_deref())
+        .collect();
+    on_disk.retain(|folder| !theirs.contains(folder.to_string().as_str()));
 }
 
 /// The names of records of users whose mail goes below a subfolder.

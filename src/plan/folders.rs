@@ -40,7 +40,7 @@ pub fn place(
                 None => MaildirFolder::of(&destination, layout, encoding).map_err(|fault| {
                     let why = match destination == listed.path {
                         true => fault.to_string(),
-                        false => format!("as {destination}: {fault}"),
+                        false => format!("as {:?}: {fault}", destination.to_string()),
                     };
                     unholdable(&listed.path, &why).with_hint(fault.hint(layout))
                 }),
