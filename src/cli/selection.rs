@@ -47,8 +47,8 @@ pub struct Selection {
     pub rename: Vec<String>,
 
     /// Folder A becomes B: that folder alone, not those below it, and no --rename or --special-use
-    /// changes it (may be repeated). INBOX may be either: --map INBOX=INBOX_backup. \= is an = in a
-    /// name
+    /// changes it (may be repeated). INBOX may be either: --map INBOX=INBOX_backup; only what becomes INBOX
+    /// has UIDLs then. \= is an = in a name
     #[arg(long, value_name = "A=B")]
     pub map: Vec<String>,
 

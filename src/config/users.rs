@@ -87,7 +87,7 @@ impl Everyone<'_> {
                 },
             };
             // A template for all that gives one directory has been told already.
-            let is_told = look.one_maildir && row.maildir.is_none();
+            let is_told = look.one_maildir && row.maildir.is_none() && row.subfolder.is_none();
             if !maildir.as_os_str().is_empty()
                 && let Err(fault) = targets.take(row.line, &maildir, subfolder.as_ref(), owner)
                 && !is_told
