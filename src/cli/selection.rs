@@ -46,9 +46,9 @@ pub struct Selection {
     #[arg(long, value_name = "s/REGEX/REPLACEMENT/")]
     pub rename: Vec<String>,
 
-    /// Folder A becomes B: that folder alone, not those below it, and no --rename or --special-use
-    /// changes it (may be repeated). INBOX may be either: --map INBOX=INBOX_backup; only what becomes INBOX
-    /// has UIDLs then. \= is an = in a name
+    /// Folder A becomes B: that folder alone, not those below it, and no other option changes its name
+    /// (may be repeated). INBOX may be either: --map INBOX=INBOX_backup; only what becomes INBOX has
+    /// UIDLs then. \= is an = in a name
     #[arg(long, value_name = "A=B")]
     pub map: Vec<String>,
 
