@@ -7,7 +7,7 @@
 use super::Talk;
 use super::reader::{Fault, Response, Token, number};
 use super::reply::{Reply, Status};
-use crate::mail::{Entry, Uid, UidSet};
+use crate::mail::{Entry, UidSet};
 use crate::problem::{Problem, Reach};
 
 /// Messages searched by one command: so many UIDs of ten digits fit a line of the reader.
@@ -45,7 +45,7 @@ pub fn search(
     Ok(Ok(UidSet::from_ranges(found)))
 }
 
-fn one(talk: &mut Talk<'_>, command: &str, found: &mut Vec<(Uid, Uid)>) -> Result<Reply, Fault> {
+fn one(talk: &mut Talk<'_>, command: &str, found: &mut Vec<(u32, u32)>) -> Result<Reply, Fault> {
     let tags = talk.send(&[command])?;
     let mut answered = false;
     loop {
@@ -80,15 +80,13 @@ fn one(talk: &mut Talk<'_>, command: &str, found: &mut Vec<(Uid, Uid)>) -> Resul
 }
 
 /// `* SEARCH 2 3 6 (MODSEQ 917162500)`; the last is RFC 7162's.
-fn numbers(talk: &mut Talk<'_>, found: &mut Vec<(Uid, Uid)>) -> Result<bool, Fault> {
+fn numbers(talk: &mut Talk<'_>, found: &mut Vec<(u32, u32)>) -> Result<bool, Fault> {
     loop {
         match talk.reader.token()? {
             Token::Atom => {
                 let uid = uid(talk.reader.text())?;
                 match found.last_mut() {
-                    Some((_, last)) if last.value().checked_add(1) == Some(uid.value()) => {
-                        *last = uid;
-                    }
+                    Some((_, last)) if last.checked_add(1) == Some(uid) => *last = uid,
                     _ => found.push((uid, uid)),
                 }
             }
@@ -106,7 +104,7 @@ fn numbers(talk: &mut Talk<'_>, found: &mut Vec<(Uid, Uid)>) -> Result<bool, Fau
 fn ranges(
     talk: &mut Talk<'_>,
     tags: &[String],
-    found: &mut Vec<(Uid, Uid)>,
+    found: &mut Vec<(u32, u32)>,
 ) -> Result<bool, Fault> {
     let reader = &mut talk.reader;
     let mut token = reader.token()?;
@@ -154,10 +152,10 @@ fn ranges(
     }
 }
 
-fn uid(digits: &[u8]) -> Result<Uid, Fault> {
+fn uid(digits: &[u8]) -> Result<u32, Fault> {
     number(digits)
         .and_then(|number| u32::try_from(number).ok())
-        .and_then(Uid::new)
+        .filter(|uid| *uid > 0)
         .ok_or(Fault::Nonsense(
             "the answer to UID SEARCH is no list of UIDs",
         ))
@@ -168,7 +166,7 @@ mod tests {
     use super::super::Session;
     use super::super::script::{Script, anna, endpoint};
     use super::*;
-    use crate::mail::{Flags, KeywordSet};
+    use crate::mail::{Flags, KeywordSet, Uid};
     use crate::problem::Kind;
     use crate::source::net::Security;
 
