@@ -57,7 +57,9 @@ impl Attempt<'_> {
         tally.bytes = sizes.sum::<u64>() - plan.left_out_bytes;
         tally.messages = folder.source.entries.len() as u64 - plan.left_out;
         tally.messages += tally.skips.len() as u64;
-        tally.left_out = plan.left_out;
+        if folder.source.selected.is_some() {
+            tally.left_out = plan.left_out;
+        }
         let Some(tree) = tree else {
             (tally.kept, tally.added) = (plan.kept, plan.deliveries);
             let names = (folder.destination, folder.target);

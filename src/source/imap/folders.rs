@@ -41,11 +41,11 @@ pub fn list(
     has_namespaces: bool,
     asks_for_uses: bool,
 ) -> Result<Result<FolderList, Problem>, Fault> {
-    let list = match asks_for_uses {
+    let list_command = match asks_for_uses {
         true => "LIST \"\" \"*\" RETURN (SPECIAL-USE)",
         false => "LIST \"\" \"*\"",
     };
-    let mut commands = vec![list, "LSUB \"\" \"*\""];
+    let mut commands = vec![list_command, "LSUB \"\" \"*\""];
     if has_namespaces {
         commands.push("NAMESPACE");
     }
@@ -100,6 +100,11 @@ pub fn list(
     for (command, reply) in commands.iter().zip(&replies) {
         if let Some(reply) = reply.as_ref().filter(|reply| reply.status != Status::Ok) {
             let problem = reply.refusal(command, Reach::User);
+            if command.contains(" RETURN ") {
+                // It is announced, and yet it does not work: the plain form always does.
+                talk.warnings.add(problem.to_string());
+                return list(talk, has_namespaces, false);
+            }
             if command.starts_with("LIST") {
                 return Ok(Err(problem));
             }
