@@ -127,7 +127,7 @@ impl Mailbox {
     }
 
     /// What the listing of a folder leaves out.
-    fn judge_listing(&mut self, path: &FolderPath, examined: Examined, list: &MessageList) {
+    fn judge_listing(&mut self, path: &FolderPath, examined: &Examined, list: &MessageList) {
         if examined.uid_validity.is_none() {
             let what = format!(
                 "the server gives no UIDVALIDITY for folder {}",
@@ -283,8 +283,8 @@ impl Check<'_> {
             }
         }
         mailbox.messages += list.unreadable.len() as u64;
-        mailbox.judge_listing(path, examined, &list);
-        self.judge_plan(folder, examined, (&list, selected.as_ref()), paired)
+        mailbox.judge_listing(path, &examined, &list);
+        self.judge_plan(folder, &examined, (&list, selected.as_ref()), paired)
     }
 
     /// INBOX has become `destination`, which POP3 does not show.
@@ -303,7 +303,7 @@ impl Check<'_> {
     fn judge_plan(
         &mut self,
         folder: &Placed,
-        examined: Examined,
+        examined: &Examined,
         (list, selected): (&MessageList, Option<&UidSet>),
         paired: Option<(Pairing, Maildrop)>,
     ) -> Result<(), Problem> {
@@ -454,6 +454,7 @@ mod tests {
             selectable: true,
             special_use: None,
             repaired: false,
+            marks: None,
         });
         let plus = Layout::MaildirPlusPlus;
         let choice = Choice::of(&selection, &user, &names);
@@ -462,13 +463,14 @@ mod tests {
             uid_validity: UidValidity::new(validity),
             uid_next: None,
             exists: 3,
+            ..Examined::default()
         };
         let list = MessageList {
             unreadable: vec![(None, "left out".to_owned())],
             ..MessageList::default()
         };
-        mailbox.judge_listing(&path("A\x1b"), examined(0), &list);
-        mailbox.judge_listing(&path("B"), examined(7), &MessageList::default());
+        mailbox.judge_listing(&path("A\x1b"), &examined(0), &list);
+        mailbox.judge_listing(&path("B"), &examined(7), &MessageList::default());
         mailbox.judge_keywords(&path("A"), &["k27".to_owned(), "k28".to_owned()]);
         mailbox.judge_keywords(&path("B"), &[]);
         let told: Vec<_> = mailbox

@@ -113,6 +113,7 @@ mod tests {
             selectable,
             special_use: None,
             repaired: false,
+            marks: None,
         }
     }
 

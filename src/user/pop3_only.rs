@@ -71,6 +71,7 @@ impl Attempt<'_> {
                 selectable: true,
                 special_use: None,
                 repaired: false,
+                marks: None,
             }],
             ..FolderList::default()
         };

@@ -7,6 +7,7 @@ pub mod courier;
 pub mod cyrus;
 pub mod dovecot;
 pub mod fake_server;
+pub mod imap_client;
 pub mod imap_view;
 pub mod pop3_view;
 pub mod program;

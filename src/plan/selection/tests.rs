@@ -36,6 +36,7 @@ fn folder(name: &str, special_use: Option<SpecialUse>) -> ListedFolder {
         selectable: true,
         special_use,
         repaired: false,
+        marks: None,
     }
 }
 

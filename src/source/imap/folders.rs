@@ -6,6 +6,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::reader::{Fault, Response, Token};
 use super::reply::{Reply, Status};
+use super::status::{self, MarksByName};
 use super::{Reader, Talk};
 use crate::mail::FolderPath;
 use crate::mutf7;
@@ -35,23 +36,20 @@ struct Namespaces {
 }
 
 /// Asks for everything in one write, and sorts the answers. The inner error is the refusal of
-/// LIST; that of NAMESPACE or LSUB is a warning. Some servers tell special uses only when asked.
+/// LIST; that of NAMESPACE or LSUB is a warning.
 pub fn list(
     talk: &mut Talk<'_>,
     has_namespaces: bool,
-    asks_for_uses: bool,
 ) -> Result<Result<FolderList, Problem>, Fault> {
-    let list_command = match asks_for_uses {
-        true => "LIST \"\" \"*\" RETURN (SPECIAL-USE)",
-        false => "LIST \"\" \"*\"",
-    };
-    let mut commands = vec![list_command, "LSUB \"\" \"*\""];
+    let list_command = status::list_command(*talk.extensions);
+    let mut commands = vec![list_command.as_str(), "LSUB \"\" \"*\""];
     if has_namespaces {
         commands.push("NAMESPACE");
     }
     let tags = talk.send(&commands)?;
     let mut replies: Vec<Option<Reply>> = commands.iter().map(|_| None).collect();
     let mut namespaces = Namespaces::default();
+    let mut marks = MarksByName::default();
     let (mut listed, mut subscribed, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     while replies.iter().any(Option::is_none) {
         let data = match talk.next()? {
@@ -59,7 +57,7 @@ pub fn list(
                 let slot = tags.iter().position(|sent| *sent == tag);
                 match slot.and_then(|at| replies.get_mut(at)) {
                     Some(open @ None) => *open = Some(reply),
-                    _ => return Err(Fault::Broken("the server answers a command never sent")),
+                    _ => return Err(Fault::never_sent()),
                 }
                 continue;
             }
@@ -75,6 +73,10 @@ pub fn list(
                     Err(Fault::Nonsense(why)) => talk.warnings.add(format!("NAMESPACE: {why}")),
                     Err(fault) => return Err(fault),
                 }
+                continue;
+            }
+            b"STATUS" => {
+                marks.take(talk)?;
                 continue;
             }
             _ => {
@@ -100,12 +102,12 @@ pub fn list(
     for (command, reply) in commands.iter().zip(&replies) {
         if let Some(reply) = reply.as_ref().filter(|reply| reply.status != Status::Ok) {
             let problem = reply.refusal(command, Reach::User);
-            if command.contains(" RETURN ") {
-                // It is announced, and yet it does not work: the plain form always does.
-                talk.warnings.add(problem.to_string());
-                return list(talk, has_namespaces, false);
-            }
             if command.starts_with("LIST") {
+                // Perhaps for the sake of one folder, perhaps it never works.
+                if status::ask_less(talk.extensions) {
+                    talk.warnings.add(problem.to_string());
+                    return list(talk, has_namespaces);
+                }
                 return Ok(Err(problem));
             }
             talk.warnings.add(problem.to_string());
@@ -113,6 +115,9 @@ pub fn list(
     }
     let mut list = sort(listed, subscribed, &namespaces);
     list.unusable.append(&mut unreadable);
+    for folder in list.folders.iter_mut().filter(|folder| folder.selectable) {
+        folder.marks = marks.remove(&folder.wire_name);
+    }
     Ok(Ok(list))
 }
 
@@ -225,6 +230,7 @@ fn sort(listed: Vec<Listed>, subscribed: Vec<Listed>, namespaces: &Namespaces) -
             selectable: true,
             special_use: None,
             repaired: false,
+            marks: None,
         };
         list.folders.insert(0, inbox);
     }
@@ -268,6 +274,7 @@ fn locate(name: &[u8], delimiter: Option<u8>, namespaces: &Namespaces) -> Place 
             selectable: true,
             special_use: None,
             repaired,
+            marks: None,
         })
     };
     if text.eq_ignore_ascii_case("INBOX") {

@@ -17,7 +17,6 @@ const PIECE: usize = 50_000;
 pub fn search(
     talk: &mut Talk<'_>,
     keys: &str,
-    has_esearch: bool,
     entries: &[Entry],
 ) -> Result<Result<UidSet, Problem>, Fault> {
     let mut found = Vec::new();
@@ -27,7 +26,7 @@ pub fn search(
             continue;
         };
         let mut command = "UID SEARCH ".to_owned();
-        if has_esearch {
+        if talk.extensions.esearch {
             command.push_str("RETURN (ALL) ");
         }
         if !keys.is_ascii() {
@@ -58,7 +57,7 @@ fn one(talk: &mut Talk<'_>, command: &str, found: &mut Vec<(u32, u32)>) -> Resul
                 return Ok(reply);
             }
             Response::Tagged(..) => {
-                return Err(Fault::Broken("the server answers a command never sent"));
+                return Err(Fault::never_sent());
             }
             Response::Data if talk.reader.text().eq_ignore_ascii_case(b"SEARCH") => {
                 numbers(talk, found)
