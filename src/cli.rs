@@ -1,6 +1,7 @@
 //! What was typed: clap structs, nothing resolved. Only [`crate::config`] reads them. The doc
 //! comments here are the help texts, and those are the reference of the options.
 
+mod rerun;
 mod selection;
 
 use std::path::PathBuf;
@@ -14,10 +15,13 @@ use crate::logging::Format;
 use crate::progress::Mode;
 use crate::source::login::Mechanism;
 
+pub use rerun::Rerun;
+
 const SOURCE: &str = "Source";
 const LOGIN: &str = "Login";
 const USERS: &str = "Users";
 const TARGET: &str = "Target";
+const RERUNS: &str = "Running it again";
 const UIDLS: &str = "UIDLs";
 const RUNNING: &str = "Running";
 
@@ -142,6 +146,9 @@ pub struct Export {
     /// What is taken, and where it goes.
     #[command(flatten)]
     pub selection: Selection,
+    /// What happens to what is there already.
+    #[command(flatten)]
+    pub rerun: Rerun,
     /// What happens in doubt about UIDLs.
     #[command(flatten)]
     pub uidls: Uidls,
@@ -197,6 +204,7 @@ impl From<Check> for Export {
                 fsync: Fsync::default(),
             },
             selection: check.selection,
+            rerun: Rerun::default(),
             uidls: check.uidls,
             running: check.running,
         }
@@ -450,7 +458,16 @@ mod tests {
                 .collect()
         };
         let mut export = options("export");
-        export.retain(|(id, _)| !["dry_run", "owner", "fsync"].contains(&id.as_str()));
+        let reruns = [
+            "mirror",
+            "after_cutover",
+            "max_delete",
+            "keep_deleted",
+            "delete_local",
+        ];
+        export.retain(|(id, _)| {
+            !["dry_run", "owner", "fsync"].contains(&id.as_str()) && !reruns.contains(&id.as_str())
+        });
         assert_eq!(export, options("check"));
     }
 

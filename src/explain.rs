@@ -23,7 +23,7 @@ use crate::plan::on_disk::OnDisk;
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::maildir::{self, Messages};
 use crate::sink::{control, target_problem};
-use crate::state::{self, Fault, Folder, Record};
+use crate::state::{self, Fault, Folder, Parsed, Record};
 use crate::text::printable;
 
 use find::{Hit, Key};
@@ -120,23 +120,25 @@ fn read_record(
     for name in other_records(&question.maildir).map_err(told)? {
         let bytes = control::read(&root, name.as_str()).map_err(told)?;
         match bytes.as_deref().map(Record::parse) {
-            Some(Ok(record)) if record.user == question.user => ours = Some(record),
-            Some(Ok(record)) => leave_to(&record, on_disk),
+            Some(Ok(Parsed { record, .. })) if record.head.user == question.user => {
+                ours = Some(record);
+            }
+            Some(Ok(parsed)) => leave_to(&parsed.record, on_disk),
             // The user whose it is will be told.
             Some(Err(_)) | None => {}
         }
     }
     let bytes = control::read(&root, state::FILE).map_err(told)?;
     if ours.is_some() {
-        if let Some(Ok(record)) = bytes.as_deref().map(Record::parse) {
-            leave_to(&record, on_disk);
+        if let Some(Ok(parsed)) = bytes.as_deref().map(Record::parse) {
+            leave_to(&parsed.record, on_disk);
         }
         return Ok((ours, None));
     }
     match bytes.as_deref().map(Record::parse) {
         None => Ok((None, Some(format!("{} is not there", state::FILE)))),
-        Some(Ok(record)) => Ok((Some(record), None)),
-        Some(Err(fault @ Fault::Damaged(_))) => {
+        Some(Ok(parsed)) => Ok((Some(parsed.record), None)),
+        Some(Err(fault @ (Fault::Damaged(..) | Fault::Headless))) => {
             Ok((None, Some(format!("{}: {fault}", state::FILE))))
         }
         Some(Err(fault @ Fault::Newer(_))) => {

@@ -8,7 +8,7 @@ use crate::matching::{self, ImapSide, Pairing};
 use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
 use crate::plan::selection::Choice;
-use crate::plan::{self, Announced, FolderPlan, Policy, SourceFolder};
+use crate::plan::{self, Announced, FolderPlan, Past, Policy, SourceFolder};
 use crate::problem::{Problem, Reach};
 use crate::sink::export::now;
 use crate::source::{Examined, FolderList, Maildrop, MessageList, imap};
@@ -311,6 +311,7 @@ impl Check<'_> {
         let policy = Policy {
             servers: config.target.servers,
             uidls: config.uidls,
+            rerun: config.rerun,
         };
         let announced = paired.as_ref().map(|(pairing, _)| {
             let entries = list.entries.iter();
@@ -424,7 +425,7 @@ struct Inbox<'f> {
 fn foretold(source: &SourceFolder<'_>, policy: Policy) -> Result<FolderPlan, Problem> {
     let mut policy = policy;
     policy.uidls.unholdable = Unholdable::Report;
-    plan::plan(source, &OnDisk::default(), &policy, now())
+    plan::plan(source, &Past::default(), &OnDisk::default(), &policy, now())
 }
 
 #[cfg(test)]

@@ -30,6 +30,8 @@ pub struct Choice<'a> {
     left_out: HashSet<&'a FolderPath>,
     /// Folders with a special use and the names that they get for it.
     special: Vec<(&'a FolderPath, FolderPath)>,
+    /// Where folders would go that are not taken.
+    places_not_taken: HashSet<FolderPath>,
     notes: Vec<String>,
 }
 
@@ -43,6 +45,7 @@ impl<'a> Choice<'a> {
             subscribed: list.subscribed.iter().collect(),
             left_out: HashSet::new(),
             special: Vec::new(),
+            places_not_taken: HashSet::new(),
             notes: Vec::new(),
         };
         choice.leave_virtual_folders_out(list);
@@ -50,6 +53,9 @@ impl<'a> Choice<'a> {
             choice.name_special_folders(list);
         }
         choice.note_what_is_not_taken(list);
+        let paths = list.folders.iter().map(|it| &it.path);
+        let not_taken = paths.filter(|path| !choice.takes(path));
+        choice.places_not_taken = not_taken.map(|path| choice.destination(path)).collect();
         choice
     }
 
@@ -124,6 +130,29 @@ impl<'a> Choice<'a> {
     pub fn reserved_for_another(&self, destination: &FolderPath) -> Option<&FolderPath> {
         let mut reserved = self.reserved.iter();
         reserved.find(|theirs| destination.is_within(theirs))
+    }
+
+    /// Whether a folder of the target, of which it is not known where it came from, is one that this
+    /// choice could have brought: it lies in the user's part of the Maildir, and no folder that is not
+    /// taken goes there.
+    pub fn reaches(&self, destination: &FolderPath) -> bool {
+        let below = match self.subfolder {
+            Some(subfolder) if !destination.is_within(subfolder) => return false,
+            Some(subfolder) => {
+                let parts = &destination.parts()[subfolder.parts().len()..];
+                match parts.is_empty() {
+                    true => FolderPath::inbox(),
+                    false => FolderPath::new(parts.to_vec()),
+                }
+            }
+            None => destination.clone(),
+        };
+        let mut reserved = self.reserved.iter();
+        let is_others =
+            |theirs: &FolderPath| destination.is_within(theirs) || theirs.is_within(destination);
+        self.takes(&below)
+            && !self.places_not_taken.contains(destination)
+            && !reserved.any(is_others)
     }
 
     /// What a person should know of the choice.

@@ -1,5 +1,7 @@
 //! A user without IMAP: INBOX is what POP3 lists.
 
+use std::collections::HashMap;
+
 use super::attempt::{Attempt, Left, Maildropped};
 use super::folder::{Folder, skip};
 use crate::mail::{FolderPath, Uidl};
@@ -31,7 +33,8 @@ impl Attempt<'_> {
                 return self.go_on_after(&path, Err(problem));
             }
         };
-        let disk = self.scan(&place.1, true)?;
+        let dated = self.context.config.target.servers.qmail && place.1.is_root();
+        let disk = self.scan(&place.1, dated)?;
         let max_size = self.context.config.selection.max_size;
         let numbered = pop3_only::number(&maildrop.listing, &disk, max_size, export::now())?;
         self.note_numbered(&numbered, &place.1);
@@ -59,7 +62,12 @@ impl Attempt<'_> {
                 .collect();
         }
         maildrop.session.quit();
-        self.go_on_after(&path, result)
+        let is_done = result.is_ok();
+        self.go_on_after(&path, result)?;
+        if is_done {
+            self.carry_out_removals(tree)?;
+        }
+        Ok(())
     }
 
     /// Where INBOX goes, the only folder that there is.
@@ -123,6 +131,8 @@ impl Attempt<'_> {
             destination,
             target,
             disk,
+            seen: self.past(&path),
+            rematched: HashMap::new(),
             key: &key,
             called: "POP3 message",
         };

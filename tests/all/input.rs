@@ -365,7 +365,7 @@ fn a_wrong_command_line_starts_nothing() {
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 52] = [
+    const OPTIONS: [&str; 57] = [
         "--imap <URL>",
         "--pop3 <URL>",
         "--tls-ca <FILE>",
@@ -399,6 +399,11 @@ fn help_tells_every_option() {
         "--max-age <DAYS>",
         "--max-size <SIZE>",
         "--search <KEYS>",
+        "--mirror",
+        "--after-cutover",
+        "--max-delete <PERCENT>",
+        "--keep-deleted",
+        "--delete-local",
         "--ignore-missing-uidls",
         "--ignore-extra-uidls",
         "--unholdable <WHAT>",

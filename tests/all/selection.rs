@@ -648,3 +648,57 @@ fn a_check_looks_at_what_is_selected() {
         output.stderr
     );
 }
+
+/// To mirror a part of the source is to mirror that part: what is not taken, and what others have in the
+/// same Maildir, is left alone.
+#[test]
+fn a_mirror_of_a_part_takes_nothing_else_away() {
+    let source = Dovecot::start(DovecotOptions {
+        any_password: true,
+        ..DovecotOptions::default()
+    });
+    corpus::simple(&source.mail_dir("ann"), 40, 1);
+    corpus::simple(&source.mail_dir("bob"), 20, 2);
+    let target = Target::new();
+    let lists = TempTree::new();
+    let users = lists.path().join("users.csv");
+    let maildir = target.maildir("ann");
+    let list = format!(
+        "user,maildir,subfolder\nann,{m},\nbob,{m},Bob\n",
+        m = maildir.display()
+    );
+    fs::write(&users, list).expect("scratch directories are writable");
+    let only_imap = Source::of(&source).imap_only();
+    let run = |more: &[&str]| {
+        let mut command = target.command("export", &only_imap, more);
+        command.args(["--users", &users.display().to_string()]);
+        let output = program::run(command, Duration::from_secs(120));
+        assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
+    };
+    run(&["--map", "Archive=Store"]);
+    let all = read_back(&target, "ann");
+    let names: Vec<&str> = all.folders.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        ["Bob", "Bob/Sent", "Bob/Store", "INBOX", "Sent", "Store"]
+    );
+
+    let narrowing: [&[&str]; 4] = [
+        &["--folder", "Sent"],
+        &["--exclude", "Archive", "--map", "Archive=Store"],
+        &["--map", "Archive=Store", "--search", "SEEN"],
+        &["--map", "Archive=Store", "--max-age", "1"],
+    ];
+    for options in narrowing {
+        run(&[&["--mirror"], options].concat());
+        compare::assert_none(&compare::imap(&all, &read_back(&target, "ann")));
+    }
+
+    // What is taken is mirrored, down to the folder that the source has lost.
+    source.doveadm(&["mailbox", "delete", "-u", "ann", "Sent"]);
+    source.doveadm(&["mailbox", "delete", "-u", "bob", "Archive"]);
+    run(&["--mirror", "--map", "Archive=Store", "--max-delete", "50"]);
+    let left = read_back(&target, "ann");
+    let names: Vec<&str> = left.folders.keys().map(String::as_str).collect();
+    assert_eq!(names, ["Bob", "Bob/Sent", "INBOX", "Store"]);
+}

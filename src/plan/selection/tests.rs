@@ -466,3 +466,35 @@ fn uidls_are_kept_where_inbox_stays_inbox() {
         assert_eq!(choice.keeps_uidls(), want, "{options:?}");
     }
 }
+
+#[test]
+fn only_what_could_have_been_brought_is_within_reach() {
+    let list = listed(&["INBOX", "Sent", "A", "B"], &[]);
+    let reserved = User {
+        reserved: vec![FolderPath::from_display("Old/Bob")],
+        ..user(None)
+    };
+    for (user, options, name, want) in [
+        (user(None), &[][..], "gone", true),
+        (user(None), &["--exclude", "gone"], "gone", false),
+        (user(None), &["--folder", "Sent"], "gone", false),
+        (user(None), &["--subscribed"], "gone", false),
+        // What is there under B came from A, which is not asked for now.
+        (user(None), &["--exclude", "A", "--map", "A=C"], "C", false),
+        (user(None), &["--exclude", "A", "--map", "A=C"], "D", true),
+        (user(Some("Old")), &[], "gone", false),
+        (user(Some("Old")), &[], "Older", false),
+        (user(Some("Old")), &[], "Old/gone", true),
+        (user(Some("Old")), &["--exclude", "gone"], "Old/gone", false),
+        (user(Some("Old")), &[], "Old", true),
+        (reserved.clone(), &[], "Old/Bob/x", false),
+        (reserved.clone(), &[], "Old/Bob", false),
+        (reserved.clone(), &[], "Old", false),
+        (reserved, &[], "Older", true),
+    ] {
+        let selection = selection(options);
+        let choice = Choice::of(&selection, &user, &list);
+        let got = choice.reaches(&FolderPath::from_display(name));
+        assert_eq!(got, want, "{name} {options:?} {:?}", user.subfolder);
+    }
+}
