@@ -17,6 +17,7 @@ mod interrupted;
 mod migration;
 mod pairing;
 mod readme;
+mod rerun;
 mod secrets;
 mod servers;
 mod stranger;

@@ -1,0 +1,361 @@
+//! Two hosts: an old one that serves its users' mail, and a new one that serves what mailseed has
+//! put there. Every message has a word of its own in it, its token, so that what is lost and what is
+//! doubled is found by content.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::migration::{PASSWORD, Source, Target, views};
+use crate::support::delivery::deliver;
+use crate::support::disk_view::DiskView;
+use crate::support::dovecot::{Dovecot, DovecotOptions};
+use crate::support::imap_client::Client;
+use crate::support::imap_view::{FolderView, ImapView, MessageView};
+use crate::support::pop3_view::Pop3Entry;
+use crate::support::program::{self, Output};
+use crate::support::report::{self, Row};
+use crate::support::tree::TempTree;
+use crate::support::{Layout, compare, corpus, give_to_mail_owner};
+
+/// UIDVALIDITY of INBOX of the first mail; each further folder has one more.
+pub const FIRST_VALIDITY: u32 = 1_300_000_000;
+/// UIDs of the first mail of INBOX, with gaps as years leave them.
+pub const FIRST_UIDS: [u32; 6] = [3, 5, 6, 8, 9, 12];
+/// UIDNEXT of INBOX of the first mail.
+pub const FIRST_UID_NEXT: u32 = 20;
+/// The date of mail that comes later, in seconds since 1970.
+pub const LATER: i64 = 1_600_000_000;
+
+/// Two hosts and what lies between.
+#[derive(Debug)]
+pub struct Pair {
+    /// The old host. Its UIDLs have nothing to do with UIDs.
+    pub source: Dovecot,
+    /// What mailseed writes.
+    pub target: Target,
+    /// The new host. A UIDL that it makes itself begins with `new-`.
+    pub destination: Dovecot,
+    scratch: TempTree,
+}
+
+/// A finished run for several users.
+#[derive(Debug)]
+pub struct Run {
+    /// What the program said.
+    pub output: Output,
+    rows: HashMap<String, Row>,
+}
+
+impl Pair {
+    /// Both hosts; `users` have the [`first_mail`] on the old one.
+    pub fn new<U: AsRef<str>>(users: &[U]) -> Self {
+        let pair = Self::empty(users);
+        for user in users {
+            first_mail(&pair.source.mail_dir(user.as_ref()));
+        }
+        pair
+    }
+
+    /// Both hosts; `users` have no mail yet.
+    pub fn empty<U: AsRef<str>>(users: &[U]) -> Self {
+        let source = Dovecot::start(DovecotOptions {
+            users: users
+                .iter()
+                .map(|user| (user.as_ref().to_owned(), PASSWORD.to_owned()))
+                .collect(),
+            uidl_format: "%g".to_owned(),
+            ..DovecotOptions::default()
+        });
+        let target = Target::new();
+        let destination = Dovecot::start(DovecotOptions {
+            uidl_format: "new-%v-%u".to_owned(),
+            ..target.options(Layout::MaildirPlusPlus)
+        });
+        Self {
+            source,
+            target,
+            destination,
+            scratch: TempTree::new(),
+        }
+    }
+
+    /// What the program reads.
+    pub fn from(&self) -> Source {
+        Source::of(&self.source)
+    }
+
+    /// `mailseed export` of `users`, four at a time, whatever comes of it.
+    pub fn export<U: AsRef<str>>(&self, users: &[U], more: &[&str]) -> Run {
+        let directory = tempfile::tempdir_in(self.scratch.path()).expect("scratch is writable");
+        let list = directory.path().join("users.csv");
+        let rows: String = users
+            .iter()
+            .map(|user| format!("{}\n", user.as_ref()))
+            .collect();
+        fs::write(&list, format!("user\n{rows}")).expect("scratch is writable");
+        let mut command = self.target.command("export", &self.from(), more);
+        let report = directory.path().join("report");
+        command
+            .arg("--users")
+            .arg(&list)
+            .arg("--report")
+            .arg(&report);
+        command.args(["-j", "4", "--progress", "none"]);
+        let output = program::run(command, Duration::from_secs(120));
+        assert!(
+            matches!(output.code, Some(0 | 1)),
+            "{}\n{}",
+            output.stdout,
+            output.stderr
+        );
+        let rows = report::summary(&report)
+            .into_iter()
+            .map(|row| (row.text("user").to_owned(), row))
+            .collect();
+        Run { output, rows }
+    }
+
+    /// [`Pair::export`] that must succeed.
+    pub fn export_ok<U: AsRef<str>>(&self, users: &[U], more: &[&str]) -> Run {
+        let run = self.export(users, more);
+        let Output { stdout, stderr, .. } = &run.output;
+        assert_eq!(run.output.code, Some(0), "{stdout}\n{stderr}");
+        run
+    }
+
+    /// A client of the old host.
+    pub fn at_source(&self, user: &str) -> Client {
+        Client::login(self.source.imap_port(), user, PASSWORD)
+    }
+
+    /// A client of the new host.
+    pub fn at_destination(&self, user: &str) -> Client {
+        Client::login(self.destination.imap_port(), user, "any")
+    }
+
+    /// The new host gets a mail that the old one has not, not yet seen by any server.
+    pub fn deliver(&self, user: &str, folder: &str, token: &str) {
+        let maildir = self.target.maildir(user);
+        deliver(&maildir, folder, LATER + 77, &message(token));
+    }
+
+    /// What the old host shows.
+    pub fn source_views(&self, user: &str) -> (ImapView, Vec<Pop3Entry>) {
+        views(&self.source, user, PASSWORD)
+    }
+
+    /// What the new host shows.
+    pub fn destination_views(&self, user: &str) -> (ImapView, Vec<Pop3Entry>) {
+        views(&self.destination, user, "any")
+    }
+
+    /// What lies on the new host's disk.
+    pub fn on_disk(&self, user: &str) -> DiskView {
+        DiskView::read(&self.target.maildir(user))
+    }
+
+    /// All that the new host shows is what the old one shows, see [`mirror_differences`].
+    pub fn assert_equal(&self, user: &str) {
+        let source = self.source_views(user);
+        let destination = self.destination_views(user);
+        let mut differences = mirror_differences(&source.0, &destination.0);
+        differences.extend(compare::pop3(&source.1, &destination.1));
+        if !differences.is_empty() {
+            panic!("{user} differs:\n{}", lines(&differences));
+        }
+    }
+
+    /// Octets that the old host has sent in its last IMAP sessions of `user`, of which there were
+    /// `count` in all since the server started: clients of the test's own count too.
+    pub fn octets_of_last_session(&self, user: &str, count: usize) -> u64 {
+        let sessions = self.source.sessions("imap", user, count);
+        let last = sessions.last().expect("there was one");
+        last["out"]
+    }
+}
+
+impl Run {
+    /// What the report says of a user.
+    pub fn row(&self, user: &str) -> &Row {
+        self.rows
+            .get(user)
+            .unwrap_or_else(|| panic!("{user} is not in the report:\n{}", self.output.stderr))
+    }
+}
+
+/// Where a mirror is not its source. UIDNEXT may be higher: it is never lowered.
+pub fn mirror_differences(source: &ImapView, destination: &ImapView) -> Vec<compare::Difference> {
+    compare::imap(source, destination)
+        .into_iter()
+        .filter(|one| {
+            let next = |view: &ImapView| view.folders[&one.folder].uid_next;
+            one.what != "uidnext" || next(destination) < next(source)
+        })
+        .collect()
+}
+
+/// Each a line.
+pub fn lines(differences: &[compare::Difference]) -> String {
+    differences.iter().map(|one| format!("  {one}\n")).collect()
+}
+
+/// A message with a token, LF line ends.
+pub fn message(token: &str) -> String {
+    // Lengths differ too, for what pairs by size.
+    let filler = "words of no meaning\n".repeat(1 + token.len() % 7);
+    format!(
+        "From: Ann <ann@example.org>\nTo: Bob <bob@example.org>\n\
+         Date: Mon, 1 Jan 2018 00:00:00 +0000\nMessage-ID: <{token}@example.org>\n\
+         Subject: About {token}\n\nThe token is {token}.\n{filler}"
+    )
+}
+
+/// The hash of a token's message as IMAP and POP3 send it.
+pub fn hash(token: &str) -> blake3::Hash {
+    blake3::hash(message(token).replace('\n', "\r\n").as_bytes())
+}
+
+/// The messages of a folder that hold a token.
+pub fn with_token<'v>(folder: &'v FolderView, token: &str) -> Vec<&'v MessageView> {
+    let hash = hash(token);
+    let messages = folder.messages.iter();
+    messages.filter(|message| message.hash == hash).collect()
+}
+
+/// The one message of a folder that holds a token.
+pub fn the_one<'v>(view: &'v ImapView, folder: &str, token: &str) -> &'v MessageView {
+    let there = view
+        .folders
+        .get(folder)
+        .unwrap_or_else(|| panic!("there is no {folder}"));
+    match with_token(there, token).as_slice() {
+        [one] => one,
+        several => panic!("{folder} holds {token} {} times", several.len()),
+    }
+}
+
+/// How often a token is in a folder.
+pub fn count(view: &ImapView, folder: &str, token: &str) -> usize {
+    let folder = view.folders.get(folder);
+    folder.map_or(0, |folder| with_token(folder, token).len())
+}
+
+/// The UIDL of a token's message.
+pub fn uidl_of(listing: &[Pop3Entry], token: &str) -> String {
+    let hash = hash(token);
+    let mut found = listing.iter().filter(|entry| entry.hash == Some(hash));
+    match (found.next(), found.next()) {
+        (Some(one), None) => one.uidl.clone(),
+        (None, _) => panic!("POP3 does not list {token}"),
+        _ => panic!("POP3 lists {token} more than once"),
+    }
+}
+
+/// Mail as years have left it: INBOX with six messages (`inbox-3` to `inbox-12`, by their UIDs) in
+/// a POP3 order of its own and with stored UIDLs, `Work` with three (`work-1` to `work-3`), `Keep`
+/// with two, `Empty` with none.
+pub fn first_mail(maildir: &Path) {
+    let inbox: Vec<(u32, String, &str)> = FIRST_UIDS
+        .iter()
+        .zip(["S", "", "FSa", "RS", "b", "S"])
+        .map(|(uid, letters)| (*uid, format!("inbox-{uid}"), letters))
+        .collect();
+    folder(maildir, "INBOX", FIRST_VALIDITY, FIRST_UID_NEXT, &inbox);
+    let numbered = |name: &str, count: u32| -> Vec<(u32, String, &str)> {
+        (1..=count)
+            .map(|uid| {
+                (
+                    uid,
+                    format!("{name}-{uid}"),
+                    if uid == 2 { "Sa" } else { "" },
+                )
+            })
+            .collect()
+    };
+    let (work, keep) = (numbered("work", 3), numbered("keep", 2));
+    folder(maildir, "Work", FIRST_VALIDITY + 1, 4, &work);
+    folder(maildir, "Keep", FIRST_VALIDITY + 2, 3, &keep);
+    folder(maildir, "Empty", FIRST_VALIDITY + 3, 1, &[]);
+    fs::write(maildir.join("subscriptions"), "V\t2\n\nINBOX\nWork\nGone\n")
+        .expect("scratch directories are writable");
+    give_to_mail_owner(maildir);
+}
+
+/// A folder with messages of these UIDs, tokens and letters, as Dovecot keeps it. Those of INBOX
+/// have UIDLs and are listed in reverse.
+pub fn folder(
+    maildir: &Path,
+    name: &str,
+    uid_validity: u32,
+    uid_next: u32,
+    messages: &[(u32, String, &str)],
+) -> PathBuf {
+    let directory = corpus::directory(maildir, Layout::MaildirPlusPlus, name);
+    for part in ["cur", "new", "tmp"] {
+        fs::create_dir_all(directory.join(part)).expect("scratch directories are writable");
+    }
+    let mut list = format!("3 V{uid_validity} N{uid_next}\n");
+    for (position, (uid, token, letters)) in messages.iter().enumerate() {
+        let date = 1_400_000_000 + i64::from(*uid) * 3601;
+        let base_name = format!("{date}.M{uid}P1.{token}");
+        let path = directory
+            .join("cur")
+            .join(format!("{base_name}:2,{letters}"));
+        fs::write(&path, message(token)).expect("scratch directories are writable");
+        let time = filetime::FileTime::from_unix_time(date, 0);
+        filetime::set_file_mtime(&path, time).expect("the file was just written");
+        let stored = if name == "INBOX" {
+            let order = messages.len() - position;
+            format!(" Pold/{token} O{order}")
+        } else {
+            String::new()
+        };
+        list.push_str(&format!("{uid}{stored} :{base_name}\n"));
+    }
+    fs::write(directory.join("dovecot-uidlist"), list).expect("scratch directories are writable");
+    fs::write(directory.join("dovecot-keywords"), "0 todo\n1 $Forwarded\n")
+        .expect("scratch directories are writable");
+    directory
+}
+
+/// Gives a folder of the old host another UIDVALIDITY and its messages other UIDs, as a server does
+/// that has lost its list. UIDLs stay.
+pub fn lose_validity(maildir: &Path, name: &str) {
+    let directory = corpus::directory(maildir, Layout::MaildirPlusPlus, name);
+    let path = directory.join("dovecot-uidlist");
+    let list = fs::read_to_string(&path).expect("Dovecot has a list");
+    let (header, lines) = list.split_once('\n').expect("a list has a header");
+    let mut messages = String::new();
+    let mut next = 1;
+    for line in lines.lines() {
+        let (_, rest) = line.split_once(' ').expect("a line has a UID and a name");
+        messages.push_str(&format!("{next} {rest}\n"));
+        next += 1;
+    }
+    let fields: Vec<String> = header
+        .split(' ')
+        .map(|field| match field.split_at(1) {
+            ("V", validity) => {
+                let validity: u32 = validity.parse().expect("a number");
+                format!("V{}", validity + 1000)
+            }
+            ("N", _) => format!("N{next}"),
+            _ => field.to_owned(),
+        })
+        .collect();
+    let changed = format!("{}\n{messages}", fields.join(" "));
+    fs::write(&path, changed).expect("the list is ours");
+    give_to_mail_owner(&path);
+    for directory in [directory.as_path(), maildir] {
+        for entry in fs::read_dir(directory).expect("it is there") {
+            let entry = entry.expect("it stands still");
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let is_list = directory == maildir && name.starts_with("dovecot.list.index");
+            if name.starts_with("dovecot.index") || is_list {
+                fs::remove_file(entry.path()).expect("the index is ours");
+            }
+        }
+    }
+}
