@@ -51,6 +51,16 @@ pub fn give_to_mail_owner(path: &Path) {
     }
 }
 
+/// Runs `work` on each item, on both cores that a test machine has at least.
+pub fn on_two_cores<T: Send>(items: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
+    let mut front: Vec<T> = items.into_iter().collect();
+    let back = front.split_off(front.len() / 2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| front.into_iter().for_each(&work));
+        back.into_iter().for_each(&work);
+    });
+}
+
 /// Runs one of `scripts/` to its end and returns its standard output.
 ///
 /// # Panics

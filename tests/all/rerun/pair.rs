@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::model::Merged;
 use crate::migration::{PASSWORD, Source, Target, views};
 use crate::support::delivery::deliver;
 use crate::support::disk_view::DiskView;
@@ -17,6 +18,7 @@ use crate::support::pop3_view::Pop3Entry;
 use crate::support::program::{self, Output};
 use crate::support::report::{self, Row};
 use crate::support::tree::TempTree;
+use crate::support::wiretap::{Heard, Wiretap};
 use crate::support::{Layout, compare, corpus, give_to_mail_owner};
 
 /// UIDVALIDITY of INBOX of the first mail; each further folder has one more.
@@ -37,6 +39,8 @@ pub struct Pair {
     pub target: Target,
     /// The new host. A UIDL that it makes itself begins with `new-`.
     pub destination: Dovecot,
+    imap: Wiretap,
+    pop3: Wiretap,
     scratch: TempTree,
 }
 
@@ -45,6 +49,10 @@ pub struct Pair {
 pub struct Run {
     /// What the program said.
     pub output: Output,
+    /// What it asked over IMAP.
+    pub imap: Heard,
+    /// What it asked over POP3.
+    pub pop3: Heard,
     rows: HashMap<String, Row>,
 }
 
@@ -74,16 +82,13 @@ impl Pair {
             ..target.options(Layout::MaildirPlusPlus)
         });
         Self {
+            imap: Wiretap::start(source.imap_port()),
+            pop3: Wiretap::start(source.pop3_port()),
             source,
             target,
             destination,
             scratch: TempTree::new(),
         }
-    }
-
-    /// What the program reads.
-    pub fn from(&self) -> Source {
-        Source::of(&self.source)
     }
 
     /// `mailseed export` of `users`, four at a time, whatever comes of it.
@@ -95,7 +100,8 @@ impl Pair {
             .map(|user| format!("{}\n", user.as_ref()))
             .collect();
         fs::write(&list, format!("user\n{rows}")).expect("scratch is writable");
-        let mut command = self.target.command("export", &self.from(), more);
+        let source = Source::both(self.imap.port(), self.pop3.port());
+        let mut command = self.target.command("export", &source, more);
         let report = directory.path().join("report");
         command
             .arg("--users")
@@ -103,6 +109,7 @@ impl Pair {
             .arg("--report")
             .arg(&report);
         command.args(["-j", "4", "--progress", "none"]);
+        (self.imap.take(), self.pop3.take());
         let output = program::run(command, Duration::from_secs(120));
         assert!(
             matches!(output.code, Some(0 | 1)),
@@ -114,7 +121,12 @@ impl Pair {
             .into_iter()
             .map(|row| (row.text("user").to_owned(), row))
             .collect();
-        Run { output, rows }
+        Run {
+            output,
+            imap: self.imap.take(),
+            pop3: self.pop3.take(),
+            rows,
+        }
     }
 
     /// [`Pair::export`] that must succeed.
@@ -166,17 +178,118 @@ impl Pair {
             panic!("{user} differs:\n{}", lines(&differences));
         }
     }
+}
 
-    /// Octets that the old host has sent in its last IMAP sessions of `user`, of which there were
-    /// `count` in all since the server started: clients of the test's own count too.
-    pub fn octets_of_last_session(&self, user: &str, count: usize) -> u64 {
-        let sessions = self.source.sessions("imap", user, count);
-        let last = sessions.last().expect("there was one");
-        last["out"]
+/// A user of a mirror and one of a merge to whom the same happens; both have been exported once, and
+/// the new host's server has opened their folders.
+#[derive(Debug)]
+pub struct Both {
+    /// The hosts.
+    pub pair: Pair,
+    model: Merged,
+}
+
+impl Both {
+    /// With the [`first_mail`].
+    pub fn after_first_run() -> Self {
+        Self::with(first_mail)
+    }
+
+    /// With other mail.
+    pub fn with(mail: impl Fn(&Path)) -> Self {
+        let pair = Pair::empty(&["mirror", "merge"]);
+        for user in ["mirror", "merge"] {
+            mail(&pair.source.mail_dir(user));
+        }
+        pair.export_ok(&["mirror", "merge"], &[]);
+        pair.assert_equal("mirror");
+        let mut model = Merged::default();
+        model.assert(&pair, "merge", &DiskView::nothing());
+        for user in ["mirror", "merge"] {
+            pair.at_destination(user).select_each();
+        }
+        Self { pair, model }
+    }
+
+    /// Does something at the old host for both users.
+    pub fn at_source(&self, act: impl Fn(&mut Client)) {
+        for user in ["mirror", "merge"] {
+            act(&mut self.pair.at_source(user));
+        }
+    }
+
+    /// Does something at the new host for both users.
+    pub fn at_destination(&self, act: impl Fn(&mut Client)) {
+        for user in ["mirror", "merge"] {
+            act(&mut self.pair.at_destination(user));
+        }
+    }
+
+    /// Both users get a mail at the new host.
+    pub fn deliver(&self, folder: &str, token: &str) {
+        for user in ["mirror", "merge"] {
+            self.pair.deliver(user, folder, token);
+        }
+    }
+
+    /// The old host loses the UIDs of a folder of both users.
+    pub fn lose_validity(&self, folder: &str) {
+        for user in ["mirror", "merge"] {
+            lose_validity(&self.pair.source.mail_dir(user), folder);
+        }
+    }
+
+    /// Says that the old host has renamed a folder.
+    pub fn renamed(&mut self, from: &str, to: &str) {
+        self.model.renamed(from, to);
+    }
+
+    /// Runs both modes with all consent given, and holds what there is against the source and the
+    /// model. The runs are returned, the mirror's first; and what the merge's user sees.
+    pub fn run(&mut self) -> (Run, Run, (ImapView, Vec<Pop3Entry>)) {
+        let more = ["--mirror", "--delete-local", "--max-delete", "100"];
+        let mirror = self.pair.export_ok(&["mirror"], &more);
+        self.pair.assert_equal("mirror");
+        let before = self.pair.on_disk("merge");
+        let merge = self.pair.export_ok(&["merge"], &["--max-delete", "100"]);
+        self.model.assert(&self.pair, "merge", &before);
+        let view = self.pair.destination_views("merge");
+        (mirror, merge, view)
     }
 }
 
 impl Run {
+    /// No message was read from the source, headers aside.
+    pub fn assert_no_download(&self) {
+        let sent = format!("{}{}", self.imap.sent, self.pop3.sent);
+        let asks = |line: &&str| {
+            let line = line.to_ascii_uppercase();
+            [
+                "BODY[]",
+                "BODY.PEEK[]",
+                "BODY.PEEK[TEXT]",
+                "RFC822)",
+                "RETR ",
+            ]
+            .iter()
+            .any(|what| line.contains(what))
+        };
+        let asked: Vec<&str> = sent.lines().filter(asks).collect();
+        assert!(
+            asked.is_empty(),
+            "messages were asked for:\n{}",
+            asked.join("\n")
+        );
+    }
+
+    /// The run as a whole went wrong for someone, and says which flag lets it on.
+    pub fn assert_not_done(&self, user: &str, flag: &str) {
+        let row = self.row(user);
+        assert_eq!(self.output.code, Some(1), "{}", self.output.stderr);
+        assert_ne!(row.text("status"), "ok");
+        assert!(row.text("error").contains(flag), "{}", row.text("error"));
+    }
+
     /// What the report says of a user.
     pub fn row(&self, user: &str) -> &Row {
         self.rows
@@ -308,7 +421,7 @@ pub fn folder(
         filetime::set_file_mtime(&path, time).expect("the file was just written");
         let stored = if name == "INBOX" {
             let order = messages.len() - position;
-            format!(" Pold/{token} O{order}")
+            format!(" Pold-{token} O{order}")
         } else {
             String::new()
         };
@@ -321,11 +434,13 @@ pub fn folder(
 }
 
 /// Gives a folder of the old host another UIDVALIDITY and its messages other UIDs, as a server does
-/// that has lost its list. UIDLs stay.
+/// that has lost its list. UIDLs stay. A folder that was never opened has no numbers yet.
 pub fn lose_validity(maildir: &Path, name: &str) {
     let directory = corpus::directory(maildir, Layout::MaildirPlusPlus, name);
     let path = directory.join("dovecot-uidlist");
-    let list = fs::read_to_string(&path).expect("Dovecot has a list");
+    let Ok(list) = fs::read_to_string(&path) else {
+        return;
+    };
     let (header, lines) = list.split_once('\n').expect("a list has a header");
     let mut messages = String::new();
     let mut next = 1;
@@ -348,14 +463,36 @@ pub fn lose_validity(maildir: &Path, name: &str) {
     let changed = format!("{}\n{messages}", fields.join(" "));
     fs::write(&path, changed).expect("the list is ours");
     give_to_mail_owner(&path);
-    for directory in [directory.as_path(), maildir] {
+    remove_indexes(maildir, &directory);
+}
+
+/// Removes what Dovecot remembers of a folder, and of all folders.
+fn remove_indexes(maildir: &Path, folder: &Path) {
+    for (directory, prefix) in [(folder, "dovecot.index"), (maildir, "dovecot.list.index")] {
         for entry in fs::read_dir(directory).expect("it is there") {
             let entry = entry.expect("it stands still");
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let is_list = directory == maildir && name.starts_with("dovecot.list.index");
-            if name.starts_with("dovecot.index") || is_list {
+            if entry.file_name().to_string_lossy().starts_with(prefix) {
                 fs::remove_file(entry.path()).expect("the index is ours");
             }
         }
     }
+}
+
+/// Puts a message with an old UID back into INBOX of the old host, as a restored backup does.
+pub fn restore(maildir: &Path, uid: u32, token: &str) {
+    let path = maildir.join("dovecot-uidlist");
+    let list = fs::read_to_string(&path).expect("Dovecot has a list");
+    let name = format!("1400000000.M{uid}P2.{token}");
+    let file = maildir.join("cur").join(format!("{name}:2,"));
+    fs::write(&file, message(token)).expect("scratch directories are writable");
+    let mut lines: Vec<String> = list.lines().map(str::to_owned).collect();
+    let place = lines
+        .iter()
+        .skip(1)
+        .position(|line| line.split(' ').next().and_then(|uid| uid.parse().ok()) > Some(uid))
+        .map_or(lines.len(), |place| place + 1);
+    lines.insert(place, format!("{uid} Pold-{token} :{name}"));
+    fs::write(&path, format!("{}\n", lines.join("\n"))).expect("the list is ours");
+    remove_indexes(maildir, maildir);
+    give_to_mail_owner(maildir);
 }

@@ -12,6 +12,7 @@ use crate::support::compare;
 use crate::support::disk_view::DiskView;
 use crate::support::imap_client::{Client, Store};
 use crate::support::imap_view::ImapView;
+use crate::support::on_two_cores;
 use crate::support::pop3_view::Pop3Entry;
 
 /// A message: in S, the source as it is; in L, the source as it was at the last run; in D, the
@@ -310,10 +311,7 @@ fn listing(pair: &Pair, user: &str) -> Vec<String> {
 
 /// What each destination shows after the first export, and what its source does.
 fn first_looks(pair: &Pair, cells: &[Cell]) -> HashMap<Cell, (Merged, ImapView)> {
-    let nothing = DiskView {
-        folders: Default::default(),
-        subscribed: Default::default(),
-    };
+    let nothing = DiskView::nothing();
     let mut models = HashMap::new();
     for cell in cells.iter().filter(|cell| cell.mode == Mode::Merge) {
         let user = cell.user();
@@ -469,13 +467,4 @@ fn nothing_lost(cell: Cell, outcome: &Outcome, problems: &mut Vec<String>) {
             }
         }
     }
-}
-
-/// Runs `work` on each item, on both cores that a test machine has at least.
-fn on_two_cores<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
-    let (front, back) = items.split_at(items.len() / 2);
-    std::thread::scope(|scope| {
-        scope.spawn(|| front.iter().for_each(&work));
-        back.iter().for_each(&work);
-    });
 }

@@ -40,6 +40,14 @@ pub struct DiskMessage {
 }
 
 impl DiskView {
+    /// A Maildir in which nothing is.
+    pub fn nothing() -> Self {
+        Self {
+            folders: BTreeMap::new(),
+            subscribed: BTreeSet::new(),
+        }
+    }
+
     /// Reads `maildir`.
     pub fn read(maildir: &Path) -> Self {
         let mut folders = BTreeMap::from([("INBOX".to_owned(), folder(maildir))]);
@@ -69,8 +77,9 @@ fn folder(directory: &Path) -> DiskFolder {
     let mut folder = DiskFolder::default();
     let mut uids: HashMap<String, u32> = HashMap::new();
     let list = fs::read_to_string(directory.join("dovecot-uidlist")).unwrap_or_default();
-    for line in list.lines() {
-        if let Some(header) = line.strip_prefix("3 ") {
+    for (number, line) in list.lines().enumerate() {
+        if number == 0 {
+            let header = line.strip_prefix("3 ").expect("lists are of version 3");
             for field in header.split(' ') {
                 let number = field.get(1..).and_then(|digits| digits.parse().ok());
                 match field.chars().next() {
