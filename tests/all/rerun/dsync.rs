@@ -206,7 +206,7 @@ fn a_mail_moved_at_the_destination_stays_where_its_user_has_put_it() {
 fn a_mail_that_appears_below_uidnext_is_taken() {
     let mut both = Both::after_first_run();
     for user in ["mirror", "merge"] {
-        let maildir = both.pair.source.mail_dir(user);
+        let maildir = both.pair.source_maildir(user);
         super::pair::restore(&maildir, 7, "restored-7");
     }
     let (mirror, _, (after, _)) = both.run();
@@ -224,7 +224,7 @@ fn a_run_without_a_change_changes_nothing() {
         ("mirror", &["--mirror", "--delete-local"][..]),
         ("merge", &["--after-cutover"][..]),
     ] {
-        let maildir = both.pair.target.maildir(user);
+        let maildir = both.pair.maildir(user);
         let before = listing(&maildir);
         let run = both.pair.export_ok(&[user], more);
         assert_eq!(listing(&maildir), before, "{more:?}");
@@ -266,8 +266,8 @@ fn a_mirror_converges_in_one_run_from_any_state() {
         client.create("Fresh");
         client.move_to("Work", 1, "Fresh");
     }
-    super::pair::lose_validity(&pair.source.mail_dir("mirror"), "INBOX");
-    super::pair::lose_validity(&pair.source.mail_dir("mirror"), "Work");
+    super::pair::lose_validity(&pair.source_maildir("mirror"), "INBOX");
+    super::pair::lose_validity(&pair.source_maildir("mirror"), "Work");
     let more = ["--mirror", "--delete-local", "--max-delete", "100"];
     pair.export_ok(&["mirror"], &more);
     pair.assert_equal("mirror");

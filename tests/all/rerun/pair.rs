@@ -2,9 +2,12 @@
 //! put there. Every message has a word of its own in it, its token, so that what is lost and what is
 //! doubled is found by content.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::model::Merged;
@@ -17,7 +20,7 @@ use crate::support::imap_view::{FolderView, ImapView, MessageView};
 use crate::support::pop3_view::Pop3Entry;
 use crate::support::program::{self, Output};
 use crate::support::report::{self, Row};
-use crate::support::tree::TempTree;
+use crate::support::tree::{TempTree, listing};
 use crate::support::wiretap::{Heard, Wiretap};
 use crate::support::{Layout, compare, corpus, give_to_mail_owner};
 
@@ -30,15 +33,31 @@ pub const FIRST_UID_NEXT: u32 = 20;
 /// The date of mail that comes later, in seconds since 1970.
 pub const LATER: i64 = 1_600_000_000;
 
-/// Two hosts and what lies between.
+/// The two servers, for all tests: to stop one takes Dovecot a second. They end with the program.
+static SERVERS: LazyLock<(Dovecot, Dovecot)> = LazyLock::new(|| {
+    let server = |uidl_format: &str| {
+        Dovecot::start(DovecotOptions {
+            any_password: true,
+            uidl_format: uidl_format.to_owned(),
+            ..DovecotOptions::default()
+        })
+    };
+    (server("%g"), server("new-%v-%u"))
+});
+
+/// Two hosts and what lies between. Each pair has users of its own on the servers, `USER@domain`.
 #[derive(Debug)]
 pub struct Pair {
     /// The old host. Its UIDLs have nothing to do with UIDs.
-    pub source: Dovecot,
-    /// What mailseed writes.
-    pub target: Target,
+    source: &'static Dovecot,
+    /// What follows the users' names there.
+    source_domain: String,
     /// The new host. A UIDL that it makes itself begins with `new-`.
-    pub destination: Dovecot,
+    destination: &'static Dovecot,
+    /// What follows the users' names there.
+    domain: String,
+    /// What mailseed writes.
+    target: Target,
     imap: Wiretap,
     pop3: Wiretap,
     scratch: TempTree,
@@ -59,49 +78,79 @@ pub struct Run {
 impl Pair {
     /// Both hosts; `users` have the [`first_mail`] on the old one.
     pub fn new<U: AsRef<str>>(users: &[U]) -> Self {
-        let pair = Self::empty(users);
+        let pair = Self::empty();
         for user in users {
-            first_mail(&pair.source.mail_dir(user.as_ref()));
+            first_mail(&pair.source_maildir(user.as_ref()));
         }
         pair
     }
 
-    /// Both hosts; `users` have no mail yet.
-    pub fn empty<U: AsRef<str>>(users: &[U]) -> Self {
-        let source = Dovecot::start(DovecotOptions {
-            users: users
-                .iter()
-                .map(|user| (user.as_ref().to_owned(), PASSWORD.to_owned()))
-                .collect(),
-            uidl_format: "%g".to_owned(),
-            ..DovecotOptions::default()
-        });
-        let target = Target::new();
-        let destination = Dovecot::start(DovecotOptions {
-            uidl_format: "new-%v-%u".to_owned(),
-            ..target.options(Layout::MaildirPlusPlus)
-        });
+    /// Both hosts, without mail.
+    pub fn empty() -> Self {
+        let (source, destination) = &*SERVERS;
+        let domain = new_domain();
         Self {
             imap: Wiretap::start(source.imap_port()),
             pop3: Wiretap::start(source.pop3_port()),
             source,
-            target,
+            source_domain: domain.clone(),
             destination,
+            target: target_in(destination, &domain),
+            domain,
             scratch: TempTree::new(),
         }
     }
 
+    /// The same old host, and another new one to which nothing has been exported yet.
+    pub fn into_another(self) -> Self {
+        let domain = new_domain();
+        Self {
+            target: target_in(self.destination, &domain),
+            domain,
+            ..self
+        }
+    }
+
+    /// The Maildir of a user of the old host, its home made.
+    pub fn source_maildir(&self, user: &str) -> PathBuf {
+        self.source
+            .mail_dir(&format!("{user}{}", self.source_domain))
+    }
+
+    /// The Maildir that mailseed writes for a user.
+    pub fn maildir(&self, user: &str) -> PathBuf {
+        self.target.maildir(user)
+    }
+
+    /// [`listing`] of it.
+    pub fn listing(&self, user: &str) -> Vec<String> {
+        listing(&self.maildir(user))
+    }
+
     /// `mailseed export` of `users`, four at a time, whatever comes of it.
     pub fn export<U: AsRef<str>>(&self, users: &[U], more: &[&str]) -> Run {
+        let source = Source::both(self.imap.port(), self.pop3.port());
+        self.export_from(&source, users, more)
+    }
+
+    /// The same over POP3 alone.
+    pub fn export_over_pop3<U: AsRef<str>>(&self, users: &[U], more: &[&str]) -> Run {
+        let source = Source::both(self.imap.port(), self.pop3.port()).pop3_only();
+        self.export_from(&source, users, more)
+    }
+
+    fn export_from<U: AsRef<str>>(&self, source: &Source, users: &[U], more: &[&str]) -> Run {
         let directory = tempfile::tempdir_in(self.scratch.path()).expect("scratch is writable");
         let list = directory.path().join("users.csv");
         let rows: String = users
             .iter()
-            .map(|user| format!("{}\n", user.as_ref()))
+            .map(|user| {
+                let (user, domain) = (user.as_ref(), &self.source_domain);
+                format!("{user},{user}{domain},{user}{domain}\n")
+            })
             .collect();
-        fs::write(&list, format!("user\n{rows}")).expect("scratch is writable");
-        let source = Source::both(self.imap.port(), self.pop3.port());
-        let mut command = self.target.command("export", &source, more);
+        fs::write(&list, format!("user,imap_user,pop3_user\n{rows}")).expect("scratch is writable");
+        let mut command = self.target.command("export", source, more);
         let report = directory.path().join("report");
         command
             .arg("--users")
@@ -139,12 +188,14 @@ impl Pair {
 
     /// A client of the old host.
     pub fn at_source(&self, user: &str) -> Client {
-        Client::login(self.source.imap_port(), user, PASSWORD)
+        let login = format!("{user}{}", self.source_domain);
+        Client::login(self.source.imap_port(), &login, PASSWORD)
     }
 
     /// A client of the new host.
     pub fn at_destination(&self, user: &str) -> Client {
-        Client::login(self.destination.imap_port(), user, "any")
+        let login = format!("{user}{}", self.domain);
+        Client::login(self.destination.imap_port(), &login, "any")
     }
 
     /// The new host gets a mail that the old one has not, not yet seen by any server.
@@ -155,12 +206,16 @@ impl Pair {
 
     /// What the old host shows.
     pub fn source_views(&self, user: &str) -> (ImapView, Vec<Pop3Entry>) {
-        views(&self.source, user, PASSWORD)
+        views(
+            self.source,
+            &format!("{user}{}", self.source_domain),
+            PASSWORD,
+        )
     }
 
     /// What the new host shows.
     pub fn destination_views(&self, user: &str) -> (ImapView, Vec<Pop3Entry>) {
-        views(&self.destination, user, "any")
+        views(self.destination, &format!("{user}{}", self.domain), "any")
     }
 
     /// What lies on the new host's disk.
@@ -180,6 +235,18 @@ impl Pair {
     }
 }
 
+fn new_domain() -> String {
+    static PAIRS: AtomicU32 = AtomicU32::new(1);
+    format!("@p{}", PAIRS.fetch_add(1, Ordering::SeqCst))
+}
+
+/// The homes of `domain` on `server`.
+fn target_in(server: &Dovecot, domain: &str) -> Target {
+    let home = server.mail_dir("nobody");
+    let mail = home.ancestors().nth(2).expect("mail/nobody/Maildir");
+    Target::within(mail, domain)
+}
+
 /// A user of a mirror and one of a merge to whom the same happens; both have been exported once, and
 /// the new host's server has opened their folders.
 #[derive(Debug)]
@@ -197,9 +264,9 @@ impl Both {
 
     /// With other mail.
     pub fn with(mail: impl Fn(&Path)) -> Self {
-        let pair = Pair::empty(&["mirror", "merge"]);
+        let pair = Pair::empty();
         for user in ["mirror", "merge"] {
-            mail(&pair.source.mail_dir(user));
+            mail(&pair.source_maildir(user));
         }
         pair.export_ok(&["mirror", "merge"], &[]);
         pair.assert_equal("mirror");
@@ -235,7 +302,7 @@ impl Both {
     /// The old host loses the UIDs of a folder of both users.
     pub fn lose_validity(&self, folder: &str) {
         for user in ["mirror", "merge"] {
-            lose_validity(&self.pair.source.mail_dir(user), folder);
+            lose_validity(&self.pair.source_maildir(user), folder);
         }
     }
 
@@ -495,4 +562,32 @@ pub fn restore(maildir: &Path, uid: u32, token: &str) {
     fs::write(&path, format!("{}\n", lines.join("\n"))).expect("the list is ours");
     remove_indexes(maildir, maildir);
     give_to_mail_owner(maildir);
+}
+
+/// What changes when a file or directory is written, renamed or replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Its inode.
+    pub inode: u64,
+    /// Its mtime in nanoseconds.
+    pub written: i64,
+    /// Its ctime in nanoseconds.
+    pub changed: i64,
+}
+
+/// The stamps of everything in a tree, its root included.
+pub fn stamps(root: &Path) -> BTreeMap<PathBuf, Stamp> {
+    walkdir::WalkDir::new(root)
+        .into_iter()
+        .map(|entry| {
+            let entry = entry.expect("it stands still");
+            let metadata = entry.metadata().expect("just seen");
+            let stamp = Stamp {
+                inode: metadata.ino(),
+                written: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
+                changed: metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec(),
+            };
+            (entry.into_path(), stamp)
+        })
+        .collect()
 }

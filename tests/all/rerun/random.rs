@@ -285,7 +285,7 @@ impl Player {
         let folders = client.folders();
         let to = self.random.pick(&folders).clone();
         let disk = match side {
-            Side::Source => DiskView::read(&pair.source.mail_dir(&self.user)),
+            Side::Source => DiskView::read(&pair.source_maildir(&self.user)),
             Side::Destination => pair.on_disk(&self.user),
         };
         let message = disk.folders[folder]
@@ -357,7 +357,7 @@ impl Player {
     fn lose_validity(&mut self, pair: &Pair) {
         let folders = pair.at_source(&self.user).folders();
         let folder = self.random.pick(&folders).clone();
-        lose_validity(&pair.source.mail_dir(&self.user), &folder);
+        lose_validity(&pair.source_maildir(&self.user), &folder);
         self.done
             .push(format!("  Source: new UIDVALIDITY of {folder}"));
     }

@@ -306,7 +306,7 @@ fn every_row_of_the_decision_table_in_every_state_of_the_destination() {
 }
 
 fn listing(pair: &Pair, user: &str) -> Vec<String> {
-    crate::support::tree::listing(&pair.target.maildir(user))
+    pair.listing(user)
 }
 
 /// What each destination shows after the first export, and what its source does.
