@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::pair::{FIRST_UID_NEXT, LATER, Pair, Stamp, count, message, stamps, the_one, uidl_of};
+use super::mail::{FIRST_UID_NEXT, LATER, count, message, the_one, uidl_of};
+use super::pair::Pair;
 use crate::support::imap_client::Store;
+use crate::support::tree::{Stamp, stamps};
 
 /// Method of the ISPs that imapsync's FAQ describes: mirror as often as one likes, change the MX, then
 /// only add. Each mirror also undoes what a tester has done to the target.

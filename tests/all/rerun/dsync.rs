@@ -2,7 +2,8 @@
 //! `doveadm backup` and `doveadm sync -1` were seen to fail at it: INBOX left empty and every later
 //! run failing, both of two mails renumbered, flags not carried over.
 
-use super::pair::{Both, FIRST_UID_NEXT, LATER, count, message, the_one};
+use super::both::Both;
+use super::mail::{FIRST_UID_NEXT, LATER, count, message, the_one};
 use crate::support::imap_client::Store;
 use crate::support::tree::listing;
 
@@ -207,7 +208,7 @@ fn a_mail_that_appears_below_uidnext_is_taken() {
     let mut both = Both::after_first_run();
     for user in ["mirror", "merge"] {
         let maildir = both.pair.source_maildir(user);
-        super::pair::restore(&maildir, 7, "restored-7");
+        super::mail::restore(&maildir, 7, "restored-7");
     }
     let (mirror, _, (after, _)) = both.run();
     assert_eq!(mirror.row("mirror").number("added"), 1);
@@ -266,8 +267,8 @@ fn a_mirror_converges_in_one_run_from_any_state() {
         client.create("Fresh");
         client.move_to("Work", 1, "Fresh");
     }
-    super::pair::lose_validity(&pair.source_maildir("mirror"), "INBOX");
-    super::pair::lose_validity(&pair.source_maildir("mirror"), "Work");
+    super::mail::lose_validity(&pair.source_maildir("mirror"), "INBOX");
+    super::mail::lose_validity(&pair.source_maildir("mirror"), "Work");
     let more = ["--mirror", "--delete-local", "--max-delete", "100"];
     pair.export_ok(&["mirror"], &more);
     pair.assert_equal("mirror");

@@ -1,6 +1,8 @@
 //! Folders that come, go, change their names, and subscriptions.
 
-use super::pair::{Both, LATER, Pair, count, message, the_one};
+use super::both::Both;
+use super::mail::{LATER, count, message, the_one};
+use super::pair::Pair;
 use crate::support::imap_client::Store;
 
 fn names(pair: &Pair, user: &str) -> Vec<String> {

@@ -1,7 +1,9 @@
 //! `--max-delete`: a source that is suddenly empty is rather broken than emptied.
 
+use super::both::Both;
+use super::mail::{FIRST_VALIDITY, LATER, count, folder, message, the_one};
 use super::model::Merged;
-use super::pair::{Both, FIRST_VALIDITY, LATER, Pair, count, folder, message, the_one};
+use super::pair::Pair;
 use crate::support::disk_view::DiskView;
 use crate::support::give_to_mail_owner;
 use crate::support::imap_client::Store;

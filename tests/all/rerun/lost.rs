@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use super::pair::{Both, LATER, Pair, count, message, the_one};
+use super::both::Both;
+use super::mail::{LATER, count, message, the_one};
+use super::pair::Pair;
 use crate::support::imap_client::Store;
 
 const MODES: [(&str, &[&str]); 2] = [("mirror", &["--mirror"]), ("merge", &[])];

@@ -1,7 +1,9 @@
 //! What a run costs that has nothing to do: round trips, and not one byte on disk.
 
-use super::pair::{FIRST_VALIDITY, Pair, folder, stamps};
+use super::mail::{FIRST_VALIDITY, folder};
+use super::pair::Pair;
 use crate::support::give_to_mail_owner;
+use crate::support::tree::stamps;
 
 const FOLDERS: u32 = 30;
 const MESSAGES: u32 = 10_000;

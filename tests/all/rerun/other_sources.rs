@@ -1,6 +1,7 @@
 //! Runs again from servers that tell less: Courier, without CONDSTORE and UIDNEXT; POP3 alone.
 
-use super::pair::{LATER, Pair, count, hash, message, the_one};
+use super::mail::{LATER, count, hash, message, the_one};
+use super::pair::Pair;
 use crate::migration::{PASSWORD, Source, Target, views};
 use crate::support::courier::Courier;
 use crate::support::delivery::deliver;

@@ -5,7 +5,9 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::pair::{Both, LATER, Pair, hash, message, uidl_of};
+use super::both::Both;
+use super::mail::{LATER, hash, message, uidl_of};
+use super::pair::Pair;
 use crate::support::imap_client::Store;
 use crate::support::pop3_view::Pop3Entry;
 use crate::support::qmail::qmail_listing;

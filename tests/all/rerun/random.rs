@@ -7,8 +7,9 @@
 
 use std::collections::BTreeSet;
 
+use super::mail::{LATER, hash, lose_validity, message};
 use super::model::Merged;
-use super::pair::{LATER, Pair, hash, lines, lose_validity, message, mirror_differences};
+use super::pair::{Pair, lines, mirror_differences};
 use crate::support::compare;
 use crate::support::corpus::Random;
 use crate::support::disk_view::DiskView;

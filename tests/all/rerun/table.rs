@@ -3,11 +3,9 @@
 
 use std::collections::HashMap;
 
+use super::mail::{FIRST_UID_NEXT, FIRST_VALIDITY, LATER, count, hash, message, the_one, uidl_of};
 use super::model::{Merged, three_way};
-use super::pair::{
-    FIRST_UID_NEXT, FIRST_VALIDITY, LATER, Pair, count, hash, lines, message, mirror_differences,
-    the_one, uidl_of,
-};
+use super::pair::{Pair, lines, mirror_differences};
 use crate::support::compare;
 use crate::support::disk_view::DiskView;
 use crate::support::imap_client::{Client, Store};

@@ -3,8 +3,9 @@
 
 use std::fs;
 
-use super::pair::{
-    Both, FIRST_VALIDITY, LATER, count, folder, hash, message, the_one, uidl_of, with_token,
+use super::both::Both;
+use super::mail::{
+    FIRST_VALIDITY, LATER, count, folder, hash, message, the_one, uidl_of, with_token,
 };
 use crate::migration::{PASSWORD, Source, Target, views};
 use crate::support::dovecot::{Dovecot, DovecotOptions};
@@ -148,7 +149,7 @@ fn uidls_that_change_with_uidvalidity_are_followed_by_a_mirror_and_kept_by_a_mer
     for user in ["mirror", "merge"] {
         target.export_ok(&from, user, &[]);
         Client::login(destination.imap_port(), user, "any").select_each();
-        super::pair::lose_validity(&source.mail_dir(user), "INBOX");
+        super::mail::lose_validity(&source.mail_dir(user), "INBOX");
     }
     let known = views(&destination, "merge", "any");
     target.export_ok(&from, "mirror", &["--mirror"]);

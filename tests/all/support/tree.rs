@@ -1,8 +1,9 @@
 //! Scratch directories, and trees as lines that can be compared.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A scratch directory that the mail owner may enter, removed when dropped.
 #[derive(Debug)]
@@ -55,6 +56,34 @@ pub fn listing(root: &Path) -> Vec<String> {
                 let (size, mtime) = (metadata.size(), metadata.mtime());
                 format!("{path} {mode:04o} {size} {mtime} {hash}")
             }
+        })
+        .collect()
+}
+
+/// What changes when a file or directory is written, renamed or replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Its inode.
+    pub inode: u64,
+    /// Its mtime in nanoseconds.
+    pub written: i64,
+    /// Its ctime in nanoseconds.
+    pub changed: i64,
+}
+
+/// The stamps of everything in a tree, its root included.
+pub fn stamps(root: &Path) -> BTreeMap<PathBuf, Stamp> {
+    walkdir::WalkDir::new(root)
+        .into_iter()
+        .map(|entry| {
+            let entry = entry.expect("it stands still");
+            let metadata = entry.metadata().expect("just seen");
+            let stamp = Stamp {
+                inode: metadata.ino(),
+                written: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
+                changed: metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec(),
+            };
+            (entry.into_path(), stamp)
         })
         .collect()
 }
