@@ -1,8 +1,9 @@
 //! The day of the change: repeated mirrors until then, and `--after-cutover` from then on, when the
 //! new host is live.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::mail::{FIRST_UID_NEXT, LATER, count, message, the_one, uidl_of};
 use super::pair::Pair;
@@ -163,6 +164,70 @@ fn after_the_cutover_nothing_that_is_there_is_touched() {
     let before = stamps(&pair.maildir("ann"));
     pair.export_ok(&["ann"], &["--after-cutover"]);
     assert_eq!(stamps(&pair.maildir("ann")), before);
+}
+
+/// Clients and deliveries are at work while mail is added: every UID that a client has seen means
+/// the same message after it, and nothing is lost or doubled.
+#[test]
+fn mail_is_added_beside_clients_and_deliveries_at_work() {
+    const NEW: u32 = 150;
+    let pair = Pair::new(&["ann"]);
+    pair.export_ok(&["ann"], &[]);
+    {
+        let mut client = pair.at_source("ann");
+        for number in 0..NEW {
+            client.append("INBOX", &[], LATER, &message(&format!("new-{number}")));
+        }
+    }
+    let done = AtomicBool::new(false);
+    let (seen, delivered) = std::thread::scope(|scope| {
+        let live = scope.spawn(|| {
+            let mut seen: HashMap<u32, blake3::Hash> = HashMap::new();
+            let mut delivered = 0;
+            let mut client = pair.at_destination("ann");
+            while !done.load(Ordering::SeqCst) {
+                pair.deliver("ann", "INBOX", &format!("delivered-{delivered}"));
+                let uid = *client.uids("INBOX").last().expect("there is mail");
+                client.append(
+                    "INBOX",
+                    &[],
+                    LATER,
+                    &message(&format!("appended-{delivered}")),
+                );
+                client.store("INBOX", uid, Store::Set, &["\\Seen"]);
+                delivered += 1;
+                let (view, _) = pair.destination_views("ann");
+                for message in &view.folders["INBOX"].messages {
+                    let known = *seen.entry(message.uid).or_insert(message.hash);
+                    assert_eq!(known, message.hash, "UID {}", message.uid);
+                }
+            }
+            (seen, delivered)
+        });
+        let run = pair.export(&["ann"], &["--after-cutover"]);
+        done.store(true, Ordering::SeqCst);
+        let live = live.join().expect("the client is not disturbed");
+        assert_eq!(run.output.code, Some(0), "{}", run.output.stdout);
+        assert_eq!(run.row("ann").number("added"), u64::from(NEW));
+        live
+    });
+    let (after, pop3) = pair.destination_views("ann");
+    let inbox = &after.folders["INBOX"].messages;
+    for (uid, hash) in &seen {
+        let now = inbox.iter().find(|message| message.uid == *uid);
+        assert_eq!(now.map(|message| message.hash), Some(*hash), "UID {uid}");
+    }
+    assert_eq!(inbox.len() as u32, 6 + NEW + 2 * delivered);
+    let (_, source) = pair.source_views("ann");
+    for number in 0..NEW {
+        let token = format!("new-{number}");
+        the_one(&after, "INBOX", &token);
+        assert_eq!(uidl_of(&pop3, &token), uidl_of(&source, &token));
+    }
+    for number in 0..delivered {
+        the_one(&after, "INBOX", &format!("delivered-{number}"));
+        the_one(&after, "INBOX", &format!("appended-{number}"));
+    }
 }
 
 /// The message files, with their inodes and dates.
