@@ -1,6 +1,8 @@
 //! What was typed: clap structs, nothing resolved. Only [`crate::config`] reads them. The doc
 //! comments here are the help texts, and those are the reference of the options.
 
+mod rerun;
+
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -10,10 +12,13 @@ use crate::logging::Format;
 use crate::progress::Mode;
 use crate::source::login::Mechanism;
 
+pub use rerun::Rerun;
+
 const SOURCE: &str = "Source";
 const LOGIN: &str = "Login";
 const USERS: &str = "Users";
 const TARGET: &str = "Target";
+const RERUNS: &str = "Running it again";
 const UIDLS: &str = "UIDLs";
 const RUNNING: &str = "Running";
 
@@ -135,6 +140,9 @@ pub struct Export {
     /// Where it goes.
     #[command(flatten)]
     pub target: Target,
+    /// What happens to what is there already.
+    #[command(flatten)]
+    pub rerun: Rerun,
     /// What happens in doubt about UIDLs.
     #[command(flatten)]
     pub uidls: Uidls,
@@ -186,6 +194,7 @@ impl From<Check> for Export {
                 owner: None,
                 fsync: Fsync::default(),
             },
+            rerun: Rerun::default(),
             uidls: check.uidls,
             running: check.running,
         }
@@ -438,7 +447,16 @@ mod tests {
                 .collect()
         };
         let mut export = options("export");
-        export.retain(|(id, _)| !["dry_run", "owner", "fsync"].contains(&id.as_str()));
+        let reruns = [
+            "mirror",
+            "after_cutover",
+            "max_delete",
+            "keep_deleted",
+            "delete_local",
+        ];
+        export.retain(|(id, _)| {
+            !["dry_run", "owner", "fsync"].contains(&id.as_str()) && !reruns.contains(&id.as_str())
+        });
         assert_eq!(export, options("check"));
     }
 

@@ -17,7 +17,7 @@ use crate::cli;
 use crate::logging::{Format, Verbosity};
 use crate::matching::Policy;
 use crate::problem::Problem;
-use crate::progress::Mode;
+use crate::progress;
 use crate::secret_command;
 use crate::source::login::{Login, Mechanism, Secret};
 use crate::source::net::{Endpoint, TlsPolicy};
@@ -31,6 +31,8 @@ pub struct Config {
     pub target: TargetPolicy,
     /// How doubtful UIDLs are treated.
     pub uidls: UidlPolicy,
+    /// What happens to what is there already.
+    pub rerun: Rerun,
     /// How certificates are judged.
     pub tls: TlsPolicy,
     /// Users at once, at least 1.
@@ -81,7 +83,7 @@ pub struct Voice {
     /// How it writes that.
     pub format: Format,
     /// How it shows progress.
-    pub progress: Mode,
+    pub progress: progress::Mode,
 }
 
 impl Voice {
@@ -96,7 +98,7 @@ impl Voice {
             },
             format: running.log_format,
             progress: if running.quiet {
-                Mode::None
+                progress::Mode::None
             } else {
                 running.progress
             },
@@ -261,6 +263,42 @@ pub struct TargetPolicy {
     pub encoding: FolderEncoding,
     /// When data is forced to disk.
     pub fsync: Fsync,
+}
+
+/// What an export makes of a Maildir in which something is already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// What changes at the source changes on the target; what its users did there stays.
+    #[default]
+    Merge,
+    /// The target becomes what the source is.
+    Mirror,
+    /// The target's users have moved: new mail is added, and nothing else is touched.
+    AfterCutover,
+}
+
+/// How a Maildir is treated in which something is already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rerun {
+    /// What it is to become.
+    pub mode: Mode,
+    /// Merge: mail that the source has deleted stays on the target.
+    pub keep_deleted: bool,
+    /// Mirror: mail that the source never had is deleted.
+    pub delete_local: bool,
+    /// How much of a user's mail may be deleted in one run, in percent.
+    pub max_delete: u8,
+}
+
+impl Default for Rerun {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Merge,
+            keep_deleted: false,
+            delete_local: false,
+            max_delete: 10,
+        }
+    }
 }
 
 /// How doubtful UIDLs are treated.

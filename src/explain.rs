@@ -108,8 +108,8 @@ fn read_record(question: &Question) -> Result<(Option<Record>, Option<String>), 
     };
     match bytes.as_deref().map(Record::parse) {
         None => Ok((None, Some(format!("{} is not there", state::FILE)))),
-        Some(Ok(record)) => Ok((Some(record), None)),
-        Some(Err(fault @ Fault::Damaged(_))) => {
+        Some(Ok(parsed)) => Ok((Some(parsed.record), None)),
+        Some(Err(fault @ (Fault::Damaged(..) | Fault::Headless))) => {
             Ok((None, Some(format!("{}: {fault}", state::FILE))))
         }
         Some(Err(fault @ Fault::Newer(_))) => {

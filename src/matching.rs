@@ -51,6 +51,7 @@ pub mod content;
 mod deduce;
 pub mod header;
 mod proof;
+pub mod rematch;
 mod resemblance;
 mod sizes;
 pub mod template;

@@ -77,7 +77,8 @@ pub struct Skip {
     pub reason: Cow<'static, str>,
 }
 
-/// What became of one user. Every message of the source is in one bucket: added, kept or skipped.
+/// What became of one user. Every message of the source is in one bucket: added, kept, skipped, or
+/// deleted on the target by its owner.
 #[derive(Debug, Default)]
 pub struct UserReport {
     /// The name in the user list.
@@ -96,6 +97,8 @@ pub struct UserReport {
     pub changed: u64,
     /// Messages removed from the Maildir.
     pub deleted: u64,
+    /// Messages of the source that were deleted on the target, and stay so.
+    pub left_deleted: u64,
     /// Messages not exported, each one of `skips`.
     pub skipped: u64,
     /// UIDLs that the POP3 source listed.
@@ -159,7 +162,7 @@ impl UserReport {
     /// Whether the sums close: each message of the source is in one bucket, and each one skipped
     /// is listed.
     pub fn closes(&self) -> bool {
-        self.messages == self.added + self.kept + self.skipped
+        self.messages == self.added + self.kept + self.skipped + self.left_deleted
             && self.skipped == self.skips.len() as u64
     }
 }

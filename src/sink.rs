@@ -13,7 +13,9 @@ pub mod arrivals;
 pub mod control;
 pub mod export;
 pub mod line_ends;
+pub mod list_lock;
 pub mod maildir;
+pub mod removal;
 pub mod sync;
 pub mod tree;
 

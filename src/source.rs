@@ -11,6 +11,7 @@
 //! Give a [`BodySink`] that can stop (its errors end the transfer), and after a reconnect check
 //! that UIDVALIDITY is the same before it goes on.
 
+pub mod combine;
 pub mod imap;
 pub mod login;
 pub mod net;
@@ -18,7 +19,8 @@ pub mod pop3;
 pub mod sasl;
 
 use crate::mail::{
-    Entry, FolderPath, KeywordTable, PopEntry, PopNumber, Uid, UidValidity, UidlFault,
+    Entry, Flags, FolderPath, KeywordSet, KeywordTable, PopEntry, PopNumber, Uid, UidSet,
+    UidValidity, UidlFault,
 };
 use crate::problem::Problem;
 
@@ -33,6 +35,22 @@ pub struct ListedFolder {
     pub selectable: bool,
     /// Said so in the log: the name was not valid mUTF-7 and has been read as plain text.
     pub repaired: bool,
+    /// What LIST told of its contents, where the server can do that (LIST-STATUS).
+    pub marks: Option<Marks>,
+}
+
+/// By what a folder is seen to be unchanged, without opening it (STATUS). What the server does not
+/// tell is `None`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// UIDVALIDITY; 0 counts as none.
+    pub uid_validity: Option<UidValidity>,
+    /// UIDNEXT.
+    pub uid_next: Option<u32>,
+    /// Number of messages.
+    pub messages: Option<u32>,
+    /// HIGHESTMODSEQ (CONDSTORE); 0 counts as none.
+    pub highest_modseq: Option<u64>,
 }
 
 /// All folders of a user, in the server's order, and what LSUB says.
@@ -49,7 +67,7 @@ pub struct FolderList {
 }
 
 /// What EXAMINE says of a folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Examined {
     /// UIDVALIDITY; `None` where the server gives none (or 0): its UIDs cannot be kept.
     pub uid_validity: Option<UidValidity>,
@@ -57,6 +75,46 @@ pub struct Examined {
     pub uid_next: Option<u32>,
     /// Number of messages.
     pub exists: u32,
+    /// HIGHESTMODSEQ (CONDSTORE) as of when the folder was opened; `None` where the server gives none
+    /// (or 0, or NOMODSEQ): nothing can then be asked by it later.
+    pub highest_modseq: Option<u64>,
+    /// MAILBOXID (OBJECTID): stays through renames.
+    pub mailbox_id: Option<String>,
+}
+
+/// A folder as it was seen last.
+#[derive(Debug, Clone, Copy)]
+pub struct Since<'k> {
+    /// Its UIDVALIDITY.
+    pub uid_validity: UidValidity,
+    /// Its HIGHESTMODSEQ, where it had one: [`Examined::highest_modseq`] of that time.
+    pub highest_modseq: Option<u64>,
+    /// The messages that it had, all of them.
+    pub known: &'k UidSet,
+    /// Its UIDNEXT: from there on nothing was seen.
+    pub uid_next: u32,
+}
+
+/// What has become of a folder since it was seen last.
+#[derive(Debug)]
+pub enum News {
+    /// The changes, all of them: what was known, less what vanished, and what is fresh are as many
+    /// messages as the server says that there are.
+    Changes(Box<Changes>),
+    /// That cannot be told, for this reason; the folder is open to be listed whole.
+    Unsure(&'static str),
+}
+
+/// The changes in a folder since it was seen last.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// The known messages that are gone.
+    pub vanished: UidSet,
+    /// The flags of known messages, ascending by UID: at least of those of which they have changed. The
+    /// keywords are those of `fresh`.
+    pub flags: Vec<(Uid, Flags, KeywordSet)>,
+    /// The messages that have come.
+    pub fresh: MessageList,
 }
 
 /// All messages of one IMAP folder, ascending by UID.

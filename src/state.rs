@@ -1,30 +1,48 @@
-//! The record of a user, `mailseed.state` in the root of the Maildir: what the last runs saw at the
-//! source and where they put it. Pure: the record as a value, and its text.
+//! The record of a user, `mailseed.state` in the root of the Maildir: what the last run saw at the
+//! source and where it put it. Pure: the record as a value, and its text.
 //!
-//! The export does not need it: what lies in the Maildir tells what is there, and a record that was
-//! lost is written anew. It holds what no other file tells: the names of folders at the source, how
-//! each UIDL was paired, which UIDLs have no message, which messages were not exported and why. No
-//! time of a run is in it, so that a run that changes nothing writes nothing. UIDs are ranges: a
-//! record of a million messages has a few lines.
+//! With it a re-run tells what has changed on which side ([`crate::plan::seen`]), and `explain` tells
+//! what no other file does: the names of folders at the source, how each UIDL was paired, which
+//! UIDLs have no message, which messages were not exported and why. A record that was lost is written
+//! anew from what lies in the Maildir: nothing is fetched twice, but what was deleted on the target
+//! and is still at the source comes back, and differences of flags stay as they are.
 //!
-//! The file lies in the user's own Maildir. Nothing in it is a path to be opened.
+//! # The file
+//! A line of JSON for each thing seen, and later lines take the place of earlier ones: `head`, then
+//! `folder` or `forget`. A run appends what is new as it goes, so that no folder costs more than its
+//! own line, and rewrites the whole file at its end if lines have been replaced. A last line without
+//! its line end was being written when the run was cut, and does not count. No time of a run is in
+//! it: a run that changes nothing writes nothing. UIDs are ranges: a million messages of few kinds
+//! have a few lines.
+//!
+//! The file lies in the user's own Maildir. Nothing in it is a path to be opened, and no range in it
+//! is ever spelled out.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::mail::{FolderPath, Uid, UidSet};
+use crate::mail::{FolderPath, Uid, UidSet, UidValidity};
 use crate::matching::{Pairing, Stage};
+use crate::plan::seen::{Seen, marked};
 
 /// The name of the file. No leading dot: Dovecot would list it as a mailbox.
 pub const FILE: &str = "mailseed.state";
 /// The version that is written, and the newest that is read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Everything recorded for a user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
+    /// What is not about one folder.
+    pub head: Head,
+    /// The folders, by path.
+    folders: Vec<Folder>,
+}
+
+/// What is recorded of a user besides folders.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Head {
     version: u32,
     /// The name in the user list.
     pub user: String,
@@ -34,9 +52,9 @@ pub struct Record {
     /// The URL of the POP3 server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pop3: Option<String>,
-    /// The folders, also those that the source no longer has, by path.
-    #[serde(default)]
-    folders: Vec<Folder>,
+    /// The subscriptions at the source when last seen, as lines of `subscriptions`; `None`: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscribed: Option<Vec<String>>,
 }
 
 /// A folder as it was last seen at the source.
@@ -55,6 +73,37 @@ pub struct Folder {
     /// UIDNEXT, where the source gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid_next: Option<u32>,
+    /// HIGHESTMODSEQ (RFC 7162), where the source gave one and the folder was done under it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub highest_modseq: Option<u64>,
+    /// MAILBOXID (RFC 8474), where the source gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailbox_id: Option<String>,
+    /// How many messages the source had, and their octets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed: Option<(u64, u64)>,
+    /// UIDVALIDITY under which `seen`, `pending` and `renumbered` were written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_validity: Option<u32>,
+    /// The messages that were exported, or were about to be, by flags and keywords: see
+    /// [`crate::plan::seen::Gathered`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub seen: BTreeMap<String, UidSet>,
+    /// Those of `seen` that may not be on disk, since the run that was about to write them was cut.
+    #[serde(default, skip_serializing_if = "UidSet::is_empty")]
+    pub pending: UidSet,
+    /// UIDs that are others on the target.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub renumbered: BTreeMap<u32, u32>,
+    /// The target's next UID, as last written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_next: Option<u32>,
+    /// UIDs that a server has given to mail of the target's own.
+    #[serde(default, skip_serializing_if = "UidSet::is_empty")]
+    pub foreign: UidSet,
+    /// INBOX of a user with POP3: a digest of the POP3 listing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maildrop: Option<String>,
     /// Why the folder is not done, with the way on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -131,22 +180,47 @@ pub enum Fault {
     /// A newer mailseed has written it.
     #[error("it is of version {0}, this mailseed knows version {VERSION}")]
     Newer(u32),
-    /// It is not what any mailseed writes.
+    /// A line is not what any mailseed writes.
+    #[error("line {0} is damaged")]
+    Damaged(usize, #[source] serde_json::Error),
+    /// It does not begin as any mailseed begins it.
     #[error("it is damaged")]
-    Damaged(#[source] serde_json::Error),
+    Headless,
 }
 
 /// The word in place of a [`Stage`] where POP3 is the only source: the UIDL is the message's own.
 pub const POP3_ONLY: &str = "pop3-only";
 
+/// One line of the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Head(Head),
+    Folder(Box<Folder>),
+    /// The folder of this path is no longer at the source, nor on the target.
+    Forget(Vec<String>),
+}
+
+/// A record with how it lies on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed {
+    /// The record.
+    pub record: Record,
+    /// It is as short as it can be: no line replaces another, and none was being written.
+    pub is_compact: bool,
+    /// The last line has its line end: lines may be appended.
+    pub is_whole: bool,
+}
+
 impl Record {
     /// A record in which nothing has been seen yet.
     pub fn new(user: &str) -> Self {
         Self {
-            version: VERSION,
-            user: user.to_owned(),
-            imap: None,
-            pop3: None,
+            head: Head {
+                version: VERSION,
+                user: user.to_owned(),
+                ..Head::default()
+            },
             folders: Vec::new(),
         }
     }
@@ -155,27 +229,47 @@ impl Record {
     ///
     /// # Errors
     /// It is of a newer version, or damaged.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Fault> {
-        #[derive(Deserialize)]
-        struct Head {
-            version: u32,
+    pub fn parse(bytes: &[u8]) -> Result<Parsed, Fault> {
+        let end = memchr::memrchr(b'\n', bytes).map_or(0, |end| end + 1);
+        let mut head = None;
+        let mut folders: BTreeMap<Vec<String>, Folder> = BTreeMap::new();
+        let mut lines = 0;
+        for (index, line) in bytes[..end]
+            .split_inclusive(|byte| *byte == b'\n')
+            .enumerate()
+        {
+            if index == 0 {
+                check_version(line)?;
+            }
+            let line =
+                serde_json::from_slice(line).map_err(|error| Fault::Damaged(index + 1, error))?;
+            lines += 1;
+            match line {
+                Line::Head(new) => head = Some(new),
+                Line::Folder(folder) => {
+                    folders.insert(folder.path.clone(), *folder);
+                }
+                Line::Forget(path) => {
+                    folders.remove(&path);
+                }
+            }
         }
-        let head: Head = serde_json::from_slice(bytes).map_err(Fault::Damaged)?;
-        if head.version > VERSION {
-            return Err(Fault::Newer(head.version));
-        }
-        let mut record: Record = serde_json::from_slice(bytes).map_err(Fault::Damaged)?;
-        record.folders.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(record)
+        let head: Head = head.ok_or(Fault::Headless)?;
+        let is_whole = end == bytes.len();
+        Ok(Parsed {
+            is_compact: is_whole && lines == folders.len() + 1,
+            is_whole,
+            record: Self {
+                head,
+                folders: folders.into_values().collect(),
+            },
+        })
     }
 
-    /// Writes the file.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
-        serde_json::to_writer_pretty(&mut *out, self)?;
-        out.write_all(b"\n")
+    /// The whole file.
+    pub fn to_text(&self) -> String {
+        let folders: String = self.folders.iter().map(Folder::to_line).collect();
+        self.head.to_line() + &folders
     }
 
     /// Its folders, by path.
@@ -183,12 +277,14 @@ impl Record {
         &self.folders
     }
 
+    /// The folder of this path, if it has been seen.
+    pub fn known(&self, path: &FolderPath) -> Option<&Folder> {
+        Some(&self.folders[self.position(path).ok()?])
+    }
+
     /// The folder of this path, put in where it is not there.
     pub fn folder(&mut self, path: &FolderPath) -> &mut Folder {
-        let found = self
-            .folders
-            .binary_search_by(|folder| folder.path.as_slice().cmp(path.parts()));
-        let at = found.unwrap_or_else(|at| {
+        let at = self.position(path).unwrap_or_else(|at| {
             let folder = Folder {
                 path: path.parts().to_vec(),
                 ..Folder::default()
@@ -198,9 +294,97 @@ impl Record {
         });
         &mut self.folders[at]
     }
+
+    /// Takes a folder out.
+    pub fn forget(&mut self, path: &FolderPath) {
+        if let Ok(at) = self.position(path) {
+            self.folders.remove(at);
+        }
+    }
+
+    /// Gives a folder another path, over one that was there.
+    pub fn rename(&mut self, from: &FolderPath, to: &FolderPath) {
+        if let Ok(at) = self.position(from) {
+            let mut folder = self.folders.remove(at);
+            folder.path = to.parts().to_vec();
+            *self.folder(to) = folder;
+        }
+    }
+
+    fn position(&self, path: &FolderPath) -> Result<usize, usize> {
+        self.folders
+            .binary_search_by(|folder| folder.path.as_slice().cmp(path.parts()))
+    }
+}
+
+/// The line that says that a folder is no more.
+pub fn forget_line(path: &FolderPath) -> String {
+    to_line(&Line::Forget(path.parts().to_vec()))
+}
+
+impl Head {
+    /// Its line.
+    pub fn to_line(&self) -> String {
+        to_line(&Line::Head(self.clone()))
+    }
+}
+
+fn to_line(line: &Line) -> String {
+    // Strings, numbers and lists of them can always be said in JSON.
+    let mut text = serde_json::to_string(line).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// A newer version may have lines that this one does not know.
+fn check_version(line: &[u8]) -> Result<(), Fault> {
+    #[derive(Deserialize)]
+    struct First {
+        head: Version,
+    }
+    #[derive(Deserialize)]
+    struct Version {
+        version: u32,
+    }
+    let first: First = serde_json::from_slice(line).map_err(|error| Fault::Damaged(1, error))?;
+    match first.head.version {
+        VERSION => Ok(()),
+        newer if newer > VERSION => Err(Fault::Newer(newer)),
+        _ => Err(Fault::Headless),
+    }
 }
 
 impl Folder {
+    /// Its line.
+    pub fn to_line(&self) -> String {
+        to_line(&Line::Folder(Box::new(self.clone())))
+    }
+
+    /// What a plan has to know of it.
+    pub fn past(&self) -> Option<Seen> {
+        Some(Seen {
+            validity: UidValidity::new(self.seen_validity?)?,
+            marked: marked(&self.seen),
+            pending: self.pending.clone(),
+            renumbered: self.renumbered.clone(),
+            written_next: self.written_next,
+            foreign: self.foreign.clone(),
+            paired: self.paired.as_ref().map(Paired::all).unwrap_or_default(),
+        })
+    }
+
+    /// Whether everything that the source had is on the target as it should be, so that nothing has
+    /// to be done as long as the source stays as it is.
+    pub fn is_done(&self) -> bool {
+        let seen: u64 = self.seen.values().map(UidSet::len).sum();
+        self.problem.is_none()
+            && self.left.is_none()
+            && self.skipped.is_empty()
+            && self.pending.is_empty()
+            && self.seen_validity == self.uid_validity
+            && self.listed.is_some_and(|(listed, _)| listed == seen)
+    }
+
     /// Its name for people.
     pub fn path(&self) -> FolderPath {
         FolderPath::new(self.path.clone())
@@ -241,6 +425,12 @@ impl Folder {
 }
 
 impl Paired {
+    /// All messages that have a UIDL.
+    pub fn all(&self) -> UidSet {
+        let stages = self.stages.values();
+        stages.fold(UidSet::default(), |all, uids| all.union(uids))
+    }
+
     /// The word for the stage that has found the UIDL of `uid`.
     pub fn stage_of(&self, uid: Uid) -> Option<&str> {
         let mut stages = self.stages.iter();

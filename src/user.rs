@@ -10,9 +10,12 @@ mod folder;
 mod inbox;
 mod pop3_only;
 mod record;
+mod rematch;
+mod removal;
+mod renamed;
 mod tally;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -30,6 +33,7 @@ use crate::source::net::Dialer;
 use attempt::Attempt;
 pub(crate) use evidence::Sessions;
 use record::Book;
+use removal::Removals;
 use tally::Tally;
 
 /// The wait before the second attempt: a connection that broke once mostly works at once. Each
@@ -74,8 +78,11 @@ struct Memory {
     /// The POP3 server fell out of step: one command at a time.
     pop3_stumbled: bool,
     plan: Vec<String>,
-    /// `None` in a dry run, and where a newer mailseed keeps the record.
-    book: Option<Book>,
+    book: Book,
+    /// The folders that the source has.
+    listed: HashSet<FolderPath>,
+    /// What is to be taken away when all folders have been seen.
+    removals: Removals,
 }
 
 /// So often may the connection break at one message before that message is given up.

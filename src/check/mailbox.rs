@@ -7,7 +7,7 @@ use crate::mail::FolderPath;
 use crate::matching::{self, ImapSide, Pairing};
 use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
-use crate::plan::{self, Announced, FolderPlan, Policy, SourceFolder};
+use crate::plan::{self, Announced, FolderPlan, Past, Policy, SourceFolder};
 use crate::problem::{Problem, Reach};
 use crate::sink::export::now;
 use crate::source::{Examined, FolderList, Maildrop, MessageList, imap};
@@ -119,7 +119,7 @@ impl Mailbox {
     }
 
     /// What the listing of a folder leaves out.
-    fn judge_listing(&mut self, path: &FolderPath, examined: Examined, list: &MessageList) {
+    fn judge_listing(&mut self, path: &FolderPath, examined: &Examined, list: &MessageList) {
         if examined.uid_validity.is_none() {
             let what = format!(
                 "the server gives no UIDVALIDITY for folder {}",
@@ -253,15 +253,15 @@ impl Check<'_> {
             mailbox.count(path, entry.size, || format!("UID {}", entry.uid));
         }
         mailbox.messages += list.unreadable.len() as u64;
-        mailbox.judge_listing(path, examined, &list);
-        self.judge_plan(folder, examined, &list, paired)
+        mailbox.judge_listing(path, &examined, &list);
+        self.judge_plan(folder, &examined, &list, paired)
     }
 
     /// What an export into an empty target would do with a folder.
     fn judge_plan(
         &mut self,
         folder: &Placed,
-        examined: Examined,
+        examined: &Examined,
         list: &MessageList,
         paired: Option<(Pairing, Maildrop)>,
     ) -> Result<(), Problem> {
@@ -269,6 +269,7 @@ impl Check<'_> {
         let policy = Policy {
             servers: config.target.servers,
             uidls: config.uidls,
+            rerun: config.rerun,
         };
         let announced = paired.as_ref().map(|(pairing, _)| {
             let entries = list.entries.iter();
@@ -289,7 +290,9 @@ impl Check<'_> {
                     path,
                     validity,
                     uid_next: examined.uid_next.unwrap_or(1),
+                    in_root: path.is_inbox(),
                     entries: &list.entries,
+                    selected: None,
                     keywords: &list.keywords,
                     uidls: announced.as_deref(),
                     digests: None,
@@ -380,7 +383,7 @@ struct Inbox<'f> {
 fn foretold(source: &SourceFolder<'_>, policy: Policy) -> Result<FolderPlan, Problem> {
     let mut policy = policy;
     policy.uidls.unholdable = Unholdable::Report;
-    plan::plan(source, &OnDisk::default(), &policy, now())
+    plan::plan(source, &Past::default(), &OnDisk::default(), &policy, now())
 }
 
 #[cfg(test)]
@@ -407,6 +410,7 @@ mod tests {
             path: path(name),
             selectable: true,
             repaired: false,
+            marks: None,
         });
         let plus = Layout::MaildirPlusPlus;
         mailbox.judge_places(&place(folders.to_vec(), plus, FolderEncoding::Mutf7));
@@ -414,13 +418,14 @@ mod tests {
             uid_validity: UidValidity::new(validity),
             uid_next: None,
             exists: 3,
+            ..Examined::default()
         };
         let list = MessageList {
             unreadable: vec![(None, "left out".to_owned())],
             ..MessageList::default()
         };
-        mailbox.judge_listing(&path("A\x1b"), examined(0), &list);
-        mailbox.judge_listing(&path("B"), examined(7), &MessageList::default());
+        mailbox.judge_listing(&path("A\x1b"), &examined(0), &list);
+        mailbox.judge_listing(&path("B"), &examined(7), &MessageList::default());
         mailbox.judge_keywords(&path("A"), &["k27".to_owned(), "k28".to_owned()]);
         mailbox.judge_keywords(&path("B"), &[]);
         let told: Vec<_> = mailbox

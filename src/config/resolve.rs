@@ -12,8 +12,8 @@ use super::secrets::{Logins, open_to_others};
 use super::template::Template;
 use super::users::Everyone;
 use super::{
-    Config, FolderEncoding, Layout, Owner, Pop3Order, Servers, TargetPolicy, Task, UidlPolicy,
-    Voice,
+    Config, FolderEncoding, Layout, Mode, Owner, Pop3Order, Rerun, Servers, TargetPolicy, Task,
+    UidlPolicy, Voice,
 };
 use crate::cli::{self, Server};
 use crate::matching::{self, Policy};
@@ -120,6 +120,7 @@ pub(super) fn resolve(
                 template: uidl_template,
             },
         },
+        rerun: rerun(&typed.rerun),
         tls: TlsPolicy {
             ca_file: typed.source.tls_ca.clone(),
             insecure: typed.source.tls_insecure,
@@ -221,6 +222,20 @@ fn options_alone(typed: &cli::Export, faults: &mut Faults) {
             }
         }
         (Some(_), None) => {}
+    }
+}
+
+fn rerun(typed: &cli::Rerun) -> Rerun {
+    let usual = Rerun::default();
+    Rerun {
+        mode: match (typed.mirror, typed.after_cutover) {
+            (true, _) => Mode::Mirror,
+            (false, true) => Mode::AfterCutover,
+            (false, false) => Mode::Merge,
+        },
+        keep_deleted: typed.keep_deleted,
+        delete_local: typed.delete_local,
+        max_delete: typed.max_delete.unwrap_or(usual.max_delete),
     }
 }
 
@@ -357,6 +372,11 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "folder-encoding": word(&target.form.folder_encoding),
         "owner": target.owner,
         "fsync": word(&target.fsync),
+        "mirror": typed.rerun.mirror,
+        "after-cutover": typed.rerun.after_cutover,
+        "max-delete": typed.rerun.max_delete,
+        "keep-deleted": typed.rerun.keep_deleted,
+        "delete-local": typed.rerun.delete_local,
         "ignore-missing-uidls": uidls.ignore_missing_uidls,
         "ignore-extra-uidls": uidls.ignore_extra_uidls,
         "skip-size-check": uidls.skip_size_check,

@@ -426,7 +426,7 @@ fn what_does_not_stop_it_is_a_warning() {
         assert!(warning.contains(want), "{warning}, not {want}");
     }
     assert_eq!(config.warnings.len(), 3);
-    assert_eq!(config.voice.progress, Mode::None);
+    assert_eq!(config.voice.progress, crate::progress::Mode::None);
     assert_eq!(config.voice.verbosity, Verbosity::Quiet);
 }
 

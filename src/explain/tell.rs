@@ -126,7 +126,7 @@ impl Story<'_> {
     }
 
     fn server(&mut self) {
-        if let Some(url) = self.record.and_then(|record| record.pop3.clone()) {
+        if let Some(url) = self.record.and_then(|record| record.head.pop3.clone()) {
             self.add("from", url);
         }
     }
@@ -143,8 +143,8 @@ impl Story<'_> {
         }
         let folder = self.view.record;
         let url = self.record.and_then(|record| match folder?.wire_name {
-            Some(_) => record.imap.as_deref(),
-            None => record.pop3.as_deref(),
+            Some(_) => record.head.imap.as_deref(),
+            None => record.head.pop3.as_deref(),
         });
         let mut words = vec![url.unwrap_or("the old server").to_owned()];
         if let Some(wire_name) = folder.and_then(|folder| folder.wire_name.as_deref())

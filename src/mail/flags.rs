@@ -33,6 +33,24 @@ impl Flags {
         self.0 & other.0 == other.0
     }
 
+    /// The flags of both.
+    #[must_use]
+    pub fn with(self, other: Flags) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The flags that are not in `other`.
+    #[must_use]
+    pub fn without(self, other: Flags) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// The flag that a Maildir writes as `letter`.
+    pub fn from_maildir(letter: char) -> Option<Self> {
+        let (flag, _) = MAILDIR_LETTERS.iter().find(|(_, known)| *known == letter)?;
+        Some(*flag)
+    }
+
     /// The flag that an IMAP server writes as `name` (with its backslash, any case).
     pub fn from_imap(name: &str) -> Option<Self> {
         const NAMES: [(&str, Flags); 5] = [
@@ -50,18 +68,20 @@ impl Flags {
 
     /// The Maildir letters, in ASCII order as Dovecot wants them.
     pub fn maildir_letters(self) -> impl Iterator<Item = char> {
-        [
-            (Flags::DRAFT, 'D'),
-            (Flags::FLAGGED, 'F'),
-            (Flags::ANSWERED, 'R'),
-            (Flags::SEEN, 'S'),
-            (Flags::DELETED, 'T'),
-        ]
-        .into_iter()
-        .filter(move |(flag, _)| self.contains(*flag))
-        .map(|(_, letter)| letter)
+        MAILDIR_LETTERS
+            .into_iter()
+            .filter(move |(flag, _)| self.contains(*flag))
+            .map(|(_, letter)| letter)
     }
 }
+
+const MAILDIR_LETTERS: [(Flags, char); 5] = [
+    (Flags::DRAFT, 'D'),
+    (Flags::FLAGGED, 'F'),
+    (Flags::ANSWERED, 'R'),
+    (Flags::SEEN, 'S'),
+    (Flags::DELETED, 'T'),
+];
 
 /// A set of keywords, as a number in its folder's [`KeywordTable`]. The default is the empty set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]

@@ -49,6 +49,144 @@ impl UidSet {
     pub fn len(&self) -> u64 {
         self.ranges.iter().map(size).sum()
     }
+
+    /// The lowest of them.
+    pub fn first(&self) -> Option<Uid> {
+        self.ranges.first().and_then(|(first, _)| Uid::new(*first))
+    }
+
+    /// The highest of them.
+    pub fn last(&self) -> Option<Uid> {
+        self.ranges.last().and_then(|(_, last)| Uid::new(*last))
+    }
+
+    /// First and last of each range, ascending, with a gap between any two.
+    pub fn ranges(&self) -> &[(u32, u32)] {
+        &self.ranges
+    }
+
+    /// Each of them, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = Uid> {
+        let each = self.ranges.iter().flat_map(|(first, last)| *first..=*last);
+        each.filter_map(Uid::new)
+    }
+
+    /// Adds `uid`; true if it is new. One above the last costs nothing, one further below moves the
+    /// ranges after it: many at once are for [`Extend`].
+    pub fn insert(&mut self, uid: Uid) -> bool {
+        let uid = uid.value();
+        let at = self.ranges.partition_point(|(_, last)| *last < uid);
+        if self.ranges.get(at).is_some_and(|(first, _)| *first <= uid) {
+            return false;
+        }
+        let touches_next = self
+            .ranges
+            .get(at)
+            .is_some_and(|(first, _)| first.checked_sub(1) == Some(uid));
+        let touches_last = at > 0 && self.ranges[at - 1].1.checked_add(1) == Some(uid);
+        match (touches_last, touches_next) {
+            (true, true) => {
+                let (_, last) = self.ranges.remove(at);
+                self.ranges[at - 1].1 = last;
+            }
+            (true, false) => self.ranges[at - 1].1 = uid,
+            (false, true) => self.ranges[at].0 = uid,
+            (false, false) => self.ranges.insert(at, (uid, uid)),
+        }
+        true
+    }
+
+    /// Takes `uid` out; true if it was in. Many at once are for [`UidSet::difference`].
+    pub fn remove(&mut self, uid: Uid) -> bool {
+        let Some((at, first)) = self.range_of(uid) else {
+            return false;
+        };
+        let uid = uid.value();
+        let last = self.ranges[at].1;
+        match (first == uid, last == uid) {
+            (true, true) => drop(self.ranges.remove(at)),
+            (true, false) => self.ranges[at].0 = uid + 1,
+            (false, true) => self.ranges[at].1 = uid - 1,
+            (false, false) => {
+                self.ranges[at].1 = uid - 1;
+                self.ranges.insert(at + 1, (uid + 1, last));
+            }
+        }
+        true
+    }
+
+    /// Those of either set.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let both = self.ranges.iter().chain(&other.ranges).copied();
+        Self::from_ranges(both)
+    }
+
+    /// Those of this set that are in `other` too.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        let mut ranges = Vec::new();
+        let (mut ours, mut theirs) = (self.ranges.iter(), other.ranges.iter());
+        let (mut one, mut two) = (ours.next(), theirs.next());
+        while let (Some(a), Some(b)) = (one, two) {
+            let (first, last) = (a.0.max(b.0), a.1.min(b.1));
+            if first <= last {
+                ranges.push((first, last));
+            }
+            if a.1 <= b.1 {
+                one = ours.next();
+            } else {
+                two = theirs.next();
+            }
+        }
+        Self { ranges }
+    }
+
+    /// Those of this set that are not in `other`.
+    #[must_use]
+    pub fn difference(&self, other: &Self) -> Self {
+        let mut ranges = Vec::new();
+        let mut holes = other.ranges.iter().peekable();
+        'ranges: for (first, last) in &self.ranges {
+            let mut first = *first;
+            while let Some((hole, hole_end)) = holes.peek() {
+                if hole > last {
+                    break;
+                }
+                if *hole > first {
+                    ranges.push((first, hole - 1));
+                }
+                if hole_end >= last {
+                    // It may reach into the next range too.
+                    continue 'ranges;
+                }
+                first = first.max(hole_end + 1);
+                holes.next();
+            }
+            ranges.push((first, *last));
+        }
+        Self { ranges }
+    }
+
+    /// The UIDs of `ranges` (first and last of each), which may come in any order, overlap, and be
+    /// written the wrong way round, as a sequence-set allows. 0 is no UID and is left out.
+    pub fn from_ranges(ranges: impl IntoIterator<Item = (u32, u32)>) -> Self {
+        let mut sorted: Vec<(u32, u32)> = ranges
+            .into_iter()
+            .map(|(one, other)| (one.min(other).max(1), one.max(other)))
+            .filter(|(_, last)| *last > 0)
+            .collect();
+        // Stable: what is sorted already, or two halves of which each is, takes linear time.
+        sorted.sort();
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for (first, last) in sorted {
+            match ranges.last_mut() {
+                Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
+                _ => ranges.push((first, last)),
+            }
+        }
+        Self { ranges }
+    }
 }
 
 fn size((first, last): &(u32, u32)) -> u64 {
@@ -60,15 +198,17 @@ impl FromIterator<Uid> for UidSet {
     fn from_iter<I: IntoIterator<Item = Uid>>(uids: I) -> Self {
         let mut uids: Vec<u32> = uids.into_iter().map(Uid::value).collect();
         uids.sort_unstable();
-        uids.dedup();
-        let mut ranges: Vec<(u32, u32)> = Vec::new();
-        for uid in uids {
-            match ranges.last_mut() {
-                Some((_, last)) if last.checked_add(1) == Some(uid) => *last = uid,
-                _ => ranges.push((uid, uid)),
-            }
+        Self::from_ranges(uids.into_iter().map(|uid| (uid, uid)))
+    }
+}
+
+/// In any order; doubled ones count once.
+impl Extend<Uid> for UidSet {
+    fn extend<I: IntoIterator<Item = Uid>>(&mut self, uids: I) {
+        let more: Self = uids.into_iter().collect();
+        if !more.is_empty() {
+            *self = self.union(&more);
         }
-        Self { ranges }
     }
 }
 
@@ -159,6 +299,103 @@ mod tests {
             let counted: Vec<_> = (0..distinct.len() as u64).map(Some).collect();
             assert_eq!(ranks, counted);
         }
+    }
+
+    fn set(text: &str) -> UidSet {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn ranges_in_any_order_become_a_set() {
+        for (ranges, want) in [
+            (&[][..], ""),
+            (&[(0, 0)], ""),
+            (&[(0, 3)], "1:3"),
+            (&[(9, 7), (1, 2), (3, 3)], "1:3,7:9"),
+            (&[(1, 10), (2, 3), (11, 11)], "1:11"),
+            (&[(u32::MAX, u32::MAX), (1, u32::MAX)], "1:4294967295"),
+            (&[(5, u32::MAX), (u32::MAX, 7)], "5:4294967295"),
+        ] {
+            let made = UidSet::from_ranges(ranges.iter().copied());
+            assert_eq!(made.to_string(), want, "{ranges:?}");
+        }
+    }
+
+    #[test]
+    fn sets_against_sets() {
+        for (one, other, both, common, rest) in [
+            ("", "", "", "", ""),
+            ("1:3", "", "1:3", "", "1:3"),
+            ("", "1:3", "1:3", "", ""),
+            ("1:10", "3:4,6", "1:10", "3:4,6", "1:2,5,7:10"),
+            ("1:10", "1,10", "1:10", "1,10", "2:9"),
+            ("5:6", "1:10", "1:10", "5:6", ""),
+            ("1:3,5:7,9", "2:9", "1:9", "2:3,5:7,9", "1"),
+            ("1:3,5:7,9", "4,8", "1:9", "", "1:3,5:7,9"),
+            (
+                "1:5,10:20",
+                "4:12,14",
+                "1:20",
+                "4:5,10:12,14",
+                "1:3,13,15:20",
+            ),
+            ("7", "1:4294967295", "1:4294967295", "7", ""),
+            (
+                "1:4294967295",
+                "1,4294967295",
+                "1:4294967295",
+                "1,4294967295",
+                "2:4294967294",
+            ),
+        ] {
+            let (one, other) = (set(one), set(other));
+            assert_eq!(one.union(&other), set(both), "{one} and {other}");
+            assert_eq!(one.intersection(&other), set(common), "{one} and {other}");
+            assert_eq!(one.difference(&other), set(rest), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn one_by_one_as_in_a_plain_set() {
+        let mut random = 0x2545_f491_4f6c_dd1du64;
+        let mut plain = std::collections::BTreeSet::new();
+        let mut ranges = UidSet::default();
+        for _ in 0..5000 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let number = match random % 40 {
+                0 => u32::MAX,
+                low => low as u32,
+            };
+            let uid = uid(number);
+            if random >> 40 & 1 == 0 {
+                assert_eq!(ranges.insert(uid), plain.insert(uid));
+            } else {
+                assert_eq!(ranges.remove(uid), plain.remove(&uid));
+            }
+            // The text is refused unless the ranges are in order, with gaps between them.
+            assert_eq!(ranges.to_string().parse(), Ok(ranges.clone()));
+            assert!(ranges.iter().eq(plain.iter().copied()));
+            assert_eq!(ranges.first(), plain.first().copied());
+            assert_eq!(ranges.last(), plain.last().copied());
+        }
+    }
+
+    #[test]
+    fn a_million_take_little_time() {
+        let odd: UidSet = (0..500_000).map(|at| uid(2 * at + 1)).collect();
+        let mut grown = UidSet::default();
+        for at in 0..500_000 {
+            assert!(grown.insert(uid(2 * at + 1)));
+        }
+        assert_eq!(grown, odd);
+        grown.extend((1..=500_000).rev().map(|at| uid(2 * at)));
+        assert_eq!(grown.ranges(), [(1, 1_000_000)]);
+        let even = grown.difference(&odd);
+        assert_eq!(even.len(), 500_000);
+        assert!(even.intersection(&odd).is_empty());
+        assert_eq!(even.union(&odd), grown);
     }
 
     #[test]

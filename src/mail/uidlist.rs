@@ -77,6 +77,28 @@ impl UidList {
         }
     }
 
+    /// The same header, without lines.
+    #[must_use]
+    pub fn clone_head(&self) -> Self {
+        Self {
+            validity: self.validity,
+            next_uid: self.next_uid,
+            guid: self.guid.clone(),
+            other: self.other.clone(),
+            lines: Vec::new(),
+        }
+    }
+
+    /// Whether `other` is this list with more in it: nothing is lost or changed.
+    pub fn is_extended_by(&self, other: &Self) -> bool {
+        let mut lines = other.lines.iter();
+        let all_there = self
+            .lines
+            .iter()
+            .all(|line| lines.any(|other| other == line));
+        self.validity == other.validity && self.next_uid <= other.next_uid && all_there
+    }
+
     /// Reads a list as Dovecot does: a last line without its LF does not count, of two lines with
     /// one name the last wins.
     ///

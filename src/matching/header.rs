@@ -126,7 +126,7 @@ impl HeaderHasher {
     }
 
     /// Whether the empty line at the end of the header has come.
-    pub(super) fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.ended
     }
 

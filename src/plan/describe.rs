@@ -14,13 +14,16 @@ pub fn lines(
     policy: &Policy,
 ) -> Vec<String> {
     let mut steps = Vec::new();
-    let (mut redated, mut renamed) = (0, 0);
+    let (mut redated, mut renamed, mut reflagged) = (0, 0, 0);
     for step in &plan.steps {
         match step {
             Step::CreateFolder => steps.push(format!("create {}", printable(&target.to_string()))),
             Step::ReserveValidity => steps.push(format!("set UIDVALIDITY {}", source.validity)),
             Step::WriteKeywords => steps.push("write dovecot-keywords".to_owned()),
-            Step::Rename { .. } => renamed += 1,
+            Step::Rename { base, suffix, .. } => {
+                renamed += u64::from(base.is_some());
+                reflagged += u64::from(suffix.is_some());
+            }
             Step::Redate { .. } => redated += 1,
             Step::RemoveIndexes => steps.push("remove dovecot.index".to_owned()),
             Step::Deliver { .. } | Step::Arrange | Step::WriteUidList => {}
@@ -32,7 +35,20 @@ pub fn lines(
     }
     if renamed > 0 {
         let messages = counted(renamed, "message");
-        steps.push(format!("name {messages} by UIDL"));
+        steps.push(format!("rename {messages}"));
+    }
+    if reflagged > 0 {
+        steps.push(format!("set flags of {}", counted(reflagged, "message")));
+    }
+    if !plan.removals.is_empty() {
+        let messages = counted(plan.removals.len() as u64, "message");
+        steps.push(format!("delete {messages}"));
+    }
+    if plan.moved > 0 {
+        steps.push(format!(
+            "give {} of the target's own another UID",
+            counted(plan.moved, "message")
+        ));
     }
     if redated > 0 || plan.steps.contains(&Step::Arrange) {
         steps.push("set dates to the POP3 order".to_owned());

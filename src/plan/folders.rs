@@ -82,6 +82,7 @@ mod tests {
             path: FolderPath::new(parts.iter().map(|part| (*part).to_owned()).collect()),
             selectable,
             repaired: false,
+            marks: None,
         }
     }
 

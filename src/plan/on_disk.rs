@@ -10,11 +10,13 @@ pub struct OnDisk {
     pub exists: bool,
     /// The messages in `new` and `cur`.
     pub files: Vec<DiskFile>,
+    /// Whether the files' dates have been read.
+    pub is_dated: bool,
     /// The list file, see [`super::Policy::list_file`].
     pub uidlist: Option<UidList>,
     /// `dovecot-keywords`.
     pub keywords: KeywordLetters,
-    /// Whether any `dovecot.index*` lies there.
+    /// Whether a Dovecot has opened the folder: its indexes lie there, or its lock.
     pub has_indexes: bool,
 }
 
@@ -29,4 +31,11 @@ pub struct DiskFile {
     pub in_new: bool,
     /// Its date in seconds since 1970, where the order hangs on it.
     pub mtime: Option<i64>,
+}
+
+impl DiskFile {
+    /// Its whole name.
+    pub fn name(&self) -> String {
+        format!("{}{}", self.base, self.suffix)
+    }
 }

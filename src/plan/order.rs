@@ -55,6 +55,23 @@ pub fn arrange(messages: &[Dated], now: i64) -> Vec<Option<i64>> {
     times
 }
 
+/// Dates for messages that come after the cutover: each of those without a file above `last`, the
+/// latest date that any file has, in the order of POP3 and before `now`.
+pub fn append(messages: &[Dated], last: Option<i64>, now: i64) -> Vec<Option<i64>> {
+    let mut times: Vec<Option<i64>> = messages.iter().map(|message| message.on_disk).collect();
+    let mut new: Vec<usize> = (0..messages.len())
+        .filter(|index| messages[*index].on_disk.is_none() && messages[*index].date.is_some())
+        .collect();
+    new.sort_by_key(|index| (messages[*index].position.unwrap_or(u32::MAX), *index));
+    let mut least = last.map_or(i64::MIN, |last| last.saturating_add(1));
+    for index in new {
+        let date = messages[index].date.unwrap_or(now).max(least).min(now - 2);
+        times[index] = Some(date);
+        least = date.saturating_add(1);
+    }
+    times
+}
+
 /// The largest distance between a message's date and the date it got, in seconds.
 pub fn max_shift(messages: &[Dated], times: &[Option<i64>]) -> u64 {
     messages

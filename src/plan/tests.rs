@@ -1,9 +1,12 @@
 //! Plans as lines: what the source has, what lies on disk, what is to be done.
 
 use super::on_disk::{DiskFile, OnDisk};
+use std::collections::BTreeMap;
+
 use super::*;
-use crate::config::Unholdable;
+use crate::config::{Pop3Order, Unholdable};
 use crate::mail::{Flags, UidLine};
+use crate::problem::{Kind, Reach};
 
 const VALIDITY: u32 = 1_294_690_616;
 const NOW: i64 = 2_000_000_000;
@@ -28,6 +31,10 @@ struct Source {
     entries: Vec<Entry>,
     keywords: KeywordTable,
     uidls: Option<Vec<Option<Announced>>>,
+    selected: Option<UidSet>,
+    seen: Option<Seen>,
+    rematched: Option<HashMap<Box<str>, Uid>>,
+    rerun: Rerun,
 }
 
 impl Source {
@@ -44,7 +51,45 @@ impl Source {
             entries: uids.iter().map(|uid| entry(*uid)).collect(),
             keywords: KeywordTable::default(),
             uidls: None,
+            selected: None,
+            seen: None,
+            rematched: None,
+            rerun: Rerun::default(),
         }
+    }
+
+    /// Planned in another mode.
+    fn mode(mut self, mode: Mode) -> Self {
+        self.rerun.mode = mode;
+        self
+    }
+
+    /// Seen before with these flags (Maildir letters), when the target's UIDNEXT was 500.
+    fn seen(mut self, messages: &[(&str, &[u32])]) -> Self {
+        let sets: BTreeMap<String, UidSet> = messages
+            .iter()
+            .map(|(words, uids)| {
+                let uids = uids.iter().filter_map(|uid| Uid::new(*uid));
+                ((*words).to_owned(), uids.collect())
+            })
+            .collect();
+        self.seen = Some(Seen {
+            validity: UidValidity::new(self.validity).unwrap(),
+            marked: seen::marked(&sets),
+            pending: UidSet::default(),
+            renumbered: BTreeMap::new(),
+            written_next: Some(500),
+            foreign: UidSet::default(),
+            paired: UidSet::default(),
+        });
+        self
+    }
+
+    /// With only these to be delivered.
+    fn selected(mut self, uids: &[u32]) -> Self {
+        let uids = uids.iter().map(|uid| Uid::new(*uid).unwrap());
+        self.selected = Some(uids.collect());
+        self
     }
 
     /// With UIDLs, in UID order; an empty one means none.
@@ -72,12 +117,23 @@ impl Source {
             path: &self.path,
             validity: UidValidity::new(self.validity).unwrap(),
             uid_next: self.uid_next,
+            in_root: self.path.is_inbox(),
             entries: &self.entries,
+            selected: self.selected.as_ref(),
             keywords: &self.keywords,
             uidls: self.uidls.as_deref(),
             digests: None,
         };
-        plan(&source, disk, &Policy { servers, uidls }, NOW)
+        let past = Past {
+            seen: self.seen.as_ref(),
+            rematched: self.rematched.as_ref(),
+        };
+        let policy = Policy {
+            servers,
+            uidls,
+            rerun: self.rerun,
+        };
+        plan(&source, &past, disk, &policy, NOW)
     }
 
     fn steps(&self, disk: &OnDisk, servers: Servers) -> Vec<String> {
@@ -94,7 +150,11 @@ impl Source {
                 let uid = self.entries[*entry as usize].uid;
                 format!("deliver {uid} at {}", mtime.unwrap_or(-1))
             }
-            Step::Rename { file, to } => format!("rename {file} to {to}"),
+            Step::Rename { file, base, suffix } => format!(
+                "rename {file} to {}{}",
+                base.as_deref().unwrap_or_default(),
+                suffix.as_deref().unwrap_or_default()
+            ),
             Step::Redate { file, mtime } => format!("redate {file} to {mtime}"),
             Step::Arrange => "arrange".to_owned(),
             Step::RemoveIndexes => "remove indexes".to_owned(),
@@ -145,8 +205,9 @@ fn list_text(list: &UidList) -> String {
     let text = String::from_utf8(out).unwrap();
     // The GUID is a digest; its form is what matters.
     let guid = list.guid.as_deref().unwrap();
-    assert!(guid.len() == 32 && guid.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    text.replace(guid, "GUID")
+    let is_whole = guid.len() == 32 && guid.bytes().all(|byte| byte.is_ascii_hexdigit());
+    assert!(is_whole || guid == "x", "{guid}");
+    text.replace(&format!(" G{guid}"), " GGUID")
 }
 
 /// What the folder looks like when `plan` has been carried out.
@@ -156,7 +217,9 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
         path: &source.path,
         validity: UidValidity::new(source.validity).unwrap(),
         uid_next: source.uid_next,
+        in_root: source.path.is_inbox(),
         entries: &source.entries,
+        selected: source.selected.as_ref(),
         keywords: &source.keywords,
         uidls: source.uidls.as_deref(),
         digests: None,
@@ -164,6 +227,7 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
     let policy = Policy {
         servers,
         uidls: UidlPolicy::default(),
+        rerun: source.rerun,
     };
     let mut done = disk.clone();
     done.exists = true;
@@ -173,7 +237,14 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
             Step::Deliver { entry, mtime } => {
                 let index = *entry as usize;
                 let name = base_name(&folder, &policy, index, 30, 34);
-                lines.push(uidlist::new_line(&folder, index, name.as_str(), 30, 34));
+                lines.push(uidlist::new_line(
+                    &folder,
+                    plan,
+                    index,
+                    name.as_str(),
+                    30,
+                    34,
+                ));
                 done.files.push(DiskFile {
                     base: name.as_str().into(),
                     suffix: ":2,S".into(),
@@ -181,7 +252,15 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
                     mtime: *mtime,
                 });
             }
-            Step::Rename { file, to } => done.files[*file as usize].base = to.as_str().into(),
+            Step::Rename { file, base, suffix } => {
+                let file = &mut done.files[*file as usize];
+                if let Some(base) = base {
+                    file.base = base.clone();
+                }
+                if let Some(suffix) = suffix {
+                    (file.suffix, file.in_new) = (suffix.clone(), false);
+                }
+            }
             Step::Redate { file, mtime } => done.files[*file as usize].mtime = Some(*mtime),
             Step::RemoveIndexes => done.has_indexes = false,
             Step::WriteUidList => done.uidlist = plan.list_with(std::mem::take(&mut lines)),
@@ -276,8 +355,14 @@ fn foreign_mail_and_foreign_fields_stay() {
     let list = format!(
         "3 V{VALIDITY} N600 Gabc Xkeep\n3 W34 Zkeep :{three}\n501 Pmine :local\n502 :gone\n"
     );
-    let source = Source::inbox(&[3, 7]).uidls(&["u3", "u7"]);
-    let mut before = disk(&[&format!("{three}:2,"), "local", "unlisted"], &list);
+    let mut source = Source::inbox(&[3, 7])
+        .seen(&[("S", &[3])])
+        .uidls(&["u3", "u7"]);
+    // Nobody but us has given UIDs below 501.
+    if let Some(seen) = &mut source.seen {
+        seen.written_next = Some(501);
+    }
+    let mut before = disk(&[&format!("{three}:2,S"), "local", "unlisted"], &list);
     before.has_indexes = true;
     let plan = source.plan(&before, DOVECOT).unwrap();
     // UID 7 is below what the indexes have seen.
@@ -298,53 +383,365 @@ fn foreign_mail_and_foreign_fields_stay() {
 }
 
 #[test]
-fn what_is_not_ours_to_change_is_a_conflict() {
-    let three = ours(3);
-    let other = three.replace(&VALIDITY.to_string(), "5");
+fn a_target_that_a_server_has_numbered_takes_over_the_uids_of_the_source() {
     let source = Source::folder(&["A"], &[3, 7]);
-    for (files, list, words) in [
-        // Another UIDVALIDITY, with mail of somebody in it.
-        (
-            &["local"][..],
-            "3 V5 N9\n8 :local\n",
-            "the target has UIDVALIDITY 5",
-        ),
-        (&[&other], "3 V5 N9\n3 :x\n", "the target has UIDVALIDITY 5"),
-        (&[&other], "", "messages of UIDVALIDITY 5"),
-        // Delivered here under a UID that the source gave to another message.
-        (
-            &["local,S=9,W=9"],
-            &format!("3 V{VALIDITY} N8\n7 :local,S=9,W=9\n"),
-            "another message, the file local",
-        ),
-        (
-            &["local"],
-            &format!("3 V{VALIDITY} N8\n7 :local\n"),
-            "another message",
-        ),
-    ] {
-        let problem = source.plan(&disk(files, list), DOVECOT).unwrap_err();
-        assert_eq!(
-            (problem.kind, problem.reach),
-            (Kind::Conflict, Reach::Folder)
-        );
-        assert!(problem.to_string().contains(words), "{problem}");
-    }
-    // What another tool staged under the same UIDs is the same mail.
-    let staged = disk(
-        &["local,S=30,W=34"],
-        &format!("3 V{VALIDITY} N500 Gx\n7 :local,S=30,W=34\n"),
+    // Mail of the target's own goes above what the source will give soon.
+    let own = disk(&["local"], "3 V5 N9 Gx\n8 Pmine W34 :local\n");
+    let plan = source.plan(&own, DOVECOT).unwrap();
+    assert_eq!(
+        source.told(&plan),
+        ["deliver 3 at 3000", "deliver 7 at 7000", "list"]
     );
     assert_eq!(
-        source.steps(&staged, DOVECOT),
-        ["deliver 3 at 3000", "list"]
+        list_text(plan.list.as_ref().unwrap()),
+        format!("3 V{VALIDITY} N100501 GGUID\n100500 Pmine W34 :local\n")
     );
+    // Ours, under another UIDVALIDITY, of which nothing more is known: it stays.
+    let other = ours(3).replace(&VALIDITY.to_string(), "5");
+    let stale = disk(&[&other], &format!("3 V5 N9\n3 :{other}\n"));
+    let plan = source.plan(&stale, DOVECOT).unwrap();
+    assert_eq!((plan.deliveries, plan.removals.len()), (2, 0));
     // A list without mail is only a server's first look: it is replaced.
     let looked = disk(&[], "3 V5 N1\n");
     assert_eq!(
         source.steps(&looked, DOVECOT),
         ["deliver 3 at 3000", "deliver 7 at 7000", "list"]
     );
+}
+
+#[test]
+fn what_another_tool_staged_under_the_same_uids_is_the_same_mail_if_size_and_date_agree() {
+    let source = Source::folder(&["A"], &[3, 7]);
+    let list = format!("3 V{VALIDITY} N500 Gx\n7 :local,S=30,W=34\n");
+    let mut staged = disk(&["local,S=30,W=34"], &list);
+    staged.files[0].mtime = Some(7000);
+    assert_eq!(
+        source.steps(&staged, DOVECOT),
+        ["deliver 3 at 3000", "list"]
+    );
+    staged.files[0].mtime = Some(7001);
+    let plan = source.plan(&staged, DOVECOT).unwrap();
+    assert_eq!((plan.deliveries, plan.local, plan.moved), (2, 1, 1));
+}
+
+/// What a cell of the decision table does with UID 7 of a folder that has UID 3 too.
+fn decided(in_source: bool, last_seen: bool, on_disk: bool, rerun: Rerun) -> Vec<String> {
+    let uids: &[u32] = if in_source { &[3, 7] } else { &[3] };
+    let known: &[u32] = if last_seen { &[3, 7] } else { &[3] };
+    let mut source = Source::folder(&["A"], uids).seen(&[("S", known)]);
+    source.rerun = rerun;
+    let (three, seven) = (ours(3), ours(7));
+    let mut names = vec![format!("{three}:2,S")];
+    let mut list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n");
+    if on_disk {
+        names.push(format!("{seven}:2,S"));
+        list.push_str(&format!("7 :{seven}\n"));
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let plan = source.plan(&disk(&names, &list), DOVECOT).unwrap();
+    let mut told = source.told(&plan);
+    told.retain(|step| step != "list");
+    told.extend(
+        plan.removals
+            .iter()
+            .map(|(file, _)| format!("remove {file}")),
+    );
+    told
+}
+
+#[test]
+fn every_row_of_the_decision_table() {
+    let merge = Rerun::default();
+    let mirror = Rerun {
+        mode: Mode::Mirror,
+        ..merge
+    };
+    let keep = Rerun {
+        keep_deleted: true,
+        ..merge
+    };
+    let late = Rerun {
+        mode: Mode::AfterCutover,
+        ..merge
+    };
+    let deliver: &[&str] = &["deliver 7 at 7000"];
+    let nothing: &[&str] = &[];
+    let remove: &[&str] = &["remove 1"];
+    for ((s, l, d), in_merge, in_mirror, keeping, after) in [
+        ((true, false, false), deliver, deliver, deliver, deliver),
+        ((true, true, true), nothing, nothing, nothing, nothing),
+        ((true, true, false), nothing, deliver, nothing, nothing),
+        ((false, true, true), remove, remove, nothing, nothing),
+        ((false, true, false), nothing, nothing, nothing, nothing),
+        ((false, false, true), nothing, remove, nothing, nothing),
+        ((false, false, false), nothing, nothing, nothing, nothing),
+    ] {
+        let cell = format!("source {s}, last seen {l}, on disk {d}");
+        assert_eq!(decided(s, l, d, merge), in_merge, "merge: {cell}");
+        assert_eq!(decided(s, l, d, mirror), in_mirror, "mirror: {cell}");
+        assert_eq!(decided(s, l, d, keep), keeping, "keep deleted: {cell}");
+        assert_eq!(decided(s, l, d, late), after, "after cutover: {cell}");
+    }
+}
+
+#[test]
+fn flags_follow_the_source_or_both_sides() {
+    for (on_disk, before, now, merge, mirror) in [
+        ("S", "S", "S", None, None),
+        ("S", "S", "FS", Some("FS"), Some("FS")),
+        ("FS", "S", "S", None, Some("S")),
+        ("F", "S", "S", None, Some("S")),
+        ("FS", "S", "", Some("F"), Some("")),
+        ("FS", "S", "RS", Some("FRS"), Some("RS")),
+    ] {
+        let source = |mode| {
+            let mut source = Source::folder(&["A"], &[3])
+                .seen(&[(before, &[3])])
+                .mode(mode);
+            source.entries[0].flags = now
+                .chars()
+                .filter_map(Flags::from_maildir)
+                .fold(Flags::empty(), Flags::with);
+            source
+        };
+        let three = ours(3);
+        let list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n");
+        let there = disk(&[&format!("{three}:2,{on_disk}")], &list);
+        let steps = |want: Option<&str>| -> Vec<String> {
+            let step = want.map(|flags| format!("rename 0 to :2,{flags}"));
+            step.into_iter().collect()
+        };
+        let cell = format!("{on_disk} {before} {now}");
+        assert_eq!(
+            source(Mode::Merge).steps(&there, DOVECOT),
+            steps(merge),
+            "{cell}"
+        );
+        assert_eq!(
+            source(Mode::Mirror).steps(&there, DOVECOT),
+            steps(mirror),
+            "{cell}"
+        );
+        assert_eq!(
+            source(Mode::AfterCutover).steps(&there, DOVECOT),
+            [""; 0],
+            "{cell}"
+        );
+        // What was changed on the target is not removed with the source's copy.
+        let mut gone = source(Mode::Merge);
+        gone.entries.clear();
+        let plan = gone.plan(&there, DOVECOT).unwrap();
+        assert_eq!(plan.removals.is_empty(), on_disk != before, "{cell}");
+    }
+    // Nothing is known of the past: what is on the target stays.
+    let unknown = Source::folder(&["A"], &[3]);
+    let three = ours(3);
+    let list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n");
+    let there = disk(&[&format!("{three}:2,F")], &list);
+    assert_eq!(unknown.steps(&there, DOVECOT), [""; 0]);
+}
+
+#[test]
+fn to_mirror_over_mail_of_the_targets_own_needs_a_word() {
+    let source = || Source::inbox(&[3]).seen(&[("S", &[3])]).mode(Mode::Mirror);
+    let three = ours(3);
+    let list = format!("3 V{VALIDITY} N501 Gx\n3 :{three}\n500 :local\n");
+    let there = disk(&[&format!("{three}:2,S"), "local"], &list);
+    let problem = source().plan(&there, DOVECOT).unwrap_err();
+    assert_eq!((problem.kind, problem.reach), (Kind::Conflict, Reach::User));
+    assert!(problem.to_string().contains("--delete-local"), "{problem}");
+    let mut told = source();
+    told.rerun.delete_local = true;
+    let plan = told.plan(&there, DOVECOT).unwrap();
+    assert_eq!(plan.removals, [(1, None)]);
+}
+
+#[test]
+fn no_uid_has_two_contents() {
+    let three = ours(3);
+    // A server has given 500 to a mail of its own; the source gives 500 and 501.
+    let list = format!("3 V{VALIDITY} N501 Gx\n3 :{three}\n500 W9 :local\n");
+    let mut there = disk(&[&format!("{three}:2,S"), "local"], &list);
+    there.has_indexes = true;
+    let mut source = Source::inbox(&[3, 500, 501])
+        .seen(&[("S", &[3])])
+        .uidls(&["a", "b", "c"]);
+    source.uid_next = 502;
+    let plan = source.plan(&there, DOVECOT).unwrap();
+    let uids: Vec<u32> = plan.uids.iter().flatten().map(|uid| uid.value()).collect();
+    assert_eq!(
+        uids,
+        [3, 100_502, 501],
+        "501 is free, 500 is nobody's any more"
+    );
+    assert_eq!(plan.renumbered, BTreeMap::from([(500, 100_502)]));
+    assert_eq!(
+        list_text(&plan.list.clone().unwrap())
+            .lines()
+            .skip(1)
+            .collect::<Vec<_>>(),
+        [format!("3 Pa O1 :{three}"), "100503 W9 :local".to_owned()]
+    );
+    assert_eq!((plan.moved, plan.foreign.to_string().as_str()), (1, "500"));
+    let done = after(&source, &there, &plan, DOVECOT);
+    // The next run knows all of them, and moves nobody again.
+    let mut seen = source.seen.clone().unwrap();
+    seen.marked = seen::marked(&seen::after(
+        &SourceFolder {
+            owner: "ann",
+            path: &source.path,
+            validity: UidValidity::new(VALIDITY).unwrap(),
+            uid_next: 502,
+            in_root: true,
+            entries: &source.entries,
+            selected: None,
+            keywords: &source.keywords,
+            uidls: None,
+            digests: None,
+        },
+        source.seen.as_ref(),
+        &plan,
+        &|_| false,
+    ));
+    seen.renumbered.clone_from(&plan.renumbered);
+    seen.foreign = plan.foreign.clone();
+    seen.written_next = done.uidlist.as_ref().map(|list| list.next_uid);
+    source.seen = Some(seen);
+    assert_eq!(source.steps(&done, DOVECOT), [""; 0]);
+    // 500 stays spent even when its mail is gone, and new mail of the source keeps its UID.
+    let mut later = Source::inbox(&[3, 500, 501, 502]).uidls(&["a", "b", "c", "d"]);
+    later.uid_next = 503;
+    later.seen = source.seen.clone();
+    let plan = later.plan(&done, DOVECOT).unwrap();
+    let uids: Vec<u32> = plan.uids.iter().flatten().map(|uid| uid.value()).collect();
+    assert_eq!(uids, [3, 100_502, 501, 502]);
+    // In a mirror the source's UIDs hold, and the target's own mail goes.
+    let mut mirror = later.mode(Mode::Mirror);
+    mirror.rerun.delete_local = true;
+    let plan = mirror.plan(&there, DOVECOT).unwrap();
+    let uids: Vec<u32> = plan.uids.iter().flatten().map(|uid| uid.value()).collect();
+    assert_eq!(uids, [3, 500, 501, 502]);
+    assert!(plan.steps.contains(&Step::RemoveIndexes));
+    assert_eq!(plan.removals, [(1, None)]);
+}
+
+#[test]
+fn a_local_mail_that_no_list_has_leaves_the_source_its_uid() {
+    let three = ours(3);
+    let list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n");
+    let there = disk(&[&format!("{three}:2,S"), "local"], &list);
+    let mut source = Source::inbox(&[3, 500]).seen(&[("S", &[3])]);
+    source.uid_next = 501;
+    let plan = source.plan(&there, DOVECOT).unwrap();
+    assert_eq!(plan.uids[1].map(Uid::value), Some(500));
+    assert_eq!((plan.local, plan.moved), (1, 0));
+    let done = after(&source, &there, &plan, DOVECOT);
+    assert_eq!(done.uidlist.unwrap().next_uid, 501);
+}
+
+#[test]
+fn after_the_cutover_lists_only_grow() {
+    let (three, four) = (ours(3), ours(4));
+    let list = format!("3 V{VALIDITY} N503 Gx\n3 Pu3 O1 :{three}\n4 Pu4 O2 :{four}\n502 :local\n");
+    let mut there = disk(
+        &[&format!("{three}:2,FS"), &format!("{four}:2,"), "local"],
+        &list,
+    );
+    there.has_indexes = true;
+    // At the source 4 has gone, 500 and 600 have come, flags and order have changed.
+    let mut source = Source::inbox(&[3, 500, 600])
+        .seen(&[("S", &[3, 4])])
+        .uidls(&["u3", "u500", "u600"])
+        .mode(Mode::AfterCutover);
+    source.uid_next = 601;
+    let plan = source.plan(&there, DOVECOT).unwrap();
+    assert!(plan.steps.iter().all(Step::only_adds), "{:?}", plan.steps);
+    assert_eq!(plan.removals, []);
+    let done = after(&source, &there, &plan, DOVECOT);
+    let before = there.uidlist.unwrap();
+    let now = done.uidlist.unwrap();
+    assert!(before.is_extended_by(&now));
+    let (late, latest) = (ours(500), ours(600));
+    assert!(
+        list_text(&now).ends_with(&format!(
+            "502 :local\n503 Pu500 :{late}\n600 Pu600 :{latest}\n"
+        )),
+        "{}",
+        list_text(&now)
+    );
+    // The target has a UIDVALIDITY of its own: it stays, and everything is new there.
+    let own = disk(&["local"], "3 V5 N9 Gx\n8 :local\n");
+    let mut source = Source::inbox(&[3]).mode(Mode::AfterCutover);
+    source.uid_next = 4;
+    let plan = source.plan(&own, DOVECOT).unwrap();
+    let now = after(&source, &own, &plan, DOVECOT).uidlist.unwrap();
+    assert!(own.uidlist.unwrap().is_extended_by(&now));
+    assert_eq!(now.lines[1].uid.value(), 9);
+}
+
+#[test]
+fn what_the_source_calls_by_another_uid_is_renamed_and_not_fetched() {
+    let old = |uid| ours(uid).replace(&VALIDITY.to_string(), "5");
+    let names = [format!("{}:2,FS", old(8)), format!("{}:2,S", old(9))];
+    let list = format!("3 V5 N10 Gx\n8 Pu3 O1 :{}\n9 Pu9 O2 :{}\n", old(8), old(9));
+    let there = disk(&[&names[0], &names[1]], &list);
+    let mut source = Source::inbox(&[3, 7]).uidls(&["u3", "u7"]);
+    let uid = |value| Uid::new(value).unwrap();
+    source.rematched = Some(HashMap::from([(old(8).into(), uid(3))]));
+    let sets = BTreeMap::from([("S".to_owned(), [uid(8), uid(9)].into_iter().collect())]);
+    source.seen = Some(Seen {
+        validity: UidValidity::new(5).unwrap(),
+        marked: seen::marked(&sets),
+        pending: UidSet::default(),
+        renumbered: BTreeMap::new(),
+        written_next: Some(10),
+        foreign: UidSet::default(),
+        paired: [uid(8), uid(9)].into_iter().collect(),
+    });
+    let plan = source.plan(&there, DOVECOT).unwrap();
+    // The flag that was set here stays.
+    assert_eq!(
+        source.told(&plan),
+        [
+            "deliver 7 at 7000".to_owned(),
+            format!("rename 0 to {}", ours(3)),
+            "list".to_owned()
+        ]
+    );
+    assert_eq!(plan.removals, [(1, Some(uid(9)))]);
+    let done = after(&source, &there, &plan, DOVECOT);
+    let (three, seven) = (ours(3), ours(7));
+    let text = list_text(&done.uidlist.unwrap());
+    assert!(
+        text.contains(&format!("\n3 Pu3 O1 :{three}\n7 Pu7 O2 :{seven}\n")),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_uidl_that_changes_under_a_message_follows_in_a_mirror_and_stays_in_a_merge() {
+    let three = ours(3);
+    let list = format!("3 V{VALIDITY} N500 Gx\n3 Pold O1 :{three}\n");
+    let there = disk(&[&format!("{three}:2,S")], &list);
+    let source = |mode, was_paired| {
+        let mut source = Source::inbox(&[3])
+            .seen(&[("S", &[3])])
+            .uidls(&["new"])
+            .mode(mode);
+        if let Some(seen) = source.seen.as_mut().filter(|_| was_paired) {
+            seen.paired = Uid::new(3).into_iter().collect();
+        }
+        source
+    };
+    let held = |source: Source| {
+        let plan = source.plan(&there, DOVECOT).unwrap();
+        let list = plan.list.unwrap();
+        list.lines[0].field('P').unwrap().to_owned()
+    };
+    assert_eq!(held(source(Mode::Mirror, true)), "new");
+    assert_eq!(held(source(Mode::Merge, true)), "old");
+    // Set by a server on the target, not by us.
+    assert_eq!(held(source(Mode::Merge, false)), "new");
 }
 
 #[test]
@@ -493,4 +890,55 @@ fn sizes_in_a_preserved_name_are_believed_by_dovecot_so_they_must_be_true() {
     ] {
         assert_eq!(contradicts_size(name, 30, 34), contradicts, "{name}");
     }
+}
+
+#[test]
+fn what_is_not_selected_is_not_delivered_and_stays_where_it_is_on_disk() {
+    let selected = Source::inbox(&[3, 7, 9]).selected(&[7]);
+    for servers in [DOVECOT, QMAIL, BOTH] {
+        let source = Source::inbox(&[3, 7, 9]).uidls(&["a", "b", "c"]);
+        let source = Source {
+            selected: selected.selected.clone(),
+            ..source
+        };
+        let empty = OnDisk::default();
+        let plan = source.plan(&empty, servers).unwrap();
+        let delivered = source.told(&plan);
+        let delivered = delivered.iter().filter(|step| step.starts_with("deliver"));
+        assert_eq!(delivered.count(), 1, "{servers:?}");
+        assert_eq!((plan.deliveries, plan.left_out, plan.uidls), (1, 2, 1));
+        assert_eq!((plan.bytes, plan.left_out_bytes), (34, 68));
+        let done = after(&source, &empty, &plan, servers);
+        assert_eq!(source.steps(&done, servers), Vec::<String>::new());
+
+        // What lies there stays there, selected or not, and is counted.
+        let whole = Source {
+            selected: None,
+            ..source
+        };
+        let plan = whole.plan(&empty, servers).unwrap();
+        let disk = after(&whole, &empty, &plan, servers);
+        let narrowed = whole.selected(&[7]);
+        let plan = narrowed.plan(&disk, servers).unwrap();
+        assert_eq!(narrowed.told(&plan), Vec::<String>::new(), "{servers:?}");
+        assert_eq!((plan.kept, plan.left_out, plan.uidls), (3, 0, 3));
+    }
+}
+
+#[test]
+fn only_selected_messages_take_letters_and_trouble_the_target() {
+    let mut source = Source::inbox(&[3, 7]).uidls(&["a/b", "c"]).selected(&[7]);
+    source.entries[0].keywords = source.keywords.intern(["$Label1"]).unwrap();
+    let plan = source.plan(&OnDisk::default(), BOTH).unwrap();
+    assert_eq!(plan.letters, KeywordLetters::default());
+    assert_eq!(plan.unholdable, []);
+}
+
+#[test]
+fn a_line_without_a_file_stays_in_the_list_if_its_message_is_not_selected() {
+    let source = Source::inbox(&[3, 7]).selected(&[7]);
+    let list = format!("3 V{VALIDITY} N500 G{:032}\n3 :gone\n", 0);
+    let plan = source.plan(&disk(&[], &list), DOVECOT).unwrap();
+    let list = list_text(&plan.list.unwrap());
+    assert!(list.contains("3 :gone"), "{list}");
 }

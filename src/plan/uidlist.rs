@@ -2,85 +2,141 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::numbers::Numbers;
 use super::on_disk::{DiskFile, OnDisk};
-use super::{FolderPlan, SourceFolder, Step, announced};
-use crate::mail::{Uid, UidLine, UidList};
+use super::recognise::{Recognised, Role};
+use super::{FolderPlan, Mode, SourceFolder, Step};
+use crate::mail::{Uid, UidLine, UidList, UidValidity};
 use crate::naming::message::size_field;
 
-/// The list without the messages still to be delivered: the old lines, foreign ones too, and a
-/// line for each message of the source that is on disk. A line whose file is gone stays: a server
-/// may be renaming it this very moment, and a line without a file does no harm.
+/// The list without the messages still to be delivered: a line for each message of the source that
+/// is on disk, and the lines of other mail. A line whose file is gone stays unless its UID is needed
+/// or the target is to be like the source: a server may be renaming the file this very moment, and a
+/// line without a file does no harm.
 pub(super) fn desired(
     source: &SourceFolder<'_>,
     disk: &OnDisk,
     plan: &FolderPlan,
-    old: Option<&UidList>,
+    found: &Recognised,
+    numbers: &Numbers,
 ) -> UidList {
-    let mut list = old
-        .cloned()
-        .unwrap_or_else(|| UidList::new(source.validity, source.uid_next, guid(source)));
-    list.guid.get_or_insert_with(|| guid(source));
-    let renamed: HashMap<u32, &str> = plan
-        .steps
-        .iter()
-        .filter_map(|step| match step {
-            Step::Rename { file, to } => Some((*file, to.as_str())),
-            _ => None,
-        })
-        .collect();
-    let mut lines = std::mem::take(&mut list.lines).into_iter().peekable();
+    let mode = plan.mode;
+    let validity = numbers.validity.unwrap_or(source.validity);
+    let old = disk.uidlist.as_ref();
+    let goes_on = old.filter(|old| old.validity == validity);
+    let mut list = goes_on.map_or_else(
+        || UidList::new(validity, source.uid_next, guid(source, validity)),
+        UidList::clone_head,
+    );
+    list.guid.get_or_insert_with(|| guid(source, validity));
+    let new_names = new_names(plan);
+    let mut lines: Vec<UidLine> = Vec::with_capacity(disk.files.len());
     for (index, file) in plan.files.iter().enumerate() {
-        let uid = source.entries[index].uid;
-        while let Some(line) = lines.next_if(|line| line.uid < uid) {
-            list.lines.push(line);
-        }
-        let old_line = lines.next_if(|line| line.uid == uid);
-        let Some(file) = *file else {
-            // To be delivered: its line is written with the file's new name.
+        // What is still to be delivered gets its line with its file.
+        let (Some(file), Some(uid)) = (*file, numbers.entries.get(index).copied().flatten()) else {
             continue;
         };
-        let name = renamed
-            .get(&file)
-            .copied()
-            .unwrap_or(&disk.files[file as usize].base);
-        let mut line = old_line.unwrap_or_else(|| UidLine {
+        let file_name = &disk.files[file as usize].base;
+        let name = new_names.get(&file).copied().unwrap_or(file_name);
+        let old_line = line_of(disk, found, file);
+        let mut line = old_line.cloned().unwrap_or_else(|| UidLine {
             uid,
             fields: Box::default(),
             name: name.into(),
         });
+        line.uid = uid;
         if *line.name != *name {
             line.name = name.into();
         }
-        announce(&mut line, source, index);
-        list.lines.push(line);
+        if mode != Mode::AfterCutover || old_line.is_none() {
+            announce(&mut line, source, plan, index);
+        }
+        lines.push(line);
     }
-    list.lines.extend(lines);
-    let above_last = list
-        .lines
+    let given: HashSet<Uid> = numbers.entries.iter().flatten().copied().collect();
+    let roles = roles_of_lines(disk, found);
+    for (number, line) in (0_u32..).zip(old.map_or(&[][..], |old| &old.lines)) {
+        let role = roles.get(number as usize).copied().flatten();
+        let stays = match role {
+            Some(Role::Entry(_)) => false,
+            Some(_) => true,
+            None => mode != Mode::Mirror && goes_on.is_some() && !given.contains(&line.uid),
+        };
+        if !stays {
+            continue;
+        }
+        let mut line = line.clone();
+        if let Some(uid) = numbers.moved.get(&number) {
+            line.uid = *uid;
+        }
+        // The positions are those of the source's listing, in which it no longer is.
+        if source.uidls.is_some() && mode != Mode::AfterCutover && line.field('O').is_some() {
+            line.set_field('O', None);
+        }
+        lines.push(line);
+    }
+    lines.sort_by_key(|line| line.uid);
+    // Two lines of one UID would be no list; the first, which is the source's, counts.
+    lines.dedup_by_key(|line| line.uid);
+    let above_last = lines
         .last()
         .map_or(1, |line| line.uid.value().saturating_add(1));
-    let above_source = source
-        .entries
-        .last()
-        .map_or(1, |entry| entry.uid.value().saturating_add(1));
+    let above_source = match mode {
+        Mode::AfterCutover if goes_on.is_some() => 1,
+        _ => source.uid_next,
+    };
+    list.lines = lines;
     list.next_uid = list
         .next_uid
-        .max(source.uid_next)
-        .max(above_last)
-        .max(above_source);
+        .max(numbers.next)
+        .max(above_source)
+        .max(above_last);
     list
 }
 
-/// Puts the UIDL and the POP3 position of entry `index` into its line.
-pub(super) fn announce(line: &mut UidLine, source: &SourceFolder<'_>, index: usize) {
-    if let Some(announced) = announced(source, index) {
-        let position = announced.position.to_string();
-        if line.field('O') != Some(&position) {
-            line.set_field('O', Some(&position));
+fn new_names(plan: &FolderPlan) -> HashMap<u32, &str> {
+    let renamed = plan.steps.iter().filter_map(|step| match step {
+        Step::Rename { file, base, .. } => Some((*file, base.as_deref()?)),
+        _ => None,
+    });
+    renamed.collect()
+}
+
+fn line_of<'d>(disk: &'d OnDisk, found: &Recognised, file: u32) -> Option<&'d UidLine> {
+    let line = (*found.lines.get(file as usize)?)?;
+    disk.uidlist.as_ref()?.lines.get(line as usize)
+}
+
+/// For each line of the list on disk the role of its file; `None` where that is gone.
+fn roles_of_lines(disk: &OnDisk, found: &Recognised) -> Vec<Option<Role>> {
+    let count = disk.uidlist.as_ref().map_or(0, |list| list.lines.len());
+    let mut roles = vec![None; count];
+    for (line, role) in found.lines.iter().zip(&found.roles) {
+        if let Some(slot) = line.and_then(|line| roles.get_mut(line as usize)) {
+            *slot = Some(*role);
         }
-        if line.field('P') != Some(announced.uidl.as_str()) {
-            line.set_field('P', Some(announced.uidl.as_str()));
-        }
+    }
+    roles
+}
+
+/// Puts the UIDL and the POP3 position of entry `index` into its line. Mail that comes after the
+/// cutover has no position: it is listed last, below what clients have seen.
+pub(super) fn announce(
+    line: &mut UidLine,
+    source: &SourceFolder<'_>,
+    plan: &FolderPlan,
+    index: usize,
+) {
+    let Some(announced) = super::announced(source, index) else {
+        return;
+    };
+    let position = announced.position.to_string();
+    if plan.mode != Mode::AfterCutover && line.field('O') != Some(&position) {
+        line.set_field('O', Some(&position));
+    }
+    let uidl = plan.kept_uidls.get(&index).unwrap_or(&announced.uidl);
+    if line.field('P') != Some(uidl.as_str()) {
+        line.set_field('P', Some(uidl.as_str()));
     }
 }
 
@@ -100,34 +156,38 @@ impl FolderPlan {
     /// it wrote the line), with the entries that they hold.
     pub fn unmeasured<'d>(
         &'d self,
-        source: &'d SourceFolder<'_>,
         disk: &'d OnDisk,
     ) -> impl Iterator<Item = (usize, String, &'d DiskFile)> {
         let lines = self.list.as_ref().map_or(&[][..], |list| &list.lines);
-        lines.iter().filter_map(move |line| {
-            let told = size_field(&line.name, 'W').is_some() || line.field('W').is_some();
-            let index = source
-                .entries
-                .binary_search_by_key(&line.uid, |entry| entry.uid)
-                .ok()
-                .filter(|_| !told)?;
-            let file = &disk.files[self.files[index]? as usize];
+        let untold =
+            |line: &&UidLine| size_field(&line.name, 'W').is_none() && line.field('W').is_none();
+        let by_uid: HashMap<Uid, &UidLine> = lines
+            .iter()
+            .filter(untold)
+            .map(|line| (line.uid, line))
+            .collect();
+        let entries = self.uids.iter().enumerate();
+        entries.filter_map(move |(index, uid)| {
+            let line = by_uid.get(&(*uid)?)?;
+            let file = &disk.files[(*self.files.get(index)?)? as usize];
             Some((index, line.name.to_string(), file))
         })
     }
 }
 
-/// A line for a file just written. Sizes go into the line where the name does not carry them.
+/// A line for the file of entry `index`, just written. Sizes go into the line where the name does
+/// not carry them.
 pub fn new_line(
     source: &SourceFolder<'_>,
+    plan: &FolderPlan,
     index: usize,
     name: &str,
     size: u64,
     virtual_size: u64,
 ) -> UidLine {
-    let uid: Uid = source.entries[index].uid;
+    let uid = plan.uids.get(index).copied().flatten();
     let mut line = UidLine {
-        uid,
+        uid: uid.unwrap_or(source.entries[index].uid),
         fields: Box::default(),
         name: name.into(),
     };
@@ -136,12 +196,12 @@ pub fn new_line(
             line.set_field(key, Some(&value.to_string()));
         }
     }
-    announce(&mut line, source, index);
+    announce(&mut line, source, plan, index);
     line
 }
 
 /// The mailbox GUID: the same in every run, so that a run that was cut ends in the same tree.
-fn guid(source: &SourceFolder<'_>) -> String {
+fn guid(source: &SourceFolder<'_>, validity: UidValidity) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"mailseed mailbox guid\0");
     hasher.update(source.owner.as_bytes());
@@ -149,6 +209,6 @@ fn guid(source: &SourceFolder<'_>) -> String {
         hasher.update(b"\0");
         hasher.update(part.as_bytes());
     }
-    hasher.update(&source.validity.value().to_be_bytes());
+    hasher.update(&validity.value().to_be_bytes());
     hasher.finalize().to_hex()[..32].to_owned()
 }

@@ -1,17 +1,19 @@
-//! The messages of one folder as they come: each is stored, dated, named and let appear.
+//! The messages of one folder as they come: each is stored, dated, named and let appear. In a folder
+//! that a server is using they are held back first, whole but without their names, and appear
+//! together when the list of UIDs is locked: otherwise the server would number them.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use super::export::{Job, Watch, forget_quota, now};
-use super::maildir::{self, Draft, Sizes};
+use super::maildir::{self, Draft, Finished, Sizes};
 use super::tree::FolderDirs;
 use crate::config::Fsync;
 use crate::mail::UidLine;
 use crate::mail::date::arrival;
 use crate::plan::order::{self, Dated};
 use crate::plan::uidlist::new_line;
-use crate::plan::{self, Step};
+use crate::plan::{self, Mode, Step};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::BodySink;
 
@@ -26,11 +28,25 @@ struct Delivered {
     mtime: i64,
 }
 
+/// Messages that are whole and have not appeared yet, by what they were asked for.
+pub(super) type Held = HashMap<u32, HeldBack>;
+
+/// A message that is whole and has not appeared yet.
+#[derive(Debug)]
+pub(super) struct HeldBack {
+    finished: Finished,
+    sizes: Sizes,
+    /// The date that its header tells, where the source gives none.
+    dated: Option<i64>,
+}
+
 /// Receives the messages of one folder and lets each appear.
 pub struct Arrivals<'a> {
     job: &'a Job<'a>,
     dirs: &'a FolderDirs,
     watch: Watch<'a>,
+    /// By what a message is asked for.
+    key: &'a dyn Fn(usize) -> u32,
     /// What is still to come: by key, the entry and its date.
     wanted: HashMap<u32, (u32, Option<i64>)>,
     /// The order in which to ask.
@@ -43,6 +59,8 @@ pub struct Arrivals<'a> {
     buffer: Vec<u8>,
     drafts: u64,
     delivered: Vec<Delivered>,
+    /// Where messages are held back.
+    held: Option<Held>,
     /// Whether something has appeared that is not known to be on disk.
     unsynced: bool,
 }
@@ -61,7 +79,7 @@ impl<'a> Arrivals<'a> {
         job: &'a Job<'a>,
         dirs: &'a FolderDirs,
         watch: Watch<'a>,
-        key: &dyn Fn(usize) -> u32,
+        key: &'a dyn Fn(usize) -> u32,
     ) -> Self {
         let deliveries = job.plan.steps.iter().filter_map(|step| match step {
             Step::Deliver { entry, mtime } => Some((key(*entry as usize), (*entry, *mtime))),
@@ -73,6 +91,7 @@ impl<'a> Arrivals<'a> {
             job,
             dirs,
             watch,
+            key,
             wanted: deliveries.collect(),
             order,
             draft: None,
@@ -82,9 +101,42 @@ impl<'a> Arrivals<'a> {
             buffer: Vec::new(),
             drafts: 0,
             delivered: Vec::new(),
+            held: None,
             // Files that a cut run left without a line may not be on disk either.
             unsynced: job.plan.kept > 0 && job.plan.steps.contains(&Step::WriteUidList),
         }
+    }
+
+    /// Holds messages back from now on.
+    pub(super) fn hold_back(&mut self) {
+        self.held = Some(Held::new());
+    }
+
+    /// What has been held back.
+    pub(super) fn into_held(self) -> Held {
+        self.held.unwrap_or_default()
+    }
+
+    /// Lets what was held back appear, as far as the plan still wants it. What it no longer wants is
+    /// thrown away.
+    pub(super) fn release(&mut self, mut held: Held) -> Result<(), Problem> {
+        for key in std::mem::take(&mut self.order) {
+            let wanted = self.wanted.get(&key).copied();
+            let (Some((entry, mtime)), Some(message)) = (wanted, held.remove(&key)) else {
+                continue;
+            };
+            let HeldBack {
+                finished,
+                sizes,
+                dated,
+            } = message;
+            self.publish(finished, entry, sizes, mtime.or(dated))?;
+            self.wanted.remove(&key);
+        }
+        for message in held.into_values() {
+            message.finished.discard(self.dirs);
+        }
+        Ok(())
     }
 
     /// How many messages have appeared.
@@ -111,11 +163,19 @@ impl<'a> Arrivals<'a> {
         if self.order.is_empty() {
             return Ok(());
         }
-        forget_quota(self.job.tree)?;
+        if self.job.plan.mode != Mode::AfterCutover {
+            forget_quota(self.job.tree)?;
+        }
         let result = fetch(self);
         self.abandon();
         self.order.clear();
         result
+    }
+
+    /// Octets as stored of what has appeared.
+    pub(super) fn stored(&self) -> u64 {
+        let delivered = self.delivered.iter();
+        delivered.map(|delivered| delivered.sizes.size).sum()
     }
 
     /// Makes sure that what has appeared is on disk, as `--fsync` wants it.
@@ -178,10 +238,17 @@ impl<'a> Arrivals<'a> {
                     size, virtual_size, ..
                 } = delivered.sizes;
                 let name = plan::base_name(job.source, job.policy, index, size, virtual_size);
-                new_line(job.source, index, name.as_str(), size, virtual_size)
+                new_line(
+                    job.source,
+                    job.plan,
+                    index,
+                    name.as_str(),
+                    size,
+                    virtual_size,
+                )
             })
             .collect();
-        for (index, name, file) in job.plan.unmeasured(job.source, job.disk) {
+        for (index, name, file) in job.plan.unmeasured(job.disk) {
             let dir = if file.in_new {
                 &self.dirs.new
             } else {
@@ -191,6 +258,7 @@ impl<'a> Arrivals<'a> {
                 .map_err(|error| job.failed("read a message", error))?;
             lines.push(new_line(
                 job.source,
+                job.plan,
                 index,
                 &name,
                 sizes.size,
@@ -234,10 +302,43 @@ impl<'a> Arrivals<'a> {
             self.buffer = draft.discard(self.dirs);
             return Err(problem);
         }
-        let mtime = mtime.or_else(|| arrival(&self.header)).unwrap_or_else(now);
-        self.buffer = draft
+        let dated = match mtime {
+            Some(_) => None,
+            None => arrival(&self.header),
+        };
+        let (finished, buffer) = draft.close(job.tree, self.held.is_some()).map_err(told)?;
+        self.buffer = buffer;
+        match &mut self.held {
+            Some(held) => {
+                let key = (self.key)(index);
+                let message = HeldBack {
+                    finished,
+                    sizes,
+                    dated,
+                };
+                if let Some(doubled) = held.insert(key, message) {
+                    doubled.finished.discard(self.dirs);
+                }
+                Ok(())
+            }
+            None => self.publish(finished, entry, sizes, mtime.or(dated)),
+        }
+    }
+
+    fn publish(
+        &mut self,
+        finished: Finished,
+        entry: u32,
+        sizes: Sizes,
+        mtime: Option<i64>,
+    ) -> Result<(), Problem> {
+        let job = self.job;
+        let index = entry as usize;
+        let name = self.file_name(index, sizes);
+        let mtime = mtime.unwrap_or_else(now);
+        finished
             .publish(job.tree, self.dirs, &name, mtime)
-            .map_err(told)?;
+            .map_err(|error| job.failed("write a message", error))?;
         self.unsynced = true;
         self.delivered.push(Delivered {
             entry,

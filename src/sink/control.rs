@@ -1,10 +1,10 @@
 //! Control files: put in place whole or not at all.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read};
+use std::io::{self, BufWriter, Read, Write as _};
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use super::target_problem;
 use super::tree::{FILE_MODE, FolderDirs, Tree, give_to, remove};
@@ -76,6 +76,54 @@ fn replace_by_way_of(
     })
 }
 
+/// Appends `text` to the file `name` of the root in one write, making it where it is not there, owned
+/// like everything else. Nothing is forced to disk: what is appended is of no use without what has
+/// been written before it, and harmless to lose.
+///
+/// # Errors
+/// Those of the file system; a link or anything but a regular file is one.
+pub fn append_in_root(tree: &Tree, name: &str, text: &str) -> Result<(), Problem> {
+    let attempt = || -> io::Result<()> {
+        let flags = OFlags::CREATE
+            | OFlags::APPEND
+            | OFlags::WRONLY
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(tree.root(), name, flags, FILE_MODE)?;
+        let mut file = File::from(file);
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        if metadata.len() == 0 {
+            give_to(&file, tree.owner())?;
+        }
+        file.write_all(text.as_bytes())
+    };
+    attempt().map_err(|error| {
+        target_problem(&format!("write {name} in {}", tree.path().display()), error)
+    })
+}
+
+/// Appends `text` to a file that a server keeps, if it is there.
+///
+/// # Errors
+/// Those of the file system; a link or anything but a regular file is one.
+pub fn append_if_there(dir: &OwnedFd, name: &str, text: &str) -> io::Result<()> {
+    let flags =
+        OFlags::APPEND | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file = match rustix::fs::openat(dir, name, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(errno) => return Err(errno.into()),
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    file.write_all(text.as_bytes())
+}
+
 /// The bytes of control file `name` in `dir`; `None` where it does not exist.
 ///
 /// # Errors
@@ -109,6 +157,20 @@ pub fn remove_all(dir: &OwnedFd, prefix: &str) -> io::Result<bool> {
         }
     }
     Ok(any)
+}
+
+/// Removes all plain files of `dir`: what is left of a folder without mail.
+///
+/// # Errors
+/// Those of the file system.
+pub fn remove_files(dir: &OwnedFd) -> io::Result<()> {
+    for name in names(dir)? {
+        let stat = rustix::fs::statat(dir, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW)?;
+        if rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::RegularFile {
+            remove(dir, name.as_slice())?;
+        }
+    }
+    Ok(())
 }
 
 /// The names in `dir`, without `.` and `..`.

@@ -1,9 +1,10 @@
 //! Carries out the plan of one folder.
 
+use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
-use super::arrivals::Arrivals;
+use super::arrivals::{Arrivals, Held};
 use super::maildir;
 use super::tree::{FolderDirs, Tree};
 use super::{control, target_problem};
@@ -12,8 +13,8 @@ use crate::mail::subscriptions::Subscriptions;
 use crate::mail::{UidLine, UidList};
 use crate::naming::MaildirFolder;
 use crate::plan::on_disk::OnDisk;
-use crate::plan::{FolderPlan, Policy, SourceFolder, Step};
-use crate::problem::Problem;
+use crate::plan::{FolderPlan, Mode, Policy, SourceFolder, Step};
+use crate::problem::{Kind, Problem, Reach};
 
 /// A folder with everything that its plan was made from.
 #[derive(Debug, Clone, Copy)]
@@ -64,40 +65,67 @@ pub fn carry_out(
     if job.plan.steps.is_empty() {
         return Ok(0);
     }
-    let marker = job.layout == Layout::MaildirPlusPlus;
-    let dirs = job.tree.open_folder(job.target, marker)?;
+    let dirs = job.open()?;
     maildir::sweep(job.tree, &dirs)?;
     let mut arrivals = Arrivals::new(job, &dirs, watch, key);
-    for step in &job.plan.steps {
-        match step {
-            Step::CreateFolder => {}
-            Step::ReserveValidity => job.reserve_validity(&dirs)?,
-            Step::WriteKeywords => {
-                let text = job.plan.letters.to_text();
-                control::replace(job.tree, &dirs, "dovecot-keywords", |out| {
-                    std::io::Write::write_all(out, text.as_bytes())
-                })?;
-            }
-            Step::Rename { file, to } => {
-                let file = &job.disk.files[*file as usize];
-                maildir::rename(&dirs, file, to.as_str())
-                    .map_err(|error| job.failed("rename a message", error))?;
-            }
-            Step::Deliver { .. } => arrivals.bring(fetch)?,
-            Step::Redate { file, mtime } => job.redate(&dirs, *file, *mtime)?,
-            Step::Arrange => arrivals.arrange()?,
-            Step::RemoveIndexes => {
-                control::remove_all(&dirs.dir, "dovecot.index")
-                    .and_then(|_| control::remove_all(job.tree.root(), "dovecot.list.index"))
-                    .map_err(|error| job.failed("remove dovecot.index", error))?;
-            }
-            Step::WriteUidList => {
-                arrivals.settle()?;
-                job.write_list(&dirs, arrivals.lines()?)?;
-            }
-        }
+    job.run(&dirs, &mut arrivals, &mut |arrivals| arrivals.bring(fetch))?;
+    Ok(arrivals.count())
+}
+
+/// Messages that have been fetched for a folder that a server is using, and have not appeared yet.
+#[derive(Debug)]
+pub struct Received {
+    dirs: FolderDirs,
+    held: Held,
+}
+
+impl Received {
+    /// The folder's directory.
+    pub fn dir(&self) -> &OwnedFd {
+        &self.dirs.dir
     }
-    arrivals.settle()?;
+}
+
+/// The first half of [`carry_out`] where a server is using the folder: all that is to be delivered
+/// is fetched and held back. The second result is that of `fetch`.
+///
+/// # Errors
+/// Those of the file system.
+pub fn receive(
+    job: &Job<'_>,
+    watch: Watch<'_>,
+    key: &dyn Fn(usize) -> u32,
+    fetch: &mut dyn FnMut(&mut Arrivals<'_>) -> Result<(), Problem>,
+) -> Result<(Received, Result<(), Problem>), Problem> {
+    let dirs = job.open()?;
+    maildir::sweep(job.tree, &dirs)?;
+    let mut arrivals = Arrivals::new(job, &dirs, watch, key);
+    arrivals.hold_back();
+    let fetched = arrivals.bring(fetch);
+    let held = arrivals.into_held();
+    Ok((Received { dirs, held }, fetched))
+}
+
+/// The second half of [`carry_out`] where a server is using the folder, by a plan that was made from
+/// the folder as it is now that the caller has its lock.
+///
+/// # Errors
+/// Those of the file system.
+pub fn publish(
+    job: &Job<'_>,
+    watch: Watch<'_>,
+    key: &dyn Fn(usize) -> u32,
+    received: Received,
+) -> Result<u64, Problem> {
+    let Received { dirs, held } = received;
+    let mut arrivals = Arrivals::new(job, &dirs, watch, key);
+    let mut held = Some(held);
+    job.run(&dirs, &mut arrivals, &mut |arrivals| {
+        held.take().map_or(Ok(()), |held| arrivals.release(held))
+    })?;
+    if let Some(held) = held {
+        arrivals.release(held)?;
+    }
     Ok(arrivals.count())
 }
 
@@ -108,6 +136,16 @@ pub fn carry_out(
 pub fn forget_quota(tree: &Tree) -> Result<(), Problem> {
     super::tree::remove(tree.root(), "maildirsize")
         .map_err(|error| target_problem("remove maildirsize", error))
+}
+
+/// Adds what has come to the quota count, as a delivery does (Maildir++, `maildirsize`): on a target
+/// in use it is not ours to remove.
+///
+/// # Errors
+/// Those of the file system.
+pub fn count_quota(tree: &Tree, bytes: u64, messages: u64) -> Result<(), Problem> {
+    control::append_if_there(tree.root(), "maildirsize", &format!("{bytes} {messages}\n"))
+        .map_err(|error| target_problem("write maildirsize", error))
 }
 
 /// Adds `lines` (version 2, see [`crate::naming::folder::subscription_line`]) to `subscriptions`
@@ -149,6 +187,66 @@ pub fn new_subscriptions(
 }
 
 impl Job<'_> {
+    fn open(&self) -> Result<FolderDirs, Problem> {
+        let marker = self.layout == Layout::MaildirPlusPlus;
+        self.tree.open_folder(self.target, marker)
+    }
+
+    fn run(
+        &self,
+        dirs: &FolderDirs,
+        arrivals: &mut Arrivals<'_>,
+        deliver: &mut dyn FnMut(&mut Arrivals<'_>) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
+        let adds_only = self.plan.mode == Mode::AfterCutover;
+        if adds_only && !self.plan.steps.iter().all(Step::only_adds) {
+            return Err(self.forbidden());
+        }
+        for step in &self.plan.steps {
+            match step {
+                Step::CreateFolder => {}
+                Step::ReserveValidity => self.reserve_validity(dirs)?,
+                Step::WriteKeywords => {
+                    let text = self.plan.letters.to_text();
+                    control::replace(self.tree, dirs, "dovecot-keywords", |out| {
+                        std::io::Write::write_all(out, text.as_bytes())
+                    })?;
+                }
+                Step::Rename { file, base, suffix } => {
+                    let file = &self.disk.files[*file as usize];
+                    maildir::rename(dirs, file, base.as_deref(), suffix.as_deref())
+                        .map_err(|error| self.failed("rename a message", error))?;
+                }
+                Step::Deliver { .. } => deliver(arrivals)?,
+                Step::Redate { file, mtime } => self.redate(dirs, *file, *mtime)?,
+                Step::Arrange => arrivals.arrange()?,
+                Step::RemoveIndexes => self.remove_indexes(dirs)?,
+                Step::WriteUidList => {
+                    arrivals.settle()?;
+                    self.write_list(dirs, arrivals.lines()?)?;
+                }
+            }
+        }
+        arrivals.settle()?;
+        if adds_only && arrivals.count() > 0 {
+            count_quota(self.tree, arrivals.stored(), arrivals.count())?;
+        }
+        Ok(())
+    }
+
+    fn remove_indexes(&self, dirs: &FolderDirs) -> Result<(), Problem> {
+        control::remove_all(&dirs.dir, "dovecot.index")
+            .and_then(|_| control::remove_all(self.tree.root(), "dovecot.list.index"))
+            .map(drop)
+            .map_err(|error| self.failed("remove dovecot.index", error))
+    }
+
+    /// A plan for a target in use that would do more than add is a mistake of ours.
+    fn forbidden(&self) -> Problem {
+        let what = "after the cutover mail is only added, and this plan would change something";
+        Problem::new(Kind::Internal, Reach::User, what).in_folder(self.source.path)
+    }
+
     pub(super) fn failed(&self, doing: &str, error: std::io::Error) -> Problem {
         target_problem(&format!("{doing} in {}", self.tree.path().display()), error)
             .in_folder(self.source.path)
@@ -183,6 +281,11 @@ impl Job<'_> {
         let Some(name) = self.policy.list_file(self.target) else {
             return Ok(());
         };
+        let old = self.disk.uidlist.as_ref();
+        if self.plan.mode == Mode::AfterCutover && old.is_some_and(|old| !old.is_extended_by(list))
+        {
+            return Err(self.forbidden());
+        }
         control::replace(self.tree, dirs, name, |out| list.write_to(out))
     }
 }

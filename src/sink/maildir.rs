@@ -116,32 +116,20 @@ impl Draft {
         Ok(self.stored.sizes())
     }
 
-    /// Dates the message and lets it appear in `cur` under `name`, replacing nothing. Returns the
-    /// buffer. With `--fsync always` both the file and its name are on disk when this returns.
+    /// Ends the writing. Returns the buffer too. `held_back`: it will be some time until the message
+    /// appears, so its file is closed.
     ///
     /// # Errors
-    /// Those of the file system; `AlreadyExists` where the name is taken.
-    pub fn publish(
-        self,
-        tree: &Tree,
-        dirs: &FolderDirs,
-        name: &str,
-        mtime: i64,
-    ) -> io::Result<Vec<u8>> {
-        filetime::set_file_handle_times(
-            &self.file,
-            None,
-            Some(FileTime::from_unix_time(mtime, 0)),
-        )?;
-        if tree.fsync() == Fsync::Always {
+    /// Those of the file system.
+    pub fn close(self, tree: &Tree, held_back: bool) -> io::Result<(Finished, Vec<u8>)> {
+        if held_back && tree.fsync() == Fsync::Always {
             self.file.sync_all()?;
         }
-        drop(self.file);
-        move_in(&dirs.tmp, &self.name, &dirs.cur, name)?;
-        if tree.fsync() == Fsync::Always {
-            rustix::fs::fsync(&dirs.cur)?;
-        }
-        Ok(self.buffer)
+        let finished = Finished {
+            file: (!held_back).then_some(self.file),
+            name: self.name,
+        };
+        Ok((finished, self.buffer))
     }
 
     /// Throws the message away. Returns the buffer.
@@ -152,8 +140,46 @@ impl Draft {
     }
 }
 
+/// A message that is whole, in `tmp`, without its final name.
+#[derive(Debug)]
+pub struct Finished {
+    /// Open where it appears at once.
+    file: Option<File>,
+    name: String,
+}
+
+impl Finished {
+    /// Dates the message and lets it appear in `cur` under `name`, replacing nothing. With
+    /// `--fsync always` date and name are on disk when this returns.
+    ///
+    /// # Errors
+    /// Those of the file system; `AlreadyExists` where the name is taken.
+    pub fn publish(self, tree: &Tree, dirs: &FolderDirs, name: &str, mtime: i64) -> io::Result<()> {
+        let file = match self.file {
+            Some(file) => file,
+            None => open_message(&dirs.tmp, &self.name)?,
+        };
+        set_date(&file, mtime)?;
+        if tree.fsync() == Fsync::Always {
+            file.sync_all()?;
+        }
+        drop(file);
+        move_in(&dirs.tmp, &self.name, &dirs.cur, name)?;
+        if tree.fsync() == Fsync::Always {
+            rustix::fs::fsync(&dirs.cur)?;
+        }
+        Ok(())
+    }
+
+    /// Throws the message away.
+    pub fn discard(self, dirs: &FolderDirs) {
+        // One that cannot be removed now is removed by the next run.
+        let _ = remove(&dirs.tmp, self.name.as_str());
+    }
+}
+
 /// Moves a file without replacing anything, also where the file system knows no such rename.
-fn move_in(from: &OwnedFd, old: &str, to: &OwnedFd, new: &str) -> io::Result<()> {
+pub(super) fn move_in(from: &OwnedFd, old: &str, to: &OwnedFd, new: &str) -> io::Result<()> {
     use rustix::io::Errno;
     match rustix::fs::renameat_with(from, old, to, new, RenameFlags::NOREPLACE) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
@@ -164,14 +190,76 @@ fn move_in(from: &OwnedFd, old: &str, to: &OwnedFd, new: &str) -> io::Result<()>
     }
 }
 
-/// Gives a message in `cur` or `new` another name, replacing nothing.
+/// Gives a message another name, replacing nothing: another base name, or another suffix, which
+/// takes it to `cur`. A server may have renamed it since it was seen: then its flags have just been
+/// changed by its owner, and stay.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn rename(dirs: &FolderDirs, file: &DiskFile, to: &str) -> io::Result<()> {
+pub fn rename(
+    dirs: &FolderDirs,
+    file: &DiskFile,
+    base: Option<&str>,
+    suffix: Option<&str>,
+) -> io::Result<()> {
+    let moved = |file: &DiskFile, suffix: Option<&str>| {
+        let from = if file.in_new { &dirs.new } else { &dirs.cur };
+        let to = if suffix.is_some() { &dirs.cur } else { from };
+        let base = base.unwrap_or(&file.base);
+        let new = format!("{base}{}", suffix.unwrap_or(&file.suffix));
+        match move_in(from, &file.name(), to, &new) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    };
+    if moved(file, suffix)? || base.is_none() {
+        return Ok(());
+    }
+    for _ in 0..3 {
+        match find(dirs, &file.base)? {
+            Some(found) if moved(&found, None)? => return Ok(()),
+            Some(_) => {}
+            None => return Ok(()),
+        }
+    }
+    Err(io::Error::other(format!(
+        "a server renames {} again and again",
+        file.base
+    )))
+}
+
+/// The file with this base name, wherever a server has put it.
+fn find(dirs: &FolderDirs, base: &str) -> io::Result<Option<DiskFile>> {
+    for (dir, in_new) in [(&dirs.cur, false), (&dirs.new, true)] {
+        for entry in rustix::fs::Dir::read_from(dir)? {
+            let entry = entry?;
+            let name = entry.file_name().to_str().ok();
+            let suffix = name.and_then(|name| name.strip_prefix(base));
+            if let Some(suffix) = suffix.filter(|it| it.is_empty() || it.starts_with(':')) {
+                return Ok(Some(DiskFile {
+                    base: base.into(),
+                    suffix: suffix.into(),
+                    in_new,
+                    mtime: None,
+                }));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Removes a message, if it is still there under its name. Returns whether it was.
+///
+/// # Errors
+/// Those of the file system.
+pub fn remove_message(dirs: &FolderDirs, file: &DiskFile) -> io::Result<bool> {
     let dir = if file.in_new { &dirs.new } else { &dirs.cur };
-    let old = format!("{}{}", file.base, file.suffix);
-    move_in(dir, &old, dir, &format!("{to}{}", file.suffix))
+    match rustix::fs::unlinkat(dir, file.name(), AtFlags::empty()) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
 }
 
 /// Gives a message another date, in seconds since 1970.
@@ -179,8 +267,11 @@ pub fn rename(dirs: &FolderDirs, file: &DiskFile, to: &str) -> io::Result<()> {
 /// # Errors
 /// Those of the file system.
 pub fn redate(dir: &OwnedFd, name: &str, mtime: i64) -> io::Result<()> {
-    let file = open_message(dir, name)?;
-    filetime::set_file_handle_times(&file, None, Some(FileTime::from_unix_time(mtime, 0)))
+    set_date(&open_message(dir, name)?, mtime)
+}
+
+fn set_date(file: &File, mtime: i64) -> io::Result<()> {
+    filetime::set_file_handle_times(file, None, Some(FileTime::from_unix_time(mtime, 0)))
 }
 
 /// The sizes of a message that an earlier run has stored.
@@ -234,7 +325,7 @@ impl Messages {
     pub fn file(&self, file: &DiskFile) -> io::Result<File> {
         let dir = if file.in_new { &self.new } else { &self.cur };
         let dir = dir.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        open_message(dir, &format!("{}{}", file.base, file.suffix))
+        open_message(dir, &file.name())
     }
 }
 
@@ -304,6 +395,7 @@ pub fn scan(
     };
     let mut disk = OnDisk {
         exists: true,
+        is_dated: dates,
         ..OnDisk::default()
     };
     let mut path = root.to_owned();
@@ -339,7 +431,7 @@ pub fn scan(
     if let Some(bytes) = control::read(&dir, "dovecot-keywords").map_err(told)? {
         disk.keywords = KeywordLetters::parse(&String::from_utf8_lossy(&bytes));
     }
-    disk.has_indexes = ["dovecot.index", "dovecot.index.log"]
+    disk.has_indexes = ["dovecot.index", "dovecot.index.log", "dovecot-uidlist.lock"]
         .iter()
         .any(|name| rustix::fs::statat(&dir, *name, AtFlags::SYMLINK_NOFOLLOW).is_ok());
     Ok(disk)
@@ -356,8 +448,7 @@ fn torn<'d>(disk: &'d OnDisk, path: &Path) -> io::Result<Option<&'d str>> {
             continue;
         };
         let place = if file.in_new { "new" } else { "cur" };
-        let name = format!("{}{}", file.base, file.suffix);
-        match path.join(place).join(name).symlink_metadata() {
+        match path.join(place).join(file.name()).symlink_metadata() {
             Ok(metadata) if metadata.len() != said => return Ok(Some(&file.base)),
             // A server has renamed it since.
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

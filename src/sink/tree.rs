@@ -143,7 +143,7 @@ impl Tree {
             .map_err(|error| target_problem(&format!("sync {}", self.path.display()), error))
     }
 
-    fn make_dir(&self, parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    pub(super) fn make_dir(&self, parent: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
         match open_dir(parent, name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 match rustix::fs::mkdirat(parent, name, DIRECTORY_MODE) {

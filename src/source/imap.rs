@@ -1,13 +1,20 @@
-//! A blocking IMAP session: the `imap` crate for the control plane, our own streaming reader for
-//! everything that lists or fetches.
+//! A blocking IMAP session: the `imap` crate for login and logout, our own streaming reader for
+//! everything that opens, lists or fetches.
 //!
 //! Both work on one connection, through `imap/stream.rs`. The crate's commands have tags in `a`, ours in `x`.
 //! Folders are opened by EXAMINE and messages fetched by BODY.PEEK: nothing changes on the server.
 
 mod attributes;
 mod bodies;
+mod changes;
+#[cfg(test)]
+mod changes_tests;
 mod date;
+mod examine;
+mod extensions;
 mod folders;
+mod gather;
+mod heard;
 mod identity;
 mod items;
 mod listing;
@@ -16,6 +23,8 @@ mod reader;
 mod reply;
 #[cfg(test)]
 mod script;
+mod sets;
+mod status;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -24,6 +33,8 @@ use std::fmt;
 use std::io::Write as _;
 
 pub use self::attributes::Attribute;
+use self::extensions::Extensions;
+use self::heard::Heard;
 use self::items::Section;
 use self::login::Abilities;
 use self::reader::{Fault, Reader, Response};
@@ -31,8 +42,10 @@ use self::reply::connection_problem;
 use self::stream::{Inner, Shared, Warnings, Wire};
 use super::login::Login;
 use super::net::{Connection, Endpoint};
-use super::{BodySink, Examined, FolderList, ListedFolder, MessageList, Refused};
-use crate::mail::{Uid, UidValidity};
+use super::{
+    BodySink, Examined, FolderList, ListedFolder, Marks, MessageList, News, Refused, Since,
+};
+use crate::mail::{Uid, UidSet};
 use crate::problem::{Kind, Problem, Reach};
 use crate::text::printable_bytes;
 
@@ -47,6 +60,7 @@ pub struct Session {
     client: CrateSession,
     shared: Shared,
     abilities: Abilities,
+    extensions: Extensions,
     greeting: String,
     tags: u32,
     dead: Option<String>,
@@ -79,6 +93,7 @@ impl Session {
         Ok(Self {
             client,
             shared,
+            extensions: Extensions::of(&abilities),
             abilities,
             greeting: greeting.or(connection.greeting).unwrap_or_default(),
             tags: 0,
@@ -117,40 +132,47 @@ impl Session {
         self.converse(|talk| folders::list(talk, has_namespaces))?
     }
 
+    /// The marks of folders by STATUS, many at once, for servers where LIST does not tell them. `None`
+    /// for a folder of which the server does not say; it may be opened all the same. To be called
+    /// before a folder is opened: of that one servers may tell old numbers (RFC 3501 section 6.3.10).
+    ///
+    /// # Errors
+    /// Network or Protocol of reach User.
+    pub fn status(&mut self, folders: &[&ListedFolder]) -> Result<Vec<Option<Marks>>, Problem> {
+        self.converse(|talk| status::ask(talk, folders))
+    }
+
     /// Opens a folder read-only (EXAMINE). The calls below are about the folder opened last.
     ///
     /// # Errors
-    /// Kind Refused or Busy of reach Folder where the server refuses; Network or Protocol of
-    /// reach User.
+    /// Kind Refused or Busy of reach Folder where the server refuses, Protocol of reach Folder where it
+    /// does not say how many messages there are; Network or Protocol of reach User.
     pub fn examine(&mut self, folder: &ListedFolder) -> Result<Examined, Problem> {
-        self.alive()?;
-        match self.client.examine(&folder.wire_name) {
-            Ok(mailbox) => Ok(Examined {
-                uid_validity: mailbox.uid_validity.and_then(UidValidity::new),
-                uid_next: mailbox.uid_next,
-                exists: mailbox.exists,
-            }),
-            Err(error @ (imap::Error::No(_) | imap::Error::Bad(_))) => {
-                let reply = self.shared.lock().reply.take();
-                let problem = match reply {
-                    Some(reply) => reply.refusal("to open the folder", Reach::Folder),
-                    None => crate_problem(&self.shared, error),
-                };
-                Err(problem.in_folder(&folder.path))
-            }
-            Err(imap::Error::Validate(error)) => Err(Problem::new(
-                Kind::Refused,
-                Reach::Folder,
-                "the folder's name cannot be said to the server",
-            )
-            .caused_by(error)
-            .in_folder(&folder.path)),
-            Err(error) => {
-                let problem = crate_problem(&self.shared, error);
-                self.dead = Some(problem.to_string());
-                Err(problem.in_folder(&folder.path))
-            }
-        }
+        let nothing = UidSet::default();
+        let opened = self.converse(|talk| {
+            examine::open(talk, &folder.wire_name, None, &mut Heard::new(&nothing))
+        });
+        opened
+            .and_then(|opened| opened)
+            .map(|opened| opened.examined)
+            .map_err(|problem| problem.in_folder(&folder.path))
+    }
+
+    /// Opens a folder as [`Session::examine`] does, and asks what has become of it since it was seen
+    /// last: by QRESYNC or CONDSTORE where the server has them, else by a listing of flags alone.
+    /// What is told is as of [`Examined::highest_modseq`] or later, so that nothing is missed next time;
+    /// [`Examined::exists`] is as of the end.
+    ///
+    /// # Errors
+    /// As [`Session::examine`]; Busy of reach Folder where the server wants fewer commands.
+    pub fn changes(
+        &mut self,
+        folder: &ListedFolder,
+        since: &Since<'_>,
+    ) -> Result<(Examined, News), Problem> {
+        self.converse(|talk| changes::ask(talk, &folder.wire_name, since))
+            .and_then(|told| told)
+            .map_err(|problem| problem.in_folder(&folder.path))
     }
 
     /// UID, flags, date and size of every message of the folder, which has `exists` messages. What
@@ -161,6 +183,15 @@ impl Session {
     /// User.
     pub fn list_messages(&mut self, exists: u32) -> Result<MessageList, Problem> {
         self.converse(|talk| listing::list(talk, exists))?
+    }
+
+    /// The same of some messages: those of `uids` that there are. What the server does not list is not
+    /// there, or in [`MessageList::unreadable`].
+    ///
+    /// # Errors
+    /// As [`Session::list_messages`].
+    pub fn list_some(&mut self, uids: &UidSet) -> Result<MessageList, Problem> {
+        self.converse(|talk| listing::list_some(talk, uids))?
     }
 
     /// Streams whole messages to `sink`, in the server's order. Each of `wanted` is a UID and its
@@ -248,6 +279,7 @@ impl Session {
             reader: Reader::new(wire),
             warnings,
             tags: &mut self.tags,
+            extensions: &mut self.extensions,
         };
         work(&mut talk).map_err(|fault| {
             let problem = Problem::from(fault);
@@ -262,6 +294,7 @@ struct Talk<'s> {
     reader: Reader<&'s mut Wire>,
     warnings: &'s mut Warnings,
     tags: &'s mut u32,
+    extensions: &'s mut Extensions,
 }
 
 impl Talk<'_> {
@@ -288,17 +321,30 @@ impl Talk<'_> {
     /// are kept.
     fn next(&mut self) -> Result<Response, Fault> {
         loop {
+            match self.hear()? {
+                Response::Status(_) | Response::Exists(_) => self.reader.unasked()?,
+                response => return Ok(response),
+            }
+        }
+    }
+
+    /// The same, or `* OK`, or EXISTS.
+    fn hear(&mut self) -> Result<Response, Fault> {
+        loop {
             match self.warnings.cover_reply(self.reader.next())? {
-                Response::Status(reply) => {
-                    if reply.status != reply::Status::Ok {
+                Response::Status(reply) if reply.status == reply::Status::Ok => {
+                    let code = reply.code().map(|(code, _)| code);
+                    if code.is_some_and(|code| code.eq_ignore_ascii_case("ALERT")) {
                         self.warnings.add(&reply.text);
                     }
+                    return Ok(Response::Status(reply));
                 }
+                Response::Status(reply) => self.warnings.add(&reply.text),
                 Response::Rubbish => {
                     let line = [b"not understood: ", self.reader.text()].concat();
                     self.warnings.add(line);
                 }
-                Response::Exists(_) | Response::Continue => {}
+                Response::Continue => {}
                 response => return Ok(response),
             }
             self.reader.unasked()?;

@@ -1,11 +1,13 @@
 //! One attempt to bring a user's Maildir up to date, and the folders of a user with IMAP.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use tracing::Level;
 
 use super::folder::{Folder, skip};
 use super::inbox::known_pairs;
+use super::removal::Removals;
 use super::{Context, Logins, Memory, interrupted};
 use crate::config::User;
 use crate::mail::{FolderPath, Uid};
@@ -13,7 +15,7 @@ use crate::naming::MaildirFolder;
 use crate::naming::folder::subscription_line;
 use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
-use crate::plan::{Policy, SourceFolder};
+use crate::plan::{Mode, Past, Policy, SourceFolder};
 use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::sink::arrivals::Arrivals;
@@ -65,9 +67,8 @@ impl Attempt<'_> {
                 self.context.syncer.clone(),
             )?)
         };
-        if let Some(tree) = &tree {
-            self.open_book(tree)?;
-        }
+        self.open_book()?;
+        self.memory.removals = Removals::default();
         let result = self.work(tree.as_ref(), session, maildrop);
         match &tree {
             Some(tree) => self.close_book(tree, result),
@@ -89,6 +90,7 @@ impl Attempt<'_> {
         }
         if let Some(tree) = tree
             && self.memory.tally.added() > written
+            && self.context.config.rerun.mode != Mode::AfterCutover
         {
             export::forget_quota(tree)?;
         }
@@ -99,6 +101,7 @@ impl Attempt<'_> {
         Policy {
             servers: self.context.config.target.servers,
             uidls: self.context.config.uidls,
+            rerun: self.context.config.rerun,
         }
     }
 
@@ -146,8 +149,14 @@ impl Attempt<'_> {
         self.tell_of_names(&list);
         let target = self.context.config.target;
         let folders = std::mem::take(&mut list.folders);
+        self.memory.listed = folders.iter().map(|it| it.path.clone()).collect();
+        let placed = place(folders, target.layout, target.encoding);
+        let used: HashSet<MaildirFolder> = placed
+            .iter()
+            .filter_map(|placed| placed.target.as_ref().ok().cloned())
+            .collect();
         let mut postponed = None;
-        for placed in place(folders, target.layout, target.encoding) {
+        for placed in placed {
             if self.context.stop.load(Ordering::Relaxed) {
                 return Err(interrupted());
             }
@@ -175,6 +184,8 @@ impl Attempt<'_> {
         }
         self.subscribe(tree, &list)?;
         session.logout();
+        self.plan_vanished(&used)?;
+        self.carry_out_removals(tree)?;
         match postponed {
             Some(problem) => Err(problem),
             None => Ok(()),
@@ -297,7 +308,12 @@ impl Attempt<'_> {
             Ok(target) => target,
             Err(problem) => return Err(problem.restated()),
         };
-        let disk = self.scan(target, maildrop.is_some())?;
+        let is_new = self.past(&shown.placed.listed.path).is_none();
+        let former = self.follow_rename(shown, tree)?;
+        let target = former.as_ref().unwrap_or(target);
+        let ordered_by_date = self.context.config.target.servers.qmail && target.is_root();
+        let dated = is_new || (ordered_by_date && maildrop.is_some());
+        let disk = self.scan(target, dated)?;
         let uidls = match maildrop {
             Some(maildrop) => {
                 let known = known_pairs(&disk, shown.examined.uid_validity);
@@ -317,19 +333,30 @@ impl Attempt<'_> {
         };
         let list = &shown.list;
         let key = |index: usize| list.entries[index].uid.value();
+        let source = SourceFolder {
+            owner: &self.user.name,
+            path: &shown.placed.listed.path,
+            validity,
+            uid_next: shown.examined.uid_next.unwrap_or(1),
+            in_root: target.is_root(),
+            entries: &list.entries,
+            selected: None,
+            keywords: &list.keywords,
+            uidls: uidls.as_deref(),
+            digests: None,
+        };
+        let seen = self.past(source.path);
+        let past = Past {
+            seen: seen.as_ref(),
+            rematched: None,
+        };
+        let rematched = self.rematch(session, &source, target, &past, &disk)?;
         let folder = Folder {
-            source: SourceFolder {
-                owner: &self.user.name,
-                path: &shown.placed.listed.path,
-                validity,
-                uid_next: shown.examined.uid_next.unwrap_or(1),
-                entries: &list.entries,
-                keywords: &list.keywords,
-                uidls: uidls.as_deref(),
-                digests: None,
-            },
+            source,
             target,
             disk,
+            seen,
+            rematched,
             key: &key,
             called: "UID",
         };
@@ -343,15 +370,10 @@ impl Attempt<'_> {
         self.bring_up_to_date(&folder, tree, &mut fetch, left)
     }
 
-    pub(super) fn scan(&self, target: &MaildirFolder, has_pop3: bool) -> Result<OnDisk, Problem> {
-        let policy = self.policy();
-        let ordered_by_date = policy.servers.qmail && target.is_root() && has_pop3;
-        scan(
-            &self.user.maildir,
-            target,
-            policy.list_file(target),
-            ordered_by_date,
-        )
+    /// What a folder holds. `dated`: the dates of its files are read too.
+    pub(super) fn scan(&self, target: &MaildirFolder, dated: bool) -> Result<OnDisk, Problem> {
+        let list_file = self.policy().list_file(target);
+        scan(&self.user.maildir, target, list_file, dated)
     }
 
     fn subscribe(&mut self, tree: Option<&Tree>, list: &FolderList) -> Result<(), Problem> {

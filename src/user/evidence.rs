@@ -31,11 +31,7 @@ impl Evidence for Sessions<'_> {
     }
 
     fn imap_headers(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, HeaderDigest)>, Problem> {
-        let found = read::<HeaderHasher>(self.imap_breaks, &numbers(uids), |numbers, sink| {
-            let uids: Vec<Uid> = numbers.iter().filter_map(|uid| Uid::new(*uid)).collect();
-            self.imap.fetch_headers(&uids, sink)
-        })?;
-        Ok(by_uid(found))
+        imap_headers(self.imap, self.imap_breaks, uids)
     }
 
     fn pop_contents(
@@ -48,12 +44,7 @@ impl Evidence for Sessions<'_> {
     }
 
     fn imap_contents(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, ContentDigest)>, Problem> {
-        let found = read::<ContentHasher>(self.imap_breaks, &numbers(uids), |numbers, sink| {
-            let uids = numbers.iter().filter_map(|uid| Uid::new(*uid));
-            let wanted: Vec<(Uid, u64)> = uids.map(|uid| (uid, UNKNOWN_SIZE)).collect();
-            self.imap.fetch_bodies(&wanted, sink)
-        })?;
-        Ok(by_uid(found))
+        imap_contents(self.imap, self.imap_breaks, uids)
     }
 
     fn imap_attributes(
@@ -63,6 +54,33 @@ impl Evidence for Sessions<'_> {
     ) -> Result<Vec<(Uid, String)>, Problem> {
         self.imap.fetch_attributes(attribute, uids)
     }
+}
+
+/// The headers of messages of the folder that is open.
+pub(super) fn imap_headers(
+    session: &mut imap::Session,
+    breaks: &mut Breaks,
+    uids: &[Uid],
+) -> Result<Vec<(Uid, HeaderDigest)>, Problem> {
+    let found = read::<HeaderHasher>(breaks, &numbers(uids), |numbers, sink| {
+        let uids: Vec<Uid> = numbers.iter().filter_map(|uid| Uid::new(*uid)).collect();
+        session.fetch_headers(&uids, sink)
+    })?;
+    Ok(by_uid(found))
+}
+
+/// Whole messages of the folder that is open.
+pub(super) fn imap_contents(
+    session: &mut imap::Session,
+    breaks: &mut Breaks,
+    uids: &[Uid],
+) -> Result<Vec<(Uid, ContentDigest)>, Problem> {
+    let found = read::<ContentHasher>(breaks, &numbers(uids), |numbers, sink| {
+        let uids = numbers.iter().filter_map(|uid| Uid::new(*uid));
+        let wanted: Vec<(Uid, u64)> = uids.map(|uid| (uid, UNKNOWN_SIZE)).collect();
+        session.fetch_bodies(&wanted, sink)
+    })?;
+    Ok(by_uid(found))
 }
 
 /// Hashes what `fetch` brings of the messages `wanted`. Where the connection breaks, the first that

@@ -7,14 +7,18 @@ use tracing::Level;
 
 use super::Breaks;
 use super::attempt::{Attempt, Left};
-use crate::mail::FolderPath;
+use crate::config::Layout;
+use crate::mail::{FolderPath, Uid};
 use crate::naming::MaildirFolder;
 use crate::plan::on_disk::OnDisk;
-use crate::plan::{self, FolderPlan, SourceFolder, describe};
+use crate::plan::seen::Seen;
+use crate::plan::{self, FolderPlan, Past, Policy, SourceFolder, describe};
 use crate::problem::Problem;
+use crate::progress::Progress;
 use crate::report::Skip;
 use crate::sink::arrivals::Arrivals;
 use crate::sink::export::{self, Job, Watch};
+use crate::sink::list_lock::ListLock;
 use crate::sink::tree::Tree;
 use crate::source::Refused;
 
@@ -23,6 +27,10 @@ pub(super) struct Folder<'f> {
     pub(super) source: SourceFolder<'f>,
     pub(super) target: &'f MaildirFolder,
     pub(super) disk: OnDisk,
+    /// What the last run has seen of it.
+    pub(super) seen: Option<Seen>,
+    /// Files whose messages have other UIDs now: by their base names, see [`Past::rematched`].
+    pub(super) rematched: HashMap<Box<str>, Uid>,
     /// By what a message is asked for: its UID, or its POP3 number.
     pub(super) key: &'f dyn Fn(usize) -> u32,
     /// What a message is called in messages to people.
@@ -31,6 +39,34 @@ pub(super) struct Folder<'f> {
 
 /// Messages that were asked for in vain, by UID or POP3 number, with the reason.
 type NotCome = HashMap<u32, String>;
+
+/// What a plan that was carried out has left.
+struct Done {
+    plan: FolderPlan,
+    not_come: NotCome,
+    added: u64,
+}
+
+impl Folder<'_> {
+    fn job<'j>(
+        &'j self,
+        tree: &'j Tree,
+        layout: Layout,
+        policy: &'j Policy,
+        disk: &'j OnDisk,
+        plan: &'j FolderPlan,
+    ) -> Job<'j> {
+        Job {
+            tree,
+            target: self.target,
+            layout,
+            source: &self.source,
+            disk,
+            policy,
+            plan,
+        }
+    }
+}
 
 type Fetch<'f> = dyn FnMut(&[(u32, u64)], &mut Arrivals<'_>) -> Result<Refused, Problem> + 'f;
 
@@ -44,12 +80,21 @@ impl Attempt<'_> {
         left: &mut Left,
     ) -> Result<(), Problem> {
         let policy = self.policy();
-        let plan = plan::plan(&folder.source, &folder.disk, &policy, export::now())?;
+        let past = Past {
+            seen: folder.seen.as_ref(),
+            rematched: Some(&folder.rematched),
+        };
+        let plan = plan::plan(&folder.source, &past, &folder.disk, &policy, export::now())?;
         self.note(folder, &plan);
         self.context.progress.expect_bytes(plan.bytes);
         let path = folder.source.path;
+        self.memory.removals.add(folder, &plan);
         let tally = self.memory.tally.folder(path);
+        // What is not part of the job is in no bucket.
+        tally.messages = tally.messages.saturating_sub(plan.left_out);
+        tally.bytes = tally.bytes.saturating_sub(plan.left_out_bytes);
         tally.kept = plan.kept.saturating_sub(tally.added);
+        (tally.changed, tally.left_deleted) = (plan.changed, plan.left_deleted);
         let Some(tree) = tree else {
             (tally.kept, tally.added) = (plan.kept, plan.deliveries);
             let lines =
@@ -57,26 +102,59 @@ impl Attempt<'_> {
             self.memory.plan.extend(lines);
             return Ok(());
         };
-        let added = Cell::new(0);
-        let progress = self.context.progress;
-        let delivered = |bytes| {
-            added.set(added.get() + 1);
-            progress.message_done(bytes);
+        if plan.deliveries > 0 {
+            self.note_pending(&folder.source, &plan);
+            self.save(Some(tree))?;
+        }
+        let in_use = policy.servers.dovecot && folder.disk.has_indexes;
+        let done = match in_use && !plan.steps.is_empty() {
+            false => self.carry_out(folder, tree, &plan, fetch, left)?,
+            true => self.carry_out_in_use(folder, tree, &plan, fetch, left)?,
         };
+        let Done {
+            plan,
+            not_come,
+            added,
+        } = done;
+        self.skip(folder, &not_come);
+        let missing = |index| not_come.contains_key(&(folder.key)(index));
+        self.note_done(&folder.source, &plan, &missing);
+        self.save(Some(tree))?;
+        self.log.line(
+            Level::INFO,
+            format!(
+                "folder {path}: {added} added, {} were there, {} changed",
+                plan.kept, plan.changed
+            ),
+        );
+        Ok(())
+    }
+
+    /// Carries a plan out in a folder that no server uses: messages appear as they come.
+    fn carry_out(
+        &mut self,
+        folder: &Folder<'_>,
+        tree: &Tree,
+        plan: &FolderPlan,
+        fetch: &mut Fetch<'_>,
+        left: &mut Left,
+    ) -> Result<Done, Problem> {
+        let added = Cell::new(0);
+        let delivered = delivered(self.context.progress, &added);
         let watch = Watch {
             stop: self.context.stop,
             delivered: &delivered,
         };
-        let job = Job {
+        let policy = self.policy();
+        let job = folder.job(
             tree,
-            target: folder.target,
-            layout: self.context.config.target.layout,
-            source: &folder.source,
-            disk: &folder.disk,
-            policy: &policy,
-            plan: &plan,
-        };
+            self.context.config.target.layout,
+            &policy,
+            &folder.disk,
+            plan,
+        );
         let mut not_come = NotCome::new();
+        let path = folder.source.path;
         let breaks = self.memory.breaks.entry(path.clone()).or_default();
         let result = export::carry_out(&job, watch, folder.key, &mut |arrivals| {
             not_come = ask(arrivals, fetch, breaks, left)?;
@@ -84,20 +162,75 @@ impl Attempt<'_> {
         });
         self.memory.tally.folder(path).added += added.get();
         result?;
-        self.skip(folder, not_come);
-        self.log.line(
-            Level::INFO,
-            format!(
-                "folder {path}: {} added, {} were there",
-                added.get(),
-                plan.kept
-            ),
-        );
-        Ok(())
+        Ok(Done {
+            plan: plan.clone(),
+            not_come,
+            added: added.get(),
+        })
+    }
+
+    /// Carries a plan out in a folder that a Dovecot may be using. All that is to come is fetched
+    /// first; then, with the list of UIDs locked, a plan is made for the folder as it is now, and what
+    /// has come appears with its line.
+    fn carry_out_in_use(
+        &mut self,
+        folder: &Folder<'_>,
+        tree: &Tree,
+        plan: &FolderPlan,
+        fetch: &mut Fetch<'_>,
+        left: &mut Left,
+    ) -> Result<Done, Problem> {
+        let policy = self.policy();
+        let layout = self.context.config.target.layout;
+        let path = folder.source.path;
+        let added = Cell::new(0);
+        let delivered = delivered(self.context.progress, &added);
+        let watch = Watch {
+            stop: self.context.stop,
+            delivered: &delivered,
+        };
+        let mut not_come = NotCome::new();
+        let job = folder.job(tree, layout, &policy, &folder.disk, plan);
+        let breaks = self.memory.breaks.entry(path.clone()).or_default();
+        let (received, fetched) = export::receive(&job, watch, folder.key, &mut |arrivals| {
+            not_come = ask(arrivals, fetch, breaks, left)?;
+            Ok(())
+        })?;
+        let _lock = ListLock::take(tree, received.dir(), self.context.stop)?;
+        let disk = self.scan(folder.target, folder.disk.is_dated)?;
+        let past = Past {
+            seen: folder.seen.as_ref(),
+            rematched: Some(&folder.rematched),
+        };
+        let now = plan::plan(&folder.source, &past, &disk, &policy, export::now())?;
+        let job = folder.job(tree, layout, &policy, &disk, &now);
+        let result = export::publish(&job, watch, folder.key, received);
+        self.memory.tally.folder(path).added += added.get();
+        let tally = self.memory.tally.folder(path);
+        (tally.changed, tally.left_deleted) = (now.changed, now.left_deleted);
+        tally.kept = now.kept;
+        result?;
+        if fetched.is_ok() {
+            // What was there when the folder was planned and has been taken away since.
+            for (index, file) in now.files.iter().enumerate() {
+                let key = (folder.key)(index);
+                if file.is_none() && now.uids[index].is_some() && plan.files[index].is_some() {
+                    let why = "it vanished from the target while the folder was worked on";
+                    not_come.insert(key, why.to_owned());
+                }
+            }
+        }
+        self.memory.removals.replace(folder, &disk, &now);
+        fetched?;
+        Ok(Done {
+            plan: now,
+            not_come,
+            added: added.get(),
+        })
     }
 
     /// Puts what the source did not give into its bucket.
-    fn skip(&mut self, folder: &Folder<'_>, not_come: NotCome) {
+    fn skip(&mut self, folder: &Folder<'_>, not_come: &NotCome) {
         if not_come.is_empty() {
             return;
         }
@@ -159,6 +292,14 @@ impl Attempt<'_> {
         let tally = &mut self.memory.tally;
         tally.uidls += plan.uidls;
         tally.max_date_shift = tally.max_date_shift.max(plan.max_date_shift);
+    }
+}
+
+/// Counts what appears.
+fn delivered<'c>(progress: &'c Progress, added: &'c Cell<u64>) -> impl Fn(u64) + 'c {
+    move |bytes| {
+        added.set(added.get() + 1);
+        progress.message_done(bytes);
     }
 }
 

@@ -1,5 +1,7 @@
 //! A user without IMAP: INBOX is what POP3 lists.
 
+use std::collections::HashMap;
+
 use super::attempt::{Attempt, Left, Maildropped};
 use super::folder::{Folder, skip};
 use crate::mail::{FolderPath, Uidl};
@@ -23,7 +25,7 @@ impl Attempt<'_> {
         let path = FolderPath::inbox();
         let target = MaildirFolder::root();
         self.memory.tally.begin_folder(&path);
-        let disk = self.scan(&target, true)?;
+        let disk = self.scan(&target, self.context.config.target.servers.qmail)?;
         let numbered = pop3_only::number(&maildrop.listing, &disk, export::now())?;
         self.note_numbered(&numbered);
         let folder = self.memory.tally.folder(&path);
@@ -48,7 +50,12 @@ impl Attempt<'_> {
                 .collect();
         }
         maildrop.session.quit();
-        self.go_on_after(&path, result)
+        let is_done = result.is_ok();
+        self.go_on_after(&path, result)?;
+        if is_done {
+            self.carry_out_removals(tree)?;
+        }
+        Ok(())
     }
 
     fn numbered_inbox(
@@ -78,13 +85,17 @@ impl Attempt<'_> {
                 path: &path,
                 validity: numbered.validity,
                 uid_next: numbered.uid_next,
+                in_root: target.is_root(),
                 entries: &numbered.entries,
+                selected: None,
                 keywords: &numbered.keywords,
                 uidls: Some(&numbered.uidls),
                 digests: Some(&numbered.digests),
             },
             target: &target,
             disk,
+            seen: self.past(&path),
+            rematched: HashMap::new(),
             key: &key,
             called: "POP3 message",
         };

@@ -1,6 +1,7 @@
 //! Keeps the user's record (see [`crate::state`]) while an attempt goes on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::io::Write as _;
 
 use tracing::Level;
 
@@ -10,51 +11,147 @@ use crate::matching::Pairing;
 use crate::naming::MaildirFolder;
 use crate::plan::folders::Placed;
 use crate::plan::pop3_only::Numbered;
-use crate::problem::Problem;
+use crate::plan::seen::{self, Seen};
+use crate::plan::{FolderPlan, SourceFolder};
+use crate::problem::{Kind, Problem, Reach};
 use crate::report::Skip;
 use crate::sink::tree::Tree;
-use crate::sink::{control, target_problem};
+use crate::sink::{control, maildir, target_problem};
 use crate::source::{Examined, Maildrop};
-use crate::state::{self, Extra, Fault, Folder, Left, POP3_ONLY, Paired, Record, Skipped};
+use crate::state::{
+    self, Extra, Fault, Folder, Left, POP3_ONLY, Paired, Parsed, Record, Skipped, forget_line,
+};
 
-/// The record as it is on disk, and as it is to be.
+/// The record as it is to be, with what of it is on disk.
 #[derive(Debug)]
 pub(super) struct Book {
-    on_disk: Option<Record>,
-    record: Record,
+    pub(super) record: Record,
+    /// Digests of the lines on disk, by path; the head has none.
+    saved: HashMap<Vec<String>, blake3::Hash>,
+    /// The head on disk; `None`: there is no file that can be appended to.
+    saved_head: Option<String>,
+    /// Folders that may differ from their lines.
+    touched: BTreeSet<FolderPath>,
+    /// Whether lines on disk have been replaced by others.
+    has_old_lines: bool,
+}
+
+impl Default for Book {
+    fn default() -> Self {
+        Self::new(None, "")
+    }
+}
+
+impl Book {
+    fn new(parsed: Option<Parsed>, user: &str) -> Self {
+        let Some(parsed) = parsed else {
+            return Self {
+                record: Record::new(user),
+                saved: HashMap::new(),
+                saved_head: None,
+                touched: BTreeSet::new(),
+                has_old_lines: false,
+            };
+        };
+        let folders = parsed.record.folders().iter();
+        Self {
+            saved: folders
+                .map(|folder| (folder.path().parts().to_vec(), digest(&folder.to_line())))
+                .collect(),
+            saved_head: parsed.is_whole.then(|| parsed.record.head.to_line()),
+            touched: BTreeSet::new(),
+            has_old_lines: !parsed.is_compact,
+            record: parsed.record,
+        }
+    }
+
+    /// A folder, to be changed.
+    fn folder(&mut self, path: &FolderPath) -> &mut Folder {
+        self.touched.insert(path.clone());
+        self.record.folder(path)
+    }
+
+    /// Forgets a folder.
+    pub(super) fn forget(&mut self, path: &FolderPath) {
+        self.touched.insert(path.clone());
+        self.record.forget(path);
+    }
+
+    /// Gives a folder another path.
+    pub(super) fn rename(&mut self, from: &FolderPath, to: &FolderPath) {
+        self.touched.extend([from.clone(), to.clone()]);
+        self.record.rename(from, to);
+    }
+
+    /// The lines that are not on disk yet.
+    fn new_lines(&mut self) -> String {
+        let mut text = String::new();
+        let head = self.record.head.to_line();
+        if self.saved_head.as_ref() != Some(&head) {
+            text.push_str(&head);
+            self.has_old_lines |= self.saved_head.is_some();
+        }
+        for path in std::mem::take(&mut self.touched) {
+            let key = path.parts().to_vec();
+            let line = match self.record.known(&path) {
+                Some(folder) => folder.to_line(),
+                None if self.saved.contains_key(&key) => forget_line(&path),
+                None => continue,
+            };
+            let known = digest(&line);
+            let before = self.saved.insert(key, known);
+            if before == Some(known) {
+                continue;
+            }
+            self.has_old_lines |= before.is_some();
+            text.push_str(&line);
+        }
+        text
+    }
+}
+
+fn digest(line: &str) -> blake3::Hash {
+    blake3::hash(line.as_bytes())
 }
 
 impl Attempt<'_> {
-    /// Reads the record. One that cannot be read is no loss; that of a newer mailseed is left to
-    /// it.
-    pub(super) fn open_book(&mut self, tree: &Tree) -> Result<(), Problem> {
-        self.memory.book = None;
-        let bytes = control::read(tree.root(), state::FILE)
-            .map_err(|error| target_problem(&format!("read {}", state::FILE), error))?;
-        let on_disk = match bytes.as_deref().map(Record::parse) {
+    /// Reads the record. One that cannot be read is as good as lost.
+    ///
+    /// # Errors
+    /// It is that of a newer mailseed: what it knows must not be forgotten.
+    pub(super) fn open_book(&mut self) -> Result<(), Problem> {
+        let told = |error| target_problem(&format!("read {}", state::FILE), error);
+        let root = maildir::open_existing(&self.user.maildir, &MaildirFolder::root());
+        let bytes = match root.map_err(told)? {
+            Some(root) => control::read(&root, state::FILE).map_err(told)?,
             None => None,
-            Some(Ok(record)) => Some(record),
+        };
+        let parsed = match bytes.as_deref().map(Record::parse) {
+            None => None,
+            Some(Ok(parsed)) => Some(parsed),
             Some(Err(fault @ Fault::Newer(_))) => {
-                let line = format!("{} is left as it is: {fault}", state::FILE);
-                self.log.line(Level::WARN, line);
-                return Ok(());
+                let what = format!("cannot go on from {}", state::FILE);
+                return Err(Problem::new(Kind::Conflict, Reach::User, what)
+                    .caused_by(fault)
+                    .with_hint("use the newer mailseed that has written it"));
             }
-            Some(Err(fault @ Fault::Damaged(_))) => {
+            Some(Err(fault @ (Fault::Damaged(..) | Fault::Headless))) => {
                 let line = format!("{} is written anew: {fault}", state::FILE);
                 self.log.line(Level::WARN, line);
                 None
             }
         };
         let name = &self.user.name;
-        let mut record = on_disk.clone().unwrap_or_else(|| Record::new(name));
-        record.user.clone_from(name);
+        let mut book = Book::new(parsed, name);
+        let head = &mut book.record.head;
+        head.user.clone_from(name);
         if let Some(imap) = &self.user.imap {
-            record.imap = Some(imap.endpoint.to_string());
+            head.imap = Some(imap.endpoint.to_string());
         }
         if let Some(pop3) = &self.user.pop3 {
-            record.pop3 = Some(pop3.endpoint.to_string());
+            head.pop3 = Some(pop3.endpoint.to_string());
         }
-        self.memory.book = Some(Book { on_disk, record });
+        self.memory.book = book;
         Ok(())
     }
 
@@ -66,15 +163,14 @@ impl Attempt<'_> {
         result: Result<(), Problem>,
     ) -> Result<(), Problem> {
         let failure = result.as_ref().err();
-        if let Some(book) = &mut self.memory.book {
-            for (path, tally) in self.memory.tally.folders() {
-                let folder = book.record.folder(path);
-                folder.problem = tally.problem.as_ref().map(Problem::to_string);
-                let why = tally.why_pending(failure);
-                note_left_out(folder, &tally.skips, &tally.pending, why.as_deref());
-            }
+        let book = &mut self.memory.book;
+        for (path, tally) in self.memory.tally.folders() {
+            let folder = book.folder(path);
+            folder.problem = tally.problem.as_ref().map(Problem::to_string);
+            let why = tally.why_pending(failure);
+            note_left_out(folder, &tally.skips, &tally.pending, why.as_deref());
         }
-        let saved = self.save(Some(tree));
+        let saved = self.save(Some(tree)).and_then(|()| self.tidy(tree));
         match (result, saved) {
             (Err(problem), Err(second)) => {
                 self.log.line(Level::ERROR, second.to_string());
@@ -84,33 +180,111 @@ impl Attempt<'_> {
         }
     }
 
-    /// Puts the record on disk, if there is anything new in it.
+    /// Puts on disk what is new in the record.
     pub(super) fn save(&mut self, tree: Option<&Tree>) -> Result<(), Problem> {
-        let (Some(tree), Some(book)) = (tree, &mut self.memory.book) else {
+        let book = &mut self.memory.book;
+        let Some(tree) = tree else {
             return Ok(());
         };
         // Nothing seen is nothing to remember: a login that failed leaves no trace.
-        if book.record.folders().is_empty() || book.on_disk.as_ref() == Some(&book.record) {
+        if book.record.folders().is_empty() && book.saved.is_empty() {
             return Ok(());
         }
-        control::replace_in_root(tree, state::FILE, |out| book.record.write_to(out))?;
-        book.on_disk = Some(book.record.clone());
+        let lines = book.new_lines();
+        if lines.is_empty() {
+            return Ok(());
+        }
+        if book.saved_head.is_some() {
+            control::append_in_root(tree, state::FILE, &lines)?;
+            book.saved_head = Some(book.record.head.to_line());
+            return Ok(());
+        }
+        self.rewrite(tree)
+    }
+
+    /// Makes the file as short as it can be.
+    fn tidy(&mut self, tree: &Tree) -> Result<(), Problem> {
+        if self.memory.book.has_old_lines {
+            self.rewrite(tree)?;
+        }
         Ok(())
     }
 
-    pub(super) fn note_place(&mut self, placed: &Placed) {
-        if let Some(folder) = self.noted(&placed.listed.path) {
-            folder.wire_name = Some(placed.listed.wire_name.clone());
-            let directory = placed.target.as_ref().ok();
-            folder.directory = directory.map(MaildirFolder::to_string);
+    fn rewrite(&mut self, tree: &Tree) -> Result<(), Problem> {
+        let book = &mut self.memory.book;
+        let text = book.record.to_text();
+        control::replace_in_root(tree, state::FILE, |out| out.write_all(text.as_bytes()))?;
+        book.saved_head = Some(book.record.head.to_line());
+        book.has_old_lines = false;
+        book.touched.clear();
+        Ok(())
+    }
+
+    /// What the last run has seen of a folder.
+    pub(super) fn past(&self, path: &FolderPath) -> Option<Seen> {
+        self.memory.book.record.known(path)?.past()
+    }
+
+    /// Notes, before anything of it appears, what a plan is about to deliver.
+    pub(super) fn note_pending(&mut self, source: &SourceFolder<'_>, plan: &FolderPlan) {
+        let before = self.past(source.path);
+        let sets = seen::after(source, before.as_ref(), plan, &|_| false);
+        let entries = source.entries.iter().enumerate();
+        let coming = entries
+            .filter(|(index, _)| plan.files[*index].is_none() && plan.uids[*index].is_some());
+        let folder = self.noted(source.path);
+        folder.pending = coming.map(|(_, entry)| entry.uid).collect();
+        folder.seen = sets;
+        let validity = Some(source.validity.value());
+        if folder.seen_validity != validity {
+            folder.seen_validity = validity;
+            folder.written_next = None;
+            folder.foreign = UidSet::default();
+            folder.renumbered.clear();
         }
     }
 
-    pub(super) fn note_examined(&mut self, path: &FolderPath, examined: &Examined) {
-        if let Some(folder) = self.noted(path) {
-            let validity = examined.uid_validity.map(|validity| validity.value());
-            folder.examined(validity, examined.uid_next);
+    /// Notes what a plan that has been carried out has left; `missing` are the entries that did not
+    /// come.
+    pub(super) fn note_done(
+        &mut self,
+        source: &SourceFolder<'_>,
+        plan: &FolderPlan,
+        missing: &dyn Fn(usize) -> bool,
+    ) {
+        let before = self.past(source.path);
+        let sets = seen::after(source, before.as_ref(), plan, missing);
+        let bytes = source.entries.iter().map(|entry| entry.size).sum();
+        let folder = self.noted(source.path);
+        folder.seen = sets;
+        folder.pending = UidSet::default();
+        folder.seen_validity = Some(source.validity.value());
+        folder.renumbered.clone_from(&plan.renumbered);
+        folder.foreign.clone_from(&plan.foreign);
+        folder.written_next = plan.list.as_ref().map(|list| list.next_uid);
+        folder.listed = Some((source.entries.len() as u64, bytes));
+    }
+
+    /// Notes that messages which the source no longer has are gone from the target too.
+    pub(super) fn note_removed(&mut self, path: &FolderPath, uids: &[Uid]) {
+        let gone: UidSet = uids.iter().copied().collect();
+        let folder = self.noted(path);
+        for uids in folder.seen.values_mut() {
+            *uids = uids.difference(&gone);
         }
+        folder.seen.retain(|_, uids| !uids.is_empty());
+    }
+
+    pub(super) fn note_place(&mut self, placed: &Placed) {
+        let folder = self.noted(&placed.listed.path);
+        folder.wire_name = Some(placed.listed.wire_name.clone());
+        let directory = placed.target.as_ref().ok();
+        folder.directory = directory.map(MaildirFolder::to_string);
+    }
+
+    pub(super) fn note_examined(&mut self, path: &FolderPath, examined: &Examined) {
+        let validity = examined.uid_validity.map(|validity| validity.value());
+        self.noted(path).examined(validity, examined.uid_next);
     }
 
     pub(super) fn note_pairing(
@@ -121,16 +295,12 @@ impl Attempt<'_> {
     ) {
         let path = &inbox.placed.listed.path;
         self.note_examined(path, &inbox.examined);
-        if let Some(folder) = self.noted(path) {
-            folder.pair(pairing, extras(pairing, maildrop));
-        }
+        self.noted(path).pair(pairing, extras(pairing, maildrop));
     }
 
     /// INBOX as POP3 lists it, where that is all there is.
     pub(super) fn note_numbered(&mut self, numbered: &Numbered) {
-        let Some(folder) = self.noted(&FolderPath::inbox()) else {
-            return;
-        };
+        let folder = self.noted(&FolderPath::inbox());
         folder.wire_name = None;
         folder.directory = Some(MaildirFolder::root().to_string());
         folder.examined(Some(numbered.validity.value()), Some(numbered.uid_next));
@@ -148,9 +318,8 @@ impl Attempt<'_> {
         });
     }
 
-    fn noted(&mut self, path: &FolderPath) -> Option<&mut Folder> {
-        let book = self.memory.book.as_mut()?;
-        Some(book.record.folder(path))
+    pub(super) fn noted(&mut self, path: &FolderPath) -> &mut Folder {
+        self.memory.book.folder(path)
     }
 }
 

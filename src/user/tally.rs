@@ -19,6 +19,10 @@ pub(super) struct FolderTally {
     pub added: u64,
     /// On disk before this run.
     pub kept: u64,
+    /// Of those, the ones whose flags were changed.
+    pub changed: u64,
+    /// Deleted on the target by their owner.
+    pub left_deleted: u64,
     /// Not exported, each with its reason.
     pub skips: Vec<Skip>,
     /// Still to come when the last attempt broke: by UID, the octets.
@@ -43,6 +47,8 @@ pub(super) struct Tally {
     pub uidls_missing: u64,
     pub uidls_extra: u64,
     pub max_date_shift: u64,
+    /// Messages taken away from the target.
+    pub deleted: u64,
     pub notes: Vec<String>,
     /// Problems of reach Folder or Message that belong to no listed folder.
     pub problems: Vec<Problem>,
@@ -90,6 +96,7 @@ impl Tally {
         report.uidls_missing = self.uidls_missing;
         report.uidls_extra = self.uidls_extra;
         report.max_date_shift_s = self.max_date_shift;
+        report.deleted = self.deleted;
         report.notes = self.notes;
         report.problems = self.problems;
         for (_, folder) in self.folders {
@@ -98,6 +105,8 @@ impl Tally {
             report.bytes += folder.bytes;
             report.added += folder.added;
             report.kept += folder.kept;
+            report.changed += folder.changed;
+            report.left_deleted += folder.left_deleted;
             let why = folder.why_pending(failure.as_ref());
             let pending = folder.pending.into_iter().map(|skip| Skip {
                 reason: why.clone().map_or(skip.reason, Cow::Owned),

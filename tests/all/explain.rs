@@ -236,15 +236,16 @@ fn the_record_may_be_lost() {
     assert_eq!(fs::read(&state).expect("it is there"), saved);
     assert_eq!(explained(&target, &key, &[]), whole);
 
-    // Of a newer version: not touched, and nothing is told from it.
-    let newer = "{\"version\": 2, \"folders\": {}}";
+    // Of a newer version: what it knows must not be lost, so nothing is done for the user.
+    let newer = "{\"head\":{\"version\":3,\"of\":{}}}\n";
     fs::write(&state, newer).expect("the directory is ours");
-    let output = target.export_ok(&Source::of(&source), "ann", &[]);
-    assert!(output.stderr.contains("of version 2"), "{}", output.stderr);
+    let output = target.export(&Source::of(&source), "ann", &[]);
+    assert_eq!(output.code, Some(1));
+    assert!(output.stderr.contains("of version 3"), "{}", output.stderr);
     assert_eq!(fs::read(&state).expect("it is there"), newer.as_bytes());
     let output = explain(&target, &key, &[]);
     assert_eq!(output.code, Some(3));
-    assert!(output.stderr.contains("of version 2"), "{}", output.stderr);
+    assert!(output.stderr.contains("of version 3"), "{}", output.stderr);
 }
 
 /// A folder that the layout cannot hold: each of its messages says why it is not there.

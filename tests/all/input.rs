@@ -365,7 +365,7 @@ fn a_wrong_command_line_starts_nothing() {
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 39] = [
+    const OPTIONS: [&str; 44] = [
         "--imap <URL>",
         "--pop3 <URL>",
         "--tls-ca <FILE>",
@@ -386,6 +386,11 @@ fn help_tells_every_option() {
         "--folder-encoding <ENCODING>",
         "--owner <UID:GID>",
         "--fsync <WHEN>",
+        "--mirror",
+        "--after-cutover",
+        "--max-delete <PERCENT>",
+        "--keep-deleted",
+        "--delete-local",
         "--ignore-missing-uidls",
         "--ignore-extra-uidls",
         "--unholdable <WHAT>",

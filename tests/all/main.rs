@@ -14,6 +14,7 @@ mod explain;
 mod export;
 mod input;
 mod interrupted;
+mod marks;
 mod migration;
 mod pairing;
 mod readme;

@@ -11,6 +11,7 @@ pub mod dovecot;
 pub mod fake_server;
 pub mod imap_client;
 pub mod imap_view;
+pub mod mail_user;
 pub mod pop3_view;
 pub mod program;
 pub mod proxy;

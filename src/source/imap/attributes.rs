@@ -93,7 +93,7 @@ fn some(
         match talk.next()? {
             Response::Tagged(tag, reply) if tags.contains(&tag) => return Ok(reply),
             Response::Tagged(..) => {
-                return Err(Fault::Broken("the server answers a command never sent"));
+                return Err(Fault::never_sent());
             }
             Response::Fetch => match read(talk, attribute) {
                 Ok((Some(uid), value)) if batch.binary_search(&uid.value()).is_ok() => {

@@ -17,7 +17,7 @@ const BATCH_COUNT: usize = 1000;
 const BATCH_BYTES: u64 = 64 << 20;
 /// The most ranges of one command: 350 of at most 22 characters stay below the 8,000 that all
 /// servers take (RFC 7162 section 4).
-const RANGE_LIMIT: usize = 350;
+pub const RANGE_LIMIT: usize = 350;
 /// Commands under way: the server begins the next while the last bytes of one are on the line.
 const IN_FLIGHT: usize = 2;
 
@@ -109,7 +109,7 @@ pub fn fetch(
                     .iter()
                     .position(|batch| batch.tag == tag)
                     .and_then(|at| flight.remove(at))
-                    .ok_or(Fault::Broken("the server answers a command never sent"))?;
+                    .ok_or_else(Fault::never_sent)?;
                 settle(batch, &reply, &mut agenda, &mut refused)?;
             }
             _ => talk.reader.unasked()?,

@@ -6,6 +6,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::reader::{Fault, Response, Token};
 use super::reply::{Reply, Status};
+use super::status::{self, MarksByName};
 use super::{Reader, Talk};
 use crate::mail::FolderPath;
 use crate::mutf7;
@@ -39,13 +40,15 @@ pub fn list(
     talk: &mut Talk<'_>,
     has_namespaces: bool,
 ) -> Result<Result<FolderList, Problem>, Fault> {
-    let mut commands = vec!["LIST \"\" \"*\"", "LSUB \"\" \"*\""];
+    let list_command = status::list_command(*talk.extensions);
+    let mut commands = vec![list_command.as_str(), "LSUB \"\" \"*\""];
     if has_namespaces {
         commands.push("NAMESPACE");
     }
     let tags = talk.send(&commands)?;
     let mut replies: Vec<Option<Reply>> = commands.iter().map(|_| None).collect();
     let mut namespaces = Namespaces::default();
+    let mut marks = MarksByName::default();
     let (mut listed, mut subscribed, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     while replies.iter().any(Option::is_none) {
         let data = match talk.next()? {
@@ -53,7 +56,7 @@ pub fn list(
                 let slot = tags.iter().position(|sent| *sent == tag);
                 match slot.and_then(|at| replies.get_mut(at)) {
                     Some(open @ None) => *open = Some(reply),
-                    _ => return Err(Fault::Broken("the server answers a command never sent")),
+                    _ => return Err(Fault::never_sent()),
                 }
                 continue;
             }
@@ -69,6 +72,10 @@ pub fn list(
                     Err(Fault::Nonsense(why)) => talk.warnings.add(format!("NAMESPACE: {why}")),
                     Err(fault) => return Err(fault),
                 }
+                continue;
+            }
+            b"STATUS" => {
+                marks.take(talk)?;
                 continue;
             }
             _ => {
@@ -95,6 +102,11 @@ pub fn list(
         if let Some(reply) = reply.as_ref().filter(|reply| reply.status != Status::Ok) {
             let problem = reply.refusal(command, Reach::User);
             if command.starts_with("LIST") {
+                // Perhaps for the sake of one folder, perhaps it never works.
+                if status::ask_less(talk.extensions) {
+                    talk.warnings.add(problem.to_string());
+                    return list(talk, has_namespaces);
+                }
                 return Ok(Err(problem));
             }
             talk.warnings.add(problem.to_string());
@@ -102,6 +114,9 @@ pub fn list(
     }
     let mut list = sort(listed, subscribed, &namespaces);
     list.unusable.append(&mut unreadable);
+    for folder in list.folders.iter_mut().filter(|folder| folder.selectable) {
+        folder.marks = marks.remove(&folder.wire_name);
+    }
     Ok(Ok(list))
 }
 
@@ -210,6 +225,7 @@ fn sort(listed: Vec<Listed>, subscribed: Vec<Listed>, namespaces: &Namespaces) -
             path: FolderPath::inbox(),
             selectable: true,
             repaired: false,
+            marks: None,
         };
         list.folders.insert(0, inbox);
     }
@@ -252,6 +268,7 @@ fn locate(name: &[u8], delimiter: Option<u8>, namespaces: &Namespaces) -> Place 
             path,
             selectable: true,
             repaired,
+            marks: None,
         })
     };
     if text.eq_ignore_ascii_case("INBOX") {

@@ -20,7 +20,7 @@ pub fn ask(talk: &mut Talk<'_>) -> Result<Option<String>, Fault> {
         match talk.next()? {
             Response::Tagged(tag, _) if tags.contains(&tag) => return Ok(told),
             Response::Tagged(..) => {
-                return Err(Fault::Broken("the server answers a command never sent"));
+                return Err(Fault::never_sent());
             }
             Response::Data if talk.reader.text().eq_ignore_ascii_case(b"ID") => {
                 match parse(&mut talk.reader) {

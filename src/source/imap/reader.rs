@@ -4,7 +4,7 @@
 //! Tolerant where servers are odd (bare LF, blank lines, doubled spaces, 8-bit text), strict where
 //! staying in step depends on it (literal lengths). A response that makes no sense costs itself:
 //! [`Reader::next`] goes on with the next one. Nothing here recurses, and memory is bounded by
-//! [`LINE_LIMIT`].
+//! [`LINE_LIMIT`] and [`Reader::expect_uids`].
 
 mod tokens;
 
@@ -35,6 +35,13 @@ pub enum Fault {
     Nonsense(&'static str),
     /// Whoever receives the bytes wants no more.
     Sink(Problem),
+}
+
+impl Fault {
+    /// A tag that is none of ours, or not one that is still open.
+    pub fn never_sent() -> Self {
+        Fault::Broken("the server answers a command never sent")
+    }
 }
 
 impl From<io::Error> for Fault {
@@ -84,6 +91,7 @@ pub struct Reader<R> {
     /// Whether the rest of the line may end by announcing a literal.
     has_data: bool,
     unasked: u32,
+    line_limit: usize,
 }
 
 impl<R: BufRead> Reader<R> {
@@ -103,7 +111,16 @@ impl<R: BufRead> Reader<R> {
             pending: None,
             has_data: false,
             unasked,
+            line_limit: LINE_LIMIT,
         }
+    }
+
+    /// Lets a line be longer by what `uids` UIDs take, each in a range of its own: servers list them
+    /// all in one line (SEARCH, VANISHED). Who holds so many has the room.
+    pub fn expect_uids(&mut self, uids: u64) {
+        const LONGEST_RANGE: usize = "4294967295:4294967295,".len();
+        let uids = usize::try_from(uids).unwrap_or(usize::MAX);
+        self.line_limit = LINE_LIMIT.saturating_add(uids.saturating_mul(LONGEST_RANGE));
     }
 
     /// The stream, for writing the next command.
@@ -333,7 +350,7 @@ impl<R: BufRead> Reader<R> {
             let newline = memchr::memchr(b'\n', available);
             let count = newline.map_or(available.len(), |at| at + 1);
             self.spent += count;
-            if self.spent > LINE_LIMIT {
+            if self.spent > self.line_limit {
                 return Err(Fault::Broken("the server sends a line without end"));
             }
             self.line.extend_from_slice(&available[..count]);

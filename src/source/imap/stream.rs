@@ -1,10 +1,9 @@
 //! One connection for two readers: the `imap` crate and ours.
 //!
 //! The crate gets one response per read, so it never holds bytes that are ours, and it gets a
-//! plain rendering made here, never what the server wrote: the few responses that the control
-//! plane needs, in the form that the crate's parser knows. It panics on some of what servers send
-//! and gets out of step on more (8-bit text, `* NO` in EXAMINE, unknown data); none of that
-//! reaches it. The text of the server's replies is kept here for our own messages.
+//! plain rendering made here, never what the server wrote: the few responses that a login and a
+//! logout need, in the form that the crate's parser knows. It panics on some of what servers send
+//! and gets out of step on more (8-bit text, `* NO`, unknown data); none of that reaches it. The text of the server's replies is kept here for our own messages.
 
 use std::fmt;
 use std::io::{self, BufReader, Read, Write};
@@ -18,9 +17,6 @@ use crate::text::printable_bytes;
 /// The most warnings kept of one session, and the most characters of each.
 const WARNING_LIMIT: usize = 100;
 const WARNING_LENGTH: usize = 300;
-
-/// The most bytes of one command's responses that the crate is given: it keeps them all.
-const RENDERED_LIMIT: usize = 1 << 20;
 
 /// The most challenges of one login; the longest mechanism of ours has two.
 const CHALLENGE_LIMIT: u32 = 16;
@@ -117,9 +113,8 @@ pub struct Inner {
     pub fault: Option<Fault>,
     rendered: Vec<u8>,
     greeting_due: bool,
-    /// Both since the last write.
+    /// Since the last write.
     unasked: u32,
-    handed_over: usize,
     challenges: u32,
 }
 
@@ -145,7 +140,6 @@ impl Shared {
             rendered: Vec::new(),
             greeting_due,
             unasked: 0,
-            handed_over: 0,
             challenges: 0,
         })))
     }
@@ -161,10 +155,6 @@ impl Read for Shared {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let inner = &mut *self.lock();
         while inner.rendered.is_empty() {
-            if inner.handed_over > RENDERED_LIMIT {
-                inner.fault = Some(Fault::Broken("the server's answer has no end"));
-                return Err(io::ErrorKind::ConnectionAborted.into());
-            }
             if let Err(fault) = inner.render_next() {
                 inner.fault = Some(fault);
                 return Err(io::ErrorKind::ConnectionAborted.into());
@@ -173,7 +163,6 @@ impl Read for Shared {
         let count = buf.len().min(inner.rendered.len());
         buf[..count].copy_from_slice(&inner.rendered[..count]);
         inner.rendered.drain(..count);
-        inner.handed_over += count;
         Ok(count)
     }
 }
@@ -182,7 +171,6 @@ impl Write for Shared {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         let inner = &mut *self.lock();
         inner.unasked = 0;
-        inner.handed_over = 0;
         inner.wire.get_mut().write(buf)
     }
 
@@ -217,10 +205,7 @@ impl Inner {
                     Status::No => ("NO", "refused"),
                     _ => ("BAD", "refused"),
                 };
-                // Some servers say it only here, where the crate does not look.
-                self.rendered = folder_state(&reply).unwrap_or_default();
-                self.rendered
-                    .extend_from_slice(format!("{tag} {word} {rest}\r\n").as_bytes());
+                self.rendered = format!("{tag} {word} {rest}\r\n").into_bytes();
                 self.reply = Some(reply);
                 return Ok(());
             }
@@ -238,15 +223,7 @@ impl Inner {
                 };
                 return Ok(());
             }
-            Response::Exists(count) => {
-                self.rendered = format!("* {count} EXISTS\r\n").into_bytes();
-                return Ok(());
-            }
             Response::Status(reply) if reply.status == Status::Ok => {
-                if let Some(rendered) = folder_state(&reply) {
-                    self.rendered = rendered;
-                    return Ok(());
-                }
                 if reply
                     .code()
                     .is_some_and(|(code, _)| code.eq_ignore_ascii_case("ALERT"))
@@ -262,23 +239,13 @@ impl Inner {
                     .collect();
             }
             Response::Rubbish => self.warnings.add(reader.text()),
-            Response::Fetch | Response::Expunge | Response::Data => {}
+            Response::Exists(_) | Response::Fetch | Response::Expunge | Response::Data => {}
         }
         reader.finish()?;
         reader.unasked()?;
         self.unasked = reader.unasked_so_far();
         Ok(())
     }
-}
-
-/// `* OK [UIDVALIDITY n]` or `* OK [UIDNEXT n]`, if that is what `reply` says.
-fn folder_state(reply: &Reply) -> Option<Vec<u8>> {
-    let (code, value) = reply.code()?;
-    let code = ["UIDVALIDITY", "UIDNEXT"]
-        .into_iter()
-        .find(|known| known.eq_ignore_ascii_case(code))?;
-    let value: u32 = value.trim().parse().ok()?;
-    Some(format!("* OK [{code} {value}] x\r\n").into_bytes())
 }
 
 fn is_base64(challenge: &[u8]) -> bool {

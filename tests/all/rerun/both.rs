@@ -6,8 +6,8 @@ use super::mail::{first_mail, lose_validity};
 use super::model::Merged;
 use super::pair::{Pair, Run};
 use crate::support::disk_view::DiskView;
-use crate::support::imap_client::Client;
 use crate::support::imap_view::ImapView;
+use crate::support::mail_user::Client;
 use crate::support::pop3_view::Pop3Entry;
 
 /// A user of a mirror and one of a merge to whom the same happens; both have been exported once, and

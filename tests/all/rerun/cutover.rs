@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::mail::{FIRST_UID_NEXT, LATER, count, message, the_one, uidl_of};
 use super::pair::Pair;
-use crate::support::imap_client::Store;
+use crate::support::mail_user::Store;
 use crate::support::tree::{Stamp, stamps};
 
 /// Method of the ISPs that imapsync's FAQ describes: mirror as often as one likes, change the MX, then

@@ -4,7 +4,7 @@
 
 use super::both::Both;
 use super::mail::{FIRST_UID_NEXT, LATER, count, message, the_one};
-use crate::support::imap_client::Store;
+use crate::support::mail_user::Store;
 use crate::support::tree::listing;
 
 /// `doveadm backup`: "UID=20 is missing locally", INBOX emptied, exit code 65 for ever.

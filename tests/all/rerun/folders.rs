@@ -3,7 +3,7 @@
 use super::both::Both;
 use super::mail::{LATER, count, message, the_one};
 use super::pair::Pair;
-use crate::support::imap_client::Store;
+use crate::support::mail_user::Store;
 
 fn names(pair: &Pair, user: &str) -> Vec<String> {
     pair.at_destination(user).folders()

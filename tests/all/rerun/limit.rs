@@ -6,7 +6,7 @@ use super::model::Merged;
 use super::pair::Pair;
 use crate::support::disk_view::DiskView;
 use crate::support::give_to_mail_owner;
-use crate::support::imap_client::Store;
+use crate::support::mail_user::Store;
 
 const MODES: [(&str, &[&str]); 2] = [("mirror", &["--mirror"]), ("merge", &[])];
 

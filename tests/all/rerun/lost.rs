@@ -7,7 +7,7 @@ use std::process::Command;
 use super::both::Both;
 use super::mail::{LATER, count, message, the_one};
 use super::pair::Pair;
-use crate::support::imap_client::Store;
+use crate::support::mail_user::Store;
 
 const MODES: [(&str, &[&str]); 2] = [("mirror", &["--mirror"]), ("merge", &[])];
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::both::Both;
 use super::mail::{LATER, hash, message, uidl_of};
 use super::pair::Pair;
-use crate::support::imap_client::Store;
+use crate::support::mail_user::Store;
 use crate::support::pop3_view::Pop3Entry;
 use crate::support::qmail::qmail_listing;
 

@@ -13,7 +13,7 @@ use super::pair::{Pair, lines, mirror_differences};
 use crate::support::compare;
 use crate::support::corpus::Random;
 use crate::support::disk_view::DiskView;
-use crate::support::imap_client::{Client, Store};
+use crate::support::mail_user::{Client, Store};
 use crate::support::on_two_cores;
 
 /// Users that go through a sequence side by side.

@@ -8,8 +8,8 @@ use super::model::{Merged, three_way};
 use super::pair::{Pair, lines, mirror_differences};
 use crate::support::compare;
 use crate::support::disk_view::DiskView;
-use crate::support::imap_client::{Client, Store};
 use crate::support::imap_view::ImapView;
+use crate::support::mail_user::{Client, Store};
 use crate::support::on_two_cores;
 use crate::support::pop3_view::Pop3Entry;
 

@@ -9,7 +9,7 @@ use super::mail::{
 };
 use crate::migration::{PASSWORD, Source, Target, views};
 use crate::support::dovecot::{Dovecot, DovecotOptions};
-use crate::support::imap_client::{Client, Store};
+use crate::support::mail_user::{Client, Store};
 use crate::support::{Layout, compare, give_to_mail_owner};
 
 /// INBOX and another folder: the new UIDVALIDITY and UIDs are taken, flags and UIDLs are right, no

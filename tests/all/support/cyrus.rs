@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, BufReader, Write};
-use std::net::TcpStream;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::corpus::{self, Corpus, Folder, Message};
-use super::{Layout, port, read_line, script, script_at_end, text};
+use super::imap_client::{ImapClient, quoted};
+use super::{Layout, port, script, script_at_end, text};
 
 const ADMIN_PASSWORD: &str = "admin";
 
@@ -60,13 +59,13 @@ impl Cyrus {
             .collect();
         fs::write(server.directory.join("users"), lines).expect("the directory is ours");
         server.run(uidl_format);
-        let mut session = Session::login(server.imap_port(), admin).expect("the admin's login");
+        let mut client = ImapClient::login(server.imap_port(), admin).expect("the admin's login");
         for (user, _) in users {
             let name = match names {
                 Names::Modern => format!("user/{user}"),
                 Names::Old => format!("user.{user}"),
             };
-            let reply = session.command(&format!("CREATE {}", quoted(&name)));
+            let reply = client.command(&format!("CREATE {}", quoted(&name)));
             reply
                 .expect("CREATE")
                 .expect("the admin may create mailboxes");
@@ -113,12 +112,12 @@ impl Cyrus {
         maildir: &Path,
         layout: Layout,
     ) -> Refused {
-        let mut session = Session::login(self.imap_port(), user).expect("login");
+        let mut client = ImapClient::login(self.imap_port(), user).expect("login");
         let mut refused = Refused::default();
         for folder in &corpus.folders {
             let name = self.name(&folder.name);
             if folder.name != "INBOX" {
-                let reply = session.command(&format!("CREATE {}", quoted(&name)));
+                let reply = client.command(&format!("CREATE {}", quoted(&name)));
                 // A parent that has been made for its child is there already.
                 if let Err(reason) = reply.expect("CREATE")
                     && !reason.contains("already exists")
@@ -128,13 +127,13 @@ impl Cyrus {
                 }
             }
             let directory = corpus::directory(maildir, layout, &folder.name);
-            let messages = session.append_all(&name, folder, &directory);
+            let messages = append_all(&mut client, &name, folder, &directory);
             for reason in messages.expect("APPEND") {
                 *refused.messages.entry(reason).or_default() += 1;
             }
         }
         for name in &corpus.subscriptions {
-            let reply = session.command(&format!("SUBSCRIBE {}", quoted(&self.name(name))));
+            let reply = client.command(&format!("SUBSCRIBE {}", quoted(&self.name(name))));
             // One that is not there: Cyrus knows none such.
             let _ = reply.expect("SUBSCRIBE");
         }
@@ -146,8 +145,8 @@ impl Cyrus {
     /// # Panics
     /// When Cyrus does not take it.
     pub fn append(&self, user: (&str, &str), content: &[u8]) {
-        let mut session = Session::login(self.imap_port(), user).expect("login");
-        let reply = session.append("INBOX", "() ", content);
+        let mut client = ImapClient::login(self.imap_port(), user).expect("login");
+        let reply = client.append("INBOX", "() ", content);
         reply.expect("APPEND").expect("it takes the message");
     }
 
@@ -168,102 +167,38 @@ impl Drop for Cyrus {
     }
 }
 
-/// A connection after login.
-struct Session(BufReader<TcpStream>);
-
-impl Session {
-    fn login(port: u16, (user, password): (&str, &str)) -> io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-        stream.set_nodelay(true)?;
-        let mut session = Self(BufReader::new(stream));
-        read_line(&mut session.0)?;
-        // A literal: a quoted string holds no 8-bit bytes.
-        let login = format!(
-            "LOGIN {} {{{}+}}\r\n{password}",
-            quoted(user),
-            password.len()
-        );
-        match session.command(&login)? {
-            Ok(_) => Ok(session),
-            Err(reason) => Err(io::Error::other(reason)),
+/// Why messages were refused.
+fn append_all(
+    client: &mut ImapClient,
+    name: &str,
+    folder: &Folder,
+    directory: &Path,
+) -> io::Result<Vec<String>> {
+    let mut refused = Vec::new();
+    let mut fillers = Vec::new();
+    for (at, message) in folder.messages.iter().enumerate() {
+        let file = format!("{}:2,{}", message.base_name, message.letters);
+        let content = with_crlf(&fs::read(directory.join("cur").join(file))?);
+        if let Err(reason) = client.append(name, &flags_and_date(folder, message), &content)? {
+            refused.push(reason);
+        }
+        if at % 4 == 3 || at + 1 == folder.messages.len() {
+            let filler = client.append(name, "", b"Subject: to be deleted\r\n\r\n")?;
+            fillers.extend(filler.map(|uid| uid.to_string()));
         }
     }
-
-    /// The text after OK, or that after NO and BAD.
-    fn command(&mut self, command: &str) -> io::Result<Result<String, String>> {
-        self.send(command.as_bytes())
-    }
-
-    fn send(&mut self, command: &[u8]) -> io::Result<Result<String, String>> {
-        self.0
-            .get_mut()
-            .write_all(&[b"a ", command, b"\r\n"].concat())?;
-        loop {
-            let line = read_line(&mut self.0)?;
-            let line = String::from_utf8_lossy(&line).into_owned();
-            if let Some(reply) = line.strip_prefix("a ") {
-                return Ok(match reply.strip_prefix("OK ") {
-                    Some(text) => Ok(text.to_owned()),
-                    None => Err(reply.to_owned()),
-                });
-            }
+    if !fillers.is_empty() {
+        let set = fillers.join(",");
+        for command in [
+            format!("SELECT {}", quoted(name)),
+            format!("UID STORE {set} +FLAGS.SILENT (\\Deleted)"),
+            format!("UID EXPUNGE {set}"),
+            "UNSELECT".to_owned(),
+        ] {
+            client.command(&command)?.map_err(io::Error::other)?;
         }
     }
-
-    /// The UID that the message has got, or why it was refused.
-    fn append(
-        &mut self,
-        folder: &str,
-        flags_and_date: &str,
-        content: &[u8],
-    ) -> io::Result<Result<u32, String>> {
-        let length = content.len();
-        let start = format!(
-            "APPEND {} {flags_and_date}{{{length}+}}\r\n",
-            quoted(folder)
-        );
-        let reply = self.send(&[start.as_bytes(), content].concat())?;
-        // OK [APPENDUID 1795343800 1] Completed
-        Ok(reply.map(|text| {
-            let uid = text.split([' ', ']']).nth(2).map(str::parse);
-            uid.and_then(Result::ok).expect("Cyrus has UIDPLUS")
-        }))
-    }
-
-    /// Why messages were refused.
-    fn append_all(
-        &mut self,
-        name: &str,
-        folder: &Folder,
-        directory: &Path,
-    ) -> io::Result<Vec<String>> {
-        let mut refused = Vec::new();
-        let mut fillers = Vec::new();
-        for (at, message) in folder.messages.iter().enumerate() {
-            let file = format!("{}:2,{}", message.base_name, message.letters);
-            let content = with_crlf(&fs::read(directory.join("cur").join(file))?);
-            if let Err(reason) = self.append(name, &flags_and_date(folder, message), &content)? {
-                refused.push(reason);
-            }
-            if at % 4 == 3 || at + 1 == folder.messages.len() {
-                let filler = self.append(name, "", b"Subject: to be deleted\r\n\r\n")?;
-                fillers.extend(filler.map(|uid| uid.to_string()));
-            }
-        }
-        if !fillers.is_empty() {
-            let set = fillers.join(",");
-            for command in [
-                format!("SELECT {}", quoted(name)),
-                format!("UID STORE {set} +FLAGS.SILENT (\\Deleted)"),
-                format!("UID EXPUNGE {set}"),
-                "UNSELECT".to_owned(),
-            ] {
-                self.command(&command)?.map_err(io::Error::other)?;
-            }
-        }
-        Ok(refused)
-    }
+    Ok(refused)
 }
 
 /// `(\Seen todo) "01-Jan-2018 00:00:00 +0000" `.
@@ -284,9 +219,4 @@ fn with_crlf(stored: &[u8]) -> Vec<u8> {
         sent.push(*byte);
     }
     sent
-}
-
-/// A quoted string (RFC 3501 section 4.3).
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

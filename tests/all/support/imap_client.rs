@@ -1,171 +1,86 @@
-//! A mail client that does things over IMAP: appends, marks, deletes and moves mail, makes and
-//! removes folders. Where it is refused, the test has failed.
+//! A client that changes a mailbox over IMAP, as a user would.
 
-use super::imap_view::{Session, Value, parse, quoted, selectable};
+use std::io::{self, BufReader, Write};
+use std::net::TcpStream;
+use std::time::Duration;
 
-/// A session of a user; it logs out when dropped.
+use super::read_line;
+
+/// A connection after login.
 #[derive(Debug)]
-pub struct Client {
-    session: Session,
-    selected: Option<String>,
-}
+pub struct ImapClient(BufReader<TcpStream>);
 
-/// What STORE does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Store {
-    /// `+FLAGS`.
-    Set,
-    /// `-FLAGS`.
-    Clear,
-}
-
-impl Client {
-    /// Logs in on 127.0.0.1.
-    pub fn login(port: u16, user: &str, password: &str) -> Self {
-        let session = Session::login(port, user, password)
-            .unwrap_or_else(|error| panic!("IMAP login of {user}: {error}"));
-        Self {
-            session,
-            selected: None,
+impl ImapClient {
+    /// Logs in on 127.0.0.1, without TLS.
+    pub fn login(port: u16, (user, password): (&str, &str)) -> io::Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_nodelay(true)?;
+        let mut client = Self(BufReader::new(stream));
+        read_line(&mut client.0)?;
+        // A literal: a quoted string holds no 8-bit bytes.
+        let login = format!("LOGIN {} {{{}}}", quoted(user), password.len());
+        match client.send(&[login.as_bytes(), password.as_bytes()])? {
+            Ok(_) => Ok(client),
+            Err(reason) => Err(io::Error::other(reason)),
         }
     }
 
-    /// Puts `message`, with LF line ends, into `folder`; `date` is in seconds since 1970.
-    pub fn append(&mut self, folder: &str, flags: &[&str], date: i64, message: &str) {
-        let content = message.replace('\n', "\r\n");
-        let date = jiff::Timestamp::from_second(date)
-            .expect("a date of our own")
-            .strftime("%d-%b-%Y %H:%M:%S +0000");
-        let (folder, flags) = (quoted(folder), flags.join(" "));
+    /// The text after OK, or that after NO and BAD.
+    pub fn command(&mut self, command: &str) -> io::Result<Result<String, String>> {
+        self.send(&[command.as_bytes()])
+    }
+
+    /// Each of `commands` has to succeed.
+    pub fn run(&mut self, commands: &[&str]) -> io::Result<()> {
+        for command in commands {
+            let refused = |reason| io::Error::other(format!("{command}: {reason}"));
+            self.command(command)?.map_err(refused)?;
+        }
+        Ok(())
+    }
+
+    /// The UID that the message has got, or why it was refused.
+    pub fn append(
+        &mut self,
+        folder: &str,
+        flags_and_date: &str,
+        content: &[u8],
+    ) -> io::Result<Result<u32, String>> {
         let length = content.len();
-        self.run(&format!(
-            "APPEND {folder} ({flags}) \"{date}\" {{{length}+}}\r\n{content}"
-        ));
+        let start = format!("APPEND {} {flags_and_date}{{{length}}}", quoted(folder));
+        let reply = self.send(&[start.as_bytes(), content])?;
+        // OK [APPENDUID 1795343800 1] Completed
+        Ok(reply.map(|text| {
+            let uid = text.split([' ', ']']).nth(2).map(str::parse);
+            uid.and_then(Result::ok).expect("the servers have UIDPLUS")
+        }))
     }
 
-    /// Opens `folder`: what lies in `new/` moves to `cur/`.
-    pub fn select(&mut self, folder: &str) {
-        if self.selected.as_deref() != Some(folder) {
-            self.run(&format!("SELECT {}", quoted(folder)));
-            self.selected = Some(folder.to_owned());
+    /// A command in parts, of which each but the last announces that a literal follows.
+    fn send(&mut self, parts: &[&[u8]]) -> io::Result<Result<String, String>> {
+        self.0.get_mut().write_all(b"a ")?;
+        let mut parts = parts.iter();
+        let mut go_on = true;
+        loop {
+            if go_on && let Some(part) = parts.next() {
+                let line = [part, b"\r\n".as_slice()].concat();
+                self.0.get_mut().write_all(&line)?;
+            }
+            let line = read_line(&mut self.0)?;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if let Some(reply) = line.strip_prefix("a ") {
+                return Ok(match reply.strip_prefix("OK ") {
+                    Some(text) => Ok(text.to_owned()),
+                    None => Err(reply.to_owned()),
+                });
+            }
+            go_on = line.starts_with('+');
         }
-    }
-
-    /// Opens every folder.
-    pub fn select_each(&mut self) {
-        for folder in self.folders() {
-            self.select(&folder);
-        }
-    }
-
-    /// The UIDs in `folder`, ascending.
-    pub fn uids(&mut self, folder: &str) -> Vec<u32> {
-        self.select(folder);
-        let responses = self.run("UID SEARCH ALL");
-        let mut uids: Vec<u32> = responses
-            .iter()
-            .filter(
-                |response| matches!(response.first(), Some(Value::Atom(kind)) if kind == "SEARCH"),
-            )
-            .flat_map(|response| &response[1..])
-            .map(|value| match value {
-                Value::Atom(number) => parse(number).expect("SEARCH gives numbers"),
-                other => panic!("SEARCH gives {other:?}"),
-            })
-            .collect();
-        uids.sort_unstable();
-        uids
-    }
-
-    /// Sets or clears flags and keywords.
-    pub fn store(&mut self, folder: &str, uid: u32, what: Store, flags: &[&str]) {
-        self.select(folder);
-        let sign = match what {
-            Store::Set => '+',
-            Store::Clear => '-',
-        };
-        self.run(&format!(
-            "UID STORE {uid} {sign}FLAGS ({})",
-            flags.join(" ")
-        ));
-    }
-
-    /// Deletes a message for good.
-    pub fn expunge(&mut self, folder: &str, uid: u32) {
-        self.store(folder, uid, Store::Set, &["\\Deleted"]);
-        self.run(&format!("UID EXPUNGE {uid}"));
-    }
-
-    /// Deletes a message and all others that are marked so, for servers without UIDPLUS.
-    pub fn expunge_marked(&mut self, folder: &str, uid: u32) {
-        self.store(folder, uid, Store::Set, &["\\Deleted"]);
-        self.run("EXPUNGE");
-    }
-
-    /// Moves a message.
-    pub fn move_to(&mut self, folder: &str, uid: u32, to: &str) {
-        self.select(folder);
-        self.run(&format!("UID MOVE {uid} {}", quoted(to)));
-    }
-
-    /// Copies a message.
-    pub fn copy_to(&mut self, folder: &str, uid: u32, to: &str) {
-        self.select(folder);
-        self.run(&format!("UID COPY {uid} {}", quoted(to)));
-    }
-
-    /// Makes a folder.
-    pub fn create(&mut self, folder: &str) {
-        self.run(&format!("CREATE {}", quoted(folder)));
-    }
-
-    /// Removes a folder with all its mail.
-    pub fn delete(&mut self, folder: &str) {
-        self.leave();
-        self.run(&format!("DELETE {}", quoted(folder)));
-    }
-
-    /// Gives a folder, and those below it, another name.
-    pub fn rename(&mut self, folder: &str, to: &str) {
-        self.leave();
-        self.run(&format!("RENAME {} {}", quoted(folder), quoted(to)));
-    }
-
-    /// Subscribes to a folder.
-    pub fn subscribe(&mut self, folder: &str) {
-        self.run(&format!("SUBSCRIBE {}", quoted(folder)));
-    }
-
-    /// Ends the subscription to a folder.
-    pub fn unsubscribe(&mut self, folder: &str) {
-        self.run(&format!("UNSUBSCRIBE {}", quoted(folder)));
-    }
-
-    /// The names of all folders that can be selected.
-    pub fn folders(&mut self) -> Vec<String> {
-        let (listed, _) = self.session.list("LIST").expect("LIST");
-        listed
-            .into_iter()
-            .filter(|(_, attributes)| selectable(attributes))
-            .map(|(name, _)| name)
-            .collect()
-    }
-
-    /// A folder that is open can be neither removed nor renamed.
-    fn leave(&mut self) {
-        self.select("INBOX");
-    }
-
-    fn run(&mut self, command: &str) -> Vec<Vec<Value>> {
-        self.session
-            .command(command)
-            .unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
-impl Drop for Client {
-    fn drop(&mut self) {
-        // The server may have hung up already.
-        let _ = self.session.command("LOGOUT");
-    }
+/// A quoted string (RFC 3501 section 4.3).
+pub fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }

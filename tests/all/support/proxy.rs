@@ -1,4 +1,4 @@
-//! A loopback proxy before a real server that cuts or slows what the server says.
+//! A loopback proxy before a real server that cuts, slows or changes what the server says.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -21,6 +21,8 @@ pub enum Fault {
     },
     /// Ends each connection as soon as the server has said this.
     CutAt(Vec<u8>),
+    /// Lets words be read with an X in place of their first letter: so CAPABILITY does not offer them.
+    Hide(&'static [&'static str]),
     /// Lets through so many bytes at a time, with a pause after each piece.
     Slow(usize, Duration),
 }
@@ -134,6 +136,9 @@ impl Shared {
             let Ok(length @ 1..) = server.read(&mut buffer) else {
                 return;
             };
+            if let Fault::Hide(words) = self.fault {
+                hide(words, &mut buffer[..length]);
+            }
             let got = &buffer[..length];
             let mut allowed = length;
             match &self.fault {
@@ -173,6 +178,17 @@ impl Shared {
                 || matches!(&self.fault, Fault::Cut { connection: cut, after } if *cut == connection && before >= *after)
             {
                 return;
+            }
+        }
+    }
+}
+
+/// A word that is cut in two by the network stays; the tests would notice that it was offered.
+fn hide(words: &[&str], bytes: &mut [u8]) {
+    for word in words {
+        for at in 0..(bytes.len() + 1).saturating_sub(word.len()) {
+            if bytes[at..].starts_with(word.as_bytes()) {
+                bytes[at] = b'X';
             }
         }
     }

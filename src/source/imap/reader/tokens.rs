@@ -148,6 +148,30 @@ impl<R: BufRead> Reader<R> {
         Ok(())
     }
 
+    /// Reads a folder's name that a list follows into [`Reader::text`]: a string, or else all up to
+    /// a space and an opening parenthesis, since some servers do not quote names with spaces.
+    ///
+    /// # Errors
+    /// `Nonsense` where there is none; `Io` or `Broken`.
+    pub fn name_before_list(&mut self) -> Result<(), Fault> {
+        self.skip_spaces();
+        let rest = &self.line[self.at..];
+        if rest.starts_with(b"\"") || marker(rest)?.is_some() {
+            return self.nstring().map(|_| ());
+        }
+        let name = match memchr::memmem::find(rest, b" (") {
+            Some(open) => rest[..open].trim_ascii_end(),
+            None => b"",
+        };
+        if name.is_empty() {
+            return Err(Fault::Nonsense("a folder has no name before a list"));
+        }
+        self.text.clear();
+        self.text.extend_from_slice(name);
+        self.at += name.len();
+        Ok(())
+    }
+
     fn atom(&mut self) -> Token {
         let rest = &self.line[self.at..];
         let length = rest

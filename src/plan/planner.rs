@@ -1,0 +1,426 @@
+//! The making of a plan, step by step.
+
+use std::collections::HashMap;
+
+use super::numbers::{self, Numbers};
+use super::on_disk::{DiskFile, OnDisk};
+use super::recognise::{Recognised, Role, recognise};
+use super::{
+    FolderPlan, Mode, Past, Policy, SourceFolder, Step, announced, identity, marks, order,
+    uidl_as_name, uidlist,
+};
+use crate::config::{Pop3Order, Unholdable};
+use crate::mail::{Flags, KeywordSet, Uid, Uidl};
+use crate::naming::message::{size_field, uidl_name};
+use crate::naming::{Identity, KeywordLetters};
+use crate::problem::{Kind, Problem, Reach};
+
+pub(super) struct Planner<'a> {
+    pub source: &'a SourceFolder<'a>,
+    pub past: &'a Past<'a>,
+    pub disk: &'a OnDisk,
+    pub policy: &'a Policy,
+    pub now: i64,
+}
+
+impl Planner<'_> {
+    pub fn run(&self) -> Result<FolderPlan, Problem> {
+        let unholdable = self.unholdable()?;
+        let found = recognise(self.source, self.disk, self.past);
+        let local = self.local(&found)?;
+        let wanted = self.wanted(&found);
+        let numbers = self.numbers(&found, &wanted)?;
+        let (letters, homeless_keywords) = self.letters(&wanted);
+        let mut plan = FolderPlan {
+            mode: self.mode(),
+            steps: Vec::new(),
+            removals: self.removals(&found, &letters),
+            kept: found.files.iter().flatten().count() as u64,
+            changed: 0,
+            left_deleted: 0,
+            deliveries: 0,
+            bytes: 0,
+            left_out: 0,
+            left_out_bytes: 0,
+            letters,
+            homeless_keywords,
+            unholdable,
+            kept_uidls: self.kept_uidls(&found),
+            max_date_shift: 0,
+            order_breaks: 0,
+            uidls: 0,
+            files: found.files.clone(),
+            uids: numbers.entries.clone(),
+            renumbered: numbers.renumbered.clone(),
+            foreign: numbers.foreign.clone(),
+            moved: numbers.moved.len() as u64,
+            local,
+            list: None,
+        };
+        let has_work = wanted.iter().any(|wanted| *wanted) || self.past.seen.is_none();
+        if !self.disk.exists && (has_work || self.policy.rerun.mode == Mode::Mirror) {
+            plan.steps.push(Step::CreateFolder);
+        }
+        let exists = self.disk.exists || !plan.steps.is_empty();
+        if self.source.digests.is_some()
+            && self.disk.uidlist.is_none()
+            && !self.source.entries.is_empty()
+        {
+            plan.steps.push(Step::ReserveValidity);
+        }
+        if exists && self.policy.servers.dovecot && plan.letters != self.disk.keywords {
+            plan.steps.push(Step::WriteKeywords);
+        }
+        self.add_deliveries(&mut plan, &wanted);
+        self.add_renames(&mut plan);
+        if exists && (self.policy.servers.dovecot || self.source.in_root) {
+            self.add_uidlist(&mut plan, &found, &numbers);
+        }
+        plan.uidls = self.count_uidls(&plan, &wanted);
+        Ok(plan)
+    }
+
+    fn mode(&self) -> Mode {
+        self.policy.rerun.mode
+    }
+
+    /// UIDLs that cannot be file names, where they must be.
+    fn unholdable(&self) -> Result<Vec<(Uid, Uidl, String)>, Problem> {
+        let mut refused = Vec::new();
+        for (index, entry) in self.source.entries.iter().enumerate() {
+            if self.source.is_selected(entry.uid)
+                && let Some(Err(fault)) = uidl_as_name(self.source, self.policy, index)
+                && let Some(announced) = announced(self.source, index)
+            {
+                refused.push((entry.uid, announced.uidl.clone(), fault.to_string()));
+            }
+        }
+        match refused.first() {
+            Some((uid, uidl, why)) if self.policy.uidls.unholdable == Unholdable::Fail => {
+                let what = format!(
+                    "qmail cannot hold {} of the UIDLs; the first is {uidl}: {why}",
+                    refused.len()
+                );
+                Err(Problem::new(Kind::Unholdable, Reach::User, what)
+                    .at_message(format!("UID {uid}"))
+                    .with_hint(
+                        "--unholdable report exports such messages under other names and lists them; \
+                         POP3 clients will download them once more",
+                    ))
+            }
+            _ => Ok(refused),
+        }
+    }
+
+    fn problem(&self, kind: Kind, what: String) -> Problem {
+        let reach = if self.source.in_root {
+            Reach::User
+        } else {
+            Reach::Folder
+        };
+        Problem::new(kind, reach, what)
+    }
+
+    /// How much mail the source never had. To mirror means to remove it, which the admin has to
+    /// have said.
+    fn local(&self, found: &Recognised) -> Result<u64, Problem> {
+        let mut local = found.roles.iter().zip(&self.disk.files);
+        let first = local.find(|(role, _)| **role == Role::Local);
+        let roles = found.roles.iter();
+        let count = roles.filter(|role| **role == Role::Local).count() as u64;
+        match first {
+            Some((_, file)) if self.mode() == Mode::Mirror && !self.policy.rerun.delete_local => {
+                let what = format!(
+                    "the target has {count} messages here that the source never had; the first is {}",
+                    file.base
+                );
+                Err(self.problem(Kind::Conflict, what).with_hint(
+                    "nothing was changed in this folder; --delete-local lets --mirror delete such mail, \
+                     without --mirror it is kept",
+                ))
+            }
+            _ => Ok(count),
+        }
+    }
+
+    /// Which entries are on disk, or are to be.
+    fn wanted(&self, found: &Recognised) -> Vec<bool> {
+        let entries = self.source.entries.iter().zip(&found.files);
+        entries
+            .map(|(entry, file)| file.is_some() || self.is_to_come(entry.uid))
+            .collect()
+    }
+
+    /// Whether a message that is not on disk is to be delivered.
+    fn is_to_come(&self, uid: Uid) -> bool {
+        self.source.is_selected(uid) && (self.mode() == Mode::Mirror || !self.was_deleted(uid))
+    }
+
+    /// Whether a message that is not on disk has been there.
+    fn was_deleted(&self, uid: Uid) -> bool {
+        let seen = self.past.seen;
+        let seen = seen.filter(|seen| seen.validity == self.source.validity);
+        seen.is_some_and(|seen| seen.exported(uid))
+    }
+
+    fn numbers(&self, found: &Recognised, wanted: &[bool]) -> Result<Numbers, Problem> {
+        let assigned = numbers::assign(
+            self.source,
+            self.disk,
+            self.past,
+            self.mode(),
+            found,
+            wanted,
+        );
+        assigned.ok_or_else(|| {
+            let what = "the UIDs of the folder are used up".to_owned();
+            self.problem(Kind::Unholdable, what)
+        })
+    }
+
+    fn letters(&self, wanted: &[bool]) -> (KeywordLetters, Vec<String>) {
+        let sets = || {
+            let entries = self.source.entries.iter().zip(wanted);
+            entries
+                .filter(|(_, wanted)| **wanted)
+                .map(|(entry, _)| entry.keywords)
+        };
+        let mut letters = self.disk.keywords.clone();
+        if !self.policy.servers.dovecot {
+            let mut table = KeywordLetters::default();
+            let mut all = table.admit(self.source.keywords, sets());
+            let names = self.source.keywords.names().iter();
+            all.extend(names.filter(|name| table.letter(name).is_some()).cloned());
+            return (KeywordLetters::default(), all);
+        }
+        let homeless = letters.admit(self.source.keywords, sets());
+        (letters, homeless)
+    }
+
+    /// What the source no longer has.
+    fn removals(&self, found: &Recognised, letters: &KeywordLetters) -> Vec<(u32, Option<Uid>)> {
+        if self.mode() == Mode::AfterCutover {
+            return Vec::new();
+        }
+        let files = (0..).zip(found.roles.iter().zip(&self.disk.files));
+        files
+            .filter_map(|(at, (role, file))| match (role, self.mode()) {
+                (Role::Gone(uid), Mode::Mirror) => Some((at, Some(*uid))),
+                (Role::Ours | Role::Local, Mode::Mirror) => Some((at, None)),
+                (Role::Gone(uid), _) if self.may_go(file, *uid, letters) => Some((at, Some(*uid))),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Whether the owner has left the message as it came.
+    fn may_go(&self, file: &DiskFile, uid: Uid, letters: &KeywordLetters) -> bool {
+        let before = self.past.seen.and_then(|seen| seen.marks(uid));
+        let without_flags = self.source.digests.is_some();
+        !self.policy.rerun.keep_deleted
+            && before
+                .is_some_and(|before| without_flags || !marks::was_touched(file, before, letters))
+    }
+
+    /// UIDLs that have changed at the source while the target was used: in a merge they stay.
+    fn kept_uidls(&self, found: &Recognised) -> HashMap<usize, Uidl> {
+        let mut kept = HashMap::new();
+        let (Some(seen), Some(list)) = (self.past.seen, &self.disk.uidlist) else {
+            return kept;
+        };
+        if self.mode() == Mode::Mirror || seen.validity != self.source.validity {
+            return kept;
+        }
+        for (index, file) in found.files.iter().enumerate() {
+            let line = file.and_then(|file| *found.lines.get(file as usize)?);
+            let line = line.and_then(|line| list.lines.get(line as usize));
+            if let Some(announced) = announced(self.source, index)
+                && let Some(held) = line.and_then(|line| line.field('P'))
+                && held != announced.uidl.as_str()
+                && seen.paired.contains(self.source.entries[index].uid)
+                && let Ok(held) = Uidl::parse(held.as_bytes())
+            {
+                kept.insert(index, held);
+            }
+        }
+        kept
+    }
+
+    fn add_deliveries(&self, plan: &mut FolderPlan, wanted: &[bool]) {
+        let times = self.times(plan);
+        // Entries are numbered like UIDs: there are no more than 2^32.
+        for (index, (number, entry)) in (0_u32..).zip(self.source.entries).enumerate() {
+            if plan.files[index].is_some() {
+                continue;
+            }
+            if wanted[index] {
+                let mtime = times
+                    .as_ref()
+                    .map_or(entry.internal_date, |times| times[index]);
+                plan.deliveries += 1;
+                plan.bytes += entry.size;
+                plan.steps.push(Step::Deliver {
+                    entry: number,
+                    mtime,
+                });
+            } else if self.was_deleted(entry.uid) {
+                plan.left_deleted += 1;
+            } else {
+                plan.left_out += 1;
+                plan.left_out_bytes += entry.size;
+            }
+        }
+        let Some(times) = times.filter(|_| self.mode() != Mode::AfterCutover) else {
+            return;
+        };
+        for (file, time) in plan.files.iter().zip(&times) {
+            if let (Some(file), Some(time)) = (file, time)
+                && self.disk.files[*file as usize].mtime != Some(*time)
+            {
+                plan.steps.push(Step::Redate {
+                    file: *file,
+                    mtime: *time,
+                });
+            }
+        }
+        // Dates that only the fetched headers tell.
+        if plan
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Deliver { mtime: None, .. }))
+        {
+            plan.steps.push(Step::Arrange);
+        }
+    }
+
+    /// qmail's INBOX: the date of each entry that makes the POP3 order. `None` elsewhere.
+    fn times(&self, plan: &mut FolderPlan) -> Option<Vec<Option<i64>>> {
+        let uidls = self.source.uidls?;
+        if !self.policy.servers.qmail || !self.source.in_root {
+            return None;
+        }
+        let dated: Vec<order::Dated> = self
+            .source
+            .entries
+            .iter()
+            .zip(uidls)
+            .zip(&plan.files)
+            .map(|((entry, announced), file)| {
+                let on_disk = file.and_then(|file| self.disk.files[file as usize].mtime);
+                order::Dated {
+                    position: announced.as_ref().map(|announced| announced.position),
+                    // A POP3-only source has no dates; those of the files are from the headers.
+                    date: entry.internal_date.or(on_disk),
+                    on_disk,
+                }
+            })
+            .collect();
+        if self.mode() == Mode::AfterCutover {
+            let dates = self.disk.files.iter().filter_map(|file| file.mtime);
+            return Some(order::append(&dated, dates.max(), self.now));
+        }
+        if self.policy.uidls.pop3_order == Pop3Order::Date {
+            plan.order_breaks = order::breaks(&dated);
+            return Some(dated.iter().map(|dated| dated.date).collect());
+        }
+        let times = order::arrange(&dated, self.now);
+        plan.max_date_shift = order::max_shift(&dated, &times);
+        Some(times)
+    }
+
+    /// Files that are to have their UIDL, another identity or other flags in their name.
+    fn add_renames(&self, plan: &mut FolderPlan) {
+        if self.mode() == Mode::AfterCutover {
+            return;
+        }
+        let mut as_listed: HashMap<(Flags, KeywordSet), String> = HashMap::new();
+        for (index, entry) in self.source.entries.iter().enumerate() {
+            let Some(at) = plan.files[index] else {
+                continue;
+            };
+            let file = &self.disk.files[at as usize];
+            let base = self.new_base(plan, index, file);
+            let listed = as_listed
+                .entry((entry.flags, entry.keywords))
+                .or_insert_with(|| {
+                    plan.letters
+                        .suffix(entry.flags, self.source.keywords, entry.keywords)
+                });
+            // What is alike on both sides stays, whatever was before.
+            let suffix = if *file.suffix == **listed {
+                None
+            } else {
+                let before = self.past.seen.and_then(|seen| {
+                    let uid = self.uid_before(entry.uid, file);
+                    seen.marks(uid?)
+                });
+                marks::new_suffix(self.source, index, file, before, &plan.letters, self.mode())
+            };
+            if suffix.is_some() {
+                plan.changed += 1;
+            }
+            if base.is_some() || suffix.is_some() {
+                plan.steps.push(Step::Rename {
+                    file: at,
+                    base,
+                    suffix: suffix.map(String::into_boxed_str),
+                });
+            }
+        }
+    }
+
+    /// The UID under which the last run has seen the message in `file`.
+    fn uid_before(&self, uid: Uid, file: &DiskFile) -> Option<Uid> {
+        let seen = self.past.seen?;
+        if seen.validity == self.source.validity {
+            return Some(uid);
+        }
+        match Identity::parse(&file.base)? {
+            Identity::Imap(validity, uid) if validity == seen.validity => Some(uid),
+            _ => None,
+        }
+    }
+
+    fn new_base(&self, plan: &FolderPlan, index: usize, file: &DiskFile) -> Option<Box<str>> {
+        let name = match plan.kept_uidls.get(&index) {
+            Some(uidl) if self.policy.servers.qmail => uidl_name(uidl).ok(),
+            _ => uidl_as_name(self.source, self.policy, index).and_then(Result::ok),
+        };
+        if let Some(name) = name {
+            return (*file.base != *name.as_str()).then(|| name.as_str().into());
+        }
+        let own = identity(self.source, index);
+        let other = Identity::parse(&file.base).filter(|identity| *identity != own)?;
+        // What POP3 alone has staged is known by its UIDL, which goes on to hold.
+        if matches!(other, Identity::Pop3(..)) && self.source.digests.is_some() {
+            return None;
+        }
+        let size = size_field(&file.base, 'S')?;
+        let virtual_size = size_field(&file.base, 'W')?;
+        Some(own.base_name(size, virtual_size).as_str().into())
+    }
+
+    fn add_uidlist(&self, plan: &mut FolderPlan, found: &Recognised, numbers: &Numbers) {
+        let list = uidlist::desired(self.source, self.disk, plan, found, numbers);
+        if self.disk.has_indexes && numbers.below_known && self.mode() != Mode::AfterCutover {
+            plan.steps.push(Step::RemoveIndexes);
+        }
+        if plan.deliveries > 0 || self.disk.uidlist.as_ref() != Some(&list) {
+            plan.steps.push(Step::WriteUidList);
+        }
+        plan.list = Some(list);
+    }
+
+    fn count_uidls(&self, plan: &FolderPlan, wanted: &[bool]) -> u64 {
+        let announced = self.source.uidls.unwrap_or_default().iter().zip(wanted);
+        let held = announced
+            .filter(|(uidl, wanted)| uidl.is_some() && **wanted)
+            .count() as u64;
+        let lost = if self.policy.servers.dovecot {
+            0
+        } else {
+            plan.unholdable.len() as u64
+        };
+        held.saturating_sub(lost)
+    }
+}

@@ -1,0 +1,235 @@
+//! Which file on disk is which message of the source.
+
+use std::collections::HashMap;
+
+use super::on_disk::{DiskFile, OnDisk};
+use super::{Past, SourceFolder, announced};
+use crate::mail::{Uid, UidLine};
+use crate::naming::Identity;
+use crate::naming::message::{size_field, uidl_name};
+
+/// What a file on disk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    /// A message that the source has, by its place in the listing.
+    Entry(u32),
+    /// A message that the source had under this UID when it was last seen, and has no longer.
+    Gone(Uid),
+    /// A message of the source by its name, of which nothing more is known.
+    Ours,
+    /// A message that the source never had.
+    Local,
+}
+
+/// The files on disk and the messages of the source, held against each other.
+#[derive(Debug)]
+pub(super) struct Recognised {
+    /// For each entry of the source the file that holds it.
+    pub files: Vec<Option<u32>>,
+    /// For each file what it is.
+    pub roles: Vec<Role>,
+    /// For each file its line in the list on disk.
+    pub lines: Vec<Option<u32>>,
+}
+
+/// Recognises files by what an earlier comparison of contents has found, by their UIDL as their
+/// name, by the identity in their name, and by the list.
+pub(super) fn recognise(source: &SourceFolder<'_>, disk: &OnDisk, past: &Past<'_>) -> Recognised {
+    let mut recogniser = Recogniser {
+        source,
+        disk,
+        past,
+        found: Recognised {
+            files: vec![None; source.entries.len()],
+            roles: vec![Role::Local; disk.files.len()],
+            lines: vec![None; disk.files.len()],
+        },
+    };
+    if !disk.files.is_empty() {
+        recogniser.run();
+    }
+    recogniser.found
+}
+
+struct Recogniser<'a> {
+    source: &'a SourceFolder<'a>,
+    disk: &'a OnDisk,
+    past: &'a Past<'a>,
+    found: Recognised,
+}
+
+impl Recogniser<'_> {
+    fn run(&mut self) {
+        let by_name: HashMap<&str, u32> = (0..)
+            .zip(&self.disk.files)
+            .map(|(index, file)| (file.base.as_ref(), index))
+            .collect();
+        for index in 0..self.source.entries.len() {
+            if let Some(name) =
+                announced(self.source, index).and_then(|announced| uidl_name(&announced.uidl).ok())
+                && let Some(file) = by_name.get(name.as_str())
+            {
+                self.is_entry(*file, index);
+            }
+        }
+        for (at, file) in (0..).zip(&self.disk.files) {
+            let rematched = self.past.rematched;
+            if let Some(uid) = rematched.and_then(|found| found.get(&file.base)) {
+                match self.entry_of(*uid) {
+                    Some(index) => self.is_entry(at, index),
+                    None => self.set(at, Role::Ours),
+                }
+            } else {
+                self.by_identity(at, file);
+            }
+        }
+        let lines = self.disk.uidlist.iter().flat_map(|list| &list.lines);
+        for (number, line) in (0..).zip(lines) {
+            if let Some(file) = by_name.get(line.name.as_ref()) {
+                if let Some(slot) = self.found.lines.get_mut(*file as usize) {
+                    *slot = Some(number);
+                }
+                self.by_line(*file, line);
+            }
+        }
+    }
+
+    fn role(&self, file: u32) -> Role {
+        let roles = &self.found.roles;
+        roles.get(file as usize).copied().unwrap_or(Role::Local)
+    }
+
+    fn set(&mut self, file: u32, role: Role) {
+        if let Some(slot) = self.found.roles.get_mut(file as usize)
+            && *slot == Role::Local
+        {
+            *slot = role;
+        }
+    }
+
+    /// Of two files that could be one message the first found is; the other stays what it is.
+    fn is_entry(&mut self, file: u32, index: usize) {
+        if self.role(file) != Role::Local {
+            return;
+        }
+        let number = u32::try_from(index).ok();
+        if let (Some(slot @ None), Some(number)) = (self.found.files.get_mut(index), number) {
+            *slot = Some(file);
+            self.set(file, Role::Entry(number));
+        }
+    }
+
+    fn entry_of(&self, uid: Uid) -> Option<usize> {
+        let entries = self.source.entries;
+        entries.binary_search_by_key(&uid, |entry| entry.uid).ok()
+    }
+
+    fn by_identity(&mut self, at: u32, file: &DiskFile) {
+        let (uid, index) = match Identity::parse(&file.base) {
+            Some(Identity::Imap(validity, uid)) => {
+                let here = validity == self.source.validity && self.source.digests.is_none();
+                (uid, self.entry_of(uid).filter(|_| here))
+            }
+            Some(Identity::Pop3(_, uid, digest)) => {
+                let index = self.entry_of(uid).filter(|index| {
+                    let digests = self.source.digests;
+                    digests.and_then(|digests| digests.get(*index)) == Some(&digest)
+                });
+                (uid, index)
+            }
+            None => return,
+        };
+        match index {
+            Some(index) => self.is_entry(at, index),
+            None => {
+                let was_seen = self.was_seen(file, uid);
+                self.set(
+                    at,
+                    if was_seen {
+                        Role::Gone(uid)
+                    } else {
+                        Role::Ours
+                    },
+                );
+            }
+        }
+    }
+
+    /// Whether the last run has seen `uid`, under the UIDVALIDITY that the file's name carries.
+    fn was_seen(&self, file: &DiskFile, uid: Uid) -> bool {
+        let validity = match Identity::parse(&file.base) {
+            Some(Identity::Imap(validity, _) | Identity::Pop3(validity, ..)) => validity,
+            None => return false,
+        };
+        let seen = self.past.seen.filter(|seen| seen.validity == validity);
+        seen.is_some_and(|seen| seen.marks(uid).is_some())
+    }
+
+    /// A file whose name says nothing, in a line that may.
+    fn by_line(&mut self, file: u32, line: &UidLine) {
+        let list_validity = self.disk.uidlist.as_ref().map(|list| list.validity);
+        if self.role(file) != Role::Local {
+            return;
+        }
+        let seen = self
+            .past
+            .seen
+            .filter(|seen| Some(seen.validity) == list_validity);
+        let Some(uid) = seen.map_or(Some(line.uid), |seen| seen.source_uid(line.uid)) else {
+            return;
+        };
+        let same_uids = list_validity == Some(self.source.validity);
+        let index = self.entry_of(uid).filter(|_| same_uids);
+        let was_exported = seen.map(|seen| seen.exported(uid));
+        match (index, was_exported) {
+            (Some(index), Some(true)) => self.is_entry(file, index),
+            (Some(index), _) if self.is_same(index, line, file, was_exported.is_none()) => {
+                self.is_entry(file, index);
+            }
+            (None, Some(true)) => self.set(file, Role::Gone(uid)),
+            _ => {}
+        }
+    }
+
+    /// A file under a name that is not ours, listed with the UID of a message of the source: the
+    /// same message if another tool staged it, another one if it was delivered here. Its UIDL
+    /// tells, or where nothing is known of the folder its size and date.
+    fn is_same(&self, index: usize, line: &UidLine, file: u32, nothing_known: bool) -> bool {
+        let entry = &self.source.entries[index];
+        let uidl_matches = announced(self.source, index)
+            .is_some_and(|announced| line.field('P') == Some(announced.uidl.as_str()));
+        if uidl_matches || !nothing_known {
+            return uidl_matches;
+        }
+        let size = size_field(&line.name, 'W')
+            .or_else(|| line.field('W').and_then(|size| size.parse().ok()));
+        let date = self.disk.files[file as usize].mtime;
+        size == Some(entry.size) && date.is_none_or(|date| entry.internal_date == Some(date))
+    }
+}
+
+/// Files that came from the source under UIDs that no longer hold, and entries of the source that no
+/// file is known to hold, each by its place: they may be the same messages.
+pub(super) fn estranged(
+    source: &SourceFolder<'_>,
+    disk: &OnDisk,
+    past: &Past<'_>,
+) -> (Vec<usize>, Vec<usize>) {
+    let found = recognise(source, disk, past);
+    let seen_under_other = past
+        .seen
+        .is_some_and(|seen| seen.validity != source.validity);
+    let files = found.roles.iter().zip(&disk.files).enumerate();
+    let strangers = files.filter_map(|(at, (role, file))| {
+        let other = match Identity::parse(&file.base) {
+            Some(Identity::Imap(validity, _)) => validity != source.validity,
+            Some(Identity::Pop3(..)) => source.digests.is_none(),
+            None => seen_under_other,
+        };
+        (other && matches!(role, Role::Gone(_) | Role::Ours)).then_some(at)
+    });
+    let strangers: Vec<usize> = strangers.collect();
+    let open = found.files.iter().enumerate();
+    let open = open.filter_map(|(index, file)| file.is_none().then_some(index));
+    (strangers, open.collect())
+}

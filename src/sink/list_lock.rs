@@ -1,0 +1,128 @@
+//! Dovecot's own lock on the list of a folder, `dovecot-uidlist.lock`: who holds it may give UIDs.
+//! Dovecot (`file-dotlock.c`) makes the file without replacing one, and takes over a lock whose
+//! process is dead or that is older than two minutes.
+
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::process::Pid;
+
+use super::target_problem;
+use super::tree::{FILE_MODE, Tree, give_to};
+use crate::problem::{Kind, Problem, Reach};
+
+const NAME: &str = "dovecot-uidlist.lock";
+/// A lock older than this has been left behind.
+const STALE: Duration = Duration::from_secs(120);
+/// So long another's lock is waited for: longer than it takes to become stale.
+const PATIENCE: Duration = Duration::from_secs(150);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The lock, held until this is dropped.
+#[derive(Debug)]
+pub struct ListLock {
+    dir: OwnedFd,
+}
+
+impl ListLock {
+    /// Takes the lock of the folder whose directory is `dir`.
+    ///
+    /// # Errors
+    /// It cannot be made, or another holds it for too long (Busy, worth a retry), or the run is to
+    /// stop.
+    pub fn take(tree: &Tree, dir: &OwnedFd, stop: &AtomicBool) -> Result<Self, Problem> {
+        let told =
+            |error| target_problem(&format!("lock {NAME} in {}", tree.path().display()), error);
+        let started = Instant::now();
+        loop {
+            if try_take(tree, dir).map_err(told)? {
+                let dir = dir.try_clone().map_err(told)?;
+                return Ok(Self { dir });
+            }
+            if is_left_behind(dir).map_err(told)? {
+                super::tree::remove(dir, NAME).map_err(told)?;
+                continue;
+            }
+            if stop.load(Ordering::Relaxed) {
+                return Err(
+                    Problem::new(Kind::Interrupted, Reach::Run, "the run was interrupted")
+                        .with_hint("run it again to go on"),
+                );
+            }
+            if started.elapsed() > PATIENCE {
+                let what = format!("a server holds {NAME} in {}", tree.path().display());
+                return Err(Problem::new(Kind::Busy, Reach::User, what).worth_retry(true));
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+impl Drop for ListLock {
+    fn drop(&mut self) {
+        // One that stays is taken over, since its process will be dead.
+        let _ = super::tree::remove(&self.dir, NAME);
+    }
+}
+
+fn try_take(tree: &Tree, dir: &OwnedFd) -> io::Result<bool> {
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat(dir, NAME, flags, FILE_MODE) {
+        Ok(file) => {
+            give_to(&file, tree.owner())?;
+            std::fs::File::from(file).write_all(our_mark().as_bytes())?;
+            Ok(true)
+        }
+        Err(rustix::io::Errno::EXIST) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// `PID:HOST`, as Dovecot writes it.
+fn our_mark() -> String {
+    format!("{}:{}", rustix::process::getpid(), host())
+}
+
+fn host() -> String {
+    let names = rustix::system::uname();
+    names.nodename().to_string_lossy().into_owned()
+}
+
+fn is_left_behind(dir: &OwnedFd) -> io::Result<bool> {
+    let stat = match rustix::fs::statat(dir, NAME, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => stat,
+        Err(rustix::io::Errno::NOENT) => return Ok(false),
+        Err(errno) => return Err(errno.into()),
+    };
+    let changed = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(
+        u64::try_from(stat.st_mtime).unwrap_or(0),
+    ));
+    let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
+    Ok(age.is_some_and(|age| age > STALE) || is_of_the_dead(dir)?)
+}
+
+/// Whether the lock's process was on this host and is no more. Another run of mailseed is never
+/// alive here: it would hold the lock on the whole Maildir.
+fn is_of_the_dead(dir: &OwnedFd) -> io::Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::openat(dir, NAME, flags, Mode::empty()) {
+        Ok(file) => std::fs::File::from(file),
+        Err(rustix::io::Errno::NOENT) => return Ok(false),
+        Err(errno) => return Err(errno.into()),
+    };
+    let mut text = String::new();
+    if file.take(300).read_to_string(&mut text).is_err() {
+        return Ok(false);
+    }
+    let Some((pid, at)) = text.split_once(':') else {
+        return Ok(false);
+    };
+    let pid = pid.parse().ok().and_then(Pid::from_raw);
+    Ok(at == host()
+        && pid.is_some_and(|pid| {
+            rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH)
+        }))
+}

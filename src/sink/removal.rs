@@ -1,0 +1,153 @@
+//! Mail that the source no longer has is taken away, when all folders of a user have been seen.
+//!
+//! A file goes before its line: a line without a file does no harm, a file without a line would get
+//! a new UID. What a server has renamed in the meantime has been touched by its owner, and stays
+//! until the next run has looked at it.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::atomic::AtomicBool;
+
+use rustix::fs::AtFlags;
+
+use super::control;
+use super::list_lock::ListLock;
+use super::maildir;
+use super::target_problem;
+use super::tree::{Tree, open_dir};
+use crate::config::Layout;
+use crate::mail::UidList;
+use crate::naming::MaildirFolder;
+use crate::plan::on_disk::DiskFile;
+use crate::problem::Problem;
+
+/// Removes `files` from a folder, and their lines from its list. Returns those that were there.
+///
+/// # Errors
+/// Those of the file system, and of the lock on the list.
+pub fn remove_messages<'f>(
+    tree: &Tree,
+    folder: &MaildirFolder,
+    layout: Layout,
+    list_file: Option<&str>,
+    files: &'f [DiskFile],
+    stop: &AtomicBool,
+) -> Result<Vec<&'f DiskFile>, Problem> {
+    let dirs = tree.open_folder(folder, layout == Layout::MaildirPlusPlus)?;
+    let told = |error| {
+        let what = format!("remove messages from {folder} in {}", tree.path().display());
+        target_problem(&what, error)
+    };
+    let lock = match list_file {
+        Some("dovecot-uidlist") => Some(ListLock::take(tree, &dirs.dir, stop)?),
+        _ => None,
+    };
+    let mut removed = Vec::with_capacity(files.len());
+    for file in files {
+        if maildir::remove_message(&dirs, file).map_err(told)? {
+            removed.push(file);
+        }
+    }
+    if let Some(name) = list_file
+        && let Some(bytes) = control::read(&dirs.dir, name).map_err(told)?
+        && let Ok(mut list) = UidList::parse(&bytes)
+    {
+        let gone: HashSet<&str> = removed.iter().map(|file| file.base.as_ref()).collect();
+        let before = list.lines.len();
+        list.lines.retain(|line| !gone.contains(line.name.as_ref()));
+        if list.lines.len() < before {
+            control::replace(tree, &dirs, name, |out| list.write_to(out))?;
+        }
+    }
+    drop(lock);
+    Ok(removed)
+}
+
+/// Removes a folder in which no message is left, with its control files. Folders below it stay.
+/// Returns whether it went: mail that came in the meantime keeps it.
+///
+/// # Errors
+/// Those of the file system.
+pub fn remove_folder(tree: &Tree, folder: &MaildirFolder) -> Result<bool, Problem> {
+    let told = |error| {
+        let what = format!("remove the folder {folder} in {}", tree.path().display());
+        target_problem(&what, error)
+    };
+    let attempt = || -> io::Result<bool> {
+        let Some((name, above)) = folder.components().split_last() else {
+            return Ok(false);
+        };
+        let mut parent = tree.root().try_clone()?;
+        for component in above {
+            parent = open_dir(&parent, component.as_str())?;
+        }
+        let dir = match open_dir(&parent, name.as_str()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            other => other?,
+        };
+        // `cur` first: while it is there, the folder is one.
+        for part in ["new", "cur"] {
+            match rustix::fs::unlinkat(&dir, part, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(rustix::io::Errno::NOENT) => {}
+                Err(rustix::io::Errno::NOTEMPTY | rustix::io::Errno::EXIST) => return Ok(false),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        if let Ok(tmp) = open_dir(&dir, "tmp") {
+            control::remove_all(&tmp, "")?;
+            rustix::fs::unlinkat(&dir, "tmp", AtFlags::REMOVEDIR)?;
+        }
+        control::remove_files(&dir)?;
+        match rustix::fs::unlinkat(&parent, name.as_str(), AtFlags::REMOVEDIR) {
+            // Folders lie below it.
+            Ok(()) | Err(rustix::io::Errno::NOTEMPTY | rustix::io::Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+        control::remove_all(tree.root(), "dovecot.list.index")?;
+        Ok(true)
+    };
+    attempt().map_err(told)
+}
+
+/// Gives a folder, with everything in it, another place.
+///
+/// # Errors
+/// Those of the file system.
+pub fn move_folder(tree: &Tree, from: &MaildirFolder, to: &MaildirFolder) -> Result<(), Problem> {
+    let told = |error| {
+        let what = format!(
+            "rename the folder {from} to {to} in {}",
+            tree.path().display()
+        );
+        target_problem(&what, error)
+    };
+    let (Some((old, old_above)), Some((new, new_above))) =
+        (from.components().split_last(), to.components().split_last())
+    else {
+        return Ok(());
+    };
+    let attempt = || -> io::Result<()> {
+        let mut old_parent = tree.root().try_clone()?;
+        for component in old_above {
+            old_parent = open_dir(&old_parent, component.as_str())?;
+        }
+        let mut new_parent = tree.root().try_clone()?;
+        for component in new_above {
+            new_parent = tree.make_dir(&new_parent, component)?;
+        }
+        maildir::move_in(&old_parent, old, &new_parent, new)?;
+        control::remove_all(tree.root(), "dovecot.list.index")?;
+        Ok(())
+    };
+    attempt().map_err(told)
+}
+
+/// Whether anything lies at the place of a folder.
+///
+/// # Errors
+/// Those of the file system.
+pub fn is_there(tree: &Tree, folder: &MaildirFolder) -> Result<bool, Problem> {
+    let found = maildir::open_existing(tree.path(), folder);
+    let found = found.map_err(|error| target_problem(&format!("read {folder}"), error))?;
+    Ok(found.is_some())
+}

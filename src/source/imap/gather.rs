@@ -1,0 +1,183 @@
+//! What FETCH responses say of flags, dates and sizes, gathered by message.
+
+use super::Talk;
+use super::items::{self, FlagList, Item};
+use super::reader::Fault;
+use crate::mail::{Entry, Flags, KeywordSet, KeywordTable, Uid};
+use crate::source::MessageList;
+
+/// The most responses that are believed of one listing, whatever EXISTS said.
+const MESSAGE_LIMIT: usize = 20_000_000;
+
+/// What was said of a message; what was not is `None`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Partial {
+    uid: Option<Uid>,
+    /// FLAGS.
+    pub flags: Option<(Flags, KeywordSet)>,
+    date: Option<Option<i64>>,
+    size: Option<Option<u64>>,
+}
+
+impl Partial {
+    fn is_complete(&self) -> bool {
+        self.flags.is_some() && self.date.is_some() && self.size.is_some()
+    }
+
+    /// Whether it is more than word of flags: an answer to who asked for the details.
+    pub fn is_listing(&self) -> bool {
+        self.size.is_some() || self.date.is_some()
+    }
+
+    /// The message as listed; `None` without a UID.
+    pub fn entry(&self) -> Option<Entry> {
+        let (flags, keywords) = self.flags.unwrap_or_default();
+        Some(Entry {
+            uid: self.uid?,
+            flags,
+            keywords,
+            internal_date: self.date.flatten(),
+            size: self.size.flatten().unwrap_or(0),
+        })
+    }
+}
+
+/// FETCH responses so far.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    partials: Vec<(Uid, Partial)>,
+    /// The keywords in them.
+    pub keywords: KeywordTable,
+    unreadable: Vec<(Option<Uid>, String)>,
+}
+
+/// How many responses are believed of `messages` messages: twice as many and some more, for
+/// updates of flags and new mail may come in between.
+pub fn most(messages: u64) -> usize {
+    usize::try_from(messages)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(2)
+        .saturating_add(10_000)
+        .min(MESSAGE_LIMIT)
+}
+
+impl Gathered {
+    /// How many messages cannot be told from their responses.
+    pub fn unreadable(&self) -> usize {
+        self.unreadable.len()
+    }
+
+    /// Reads a FETCH response, of which there may be at most `most`.
+    ///
+    /// # Errors
+    /// `Broken` beyond that; those of the reader but `Nonsense`.
+    pub fn take(&mut self, talk: &mut Talk<'_>, most: usize) -> Result<(), Fault> {
+        if self.partials.len() + self.unreadable.len() >= most {
+            return Err(Fault::Broken(
+                "the server lists more messages than there are",
+            ));
+        }
+        let mut partial = Partial::default();
+        let outcome = self.read(talk, &mut partial);
+        match (outcome, partial.uid) {
+            (Ok(()), Some(uid)) => self.partials.push((uid, partial)),
+            (Ok(()), None) if partial.is_listing() => {
+                let why = "the server listed it without a UID";
+                self.unreadable.push((None, why.to_owned()));
+            }
+            // A change of flags that someone else made.
+            (Ok(()), None) => talk.reader.unasked()?,
+            (Err(Fault::Nonsense(why)), Some(uid)) if partial.is_complete() => {
+                talk.warnings.add(format!("UID {uid}: {why}"));
+                self.partials.push((uid, partial));
+            }
+            (Err(Fault::Nonsense(why)), uid) => {
+                let why = format!("the server's line about it makes no sense: {why}");
+                self.unreadable.push((uid, why));
+            }
+            (Err(fault), _) => return Err(fault),
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, talk: &mut Talk<'_>, partial: &mut Partial) -> Result<(), Fault> {
+        items::open(&mut talk.reader)?;
+        while let Some(item) = items::next(&mut talk.reader)? {
+            match item {
+                Item::Uid(uid) => partial.uid = Some(uid),
+                Item::Flags(list) => {
+                    partial.flags = Some(intern(talk, list, &mut self.keywords));
+                }
+                Item::Date(date) => partial.date = Some(date),
+                Item::Size(size) => partial.size = Some(size),
+                Item::Attribute(..)
+                | Item::Literal(..)
+                | Item::Quoted(_)
+                | Item::Nil(_)
+                | Item::Other => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// All that was said of each UID, ascending, the later word before the earlier.
+    pub fn merged(&mut self) -> Vec<(Uid, Partial)> {
+        let mut partials = std::mem::take(&mut self.partials);
+        partials.sort_by_key(|(uid, _)| *uid);
+        partials.dedup_by(|(uid, later), (known, whole)| {
+            if uid != known {
+                return false;
+            }
+            whole.flags = later.flags.or(whole.flags);
+            whole.date = later.date.or(whole.date);
+            whole.size = later.size.or(whole.size);
+            true
+        });
+        partials
+    }
+
+    /// An entry for each UID that `wanted` lets through, and what cannot be read.
+    pub fn into_list(mut self, talk: &mut Talk<'_>, wanted: impl Fn(Uid) -> bool) -> MessageList {
+        let partials = self.merged();
+        let mut list = MessageList {
+            entries: Vec::with_capacity(partials.len()),
+            keywords: self.keywords,
+            unreadable: self.unreadable,
+        };
+        for (uid, partial) in partials.iter().filter(|(uid, _)| wanted(*uid)) {
+            if partial.flags.is_none() {
+                talk.warnings
+                    .add(format!("UID {uid}: the server listed no flags"));
+            }
+            list.entries.extend(partial.entry());
+        }
+        // A line that made no sense and another for the same message that did.
+        list.unreadable.retain(|(uid, _)| {
+            uid.is_none_or(|uid| {
+                wanted(uid)
+                    && list
+                        .entries
+                        .binary_search_by_key(&uid, |entry| entry.uid)
+                        .is_err()
+            })
+        });
+        list
+    }
+}
+
+fn intern(talk: &mut Talk<'_>, list: FlagList, keywords: &mut KeywordTable) -> (Flags, KeywordSet) {
+    if list.undecodable > 0 {
+        let count = list.undecodable;
+        talk.warnings.add(format!(
+            "{count} keywords of a message are not UTF-8 and are lost"
+        ));
+    }
+    let set = keywords
+        .intern(list.keywords.iter().map(String::as_str))
+        .unwrap_or_else(|| {
+            talk.warnings
+                .add("the folder has more keywords than can be kept; a message lost its own");
+            KeywordSet::default()
+        });
+    (list.flags, set)
+}

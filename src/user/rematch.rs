@@ -1,0 +1,157 @@
+//! The source has given its messages other UIDs: which of the files on disk is which of them is
+//! found by content, so that nothing is fetched twice.
+
+use std::collections::HashMap;
+use std::io::{self, Read as _};
+
+use tracing::Level;
+
+use super::attempt::Attempt;
+use super::evidence::{imap_contents, imap_headers};
+use crate::mail::Uid;
+use crate::matching::content::{ContentDigest, ContentHasher};
+use crate::matching::header::{HeaderDigest, HeaderHasher};
+use crate::matching::rematch::{self, Sketch};
+use crate::naming::MaildirFolder;
+use crate::naming::message::size_field;
+use crate::plan::on_disk::{DiskFile, OnDisk};
+use crate::plan::{self, Past, SourceFolder};
+use crate::problem::Problem;
+use crate::sink::maildir::Messages;
+use crate::sink::{line_ends, target_problem};
+use crate::source::imap;
+
+/// Bytes read of a file at once.
+const PIECE: usize = 64 << 10;
+
+impl Attempt<'_> {
+    /// By the base names of files the UIDs that their messages have now. Nothing is asked for
+    /// unless there are files under UIDs that no longer hold.
+    pub(super) fn rematch(
+        &mut self,
+        session: &mut imap::Session,
+        source: &SourceFolder<'_>,
+        target: &MaildirFolder,
+        past: &Past<'_>,
+        disk: &OnDisk,
+    ) -> Result<HashMap<Box<str>, Uid>, Problem> {
+        let (files, open) = plan::estranged(source, past, disk);
+        if files.is_empty() || open.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let cannot = |error| target_problem("read messages", error).in_folder(source.path);
+        let messages = Messages::open(&self.user.maildir, target).map_err(cannot)?;
+        let mut old = Vec::new();
+        for at in files {
+            let file = &disk.files[at];
+            if let Some(sketch) = sketch(&messages, file).map_err(cannot)? {
+                old.push((at, sketch));
+            }
+        }
+        let uids: Vec<Uid> = open.iter().map(|at| source.entries[*at].uid).collect();
+        let breaks = self.memory.breaks.entry(source.path.clone()).or_default();
+        let headers: HashMap<Uid, HeaderDigest> =
+            imap_headers(session, breaks, &uids)?.into_iter().collect();
+        let new: Vec<(usize, Sketch)> = open
+            .iter()
+            .filter_map(|at| {
+                let entry = &source.entries[*at];
+                let header = *headers.get(&entry.uid)?;
+                let size = entry.size;
+                Some((*at, Sketch { size, header }))
+            })
+            .collect();
+        let sketches =
+            |list: &[(usize, Sketch)]| list.iter().map(|(_, it)| *it).collect::<Vec<_>>();
+        let (mut pairs, doubtful) = rematch::by_header(&sketches(&old), &sketches(&new));
+        if !doubtful.old.is_empty() {
+            let mut contents = Vec::new();
+            for place in &doubtful.old {
+                let file = &disk.files[old[*place].0];
+                if let Some(digest) = content(&messages, file).map_err(cannot)? {
+                    contents.push((*place, digest));
+                }
+            }
+            let by_uid: HashMap<Uid, usize> = doubtful
+                .new
+                .iter()
+                .map(|place| (source.entries[new[*place].0].uid, *place))
+                .collect();
+            let mut wanted: Vec<Uid> = by_uid.keys().copied().collect();
+            wanted.sort_unstable();
+            let mut read: Vec<(usize, ContentDigest)> = imap_contents(session, breaks, &wanted)?
+                .into_iter()
+                .filter_map(|(uid, digest)| Some((*by_uid.get(&uid)?, digest)))
+                .collect();
+            read.sort_unstable_by_key(|(place, _)| *place);
+            pairs.extend(rematch::by_content(&contents, &read));
+        }
+        let line = format!(
+            "folder {}: the old server has given its messages other UIDs; {} of {} are there already",
+            source.path,
+            pairs.len(),
+            open.len()
+        );
+        self.log.line(Level::INFO, line);
+        let pairs = pairs.into_iter();
+        Ok(pairs
+            .map(|(one, other)| {
+                let file = &disk.files[old[one].0];
+                (file.base.clone(), source.entries[new[other].0].uid)
+            })
+            .collect())
+    }
+}
+
+/// `None` where a server has just renamed the file.
+fn sketch(messages: &Messages, file: &DiskFile) -> io::Result<Option<Sketch>> {
+    let mut hasher = HeaderHasher::default();
+    let Some(size) = read(messages, file, |bytes| {
+        hasher.update(bytes);
+        !hasher.has_ended()
+    })?
+    else {
+        return Ok(None);
+    };
+    let size = match size_field(&file.base, 'W') {
+        Some(size) => size,
+        None => match messages.file(file) {
+            Ok(mut message) => line_ends::measure(&mut message)?.virtual_size,
+            Err(_) => size,
+        },
+    };
+    Ok(Some(Sketch {
+        size,
+        header: hasher.finish(),
+    }))
+}
+
+fn content(messages: &Messages, file: &DiskFile) -> io::Result<Option<ContentDigest>> {
+    let mut hasher = ContentHasher::new();
+    let found = read(messages, file, |bytes| {
+        hasher.update(bytes);
+        true
+    })?;
+    Ok(found.map(|_| hasher.finish()))
+}
+
+/// Reads a file until `take` has enough, and returns how many bytes that were.
+fn read(
+    messages: &Messages,
+    file: &DiskFile,
+    mut take: impl FnMut(&[u8]) -> bool,
+) -> io::Result<Option<u64>> {
+    let mut message = match messages.file(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let mut buffer = vec![0; PIECE];
+    let mut total = 0;
+    loop {
+        let count = message.read(&mut buffer)?;
+        total += count as u64;
+        if count == 0 || !take(&buffer[..count]) {
+            return Ok(Some(total));
+        }
+    }
+}

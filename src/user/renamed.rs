@@ -1,0 +1,102 @@
+//! A folder that the source calls by another name now: its directory is renamed, and nothing of it
+//! is fetched again.
+
+use tracing::Level;
+
+use super::attempt::{Attempt, Shown};
+use crate::mail::FolderPath;
+use crate::naming::message::size_field;
+use crate::naming::{Identity, MaildirFolder};
+use crate::plan::Mode;
+use crate::plan::on_disk::OnDisk;
+use crate::problem::Problem;
+use crate::sink::removal;
+use crate::sink::tree::Tree;
+use crate::state;
+
+impl Attempt<'_> {
+    /// Looks whether a folder that the last run had not seen is one that it has seen under another
+    /// name, and if so takes it over. Returns where its messages lie in a dry run, in which nothing
+    /// is renamed.
+    pub(super) fn follow_rename(
+        &mut self,
+        shown: &Shown<'_>,
+        tree: Option<&Tree>,
+    ) -> Result<Option<MaildirFolder>, Problem> {
+        let path = &shown.placed.listed.path;
+        let Ok(target) = &shown.placed.target else {
+            return Ok(None);
+        };
+        let is_new = self.past(path).is_none() && !target.is_root();
+        if !is_new || self.context.config.rerun.mode == Mode::AfterCutover {
+            return Ok(None);
+        }
+        let Some((old_path, old)) = self.former(shown) else {
+            return Ok(None);
+        };
+        let new_is_there = self.scan(target, false)?.exists;
+        let place = if new_is_there { target } else { &old };
+        if !holds(&self.scan(place, true)?, shown) {
+            return Ok(None);
+        }
+        let line = format!("folder {path}: the old server has renamed it, it was {old_path}");
+        self.log.line(Level::INFO, line);
+        self.memory.book.rename(&old_path, path);
+        self.note_place(shown.placed);
+        self.note_examined(path, &shown.examined);
+        match tree {
+            Some(tree) if !new_is_there => {
+                removal::move_folder(tree, &old, target)?;
+                self.save(Some(tree))?;
+                Ok(None)
+            }
+            Some(_) => Ok(None),
+            None => {
+                let line = format!("  {path}: rename from {old_path}");
+                self.memory.plan.push(crate::text::printable(&line));
+                Ok((!new_is_there).then_some(old))
+            }
+        }
+    }
+
+    /// The one folder that the source no longer has and that this one may have been.
+    fn former(&self, shown: &Shown<'_>) -> Option<(FolderPath, MaildirFolder)> {
+        let validity = shown.examined.uid_validity?.value();
+        let may_be = |folder: &&state::Folder| {
+            folder.seen_validity == Some(validity)
+                && !folder.seen.is_empty()
+                && folder.uid_next <= shown.examined.uid_next
+                && !self.memory.listed.contains(&folder.path())
+        };
+        let mut candidates = self.memory.book.record.folders().iter().filter(may_be);
+        let (Some(folder), None) = (candidates.next(), candidates.next()) else {
+            return None;
+        };
+        let components = folder.directory.as_deref()?.split('/');
+        let place = MaildirFolder::found(components.map(str::to_owned).collect())?;
+        (!place.is_root()).then(|| (folder.path(), place))
+    }
+}
+
+/// Whether the messages on disk are those that the source lists under their UIDs, as far as sizes and
+/// dates tell. One must be there, and none may differ: servers give folders of one second the same
+/// UIDVALIDITY.
+fn holds(disk: &OnDisk, shown: &Shown<'_>) -> bool {
+    let entries = &shown.list.entries;
+    let mut alike = 0;
+    for file in &disk.files {
+        let Some(Identity::Imap(validity, uid)) = Identity::parse(&file.base) else {
+            continue;
+        };
+        let at = entries.binary_search_by_key(&uid, |entry| entry.uid);
+        let (Ok(at), true) = (at, Some(validity) == shown.examined.uid_validity) else {
+            continue;
+        };
+        let size = size_field(&file.base, 'W');
+        if size != Some(entries[at].size) || file.mtime != entries[at].internal_date {
+            return false;
+        }
+        alike += 1;
+    }
+    alike > 0
+}
