@@ -7,6 +7,7 @@
 mod folder;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 
 use self::folder::Sides;
 use super::pair::Pair;
@@ -24,6 +25,11 @@ pub struct Merged {
     origin: HashMap<(String, u32, u32), u32>,
     /// What each UID has meant, by folder, UIDVALIDITY and UID.
     shown: HashMap<(String, u32, u32), blake3::Hash>,
+    /// UIDNEXT as it was when the last run had been looked at, by folder and UIDVALIDITY.
+    next: HashMap<(String, u32), u32>,
+    /// UIDs from one up to another that the destination's own server may have given, by folder and
+    /// UIDVALIDITY: those from UIDNEXT after a run up to UIDNEXT before the one after it.
+    given: HashMap<(String, u32), Vec<Range<u32>>>,
     /// What POP3 showed, by folder position: UIDLs by UIDVALIDITY, UID and content.
     uidls: HashMap<(u32, u32, blake3::Hash), String>,
     /// Folders renamed at the source since, oldest first.
@@ -42,6 +48,8 @@ impl Merged {
     /// more what its UIDs have meant.
     pub fn forget_folder(&mut self, name: &str) {
         self.shown.retain(|(folder, _, _), _| !is_in(folder, name));
+        self.next.retain(|(folder, _), _| !is_in(folder, name));
+        self.given.retain(|(folder, _), _| !is_in(folder, name));
     }
 
     /// Looks at what a run has made of `user`, `before` being what lay on its target's disk, and
@@ -53,7 +61,7 @@ impl Merged {
         let (source, source_pop3) = pair.source_views(user);
         let (after, after_pop3) = pair.destination_views(user);
         let mut problems = Vec::new();
-        self.remember_shown(before, &after, &mut problems);
+        self.remember_given(before);
 
         let last = self.source.take().unwrap_or_else(|| ImapView {
             folders: BTreeMap::new(),
@@ -61,6 +69,7 @@ impl Merged {
             separator: '/',
         });
         let (last, disk) = (self.follow(last), self.follow_disk(before));
+        self.remember_shown(&disk, &after, &mut problems);
         let names: BTreeSet<&String> = selectable(&source)
             .chain(selectable(&after))
             .chain(disk.folders.keys())
@@ -74,6 +83,7 @@ impl Merged {
                 disk: disk.folders.get(name),
                 was_renamed: self.renamed.iter().any(|(_, to)| is_in(name, to)),
                 keep_deleted: self.keep_deleted,
+                given: &self.given,
                 problems: &mut problems,
             };
             let expected = folder.expected(&self.origin);
@@ -87,6 +97,11 @@ impl Merged {
             &mut problems,
         );
 
+        self.next = after
+            .folders
+            .iter()
+            .map(|(name, folder)| ((name.clone(), folder.uid_validity), folder.uid_next))
+            .collect();
         self.source = Some(source);
         self.origin = origin;
         self.renamed.clear();
@@ -101,6 +116,22 @@ impl Merged {
     pub fn assert(&mut self, pair: &Pair, user: &str, before: &DiskView) {
         if let Err(problems) = self.check(pair, user, before) {
             panic!("{user}:\n  {}", problems.join("\n  "));
+        }
+    }
+
+    /// What a server may have given to mail that is gone again.
+    fn remember_given(&mut self, before: &DiskView) {
+        for (name, folder) in &before.folders {
+            let Some(validity) = folder.uid_validity else {
+                continue;
+            };
+            let key = (name.clone(), validity);
+            if let Some(next) = self.next.get(&key)
+                && *next < folder.uid_next
+            {
+                let range = *next..folder.uid_next;
+                self.given.entry(key).or_default().push(range);
+            }
         }
     }
 
@@ -144,6 +175,12 @@ impl Merged {
                 .map(|((name, validity, uid), source)| {
                     ((new_name(&name, from, to), validity, uid), source)
                 })
+                .collect();
+            // The folder under the new name may have been made anew.
+            self.shown.retain(|(name, _, _), _| !is_in(name, from));
+            self.given = std::mem::take(&mut self.given)
+                .into_iter()
+                .map(|((name, validity), given)| ((new_name(&name, from, to), validity), given))
                 .collect();
         }
         view

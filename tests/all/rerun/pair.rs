@@ -146,7 +146,7 @@ impl Pair {
             .arg(&list)
             .arg("--report")
             .arg(&report);
-        command.args(["-j", "4", "--progress", "none"]);
+        command.args(["-j", "4", "--progress", "none", "-v"]);
         self.imap.take();
         self.pop3.take();
         let output = program::run(command, Duration::from_secs(120));
@@ -256,8 +256,9 @@ impl Run {
         let asked: Vec<&str> = sent.lines().filter(asks).collect();
         assert!(
             asked.is_empty(),
-            "messages were asked for:\n{}",
-            asked.join("\n")
+            "messages were asked for:\n{}\n{}",
+            asked.join("\n"),
+            self.output.stderr
         );
     }
 

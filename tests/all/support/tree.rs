@@ -60,6 +60,15 @@ pub fn listing(root: &Path) -> Vec<String> {
         .collect()
 }
 
+/// The lines of one listing that the other has not, marked `-` for the first and `+` for the second.
+pub fn changes(before: &[String], after: &[String]) -> Vec<String> {
+    let gone = before.iter().filter(|line| !after.contains(line));
+    let come = after.iter().filter(|line| !before.contains(line));
+    gone.map(|line| format!("- {line}"))
+        .chain(come.map(|line| format!("+ {line}")))
+        .collect()
+}
+
 /// What changes when a file or directory is written, renamed or replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
@@ -86,6 +95,16 @@ pub fn stamps(root: &Path) -> BTreeMap<PathBuf, Stamp> {
             (entry.into_path(), stamp)
         })
         .collect()
+}
+
+/// Panics when anything below `root` is not as it was when `before` was taken.
+pub fn assert_untouched(before: &BTreeMap<PathBuf, Stamp>, root: &Path) {
+    let after = stamps(root);
+    let paths: std::collections::BTreeSet<&PathBuf> = before.keys().chain(after.keys()).collect();
+    for path in paths {
+        let (was, is) = (before.get(path), after.get(path));
+        assert_eq!(was, is, "{}", path.display());
+    }
 }
 
 /// Hash of a file's bytes, read in pieces.

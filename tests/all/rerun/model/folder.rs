@@ -1,6 +1,7 @@
 //! The decision table on one folder: what must be in it after a run, and whether it is.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 
 use super::{at, is_in, messages, old_name, three_way};
 use crate::support::disk_view::DiskFolder;
@@ -17,6 +18,8 @@ pub(super) struct Sides<'a> {
     pub(super) disk: Option<&'a DiskFolder>,
     pub(super) was_renamed: bool,
     pub(super) keep_deleted: bool,
+    /// UIDs that the destination's server may have given.
+    pub(super) given: &'a HashMap<(String, u32), Vec<Range<u32>>>,
     pub(super) problems: &'a mut Vec<String>,
 }
 
@@ -48,6 +51,8 @@ impl Sides<'_> {
             Some(disk) if same_numbers => disk.uid_next,
             _ => 0,
         };
+        let key = (self.name.to_owned(), validity.unwrap_or(0));
+        let given = self.given.get(&key).map_or(&[][..], Vec::as_slice);
         let both_next = self.now.map_or(0, |now| now.uid_next).max(disk_next);
         for message in self.disk.iter().flat_map(|disk| &disk.messages) {
             let known = message
@@ -89,7 +94,7 @@ impl Sides<'_> {
             }
         }
         for message in new {
-            let keeps = same_numbers && message.uid >= disk_next;
+            let keeps = same_numbers && !given.iter().any(|given| given.contains(&message.uid));
             // A folder of one name that both sides have made: one of two copies may do.
             let twin = !same_numbers && expected.iter().any(|one| one.hash == message.hash);
             for one in expected.iter_mut().filter(|one| one.hash == message.hash) {
