@@ -85,6 +85,9 @@ pub struct Folder {
     /// UIDVALIDITY under which `seen`, `pending` and `renumbered` were written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_validity: Option<u32>,
+    /// The source's UIDNEXT when the folder was done: what has come since has a UID from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_next: Option<u32>,
     /// The messages that were exported, or were about to be, by flags and keywords: see
     /// [`crate::plan::seen::Gathered`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

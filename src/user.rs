@@ -8,6 +8,7 @@ mod attempt;
 mod evidence;
 mod folder;
 mod inbox;
+mod listing;
 mod pop3_only;
 mod record;
 mod rematch;

@@ -7,9 +7,11 @@ use tracing::Level;
 
 use super::folder::{Folder, skip};
 use super::inbox::known_pairs;
+use super::listing::{Stamp, digest};
 use super::removal::Removals;
 use super::{Context, Logins, Memory, interrupted};
 use crate::config::User;
+use crate::mail::subscriptions::Subscriptions;
 use crate::mail::{FolderPath, Uid};
 use crate::naming::MaildirFolder;
 use crate::naming::folder::subscription_line;
@@ -148,7 +150,8 @@ impl Attempt<'_> {
             .line(Level::INFO, format!("{} folders", list.folders.len()));
         self.tell_of_names(&list);
         let target = self.context.config.target;
-        let folders = std::mem::take(&mut list.folders);
+        let mut folders = std::mem::take(&mut list.folders);
+        self.ask_for_marks(&mut session, &mut folders)?;
         self.memory.listed = folders.iter().map(|it| it.path.clone()).collect();
         let placed = place(folders, target.layout, target.encoding);
         let used: HashSet<MaildirFolder> = placed
@@ -252,9 +255,16 @@ impl Attempt<'_> {
     ) -> Result<(), Problem> {
         let path = &placed.listed.path;
         self.note_place(placed);
-        let examined = session.examine(&placed.listed)?;
+        if let Ok(target) = &placed.target
+            && self.is_still(&placed.listed, target, maildrop.as_ref())?
+        {
+            if let Some(maildrop) = maildrop {
+                maildrop.session.quit();
+            }
+            return Ok(());
+        }
+        let (examined, list) = self.look(session, &placed.listed, maildrop.is_some())?;
         self.note_examined(path, &examined);
-        let list = session.list_messages(examined.exists)?;
         self.count(path, &list);
         let mut shown = Shown {
             placed,
@@ -314,9 +324,17 @@ impl Attempt<'_> {
         let ordered_by_date = self.context.config.target.servers.qmail && target.is_root();
         let dated = is_new || (ordered_by_date && maildrop.is_some());
         let disk = self.scan(target, dated)?;
+        self.complete(session, &mut shown.list, &disk)?;
+        self.memory.tally.folder(&shown.placed.listed.path).bytes =
+            shown.list.entries.iter().map(|entry| entry.size).sum();
+        let mut stamp = Stamp {
+            highest_modseq: shown.examined.highest_modseq,
+            maildrop: None,
+        };
         let uidls = match maildrop {
             Some(maildrop) => {
                 let known = known_pairs(&disk, shown.examined.uid_validity);
+                stamp.maildrop = Some(digest(&maildrop.listing));
                 let pairing = self.pair(session, shown, maildrop, &known)?;
                 // Before any file bears a UIDL: the next run would know that it does, not why.
                 self.save(tree)?;
@@ -357,6 +375,7 @@ impl Attempt<'_> {
             disk,
             seen,
             rematched,
+            stamp,
             key: &key,
             called: "UID",
         };
@@ -378,7 +397,8 @@ impl Attempt<'_> {
 
     fn subscribe(&mut self, tree: Option<&Tree>, list: &FolderList) -> Result<(), Problem> {
         let target = self.context.config.target;
-        if !target.servers.dovecot {
+        let mode = self.context.config.rerun.mode;
+        if !target.servers.dovecot || mode == Mode::AfterCutover {
             return Ok(());
         }
         let mut lines = Vec::new();
@@ -391,17 +411,20 @@ impl Attempt<'_> {
                 ),
             }
         }
-        let added = match tree {
-            Some(tree) => export::subscribe(tree, target.layout, &lines)?,
-            None => export::new_subscriptions(&self.user.maildir, target.layout, &lines)?,
+        let head = &self.memory.book.record.head;
+        let change = |subscriptions: &mut Subscriptions| match mode {
+            Mode::Mirror => subscriptions.become_like(&lines),
+            _ => subscriptions.follow(head.subscribed.as_deref(), &lines),
         };
-        if added > 0 {
-            let line = format!("subscriptions: add {added}");
+        let changed = export::subscribe(&self.user.maildir, tree, target.layout, change)?;
+        if changed > 0 {
+            let line = format!("subscriptions: change {changed}");
             self.log.line(Level::INFO, &line);
             if tree.is_none() {
                 self.memory.plan.push(format!("  {line}"));
             }
         }
+        self.memory.book.record.head.subscribed = Some(lines);
         Ok(())
     }
 }

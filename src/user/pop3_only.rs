@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::attempt::{Attempt, Left, Maildropped};
 use super::folder::{Folder, skip};
+use super::listing::Stamp;
 use crate::mail::{FolderPath, Uidl};
 use crate::naming::MaildirFolder;
 use crate::plan::SourceFolder;
@@ -96,6 +97,7 @@ impl Attempt<'_> {
             disk,
             seen: self.past(&path),
             rematched: HashMap::new(),
+            stamp: Stamp::default(),
             key: &key,
             called: "POP3 message",
         };

@@ -117,6 +117,17 @@ fn open(name: &str, validity: u32, count: u32) -> Vec<Step> {
     ]
 }
 
+/// A folder that has been done is opened again, and is asked for the flags of its one message.
+fn open_again(name: &str, validity: u32) -> Vec<Step> {
+    let mut steps = open(name, validity, 1);
+    steps.truncate(2);
+    steps.extend([
+        expect("{tag} UID FETCH 1:1 (UID FLAGS)"),
+        send("* 1 FETCH (UID 1 FLAGS ())\r\n{tag} OK\r\n"),
+    ]);
+    steps
+}
+
 fn body(folder: &str, uid: u32) -> String {
     format!("Subject: {folder} {uid}\r\n\r\nhello\r\n")
 }
@@ -193,23 +204,16 @@ fn a_folder_that_the_server_refuses_costs_that_folder_only() {
             send(format!("{{tag}} NO {refusal}\r\n")),
         ];
         let connection = |inbox: Vec<Step>, sent: Vec<Step>| {
-            [
-                login(&["INBOX", "Bad", "Sent"]),
-                open("INBOX", 7, 1),
-                inbox,
-                refused.clone(),
-                open("Sent", 8, 1),
-                sent,
-                bye(),
-            ]
-            .concat()
+            let list = login(&["INBOX", "Bad", "Sent"]);
+            [list, inbox, refused.clone(), sent, bye()].concat()
         };
+        let whole = |name| fetch("1", &format!("{}{{tag}} OK\r\n", whole(name, 1)));
         let server = FakeServer::start(vec![
             connection(
-                fetch("1", &format!("{}{{tag}} OK\r\n", whole("INBOX", 1))),
-                fetch("1", &format!("{}{{tag}} OK\r\n", whole("Sent", 1))),
+                [open("INBOX", 7, 1), whole("INBOX")].concat(),
+                [open("Sent", 8, 1), whole("Sent")].concat(),
             ),
-            connection(Vec::new(), Vec::new()),
+            connection(open_again("INBOX", 7), open_again("Sent", 8)),
         ]);
         let source = Source::both(server.port(), 0).imap_only();
         let run = Run::of(server, &source, &["--retries", "1"]);
