@@ -169,6 +169,17 @@ pub fn lose_validity(maildir: &Path, name: &str) {
     remove_indexes(maildir, &directory);
 }
 
+/// Gives a message of INBOX of the old host another UIDL.
+pub fn change_uidl(maildir: &Path, from: &str, to: &str) {
+    let path = maildir.join("dovecot-uidlist");
+    let list = fs::read_to_string(&path).expect("Dovecot has a list");
+    let changed = list.replace(&format!(" P{from} "), &format!(" P{to} "));
+    assert_ne!(changed, list);
+    fs::write(&path, changed).expect("the list is ours");
+    give_to_mail_owner(&path);
+    remove_indexes(maildir, maildir);
+}
+
 /// Removes what Dovecot remembers of a folder, and of all folders.
 fn remove_indexes(maildir: &Path, folder: &Path) {
     for (directory, prefix) in [(folder, "dovecot.index"), (maildir, "dovecot.list.index")] {

@@ -83,7 +83,7 @@ impl Merged {
                 disk: disk.folders.get(name),
                 was_renamed: self.renamed.iter().any(|(_, to)| is_in(name, to)),
                 keep_deleted: self.keep_deleted,
-                given: &self.given,
+                past: self,
                 problems: &mut problems,
             };
             let expected = folder.expected(&self.origin);
@@ -178,10 +178,8 @@ impl Merged {
                 .collect();
             // The folder under the new name may have been made anew.
             self.shown.retain(|(name, _, _), _| !is_in(name, from));
-            self.given = std::mem::take(&mut self.given)
-                .into_iter()
-                .map(|((name, validity), given)| ((new_name(&name, from, to), validity), given))
-                .collect();
+            self.given = followed(&mut self.given, from, to);
+            self.next = followed(&mut self.next, from, to);
         }
         view
     }
@@ -318,6 +316,18 @@ fn selectable(view: &ImapView) -> impl Iterator<Item = &String> {
 fn is_in(name: &str, folder: &str) -> bool {
     let rest = name.strip_prefix(folder);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// By folder and UIDVALIDITY, the folders under the names that they have got.
+fn followed<T>(
+    known: &mut HashMap<(String, u32), T>,
+    from: &str,
+    to: &str,
+) -> HashMap<(String, u32), T> {
+    std::mem::take(known)
+        .into_iter()
+        .map(|((name, validity), value)| ((new_name(&name, from, to), validity), value))
+        .collect()
 }
 
 fn new_name(name: &str, from: &str, to: &str) -> String {

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::both::Both;
-use super::mail::{LATER, hash, message, uidl_of};
+use super::mail::{LATER, change_uidl, hash, message, uidl_of};
 use super::pair::Pair;
 use crate::support::mail_user::Store;
 use crate::support::pop3_view::Pop3Entry;
@@ -42,6 +42,25 @@ fn known_mail_keeps_its_uidl_and_positions_are_those_of_the_new_listing() {
     expected.extend(rest);
     assert_eq!(uidls(&pop3), expected);
     assert!(pop3.iter().any(|entry| entry.hash == Some(hash("local-1"))));
+}
+
+/// The old host gives a known mail another UIDL: a mirror follows, a merge keeps the one that clients
+/// know, and nothing is read for it.
+#[test]
+fn a_uidl_that_changes_is_followed_by_a_mirror_and_kept_by_a_merge() {
+    let both = Both::after_first_run();
+    for user in ["mirror", "merge"] {
+        change_uidl(&both.pair.source_maildir(user), "old-inbox-5", "renewed-5");
+    }
+    both.pair.export_ok(&["mirror"], &["--mirror"]);
+    both.pair.assert_equal("mirror");
+    both.pair.export_ok(&["merge"], &[]);
+    let (after, pop3) = both.pair.destination_views("merge");
+    assert_eq!(uidl_of(&pop3, "inbox-5"), "old-inbox-5");
+    assert_eq!(after.folders["INBOX"].messages.len(), 6);
+    let before = both.pair.listing("merge");
+    both.pair.export_ok(&["merge"], &[]);
+    assert_eq!(both.pair.listing("merge"), before);
 }
 
 /// qmail-pop3d goes by name and mtime: what comes in a later run is listed after all that was there,

@@ -1,9 +1,8 @@
 //! The decision table on one folder: what must be in it after a run, and whether it is.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::ops::Range;
 
-use super::{at, is_in, messages, old_name, three_way};
+use super::{Merged, at, is_in, messages, old_name, three_way};
 use crate::support::disk_view::DiskFolder;
 use crate::support::imap_view::{FolderView, ImapView, MessageView};
 
@@ -18,8 +17,8 @@ pub(super) struct Sides<'a> {
     pub(super) disk: Option<&'a DiskFolder>,
     pub(super) was_renamed: bool,
     pub(super) keep_deleted: bool,
-    /// UIDs that the destination's server may have given.
-    pub(super) given: &'a HashMap<(String, u32), Vec<Range<u32>>>,
+    /// What is known of the destination's UIDs.
+    pub(super) past: &'a Merged,
     pub(super) problems: &'a mut Vec<String>,
 }
 
@@ -51,8 +50,6 @@ impl Sides<'_> {
             Some(disk) if same_numbers => disk.uid_next,
             _ => 0,
         };
-        let key = (self.name.to_owned(), validity.unwrap_or(0));
-        let given = self.given.get(&key).map_or(&[][..], Vec::as_slice);
         let both_next = self.now.map_or(0, |now| now.uid_next).max(disk_next);
         for message in self.disk.iter().flat_map(|disk| &disk.messages) {
             let known = message
@@ -94,7 +91,7 @@ impl Sides<'_> {
             }
         }
         for message in new {
-            let keeps = same_numbers && !given.iter().any(|given| given.contains(&message.uid));
+            let keeps = same_numbers && !self.is_spent(validity, message);
             // A folder of one name that both sides have made: one of two copies may do.
             let twin = !same_numbers && expected.iter().any(|one| one.hash == message.hash);
             for one in expected.iter_mut().filter(|one| one.hash == message.hash) {
@@ -122,6 +119,23 @@ impl Sides<'_> {
             expected.extend(back.map(optional));
         }
         expected
+    }
+
+    /// Whether the UID of a new message may have meant something else at the destination.
+    fn is_spent(&self, validity: Option<u32>, message: &MessageView) -> bool {
+        let Some(validity) = validity else {
+            return false;
+        };
+        let folder = (self.name.to_owned(), validity);
+        if let Some(disk) = self.disk.filter(|_| !self.past.next.contains_key(&folder)) {
+            // A folder of the destination's own until now.
+            return message.uid < disk.uid_next;
+        }
+        let mut given = self.past.given.get(&folder).into_iter().flatten();
+        let (name, validity) = folder;
+        let shown = self.past.shown.get(&(name, validity, message.uid));
+        given.any(|given| given.contains(&message.uid))
+            || shown.is_some_and(|shown| *shown != message.hash)
     }
 
     /// Another UIDVALIDITY: the messages are recognised by what is in them.
