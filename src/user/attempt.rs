@@ -107,12 +107,15 @@ impl Attempt<'_> {
         }
     }
 
-    pub(super) fn open_maildrop(&self) -> Result<Option<Maildropped>, Problem> {
+    pub(super) fn open_maildrop(&mut self) -> Result<Option<Maildropped>, Problem> {
         let (Some(account), Some(login)) = (&self.user.pop3, &self.logins.pop3) else {
             return Ok(None);
         };
-        let connection = self.context.dialer.connect(&account.endpoint)?;
-        let mut session = pop3::Session::open(connection, login, &account.endpoint)?;
+        let Context { dialer, stop, .. } = self.context;
+        let mut session = self.memory.pop3_login.log_in(self.log, stop, || {
+            let connection = dialer.connect(&account.endpoint)?;
+            pop3::Session::open(connection, login, &account.endpoint)
+        })?;
         if self.memory.pop3_stumbled {
             session.disable_pipelining();
         }
@@ -153,6 +156,7 @@ impl Attempt<'_> {
         let mut folders = std::mem::take(&mut list.folders);
         self.ask_for_marks(&mut session, &mut folders)?;
         self.memory.listed = folders.iter().map(|it| it.path.clone()).collect();
+        self.note_searchable(&folders);
         let placed = place(folders, target.layout, target.encoding);
         let used: HashSet<MaildirFolder> = placed
             .iter()
@@ -379,14 +383,21 @@ impl Attempt<'_> {
             key: &key,
             called: "UID",
         };
+        let path = &shown.placed.listed.path;
+        let bodies = self.memory.bodies.take(path, validity);
         let mut fetch = |wanted: &[(u32, u64)], arrivals: &mut Arrivals<'_>| {
-            let wanted: Vec<_> = wanted
+            let wanted: Vec<_> = bodies
+                .deliver(wanted, arrivals)?
                 .iter()
                 .filter_map(|(uid, size)| Some((Uid::new(*uid)?, *size)))
                 .collect();
             session.fetch_bodies(&wanted, arrivals)
         };
-        self.bring_up_to_date(&folder, tree, &mut fetch, left)
+        let result = self.bring_up_to_date(&folder, tree, &mut fetch, left);
+        if result.is_err() {
+            self.memory.bodies.put_back(path, bodies);
+        }
+        result
     }
 
     /// What a folder holds. `dated`: the dates of its files are read too.

@@ -92,9 +92,13 @@ impl Attempt<'_> {
         let (Some(seen), Some((messages, bytes))) = (known.past(), known.listed) else {
             return Ok(false);
         };
-        let (missing, extra) = known.paired.as_ref().map_or((0, 0), |paired| {
-            (paired.missing.len(), paired.extra.len() as u64)
-        });
+        // What was left over is judged anew by each run.
+        let is_whole = |paired: &state::Paired| {
+            paired.missing.is_empty() && paired.extra.is_empty() && paired.elsewhere.is_empty()
+        };
+        if maildrop.is_some() && !known.paired.as_ref().is_some_and(is_whole) {
+            return Ok(false);
+        }
         let list = remembered(known);
         let disk = self.scan(target, false)?;
         let uidls = maildrop.map(|_| announced(&list, &disk, &seen));
@@ -123,8 +127,6 @@ impl Attempt<'_> {
         self.memory.removals.count_in(&disk);
         let tally = &mut self.memory.tally;
         tally.uidls += plan.uidls;
-        tally.uidls_missing += missing;
-        tally.uidls_extra += extra;
         let folder = tally.begin_folder(path);
         (folder.messages, folder.bytes) = (messages, bytes);
         folder.kept = plan.kept.saturating_sub(folder.added);

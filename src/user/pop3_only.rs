@@ -76,6 +76,7 @@ impl Attempt<'_> {
                 .map(|(uid, why)| format!("number {uid}: {why}"))
                 .collect(),
             extra: Vec::new(),
+            may_be_elsewhere: false,
         };
         self.memory.tally.uidls_missing = leftovers.missing.len() as u64;
         judge(&leftovers, &self.context.config.uidls)?;

@@ -323,6 +323,7 @@ impl Attempt<'_> {
             missing: missing.collect(),
             stages: std::iter::once((POP3_ONLY.to_owned(), with)).collect(),
             extra: Vec::new(),
+            elsewhere: Vec::new(),
         });
     }
 

@@ -1,6 +1,8 @@
 //! Servers that refuse, contradict themselves or make no sense: each costs what it is about and
 //! nothing else.
 
+use std::time::{Duration, Instant};
+
 use super::{skipped, summary};
 use crate::migration::{Source, Target};
 use crate::support::fake_server::{FakeServer, Step, expect, send};
@@ -363,6 +365,53 @@ fn a_server_without_uidls_is_no_source_of_its_own() {
         run.output.stdout.contains("--imap"),
         "{}",
         run.output.stdout
+    );
+}
+
+/// The first login comes too early, the second one's connection breaks, the third comes after
+/// the announced pause again.
+#[test]
+fn the_announced_pause_between_logins_is_kept() {
+    let until_password = || {
+        vec![
+            send("+OK hello\r\n"),
+            expect("CAPA"),
+            send("+OK\r\nUSER\r\nUIDL\r\nLOGIN-DELAY 2\r\n.\r\n"),
+            expect("USER"),
+            send("+OK\r\n"),
+            expect("PASS"),
+        ]
+    };
+    let too_early = [until_password(), vec![send("-ERR [LOGIN-DELAY] wait\r\n")]].concat();
+    let listed = [
+        until_password(),
+        vec![send("+OK\r\n"), expect("CAPA")],
+        vec![send("+OK\r\nUIDL\r\nLOGIN-DELAY 2\r\n.\r\n")],
+        vec![expect("STAT"), Step::Close],
+    ]
+    .concat();
+    let good = [
+        until_password(),
+        pop3_listing(THREE_UIDLS),
+        retrieve(1),
+        retrieve(2),
+        retrieve(3),
+        quit(),
+    ]
+    .concat();
+    let started = Instant::now();
+    let run = Run::pop3(vec![too_early, listed, good], &[]);
+    let took = started.elapsed();
+    assert_eq!(run.output.code, Some(0), "{}", run.output.stderr);
+    assert_eq!(run.summary("attempts"), "3");
+    assert_eq!(run.messages("").len(), 3);
+    assert!(took >= Duration::from_secs(4), "{took:?}");
+    let told = "the POP3 server wants a pause between two logins of a user";
+    let stderr = &run.output.stderr;
+    assert_eq!(stderr.matches(told).count(), 2, "{stderr}");
+    assert!(
+        stderr.contains("[LOGIN-DELAY] wait; trying again"),
+        "{stderr}"
     );
 }
 
