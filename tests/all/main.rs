@@ -21,6 +21,7 @@ mod pairing;
 mod readme;
 mod rerun;
 mod secrets;
+mod selection;
 mod servers;
 mod stranger;
 mod support;
