@@ -1,8 +1,9 @@
 //! Folders that come, go, change their names, and subscriptions.
 
 use super::both::Both;
-use super::mail::{LATER, count, message, the_one};
+use super::mail::{FIRST_VALIDITY, LATER, count, folder, message, the_one};
 use super::pair::Pair;
+use crate::support::give_to_mail_owner;
 use crate::support::mail_user::Store;
 
 fn names(pair: &Pair, user: &str) -> Vec<String> {
@@ -169,6 +170,50 @@ fn a_folder_made_on_both_sides_holds_the_mail_of_both() {
     let (_, _, (after, _)) = both.run();
     the_one(&after, "Lists", "new-1");
     the_one(&after, "Lists", "local-1");
+    both.run();
+}
+
+/// Many servers give all folders of one second the same UIDVALIDITY. Dovecot does not give a file
+/// another name when it moves it, so that the name says a UID that is another message's in its new
+/// folder.
+#[test]
+fn folders_of_one_uidvalidity_are_not_mistaken_for_one_another() {
+    let mut both = Both::with(|maildir| {
+        let mail = |name: &str| -> Vec<_> {
+            (1..=4)
+                .map(|uid| (uid, format!("{name}-{uid}"), "S"))
+                .collect()
+        };
+        folder(maildir, "INBOX", FIRST_VALIDITY, 5, &mail("inbox"));
+        folder(maildir, "Work", FIRST_VALIDITY, 5, &mail("work"));
+        folder(maildir, "Keep", FIRST_VALIDITY, 5, &mail("keep"));
+        give_to_mail_owner(maildir);
+    });
+    both.at_destination(|client| {
+        // Beside the message of that UID, in place of one that goes, and of one that is gone.
+        client.move_to("Work", 1, "Keep");
+        client.move_to("Work", 2, "Keep");
+        client.expunge("Keep", 2);
+        client.move_to("Work", 3, "Keep");
+        client.move_to("INBOX", 4, "Work");
+    });
+    both.at_source(|client| {
+        client.expunge("Keep", 3);
+        client.store("Keep", 1, Store::Set, &["\\Flagged"]);
+        client.store("Keep", 2, Store::Set, &["\\Flagged"]);
+    });
+    let (_, merge, (after, _)) = both.run();
+    merge.assert_no_download();
+    let flagged = ["\\Flagged", "\\Seen"];
+    assert_eq!(the_one(&after, "Keep", "keep-1").flags, flagged);
+    for token in ["work-1", "work-2", "work-3"] {
+        assert_eq!(the_one(&after, "Keep", token).flags, ["\\Seen"]);
+    }
+    the_one(&after, "Work", "inbox-4");
+    assert_eq!(
+        count(&after, "Keep", "keep-2") + count(&after, "Keep", "keep-3"),
+        0
+    );
     both.run();
 }
 
