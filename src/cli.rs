@@ -2,8 +2,11 @@
 //! comments here are the help texts, and those are the reference of the options.
 
 mod rerun;
+mod selection;
 
 use std::path::PathBuf;
+
+pub use selection::Selection;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -140,6 +143,9 @@ pub struct Export {
     /// Where it goes.
     #[command(flatten)]
     pub target: Target,
+    /// What is taken, and where it goes.
+    #[command(flatten)]
+    pub selection: Selection,
     /// What happens to what is there already.
     #[command(flatten)]
     pub rerun: Rerun,
@@ -173,6 +179,9 @@ pub struct Check {
     /// What it must hold.
     #[command(flatten)]
     pub form: Form,
+    /// What is taken, and where it goes.
+    #[command(flatten)]
+    pub selection: Selection,
     /// What happens in doubt about UIDLs.
     #[command(flatten)]
     pub uidls: Uidls,
@@ -194,6 +203,7 @@ impl From<Check> for Export {
                 owner: None,
                 fsync: Fsync::default(),
             },
+            selection: check.selection,
             rerun: Rerun::default(),
             uidls: check.uidls,
             running: check.running,
@@ -265,7 +275,8 @@ pub struct Login {
 #[command(next_help_heading = USERS)]
 pub struct Users {
     /// User list, - for standard input: CSV with a header row; columns: user, password, imap_user,
-    /// imap_password, pop3_user, pop3_password, imap, pop3, maildir, owner. Only user is required
+    /// imap_password, pop3_user, pop3_password, imap, pop3, maildir, owner, subfolder. Only user is
+    /// required
     #[arg(long, value_name = "FILE")]
     pub users: Option<PathBuf>,
 

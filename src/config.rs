@@ -5,6 +5,8 @@ mod owner;
 mod question;
 mod resolve;
 mod secrets;
+pub mod selection;
+mod targets;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -15,6 +17,7 @@ use std::time::Duration;
 
 use crate::cli;
 use crate::logging::{Format, Verbosity};
+use crate::mail::FolderPath;
 use crate::matching::Policy;
 use crate::problem::Problem;
 use crate::progress;
@@ -29,6 +32,8 @@ pub struct Config {
     pub users: Vec<User>,
     /// What the Maildirs are to be like.
     pub target: TargetPolicy,
+    /// What is taken of each user's mail, and where it goes.
+    pub selection: Selection,
     /// How doubtful UIDLs are treated.
     pub uidls: UidlPolicy,
     /// What happens to what is there already.
@@ -107,6 +112,7 @@ impl Voice {
 }
 
 pub use question::Question;
+pub use selection::Selection;
 
 /// One user of the run.
 #[derive(Debug, Clone)]
@@ -123,6 +129,27 @@ pub struct User {
     pub maildir: PathBuf,
     /// Who is to own it; `None`: whoever runs mailseed.
     pub owner: Option<Owner>,
+    /// The folder below which the mail goes, where it is not to fill the whole Maildir.
+    pub subfolder: Option<FolderPath>,
+    /// The folders of this Maildir that are for the mail of other users.
+    pub reserved: Vec<FolderPath>,
+}
+
+#[cfg(test)]
+impl User {
+    /// A user without any server, for tests of what is pure.
+    pub fn of_no_server(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            line: None,
+            imap: None,
+            pop3: None,
+            maildir: PathBuf::new(),
+            owner: None,
+            subfolder: None,
+            reserved: Vec::new(),
+        }
+    }
 }
 
 /// A mailbox on one server.

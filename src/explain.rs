@@ -11,7 +11,10 @@ mod tell;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
+use std::collections::HashSet;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
 
 use crate::config::Question;
 use crate::mail::header;
@@ -20,7 +23,7 @@ use crate::plan::on_disk::OnDisk;
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::maildir::{self, Messages};
 use crate::sink::{control, target_problem};
-use crate::state::{self, Fault, Folder, Record};
+use crate::state::{self, Fault, Folder, Parsed, Record};
 use crate::text::printable;
 
 use find::{Hit, Key};
@@ -46,8 +49,12 @@ struct View<'a> {
 }
 
 impl View<'_> {
+    /// Whether it is the target's INBOX, or would be if it were there.
     fn is_inbox(&self) -> bool {
-        self.name == "INBOX"
+        match &self.folder {
+            Some(folder) => folder.is_root(),
+            None => self.name == "INBOX",
+        }
     }
 
     /// Whether a person means this folder by `name`: as it is told, as the old server or as the
@@ -72,8 +79,8 @@ pub fn explain(question: &Question, out: &mut impl Write) -> Result<bool, Proble
         let what = format!("read the Maildir {}", question.maildir.display());
         target_problem(&what, error)
     };
-    let on_disk = maildir::folders(&question.maildir, question.layout).map_err(cannot)?;
-    let (record, damage) = read_record(question)?;
+    let mut on_disk = maildir::folders(&question.maildir, question.layout).map_err(cannot)?;
+    let (record, damage) = read_record(question, &mut on_disk)?;
     let mut search = Search {
         question,
         record: record.as_ref(),
@@ -98,14 +105,36 @@ pub fn explain(question: &Question, out: &mut impl Write) -> Result<bool, Proble
     Ok(search.told > 0)
 }
 
-/// The record; where it is damaged, a word on that instead.
-fn read_record(question: &Question) -> Result<(Option<Record>, Option<String>), Problem> {
+/// The record; where it is damaged, a word on that instead. Folders that records of others in the
+/// same Maildir know are taken out of `on_disk`.
+fn read_record(
+    question: &Question,
+    on_disk: &mut Vec<MaildirFolder>,
+) -> Result<(Option<Record>, Option<String>), Problem> {
     let told = |error| target_problem(&format!("read {}", state::FILE), error);
     let root = maildir::open_existing(&question.maildir, &MaildirFolder::root()).map_err(told)?;
-    let bytes = match &root {
-        Some(root) => control::read(root, state::FILE).map_err(told)?,
-        None => None,
+    let Some(root) = root else {
+        return Ok((None, Some(format!("{} is not there", state::FILE))));
     };
+    let mut ours = None;
+    for name in other_records(&question.maildir).map_err(told)? {
+        let bytes = control::read(&root, name.as_str()).map_err(told)?;
+        match bytes.as_deref().map(Record::parse) {
+            Some(Ok(Parsed { record, .. })) if record.head.user == question.user => {
+                ours = Some(record);
+            }
+            Some(Ok(parsed)) => leave_to(&parsed.record, on_disk),
+            // The user whose it is will be told.
+            Some(Err(_)) | None => {}
+        }
+    }
+    let bytes = control::read(&root, state::FILE).map_err(told)?;
+    if ours.is_some() {
+        if let Some(Ok(parsed)) = bytes.as_deref().map(Record::parse) {
+            leave_to(&parsed.record, on_disk);
+        }
+        return Ok((ours, None));
+    }
     match bytes.as_deref().map(Record::parse) {
         None => Ok((None, Some(format!("{} is not there", state::FILE)))),
         Some(Ok(parsed)) => Ok((Some(parsed.record), None)),
@@ -119,6 +148,29 @@ fn read_record(question: &Question) -> Result<(Option<Record>, Option<String>), 
                 .with_hint("use the newer mailseed that has written it"))
         }
     }
+}
+
+/// Takes the folders of another user's record out of `on_disk`.
+fn leave_to(other: &Record, on_disk: &mut Vec<MaildirFolder>) {
+    let recorded = other.folders().iter();
+    let theirs: HashSet<&str> = recorded
+        .filter_map(|folder| folder.directory.as_deref())
+        .collect();
+    on_disk.retain(|folder| !theirs.contains(folder.to_string().as_str()));
+}
+
+/// The names of records of users whose mail goes below a subfolder.
+fn other_records(maildir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(maildir)? {
+        let name = entry?.file_name().into_string();
+        names.extend(name.ok().filter(|name| {
+            let rest = name.strip_prefix(state::FILE);
+            rest.is_some_and(|rest| rest.starts_with('.'))
+        }));
+    }
+    names.sort_unstable();
+    Ok(names)
 }
 
 /// A folder to look in.

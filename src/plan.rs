@@ -27,6 +27,7 @@ mod planner;
 pub mod pop3_only;
 mod recognise;
 pub mod seen;
+pub mod selection;
 #[cfg(test)]
 mod tests;
 pub mod uidlist;

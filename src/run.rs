@@ -1,7 +1,9 @@
 //! All users, side by side: a rayon pool of its own, one task a user, a fence against panics
 //! around each, results in the order of the input.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -146,10 +148,36 @@ fn side_by_side<R: PerUser>(
         progress.user_done();
         result
     };
-    Ok(pool.install(|| {
-        let users = config.users.par_iter().with_max_len(1);
-        users.map(fenced).collect()
-    }))
+    // Users of one Maildir come one after the other, since only one can hold its lock.
+    let groups = by_maildir(&config.users);
+    let mut results: Vec<(usize, R)> = pool.install(|| {
+        let groups = groups.par_iter().with_max_len(1);
+        let in_turn = |group: &Vec<usize>| -> Vec<(usize, R)> {
+            let users = group.iter().map(|at| (*at, &config.users[*at]));
+            users.map(|(at, user)| (at, fenced(user))).collect()
+        };
+        groups.flat_map_iter(in_turn).collect()
+    });
+    results.sort_by_key(|(at, _)| *at);
+    Ok(results.into_iter().map(|(_, result)| result).collect())
+}
+
+/// The places of users in `users`, those together that have one Maildir. Where none was told each is
+/// alone.
+fn by_maildir(users: &[User]) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::with_capacity(users.len());
+    let mut known: HashMap<&Path, usize> = HashMap::new();
+    for (at, user) in users.iter().enumerate() {
+        let maildir = user.maildir.as_path();
+        match known.get(maildir) {
+            Some(group) if !maildir.as_os_str().is_empty() => groups[*group].push(at),
+            _ => {
+                known.insert(maildir, groups.len());
+                groups.push(vec![at]);
+            }
+        }
+    }
+    groups
 }
 
 /// One user behind a fence: a panic is this user's failure.
@@ -197,6 +225,16 @@ mod tests {
             report: UserReport::new(name),
             plan: Vec::new(),
         }
+    }
+
+    #[test]
+    fn users_of_one_maildir_take_turns() {
+        let users = ["/a", "/b", "", "/a", "", "/b", "/a"].map(|maildir| User {
+            maildir: maildir.into(),
+            ..User::of_no_server("ann")
+        });
+        let want: [&[usize]; 4] = [&[0, 3, 6], &[1, 5], &[2], &[4]];
+        assert_eq!(by_maildir(&users), want);
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub struct ListedFolder {
     pub path: FolderPath,
     /// False for \Noselect and \NonExistent: it has no messages, only a place in the tree.
     pub selectable: bool,
+    /// What it is for, where the server says so (RFC 6154).
+    pub special_use: Option<SpecialUse>,
     /// Said so in the log: the name was not valid mUTF-7 and has been read as plain text.
     pub repaired: bool,
     /// What LIST told of its contents, where the server can do that (LIST-STATUS).
@@ -53,6 +55,52 @@ pub struct Marks {
     pub highest_modseq: Option<u64>,
 }
 
+/// What a folder is for (RFC 6154, RFC 8457).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SpecialUse {
+    /// It shows all messages of the user once more.
+    All,
+    /// It shows all flagged messages once more.
+    Flagged,
+    /// It shows all messages once more that the server takes to be important.
+    Important,
+    /// Archived mail.
+    Archive,
+    /// Drafts.
+    Drafts,
+    /// Spam.
+    Junk,
+    /// Mail that was sent.
+    Sent,
+    /// Mail that was deleted.
+    Trash,
+}
+
+impl SpecialUse {
+    /// The use that an attribute of LIST names, its backslash left out.
+    pub fn parse(attribute: &[u8]) -> Option<Self> {
+        const NAMES: [(&[u8], SpecialUse); 8] = [
+            (b"All", SpecialUse::All),
+            (b"Flagged", SpecialUse::Flagged),
+            (b"Important", SpecialUse::Important),
+            (b"Archive", SpecialUse::Archive),
+            (b"Drafts", SpecialUse::Drafts),
+            (b"Junk", SpecialUse::Junk),
+            (b"Sent", SpecialUse::Sent),
+            (b"Trash", SpecialUse::Trash),
+        ];
+        let mut names = NAMES.iter();
+        names
+            .find(|(name, _)| name.eq_ignore_ascii_case(attribute))
+            .map(|(_, special_use)| *special_use)
+    }
+
+    /// Whether such a folder shows messages that lie in others.
+    pub fn is_virtual(self) -> bool {
+        matches!(self, Self::All | Self::Flagged | Self::Important)
+    }
+}
+
 /// All folders of a user, in the server's order, and what LSUB says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FolderList {
@@ -64,6 +112,8 @@ pub struct FolderList {
     pub unusable: Vec<String>,
     /// Names outside the personal namespace (shared and other users' folders), made printable.
     pub foreign: Vec<String>,
+    /// The server is Gmail or like it: folders are labels of messages (X-GM-EXT-1).
+    pub has_labels: bool,
 }
 
 /// What EXAMINE says of a folder.

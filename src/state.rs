@@ -28,6 +28,20 @@ use crate::plan::seen::{Seen, marked};
 
 /// The name of the file. No leading dot: Dovecot would list it as a mailbox.
 pub const FILE: &str = "mailseed.state";
+
+/// The name of the file for a user whose mail goes below `subfolder`: others have mail in the same
+/// Maildir. It begins with [`FILE`], and the rest is a digest, since a folder's name may be as long
+/// as a file's.
+pub fn file_name(subfolder: Option<&FolderPath>) -> String {
+    match subfolder {
+        None => FILE.to_owned(),
+        Some(path) => {
+            let digest = blake3::hash(path.to_string().as_bytes()).to_hex();
+            format!("{FILE}.{}", &digest[..16])
+        }
+    }
+}
+
 /// The version that is written, and the newest that is read.
 pub const VERSION: u32 = 2;
 
@@ -52,9 +66,9 @@ pub struct Head {
     /// The URL of the POP3 server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pop3: Option<String>,
-    /// The subscriptions at the source when last seen, as lines of `subscriptions`; `None`: never.
+    /// The paths of the folders that were subscribed at the source when last seen; `None`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subscribed: Option<Vec<String>>,
+    pub subscribed: Option<Vec<Vec<String>>>,
 }
 
 /// A folder as it was last seen at the source.
@@ -339,6 +353,8 @@ impl Record {
         if let Ok(at) = self.position(from) {
             let mut folder = self.folders.remove(at);
             folder.path = to.parts().to_vec();
+            // Its directory goes with it, to a place that has to be told.
+            folder.directory = None;
             *self.folder(to) = folder;
         }
     }
@@ -387,6 +403,21 @@ fn check_version(line: &[u8]) -> Result<(), Fault> {
 }
 
 impl Folder {
+    /// Notes where it lies, `None`: nowhere. What was seen while it lay elsewhere (under another
+    /// `--map`, say) tells nothing of what lies here, and is forgotten.
+    pub fn lies_in(&mut self, directory: Option<String>) {
+        if let (Some(before), Some(now)) = (&self.directory, &directory)
+            && before != now
+        {
+            *self = Self {
+                path: std::mem::take(&mut self.path),
+                wire_name: self.wire_name.take(),
+                ..Self::default()
+            };
+        }
+        self.directory = directory;
+    }
+
     /// Its line.
     pub fn to_line(&self) -> String {
         to_line(&Line::Folder(Box::new(self.clone())))

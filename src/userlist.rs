@@ -38,6 +38,8 @@ pub struct UserRow {
     pub maildir: Option<String>,
     /// This user's owner, as written.
     pub owner: Option<String>,
+    /// The folder below which this user's mail goes, as written.
+    pub subfolder: Option<String>,
 }
 
 /// What a list holds: its good rows in order, and what is wrong with the others.
@@ -279,11 +281,7 @@ fn set(row: &mut UserRow, column: Column, value: String) -> Result<(), String> {
         Column::Pop3 => row.pop3 = Some(endpoint(&value, Protocol::Pop3)?),
         Column::Maildir => row.maildir = Some(value),
         Column::Owner => row.owner = Some(value),
-        Column::Subfolder => {
-            return Err(
-                "exporting into a subfolder is not built yet: leave the column empty".to_owned(),
-            );
-        }
+        Column::Subfolder => row.subfolder = Some(value),
     }
     Ok(())
 }
@@ -398,7 +396,7 @@ mod tests {
         }
         let list = parse(
             b"owner,maildir,pop3,imap,pop3_password,pop3_user,imap_password,imap_user,user,subfolder\n\
-              1:2,/m,pop3://p.example,imaps://i.example,=pp,pu,ip, iu ,u,\n",
+              1:2,/m,pop3://p.example,imaps://i.example,=pp,pu,ip, iu ,u,Old/Mail\n",
         );
         assert_eq!(list.refused, []);
         let row = &list.rows[0];
@@ -410,6 +408,7 @@ mod tests {
         assert_eq!(row.pop3_password.as_ref().map(Secret::expose), Some("=pp"));
         assert_eq!(row.imap.as_ref().map(|imap| imap.port), Some(993));
         assert_eq!(row.line, Some(2));
+        assert_eq!(row.subfolder.as_deref(), Some("Old/Mail"));
     }
 
     #[test]
@@ -457,7 +456,6 @@ mod tests {
             (b"user\na\nb\na\n", 4, "stands on line 2 already"),
             (b"user,imap\na,pop3://x\n", 2, "imap: "),
             (b"user,pop3\na,nonsense\n", 2, "pop3: it is no URL"),
-            (b"user,subfolder\na,Old\n", 2, "not built yet"),
         ];
         for (file, line, want) in cases {
             let got = refusals(file);

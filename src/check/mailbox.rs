@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::maildrop::Opened;
 use super::{Check, Flaw, Matter, Uidls};
-use crate::config::{Account, Unholdable};
-use crate::mail::FolderPath;
+use crate::config::{Account, Config, Selection, Unholdable};
+use crate::mail::{FolderPath, UidSet};
 use crate::matching::{self, ImapSide, Pairing};
 use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
+use crate::plan::selection::Choice;
 use crate::plan::{self, Announced, FolderPlan, Past, Policy, SourceFolder};
 use crate::problem::{Problem, Reach};
 use crate::sink::export::now;
@@ -37,6 +38,8 @@ pub struct Mailbox {
     pub unholdable_folders: u64,
     /// Folders that the server lists and that cannot be asked for.
     pub unusable_folders: u64,
+    /// Messages that are not selected; none of the other figures has them.
+    pub left_out: u64,
     /// Folders of others, which are not taken.
     pub foreign_folders: u64,
     /// Keywords beyond what the target holds, over all folders.
@@ -88,10 +91,15 @@ impl Mailbox {
     }
 
     /// Some of what the list of folders says is a flaw, some only to be known.
-    fn judge_names(&mut self, list: &FolderList) {
-        self.unusable_folders = list.unusable.len() as u64;
+    fn judge_names(&mut self, list: &FolderList, selection: &Selection) {
+        // Where only some folders are wanted, one that cannot even be named is none of them.
+        let unusable = match selection.folders.is_empty() {
+            true => &list.unusable[..],
+            false => &[],
+        };
+        self.unusable_folders = unusable.len() as u64;
         self.foreign_folders = list.foreign.len() as u64;
-        if let Some(first) = list.unusable.first() {
+        if let Some(first) = unusable.first() {
             let count = self.unusable_folders;
             let what = format!("the names of {count} folders make no sense, the first is {first}");
             self.flaws.push(Flaw::new(Matter::Folders, what));
@@ -187,20 +195,30 @@ impl Check<'_> {
         session: &mut imap::Session,
         maildrop: &mut Option<Opened>,
     ) -> Result<(), Problem> {
-        let mut list = session.list_folders()?;
-        self.finding.mailbox.judge_names(&list);
-        let target = self.context.config.target;
-        let folders = std::mem::take(&mut list.folders);
+        let list = session.list_folders()?;
+        let Config {
+            target, selection, ..
+        } = self.context.config;
+        self.finding.mailbox.judge_names(&list, selection);
+        let choice = Choice::of(selection, self.user, &list);
+        for note in choice.notes() {
+            self.finding.mailbox.note(note);
+        }
         let searchable: Vec<ListedFolder> = match self.context.config.uidls.all_mailboxes {
-            true => folders.iter().filter(|it| it.selectable).cloned().collect(),
+            true => list
+                .folders
+                .iter()
+                .filter(|it| it.selectable)
+                .cloned()
+                .collect(),
             false => Vec::new(),
         };
-        let placed = place(folders, target.layout, target.encoding);
+        let placed = place(&list.folders, &choice, target.layout, target.encoding);
         self.finding.mailbox.folders = placed.len() as u64;
         self.finding.mailbox.judge_places(&placed);
         for folder in &placed {
             self.go_on()?;
-            match self.read_folder(session, folder, &searchable, maildrop) {
+            match self.read_folder(session, &choice, folder, &searchable, maildrop) {
                 Err(problem) if problem.retry || problem.reach >= Reach::User => {
                     return Err(problem);
                 }
@@ -216,12 +234,17 @@ impl Check<'_> {
                     .note(format!("the IMAP server says: {warning}"));
             }
         }
+        let mailbox = &mut self.finding.mailbox;
+        if mailbox.left_out > 0 {
+            mailbox.note(format!("{} messages are not selected", mailbox.left_out));
+        }
         Ok(())
     }
 
     fn read_folder(
         &mut self,
         session: &mut imap::Session,
+        choice: &Choice<'_>,
         folder: &Placed,
         searchable: &[ListedFolder],
         maildrop: &mut Option<Opened>,
@@ -231,6 +254,7 @@ impl Check<'_> {
         let mut list = session.list_messages(examined.exists)?;
         let mut paired = None;
         if path.is_inbox()
+            && choice.keeps_uidls()
             && self
                 .finding
                 .maildrop
@@ -258,13 +282,36 @@ impl Check<'_> {
             }
             (examined, list) = (inbox.examined, inbox.list);
         }
+        if path.is_inbox() && !folder.destination.is_inbox() {
+            self.judge_lost_uidls(&folder.destination);
+        }
+        let keys = choice.search_keys();
+        let found = keys.map(|keys| session.search(keys, &list.entries));
+        let found = found.transpose()?;
+        let selected = choice.messages(&list.entries, found.as_ref(), now());
         let mailbox = &mut self.finding.mailbox;
         for entry in &list.entries {
-            mailbox.count(path, entry.size, || format!("UID {}", entry.uid));
+            if selected.as_ref().is_none_or(|set| set.contains(entry.uid)) {
+                mailbox.count(path, entry.size, || format!("UID {}", entry.uid));
+            } else {
+                mailbox.left_out += 1;
+            }
         }
         mailbox.messages += list.unreadable.len() as u64;
         mailbox.judge_listing(path, &examined, &list);
-        self.judge_plan(folder, &examined, &list, paired)
+        self.judge_plan(folder, &examined, (&list, selected.as_ref()), paired)
+    }
+
+    /// INBOX has become `destination`, which POP3 does not show.
+    fn judge_lost_uidls(&mut self, destination: &FolderPath) {
+        let maildrop = self.finding.maildrop.as_ref();
+        let uidls = maildrop.map_or(0, |maildrop| maildrop.sound_uidls());
+        if uidls > 0 {
+            let name = printable(&destination.to_string());
+            let what = format!("INBOX becomes {name}, where POP3 shows none of its {uidls} UIDLs");
+            let flaw = Flaw::new(Matter::Uidls, what);
+            self.finding.mailbox.flaws.push(flaw);
+        }
     }
 
     /// What an export into an empty target would do with a folder.
@@ -272,7 +319,7 @@ impl Check<'_> {
         &mut self,
         folder: &Placed,
         examined: &Examined,
-        list: &MessageList,
+        (list, selected): (&MessageList, Option<&UidSet>),
         paired: Option<(Pairing, Maildrop)>,
     ) -> Result<(), Problem> {
         let config = self.context.config;
@@ -300,9 +347,9 @@ impl Check<'_> {
                     path,
                     validity,
                     uid_next: examined.uid_next.unwrap_or(1),
-                    in_root: path.is_inbox(),
+                    in_root: folder.destination.is_inbox(),
                     entries: &list.entries,
-                    selected: None,
+                    selected,
                     keywords: &list.keywords,
                     uidls: announced.as_deref(),
                     digests: None,
@@ -423,7 +470,7 @@ fn foretold(source: &SourceFolder<'_>, policy: Policy) -> Result<FolderPlan, Pro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{FolderEncoding, Layout};
+    use crate::config::{FolderEncoding, Layout, User};
     use crate::mail::UidValidity;
     use crate::source::ListedFolder;
 
@@ -434,20 +481,24 @@ mod tests {
     #[test]
     fn each_thing_that_does_not_come_is_a_flaw_with_its_count() {
         let mut mailbox = Mailbox::default();
-        mailbox.judge_names(&FolderList {
+        let names = FolderList {
             unusable: vec!["a//b".to_owned(), "c".to_owned()],
             foreign: vec!["shared/x".to_owned()],
             ..FolderList::default()
-        });
+        };
+        let (selection, user) = (Selection::default(), User::of_no_server("ann"));
+        mailbox.judge_names(&names, &selection);
         let folders = ["fine", "v1.0", "v2.0"].map(|name| ListedFolder {
             wire_name: name.to_owned(),
             path: path(name),
             selectable: true,
+            special_use: None,
             repaired: false,
             marks: None,
         });
         let plus = Layout::MaildirPlusPlus;
-        mailbox.judge_places(&place(folders.to_vec(), plus, FolderEncoding::Mutf7));
+        let choice = Choice::of(&selection, &user, &names);
+        mailbox.judge_places(&place(&folders, &choice, plus, FolderEncoding::Mutf7));
         let examined = |validity| Examined {
             uid_validity: UidValidity::new(validity),
             uid_next: None,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Check, Context, Flaw, Matter, Uidls};
 use crate::config::{Account, Unholdable};
-use crate::mail::{FolderPath, PopNumber};
+use crate::mail::{FolderPath, PopEntry, PopNumber};
 use crate::naming::message::uidl_name;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::pop3_only;
@@ -191,17 +191,18 @@ impl Check<'_> {
 
     /// Without IMAP the maildrop is INBOX, and there is nothing else.
     pub(super) fn take_for_inbox(&mut self, listing: &Maildrop) {
+        let max_size = self.context.config.selection.max_size;
         let mailbox = &mut self.finding.mailbox;
         mailbox.folders = 1;
-        for entry in &listing.entries {
+        let taken = |entry: &&PopEntry| max_size.is_none_or(|most| entry.size <= most);
+        for entry in listing.entries.iter().filter(taken) {
             let message = || format!("POP3 message {}", entry.number);
             mailbox.count(&FolderPath::inbox(), entry.size, message);
         }
         if !listing.has_uidls {
             return;
         }
-        let listed = listing.entries.len() as u64;
-        let numbered = match pop3_only::number(listing, &OnDisk::default(), now()) {
+        let numbered = match pop3_only::number(listing, &OnDisk::default(), max_size, now()) {
             Ok(numbered) => numbered,
             Err(problem) => {
                 let flaw = Flaw::new(Matter::Uidls, problem.to_string());
@@ -209,6 +210,7 @@ impl Check<'_> {
                 return;
             }
         };
+        let listed = numbered.entries.len() as u64;
         let missing = numbered.without_uidl.len() as u64;
         if let Some((uid, why)) = numbered.without_uidl.first() {
             let what = format!(

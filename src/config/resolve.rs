@@ -12,8 +12,8 @@ use super::secrets::{Logins, open_to_others};
 use super::template::Template;
 use super::users::Everyone;
 use super::{
-    Config, FolderEncoding, Layout, Mode, Owner, Pop3Order, Rerun, Servers, TargetPolicy, Task,
-    UidlPolicy, Voice,
+    Config, FolderEncoding, Layout, Mode, Owner, Pop3Order, Rerun, Selection, Servers,
+    TargetPolicy, Task, UidlPolicy, Voice, selection,
 };
 use crate::cli::{self, Server};
 use crate::matching::{self, Policy};
@@ -37,6 +37,8 @@ pub(super) fn resolve(
     if typed.uidls.pop3_order == Pop3Order::Date && !target.servers.qmail {
         warnings.push("--pop3-order matters for --target qmail only".to_owned());
     }
+    let form = (target.layout, target.encoding);
+    let selection = Selection::from_cli(&typed.selection, form, &mut |fault| faults.refuse(fault));
     let logins = Logins::read(&typed.login, password, &mut |fault| faults.refuse(fault));
     let all = Everyone {
         listed: typed.users.users.is_some(),
@@ -62,6 +64,9 @@ pub(super) fn resolve(
         owner: typed.target.owner.as_deref().and_then(|owner| {
             faults.take(Owner::parse(owner).map_err(|fault| format!("--owner: {fault}")))
         }),
+        form,
+        subfolder: selection.subfolder.clone(),
+        imap_options: selection::imap_options(&typed.selection),
         apop: typed.login.auth == Some(Mechanism::Apop),
         logins,
     };
@@ -110,6 +115,7 @@ pub(super) fn resolve(
             .filter(|user| kept.as_ref().is_none_or(|kept| kept.contains(&user.name)))
             .collect(),
         target,
+        selection,
         uidls: UidlPolicy {
             ignore_missing: typed.uidls.ignore_missing_uidls,
             ignore_extra: typed.uidls.ignore_extra_uidls,
@@ -352,7 +358,7 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
     let target = &typed.target;
     let uidls = &typed.uidls;
     let running = &typed.running;
-    serde_json::json!({
+    let mut options = serde_json::json!({
         "imap": source.imap,
         "pop3": source.pop3,
         "tls-ca": source.tls_ca,
@@ -389,11 +395,15 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "timeout": running.timeout,
         "retries": running.retries,
         "dry-run": dry_run,
-    })
+    });
+    if let Some(options) = options.as_object_mut() {
+        options.extend(selection::options(&typed.selection));
+    }
+    options
 }
 
 /// An option's value as it is typed.
-fn word(value: &impl clap::ValueEnum) -> Option<String> {
+pub(super) fn word(value: &impl clap::ValueEnum) -> Option<String> {
     value
         .to_possible_value()
         .map(|value| value.get_name().to_owned())

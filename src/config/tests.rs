@@ -1,5 +1,7 @@
 //! From a command line and a user list to a [`Config`], as an admin would type them.
 
+mod selection;
+
 use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;

@@ -2,13 +2,14 @@
 //! everyone.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::path::PathBuf;
 
 use super::resolve::Faults;
 use super::secrets::{Logins, Own};
+use super::targets::Targets;
 use super::template::Template;
-use super::{Account, Owner, User};
+use super::{Account, FolderEncoding, Layout, Owner, User, selection};
+use crate::mail::FolderPath;
 use crate::source::net::Endpoint;
 use crate::userlist::UserRow;
 
@@ -24,6 +25,10 @@ pub(super) struct Everyone<'c> {
     pub maildir_typed: bool,
     pub maildir_needed: bool,
     pub owner: Option<Owner>,
+    pub form: (Layout, FolderEncoding),
+    pub subfolder: Option<FolderPath>,
+    /// The options used that only IMAP can serve.
+    pub imap_options: Vec<&'static str>,
     pub apop: bool,
     pub logins: Logins<'c>,
 }
@@ -32,6 +37,7 @@ pub(super) struct Everyone<'c> {
 struct Look {
     server: bool,
     pop3_for_apop: bool,
+    imap_for_options: bool,
     password: bool,
     maildir: bool,
     one_maildir: bool,
@@ -43,7 +49,7 @@ impl Everyone<'_> {
     pub fn users(&self, rows: &[UserRow], faults: &mut Faults) -> Vec<User> {
         let look = self.lacks_of_all(rows, faults);
         let mut owners = HashMap::new();
-        let mut targets: HashMap<PathBuf, Option<u64>> = HashMap::new();
+        let mut targets = Targets::default();
         let mut users = Vec::with_capacity(rows.len());
         for row in rows {
             let mut wrong = |fault: String| faults.0.push((row.line, fault));
@@ -70,23 +76,23 @@ impl Everyone<'_> {
                     continue;
                 }
             };
-            match targets.entry(maildir.clone()) {
-                Entry::Vacant(free) => {
-                    free.insert(row.line);
-                }
-                Entry::Occupied(_) if maildir.as_os_str().is_empty() => {}
-                // A template for all that gives one directory has been told already.
-                Entry::Occupied(_) if look.one_maildir && row.maildir.is_none() => {}
-                Entry::Occupied(first) => {
-                    let first = first
-                        .get()
-                        .map_or(String::new(), |line| format!(" as line {line}"));
-                    wrong(format!(
-                        "user {:?} has the same Maildir{first}: {}",
-                        row.user,
-                        maildir.display()
-                    ));
-                }
+            let subfolder = match &row.subfolder {
+                None => self.subfolder.clone(),
+                Some(name) => match selection::subfolder(name, self.form) {
+                    Ok(path) => Some(path),
+                    Err(fault) => {
+                        wrong(format!("subfolder: {fault}"));
+                        continue;
+                    }
+                },
+            };
+            // A template for all that gives one directory has been told already.
+            let is_told = look.one_maildir && row.maildir.is_none() && row.subfolder.is_none();
+            if !maildir.as_os_str().is_empty()
+                && let Err(fault) = targets.take(row.line, &maildir, subfolder.as_ref(), owner)
+                && !is_told
+            {
+                wrong(format!("user {:?} {fault}", row.user));
             }
             users.push(User {
                 name: row.user.clone(),
@@ -95,7 +101,12 @@ impl Everyone<'_> {
                 pop3,
                 maildir,
                 owner,
+                subfolder,
+                reserved: Vec::new(),
             });
+        }
+        for user in users.iter_mut().filter(|user| user.subfolder.is_none()) {
+            user.reserved = targets.subfolders(&user.maildir);
         }
         users
     }
@@ -121,6 +132,13 @@ impl Everyone<'_> {
         if known && apop_without_pop3 && (server_typed || a_server) {
             faults.refuse("--auth apop is POP3's: give --pop3 URL, or use --auth cram-md5");
         }
+        let no_imap = known && !self.imap_typed && !any(|row| row.imap.is_some());
+        if no_imap && (server_typed || a_server) && !self.imap_options.is_empty() {
+            faults.refuse(format!(
+                "{} need IMAP, for POP3 does not tell: give --imap URL",
+                self.imap_options.join(", ")
+            ));
+        }
         if known && !self.logins.shared() && !a_password {
             faults.refuse(
                 "no password: fill the column password of the user list, or use \
@@ -134,16 +152,21 @@ impl Everyone<'_> {
             );
         }
         let one_maildir = self.maildir.as_ref().is_some_and(|it| !it.names_the_user())
-            && rows.iter().filter(|row| row.maildir.is_none()).count() > 1;
+            && rows
+                .iter()
+                .filter(|row| row.maildir.is_none() && row.subfolder.is_none())
+                .count()
+                > 1;
         if one_maildir {
             faults.refuse(
                 "--maildir gives all users the same directory: put {user}, or {local} and \
-                 {domain}, in it",
+                 {domain}, in it, or give all but one a subfolder (in the user list)",
             );
         }
         Look {
             server: !server_typed && a_server,
             pop3_for_apop: self.apop && !apop_without_pop3,
+            imap_for_options: !no_imap && !self.imap_options.is_empty(),
             password: self.logins.shared() || a_password,
             maildir: self.maildir_needed && !self.maildir_typed && a_maildir,
             one_maildir,
@@ -164,6 +187,14 @@ impl Everyone<'_> {
         }
         if look.pop3_for_apop && imap.is_some() && pop3.is_none() && !self.pop3_typed {
             wrong("no POP3 server, which --auth apop needs".to_owned());
+        }
+        // A URL that was refused is told by itself.
+        if look.imap_for_options && imap.is_none() && pop3.is_some() && !self.imap_typed {
+            wrong(format!(
+                "user {:?} has no IMAP server, which {} need",
+                row.user,
+                self.imap_options.join(", ")
+            ));
         }
         let mut account = |endpoint: Option<&Endpoint>, own: Own<'_>| {
             let credential = match self.logins.credential(row, &own) {

@@ -20,6 +20,11 @@ impl FolderPath {
         Self(parts)
     }
 
+    /// The path that is shown as `text`, its parts separated by `/`.
+    pub fn from_display(text: &str) -> Self {
+        Self::new(text.split('/').map(str::to_owned).collect())
+    }
+
     /// The path of INBOX.
     pub fn inbox() -> Self {
         Self(vec!["INBOX".to_owned()])
@@ -28,6 +33,11 @@ impl FolderPath {
     /// Whether this is INBOX itself.
     pub fn is_inbox(&self) -> bool {
         self.0 == ["INBOX"]
+    }
+
+    /// Whether it is `other` or lies below it.
+    pub fn is_within(&self, other: &FolderPath) -> bool {
+        self.0.starts_with(&other.0)
     }
 
     /// Its parts, from the root.

@@ -35,9 +35,9 @@ impl Subscriptions {
     }
 
     /// Takes over what has changed at the source: `now` are its subscriptions (parts with TAB between
-    /// them), `before` those of the last run, where that is known. Says how many lines came or went.
-    pub fn follow(&mut self, before: Option<&[String]>, now: &[String]) -> usize {
-        let before: HashSet<&String> = before.unwrap_or_default().iter().collect();
+    /// them), `before` those of the last run. Says how many lines came or went.
+    pub fn follow(&mut self, before: &[String], now: &[String]) -> usize {
+        let before: HashSet<&String> = before.iter().collect();
         let kept: HashSet<&String> = now.iter().collect();
         let ended: HashSet<String> = before
             .iter()
@@ -117,9 +117,9 @@ mod tests {
         ] {
             let mut subscriptions =
                 Subscriptions::parse(old.map(str::as_bytes), Layout::MaildirPlusPlus);
-            assert_eq!(subscriptions.follow(None, &names), count);
+            assert_eq!(subscriptions.follow(&[], &names), count);
             assert_eq!(String::from_utf8(subscriptions.to_bytes()).unwrap(), want);
-            assert_eq!(subscriptions.follow(Some(&names), &names), 0);
+            assert_eq!(subscriptions.follow(&names, &names), 0);
         }
     }
 
@@ -131,7 +131,7 @@ mod tests {
         // B was unsubscribed on the target, A at the source, C is new there.
         let mut merged = parsed();
         let (before, now) = (names("INBOX A B"), names("INBOX B C"));
-        assert_eq!(merged.follow(Some(&before), &now), 2);
+        assert_eq!(merged.follow(&before, &now), 2);
         let text = String::from_utf8(merged.to_bytes()).unwrap();
         assert_eq!(text, "V\t2\n\nINBOX\nmine\nC\n");
         let mut mirrored = parsed();

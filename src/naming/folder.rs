@@ -45,12 +45,12 @@ impl FolderFault {
     pub fn hint(&self, layout: Layout) -> &'static str {
         match (self, layout) {
             (FolderFault::Dot, Layout::MaildirPlusPlus) => {
-                "use --layout fs where the new server is Dovecot, or rename the folder on the old server"
+                "use --layout fs where the new server is Dovecot, or give it another name by --map or --rename"
             }
             (FolderFault::Reserved(_), Layout::Fs) => {
-                "use --layout maildir++, or rename the folder on the old server"
+                "use --layout maildir++, or give it another name by --map or --rename"
             }
-            _ => "rename the folder on the old server and run again",
+            _ => "give it another name by --map or --rename",
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use super::on_disk::OnDisk;
 use super::{FolderPlan, Policy, SourceFolder, Step};
+use crate::mail::FolderPath;
 use crate::naming::MaildirFolder;
 use crate::text::printable;
 
-/// What would be done in one folder; a folder that is up to date has one line that says so.
+/// What would be done in one folder, given its name on the target and where that lies; a folder
+/// that is up to date has one line that says so.
 pub fn lines(
     source: &SourceFolder<'_>,
-    target: &MaildirFolder,
+    (destination, target): (&FolderPath, &MaildirFolder),
     disk: &OnDisk,
     plan: &FolderPlan,
     policy: &Policy,
@@ -66,11 +68,11 @@ pub fn lines(
     if steps.is_empty() {
         steps.push("nothing to do".to_owned());
     }
-    let mut line = format!(
-        "  {}: {}",
-        printable(&source.path.to_string()),
-        steps.join("; ")
-    );
+    let mut name = printable(&source.path.to_string());
+    if destination != source.path {
+        name.push_str(&format!(" -> {}", printable(&destination.to_string())));
+    }
+    let mut line = format!("  {name}: {}", steps.join("; "));
     if plan.kept > 0 {
         line.push_str(&format!(" ({} there already)", plan.kept));
     }

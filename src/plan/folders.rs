@@ -2,33 +2,58 @@
 
 use std::collections::HashMap;
 
+use super::selection::Choice;
 use crate::config::{FolderEncoding, Layout};
 use crate::mail::FolderPath;
 use crate::naming::MaildirFolder;
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::ListedFolder;
 
+const ANOTHER_NAME: &str = "give one of them another name by --map, or leave it out by --exclude";
+
 /// A folder of the source and its place on the target.
 #[derive(Debug)]
 pub struct Placed {
     /// The folder as the source lists it.
     pub listed: ListedFolder,
+    /// Its name on the target.
+    pub destination: FolderPath,
     /// Its directory, or why it cannot have one.
     pub target: Result<MaildirFolder, Problem>,
 }
 
-/// Gives each selectable folder its directory, INBOX first, then in the source's order. Two
-/// folders that would share a directory (names that differ in Unicode form only) are both refused,
-/// except INBOX itself.
-pub fn place(folders: Vec<ListedFolder>, layout: Layout, encoding: FolderEncoding) -> Vec<Placed> {
+/// Gives each selectable folder that is taken its directory, INBOX first, then in the source's
+/// order. Folders that would share a directory are all refused, but for INBOX: who takes its place
+/// has to wait.
+pub fn place(
+    folders: &[ListedFolder],
+    choice: &Choice<'_>,
+    layout: Layout,
+    encoding: FolderEncoding,
+) -> Vec<Placed> {
     let mut placed: Vec<Placed> = folders
-        .into_iter()
-        .filter(|listed| listed.selectable)
+        .iter()
+        .filter(|listed| listed.selectable && choice.takes(&listed.path))
         .map(|listed| {
-            let target = MaildirFolder::of(&listed.path, layout, encoding).map_err(|fault| {
-                unholdable(&listed.path, &fault.to_string()).with_hint(fault.hint(layout))
-            });
-            Placed { listed, target }
+            let destination = choice.destination(&listed.path);
+            let target = match choice.reserved_for_another(&destination) {
+                None => MaildirFolder::of(&destination, layout, encoding).map_err(|fault| {
+                    let why = match destination == listed.path {
+                        true => fault.to_string(),
+                        false => format!("as {:?}: {fault}", destination.to_string()),
+                    };
+                    unholdable(&listed.path, &why).with_hint(fault.hint(layout))
+                }),
+                Some(theirs) => {
+                    let why = format!("{theirs} is for the mail of another user");
+                    Err(unholdable(&listed.path, &why).with_hint(ANOTHER_NAME))
+                }
+            };
+            Placed {
+                listed: listed.clone(),
+                destination,
+                target,
+            }
         })
         .collect();
     let mut users: HashMap<MaildirFolder, Vec<usize>> = HashMap::new();
@@ -44,6 +69,9 @@ pub fn place(folders: Vec<ListedFolder>, layout: Layout, encoding: FolderEncodin
             .collect();
         for index in sharing {
             let path = placed[index].listed.path.clone();
+            if path.is_inbox() {
+                continue;
+            }
             placed[index].target = Err(unholdable(
                 &path,
                 &format!(
@@ -51,7 +79,7 @@ pub fn place(folders: Vec<ListedFolder>, layout: Layout, encoding: FolderEncodin
                     names.join(", ")
                 ),
             )
-            .with_hint("rename one of them on the old server and run again"));
+            .with_hint(ANOTHER_NAME));
         }
     }
     placed.sort_by_key(|folder| !folder.listed.path.is_inbox());
@@ -75,12 +103,15 @@ fn unholdable(path: &FolderPath, why: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Selection, User};
+    use crate::source::FolderList;
 
     fn listed(wire_name: &str, parts: &[&str], selectable: bool) -> ListedFolder {
         ListedFolder {
             wire_name: wire_name.to_owned(),
             path: FolderPath::new(parts.iter().map(|part| (*part).to_owned()).collect()),
             selectable,
+            special_use: None,
             repaired: false,
             marks: None,
         }
@@ -88,8 +119,8 @@ mod tests {
 
     #[test]
     fn each_folder_has_a_directory_of_its_own_or_a_refusal() {
-        let placed = place(
-            vec![
+        let list = FolderList {
+            folders: vec![
                 listed("v1.0", &["v1.0"], true),
                 listed("A", &["A"], false),
                 listed("A/B", &["A", "B"], true),
@@ -97,6 +128,13 @@ mod tests {
                 listed("E&AwE-", &["É"], true),
                 listed("INBOX", &["INBOX"], true),
             ],
+            ..FolderList::default()
+        };
+        let (selection, user) = (Selection::default(), User::of_no_server("ann"));
+        let choice = Choice::of(&selection, &user, &list);
+        let placed = place(
+            &list.folders,
+            &choice,
             Layout::MaildirPlusPlus,
             FolderEncoding::Mutf7,
         );

@@ -62,7 +62,9 @@ impl Planner<'_> {
             plan.steps.push(Step::CreateFolder);
         }
         let exists = self.disk.exists || !plan.steps.is_empty();
-        if self.source.digests.is_some()
+        let is_listed = self.policy.servers.dovecot || self.source.in_root;
+        if is_listed
+            && self.source.digests.is_some()
             && self.disk.uidlist.is_none()
             && !self.source.entries.is_empty()
         {
@@ -73,7 +75,7 @@ impl Planner<'_> {
         }
         self.add_deliveries(&mut plan, &wanted);
         self.add_renames(&mut plan);
-        if exists && (self.policy.servers.dovecot || self.source.in_root) {
+        if exists && is_listed {
             self.add_uidlist(&mut plan, &found, &numbers);
         }
         plan.uidls = self.count_uidls(&plan, &wanted);

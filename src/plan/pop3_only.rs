@@ -33,14 +33,22 @@ pub struct Numbered {
     /// Messages without a UIDL of their own: empty, outside RFC 1939, or one that an earlier
     /// message has.
     pub without_uidl: Vec<(Uid, String)>,
+    /// Messages that are neither small enough to be taken nor on the target. They get no UID.
+    pub left_out: u64,
 }
 
 /// Numbers `maildrop` for a target that holds `disk`. `now` (seconds since 1970) becomes the
-/// UIDVALIDITY of a new INBOX.
+/// UIDVALIDITY of a new INBOX. Messages of more than `max_size` octets are taken only if they are
+/// there already.
 ///
 /// # Errors
 /// The server has no UIDLs: messages cannot be told apart, so a second run would double them.
-pub fn number(maildrop: &Maildrop, disk: &OnDisk, now: i64) -> Result<Numbered, Problem> {
+pub fn number(
+    maildrop: &Maildrop,
+    disk: &OnDisk,
+    max_size: Option<u64>,
+    now: i64,
+) -> Result<Numbered, Problem> {
     if !maildrop.has_uidls {
         return Err(Problem::new(
             Kind::Refused,
@@ -59,6 +67,7 @@ pub fn number(maildrop: &Maildrop, disk: &OnDisk, now: i64) -> Result<Numbered, 
     let mut next = known.next_uid;
     let mut seen = HashSet::new();
     let mut taken = HashSet::new();
+    let mut left_out = 0;
     let mut rows = Vec::with_capacity(maildrop.entries.len());
     for (position, listed) in (1_u32..).zip(&maildrop.entries) {
         let own = listed.uidl.as_ref().filter(|uidl| seen.insert(*uidl));
@@ -77,6 +86,10 @@ pub fn number(maildrop: &Maildrop, disk: &OnDisk, now: i64) -> Result<Numbered, 
             .or_else(|| known.by_digest.get(&digest));
         let uid = match known_uid {
             Some(uid) => *uid,
+            None if max_size.is_some_and(|most| listed.size > most) => {
+                left_out += 1;
+                continue;
+            }
             None => loop {
                 let uid = Uid::new(next).ok_or_else(|| {
                     Problem::new(
@@ -108,6 +121,7 @@ pub fn number(maildrop: &Maildrop, disk: &OnDisk, now: i64) -> Result<Numbered, 
         digests: Vec::with_capacity(rows.len()),
         numbers: Vec::with_capacity(rows.len()),
         without_uidl: Vec::new(),
+        left_out,
     };
     for (uid, listed, announced, digest) in rows {
         if announced.is_none() {
@@ -228,6 +242,7 @@ mod tests {
         let numbered = number(
             &maildrop(&[Some("b"), Some("a"), Some("b"), None, None]),
             &OnDisk::default(),
+            None,
             77,
         )
         .unwrap();
@@ -275,7 +290,13 @@ mod tests {
             uidlist: Some(UidList::parse(b"3 V5 N9\n3 Pa O1 :x\n4 Pgone O2 :y\n").unwrap()),
             ..OnDisk::default()
         };
-        let numbered = number(&maildrop(&[Some("d"), Some("gone"), Some("a")]), &disk, 77).unwrap();
+        let numbered = number(
+            &maildrop(&[Some("d"), Some("gone"), Some("a")]),
+            &disk,
+            None,
+            77,
+        )
+        .unwrap();
         assert_eq!(
             told(&numbered),
             [(3, 3, Some("a")), (9, 2, Some("gone")), (12, 1, Some("d"))]
@@ -284,9 +305,43 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_large_gets_no_uid_unless_it_is_there() {
+        let mut drop = maildrop(&[Some("a"), Some("b"), Some("c")]);
+        drop.entries[1].size = 11;
+        drop.entries[0].size = 10;
+        drop.entries[2].size = 10;
+        let numbered = number(&drop, &OnDisk::default(), Some(10), 77).unwrap();
+        let told: Vec<_> = numbered.numbers.iter().zip(&numbered.entries).collect();
+        assert_eq!(
+            (told.len(), numbered.left_out, numbered.uid_next),
+            (2, 1, 3)
+        );
+        assert_eq!((*told[1].0, told[1].1.uid.value()), (3, 2));
+        let validity = numbered.validity;
+        let digest = UidlDigest::of(drop.entries[1].uidl.as_ref().unwrap());
+        let uid = Uid::new(1).unwrap();
+        let name = Identity::Pop3(validity, uid, digest).base_name(1, 1);
+        let disk = OnDisk {
+            exists: true,
+            files: vec![DiskFile {
+                base: name.as_str().into(),
+                suffix: "".into(),
+                in_new: false,
+                mtime: None,
+            }],
+            ..OnDisk::default()
+        };
+        let numbered = number(&drop, &disk, Some(10), 77).unwrap();
+        assert_eq!(
+            (numbered.numbers.as_slice(), numbered.left_out),
+            (&[2, 1, 3][..], 0)
+        );
+    }
+
+    #[test]
     fn a_server_without_uidls_is_refused() {
         let mut drop = maildrop(&[None]);
         drop.has_uidls = false;
-        assert!(number(&drop, &OnDisk::default(), 77).is_err());
+        assert!(number(&drop, &OnDisk::default(), None, 77).is_err());
     }
 }

@@ -23,6 +23,7 @@ mod reader;
 mod reply;
 #[cfg(test)]
 mod script;
+mod search;
 mod sets;
 mod status;
 mod stream;
@@ -45,7 +46,7 @@ use super::net::{Connection, Endpoint};
 use super::{
     BodySink, Examined, FolderList, ListedFolder, Marks, MessageList, News, Refused, Since,
 };
-use crate::mail::{Uid, UidSet};
+use crate::mail::{Entry, Uid, UidSet};
 use crate::problem::{Kind, Problem, Reach};
 use crate::text::printable_bytes;
 
@@ -129,7 +130,11 @@ impl Session {
     /// Kind Refused or Busy where LIST is refused; Network; Protocol. All of reach User.
     pub fn list_folders(&mut self) -> Result<FolderList, Problem> {
         let has_namespaces = self.abilities.has("NAMESPACE");
-        self.converse(|talk| folders::list(talk, has_namespaces))?
+        let list = self.converse(|talk| folders::list(talk, has_namespaces))??;
+        Ok(FolderList {
+            has_labels: self.abilities.has("X-GM-EXT-1"),
+            ..list
+        })
     }
 
     /// The marks of folders by STATUS, many at once, for servers where LIST does not tell them. `None`
@@ -183,6 +188,16 @@ impl Session {
     /// User.
     pub fn list_messages(&mut self, exists: u32) -> Result<MessageList, Problem> {
         self.converse(|talk| listing::list(talk, exists))?
+    }
+
+    /// Which of the folder's messages, all of which are in `entries`, the server finds by `keys`
+    /// (see [`crate::config::Selection::search`]).
+    ///
+    /// # Errors
+    /// Kind Refused or Busy of reach Folder where the server refuses; Network or Protocol of reach
+    /// User.
+    pub fn search(&mut self, keys: &str, entries: &[Entry]) -> Result<UidSet, Problem> {
+        self.converse(|talk| search::search(talk, keys, entries))?
     }
 
     /// The same of some messages: those of `uids` that there are. What the server does not list is not

@@ -280,3 +280,44 @@ fn a_million_messages_are_a_few_lines() {
         (1_000_000, 1_000_000)
     );
 }
+
+#[test]
+fn what_was_seen_goes_with_the_place_it_was_put() {
+    let mut folder = Folder {
+        path: vec!["INBOX".to_owned()],
+        wire_name: Some("INBOX".to_owned()),
+        uid_validity: Some(7),
+        seen_validity: Some(7),
+        ..Folder::default()
+    };
+    let place = |name: &str| Some(name.to_owned());
+    folder.lies_in(place(".INBOX_backup"));
+    assert_eq!(folder.seen_validity, Some(7), "it was not known where");
+    folder.lies_in(place(".INBOX_backup"));
+    assert_eq!(folder.seen_validity, Some(7));
+    folder.lies_in(place("."));
+    assert_eq!((folder.seen_validity, folder.uid_validity), (None, None));
+    assert_eq!(folder.path(), FolderPath::inbox());
+    assert_eq!(
+        (folder.wire_name, folder.directory),
+        (place("INBOX"), place("."))
+    );
+}
+
+#[test]
+fn users_of_one_maildir_have_files_of_their_own() {
+    assert_eq!(file_name(None), FILE);
+    let names = ["Old", "Old/A", "Older"].map(FolderPath::from_display);
+    let names = names.map(|path| file_name(Some(&path)));
+    let distinct: std::collections::HashSet<_> = names.iter().collect();
+    assert_eq!(distinct.len(), names.len());
+    for name in &names {
+        let digest = name
+            .strip_prefix("mailseed.state.")
+            .expect("it begins as all do");
+        assert!(
+            digest.bytes().all(|byte| byte.is_ascii_hexdigit()),
+            "{name}"
+        );
+    }
+}

@@ -12,11 +12,12 @@ use super::removal::Removals;
 use super::{Context, Logins, Memory, interrupted};
 use crate::config::User;
 use crate::mail::subscriptions::Subscriptions;
-use crate::mail::{FolderPath, Uid};
+use crate::mail::{Entry, FolderPath, Uid, UidSet};
 use crate::naming::MaildirFolder;
 use crate::naming::folder::subscription_line;
 use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
+use crate::plan::selection::Choice;
 use crate::plan::{Mode, Past, Policy, SourceFolder};
 use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
@@ -43,8 +44,11 @@ pub(super) struct Maildropped {
 /// A folder as IMAP shows it.
 pub(super) struct Shown<'p> {
     pub(super) placed: &'p Placed,
+    pub(super) choice: &'p Choice<'p>,
     pub(super) examined: Examined,
     pub(super) list: MessageList,
+    /// The messages that may be delivered; `None`: all.
+    pub(super) selected: Option<UidSet>,
 }
 
 /// What is still to come of a folder, by UID or POP3 number, with its octets. `None`: all of it.
@@ -56,7 +60,10 @@ impl Attempt<'_> {
         self.memory.plan.clear();
         // POP3 first: a mail that comes between the two listings is then in IMAP only, and is
         // picked up by the next run.
-        let maildrop = self.open_maildrop()?;
+        let maildrop = match self.wants_uidls() {
+            true => self.open_maildrop()?,
+            false => None,
+        };
         let session = self.open_imap()?;
         // Nothing is made for a user who cannot log in.
         let tree = if self.context.config.dry_run {
@@ -107,6 +114,18 @@ impl Attempt<'_> {
         }
     }
 
+    /// Whether POP3 has anything to tell: the mail itself, or the UIDLs of what becomes INBOX.
+    fn wants_uidls(&mut self) -> bool {
+        let list = FolderList::default();
+        let choice = Choice::of(&self.context.config.selection, self.user, &list);
+        let wanted = self.user.imap.is_none() || choice.keeps_uidls();
+        if !wanted && self.user.pop3.is_some() {
+            let note = "POP3 was not asked: INBOX does not become the target's INBOX, and nothing else has UIDLs";
+            self.note_choice(&[note.to_owned()]);
+        }
+        wanted
+    }
+
     pub(super) fn open_maildrop(&mut self) -> Result<Option<Maildropped>, Problem> {
         let (Some(account), Some(login)) = (&self.user.pop3, &self.logins.pop3) else {
             return Ok(None);
@@ -148,16 +167,17 @@ impl Attempt<'_> {
         mut session: imap::Session,
         mut maildrop: Option<Maildropped>,
     ) -> Result<(), Problem> {
-        let mut list = session.list_folders()?;
+        let list = session.list_folders()?;
         self.log
             .line(Level::INFO, format!("{} folders", list.folders.len()));
         self.tell_of_names(&list);
+        let choice = Choice::of(&self.context.config.selection, self.user, &list);
+        self.note_choice(choice.notes());
         let target = self.context.config.target;
-        let mut folders = std::mem::take(&mut list.folders);
-        self.ask_for_marks(&mut session, &mut folders)?;
-        self.memory.listed = folders.iter().map(|it| it.path.clone()).collect();
-        self.note_searchable(&folders);
-        let placed = place(folders, target.layout, target.encoding);
+        self.memory.listed = list.folders.iter().map(|it| it.path.clone()).collect();
+        self.note_searchable(&list.folders);
+        let mut placed = place(&list.folders, &choice, target.layout, target.encoding);
+        self.ask_for_marks(&mut session, &mut placed)?;
         let used: HashSet<MaildirFolder> = placed
             .iter()
             .filter_map(|placed| placed.target.as_ref().ok().cloned())
@@ -169,7 +189,7 @@ impl Attempt<'_> {
             }
             let is_inbox = placed.listed.path.is_inbox();
             let maildrop = maildrop.take_if(|_| is_inbox);
-            let result = self.imap_folder(&mut session, &placed, maildrop, tree);
+            let result = self.imap_folder(&mut session, &choice, &placed, maildrop, tree);
             for warning in session.take_warnings() {
                 self.log
                     .line(Level::WARN, format!("the IMAP server says: {warning}"));
@@ -189,9 +209,9 @@ impl Attempt<'_> {
                 result => self.go_on_after(path, result)?,
             }
         }
-        self.subscribe(tree, &list)?;
+        self.subscribe(tree, &list, &choice)?;
         session.logout();
-        self.plan_vanished(&used)?;
+        self.plan_vanished(&used, &choice)?;
         self.carry_out_removals(tree)?;
         match postponed {
             Some(problem) => Err(problem),
@@ -222,8 +242,17 @@ impl Attempt<'_> {
         Ok(())
     }
 
+    pub(super) fn note_choice(&mut self, notes: &[String]) {
+        for note in notes {
+            self.log.line(Level::INFO, note);
+        }
+        self.memory.tally.notes.extend_from_slice(notes);
+    }
+
     fn tell_of_names(&mut self, list: &FolderList) {
-        for name in &list.unusable {
+        // Where only some folders are wanted, one that cannot even be named is none of them.
+        let all_are_wanted = self.context.config.selection.folders.is_empty();
+        for name in list.unusable.iter().filter(|_| all_are_wanted) {
             let what = format!("the name of folder {name} makes no sense; it was not exported");
             let problem = Problem::new(Kind::Unholdable, Reach::Folder, what)
                 .with_hint("rename the folder on the old server and run again");
@@ -253,15 +282,14 @@ impl Attempt<'_> {
     fn imap_folder(
         &mut self,
         session: &mut imap::Session,
+        choice: &Choice<'_>,
         placed: &Placed,
         maildrop: Option<Maildropped>,
         tree: Option<&Tree>,
     ) -> Result<(), Problem> {
         let path = &placed.listed.path;
         self.note_place(placed);
-        if let Ok(target) = &placed.target
-            && self.is_still(&placed.listed, target, maildrop.as_ref())?
-        {
+        if self.is_still(placed, maildrop.as_ref())? {
             if let Some(maildrop) = maildrop {
                 maildrop.session.quit();
             }
@@ -269,28 +297,36 @@ impl Attempt<'_> {
         }
         let (examined, list) = self.look(session, &placed.listed, maildrop.is_some())?;
         self.note_examined(path, &examined);
-        self.count(path, &list);
+        let selected = self.select(session, choice, &list)?;
+        if self.is_skipped_as_empty(placed, &list, selected.as_ref())? {
+            let line = format!("folder {path} is empty, and is not made");
+            self.log.line(Level::INFO, line);
+            return Ok(());
+        }
+        self.count(path, &list, selected.as_ref());
         let mut shown = Shown {
             placed,
+            choice,
             examined,
             list,
+            selected,
         };
         let mut left = None;
         let result = self.shown_folder(session, &mut shown, maildrop, tree, &mut left);
         if result.is_err() {
-            let all = || {
-                let entries = shown.list.entries.iter();
-                entries
-                    .map(|entry| (entry.uid.value(), entry.size))
-                    .collect()
+            let left = match left {
+                Some(left) => left,
+                None => {
+                    self.count(path, &shown.list, shown.selected.as_ref());
+                    // What an earlier attempt wrote is not part of this folder as it is now.
+                    self.memory.tally.folder(path).added = 0;
+                    selected_of(&shown.list, shown.selected.as_ref())
+                        .map(|entry| (entry.uid.value(), entry.size))
+                        .collect()
+                }
             };
             let tally = self.memory.tally.folder(path);
-            if left.is_none() {
-                // What an earlier attempt wrote is not part of this folder as it is now.
-                (tally.added, tally.kept) = (0, 0);
-            }
             tally.pending = left
-                .unwrap_or_else(all)
                 .into_iter()
                 .map(|(uid, size)| skip(path, Some(uid), None, Some(size), ""))
                 .collect();
@@ -298,12 +334,49 @@ impl Attempt<'_> {
         result
     }
 
+    /// Which messages of the folder that is open may be delivered; `None`: all.
+    pub(super) fn select(
+        &self,
+        session: &mut imap::Session,
+        choice: &Choice<'_>,
+        list: &MessageList,
+    ) -> Result<Option<UidSet>, Problem> {
+        let keys = choice.search_keys();
+        let found = keys.map(|keys| session.search(keys, &list.entries));
+        let found = found.transpose()?;
+        Ok(choice.messages(&list.entries, found.as_ref(), export::now()))
+    }
+
+    /// Whether the folder has nothing for the target, does not exist there and need not.
+    fn is_skipped_as_empty(
+        &self,
+        placed: &Placed,
+        list: &MessageList,
+        selected: Option<&UidSet>,
+    ) -> Result<bool, Problem> {
+        let is_empty = list.unreadable.is_empty() && selected_of(list, selected).next().is_none();
+        let target = placed.target.as_ref().ok();
+        match target.filter(|it| is_empty && !it.is_root()) {
+            Some(target) if self.context.config.selection.skip_empty => {
+                Ok(!self.scan(target, false)?.exists)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Begins the buckets of a folder that has been listed. Until then those of the attempt before
-    /// stand.
-    pub(super) fn count(&mut self, path: &FolderPath, list: &MessageList) {
+    /// stand. What is not selected is not counted unless it is found on disk.
+    pub(super) fn count(
+        &mut self,
+        path: &FolderPath,
+        list: &MessageList,
+        selected: Option<&UidSet>,
+    ) {
         let folder = self.memory.tally.begin_folder(path);
-        folder.messages = (list.entries.len() + list.unreadable.len()) as u64;
-        folder.bytes = list.entries.iter().map(|entry| entry.size).sum();
+        let count = selected_of(list, selected).count();
+        folder.messages = (count + list.unreadable.len()) as u64;
+        folder.bytes = selected_of(list, selected).map(|entry| entry.size).sum();
+        folder.left_out = (list.entries.len() - count) as u64;
         for (uid, why) in &list.unreadable {
             let uid = uid.map(Uid::value);
             folder.skips.push(skip(path, uid, None, None, why));
@@ -362,7 +435,7 @@ impl Attempt<'_> {
             uid_next: shown.examined.uid_next.unwrap_or(1),
             in_root: target.is_root(),
             entries: &list.entries,
-            selected: None,
+            selected: shown.selected.as_ref(),
             keywords: &list.keywords,
             uidls: uidls.as_deref(),
             digests: None,
@@ -375,6 +448,7 @@ impl Attempt<'_> {
         let rematched = self.rematch(session, &source, target, &past, &disk)?;
         let folder = Folder {
             source,
+            destination: &shown.placed.destination,
             target,
             disk,
             seen,
@@ -406,28 +480,50 @@ impl Attempt<'_> {
         scan(&self.user.maildir, target, list_file, dated)
     }
 
-    fn subscribe(&mut self, tree: Option<&Tree>, list: &FolderList) -> Result<(), Problem> {
+    fn subscribe(
+        &mut self,
+        tree: Option<&Tree>,
+        list: &FolderList,
+        choice: &Choice<'_>,
+    ) -> Result<(), Problem> {
         let target = self.context.config.target;
         let mode = self.context.config.rerun.mode;
         if !target.servers.dovecot || mode == Mode::AfterCutover {
             return Ok(());
         }
-        let mut lines = Vec::new();
-        for path in &list.subscribed {
-            match subscription_line(path, target.layout, target.encoding) {
-                Ok(line) => lines.push(line),
-                Err(fault) => self.log.line(
-                    Level::WARN,
-                    format!("the subscription of {path} cannot be kept: {fault}"),
-                ),
+        let now: Vec<&FolderPath> = list
+            .subscribed
+            .iter()
+            .filter(|path| choice.takes(path))
+            .collect();
+        let head = &self.memory.book.record.head;
+        let before = head.subscribed.as_ref().map(|paths| {
+            let paths = paths.iter().cloned().map(FolderPath::new);
+            paths.collect::<Vec<FolderPath>>()
+        });
+        // What is not taken this time is left as it is.
+        let (known, untaken): (Vec<&FolderPath>, Vec<&FolderPath>) =
+            before.iter().flatten().partition(|path| choice.takes(path));
+        let line = |path: &&FolderPath| {
+            let name = choice.destination(path);
+            subscription_line(&name, target.layout, target.encoding)
+        };
+        for path in &now {
+            if let Err(fault) = line(path) {
+                let told = format!("the subscription of {path} cannot be kept: {fault}");
+                self.log.line(Level::WARN, told);
             }
         }
-        let head = &self.memory.book.record.head;
+        let lines: Vec<String> = now.iter().filter_map(|path| line(path).ok()).collect();
+        let known: Vec<String> = known.iter().filter_map(|path| line(path).ok()).collect();
         let change = |subscriptions: &mut Subscriptions| match mode {
-            Mode::Mirror => subscriptions.become_like(&lines),
-            _ => subscriptions.follow(head.subscribed.as_deref(), &lines),
+            Mode::Mirror if choice.is_everything() => subscriptions.become_like(&lines),
+            _ => subscriptions.follow(&known, &lines),
         };
         let changed = export::subscribe(&self.user.maildir, tree, target.layout, change)?;
+        let seen = now.iter().chain(&untaken);
+        let seen = seen.map(|path| path.parts().to_vec()).collect();
+        self.memory.book.record.head.subscribed = Some(seen);
         if changed > 0 {
             let line = format!("subscriptions: change {changed}");
             self.log.line(Level::INFO, &line);
@@ -435,7 +531,15 @@ impl Attempt<'_> {
                 self.memory.plan.push(format!("  {line}"));
             }
         }
-        self.memory.book.record.head.subscribed = Some(lines);
         Ok(())
     }
+}
+
+/// The messages of `list` that may be delivered.
+pub(super) fn selected_of<'l>(
+    list: &'l MessageList,
+    selected: Option<&'l UidSet>,
+) -> impl Iterator<Item = &'l Entry> {
+    let is_selected = move |entry: &&Entry| selected.is_none_or(|set| set.contains(entry.uid));
+    list.entries.iter().filter(is_selected)
 }

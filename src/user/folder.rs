@@ -26,6 +26,8 @@ use crate::source::Refused;
 /// A folder of the source with where it goes and what fetches it.
 pub(super) struct Folder<'f> {
     pub(super) source: SourceFolder<'f>,
+    /// Its name on the target.
+    pub(super) destination: &'f FolderPath,
     pub(super) target: &'f MaildirFolder,
     pub(super) disk: OnDisk,
     /// What the last run has seen of it.
@@ -93,15 +95,20 @@ impl Attempt<'_> {
         let path = folder.source.path;
         self.memory.removals.add(folder, &plan);
         let tally = self.memory.tally.folder(path);
-        // What is not part of the job is in no bucket.
-        tally.messages = tally.messages.saturating_sub(plan.left_out);
-        tally.bytes = tally.bytes.saturating_sub(plan.left_out_bytes);
         tally.kept = plan.kept.saturating_sub(tally.added);
+        // Now it is known which of those that are not selected are on disk.
+        let sizes = folder.source.entries.iter().map(|entry| entry.size);
+        tally.bytes = sizes.sum::<u64>() - plan.left_out_bytes;
+        tally.messages = folder.source.entries.len() as u64 - plan.left_out;
+        tally.messages += tally.skips.len() as u64;
+        if folder.source.selected.is_some() {
+            tally.left_out = plan.left_out;
+        }
         (tally.changed, tally.left_deleted) = (plan.changed, plan.left_deleted);
         let Some(tree) = tree else {
             (tally.kept, tally.added) = (plan.kept, plan.deliveries);
-            let lines =
-                describe::lines(&folder.source, folder.target, &folder.disk, &plan, &policy);
+            let names = (folder.destination, folder.target);
+            let lines = describe::lines(&folder.source, names, &folder.disk, &plan, &policy);
             self.memory.plan.extend(lines);
             return Ok(());
         };

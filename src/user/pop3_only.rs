@@ -8,14 +8,16 @@ use super::listing::Stamp;
 use crate::mail::{FolderPath, Uidl};
 use crate::naming::MaildirFolder;
 use crate::plan::SourceFolder;
+use crate::plan::folders::place;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::pop3_only::{self, Numbered};
+use crate::plan::selection::Choice;
 use crate::plan::verdict::{Leftovers, judge};
-use crate::problem::Problem;
+use crate::problem::{Kind, Problem, Reach};
 use crate::sink::arrivals::Arrivals;
 use crate::sink::export;
 use crate::sink::tree::Tree;
-use crate::source::{Maildrop, pop3};
+use crate::source::{FolderList, ListedFolder, Maildrop, pop3};
 
 impl Attempt<'_> {
     pub(super) fn export_pop3(
@@ -24,16 +26,26 @@ impl Attempt<'_> {
         mut maildrop: Maildropped,
     ) -> Result<(), Problem> {
         let path = FolderPath::inbox();
-        let target = MaildirFolder::root();
         self.memory.tally.begin_folder(&path);
-        let disk = self.scan(&target, self.context.config.target.servers.qmail)?;
-        let numbered = pop3_only::number(&maildrop.listing, &disk, export::now())?;
-        self.note_numbered(&numbered);
+        let place = match self.only_place() {
+            Ok(place) => place,
+            Err(problem) => {
+                maildrop.session.quit();
+                return self.go_on_after(&path, Err(problem));
+            }
+        };
+        let dated = self.context.config.target.servers.qmail && place.1.is_root();
+        let disk = self.scan(&place.1, dated)?;
+        let max_size = self.context.config.selection.max_size;
+        let numbered = pop3_only::number(&maildrop.listing, &disk, max_size, export::now())?;
+        self.note_numbered(&numbered, &place.1);
         let folder = self.memory.tally.folder(&path);
+        folder.left_out = numbered.left_out;
         folder.messages = numbered.entries.len() as u64;
         folder.bytes = numbered.entries.iter().map(|entry| entry.size).sum();
         let mut left = None;
-        let result = self.numbered_inbox(tree, &numbered, disk, &mut maildrop.session, &mut left);
+        let session = &mut maildrop.session;
+        let result = self.numbered_inbox(tree, &place, &numbered, disk, session, &mut left);
         if result.is_err() {
             let all = || {
                 let entries = numbered.entries.iter().zip(&numbered.numbers);
@@ -59,16 +71,39 @@ impl Attempt<'_> {
         Ok(())
     }
 
+    /// Where INBOX goes, the only folder that there is.
+    fn only_place(&self) -> Result<(FolderPath, MaildirFolder), Problem> {
+        let list = FolderList {
+            folders: vec![ListedFolder {
+                wire_name: "INBOX".to_owned(),
+                path: FolderPath::inbox(),
+                selectable: true,
+                special_use: None,
+                repaired: false,
+                marks: None,
+            }],
+            ..FolderList::default()
+        };
+        let target = self.context.config.target;
+        let choice = Choice::of(&self.context.config.selection, self.user, &list);
+        let placed = place(&list.folders, &choice, target.layout, target.encoding);
+        let inbox = placed
+            .into_iter()
+            .next()
+            .ok_or_else(|| Problem::new(Kind::Internal, Reach::User, "INBOX is not selected"))?;
+        Ok((inbox.destination, inbox.target?))
+    }
+
     fn numbered_inbox(
         &mut self,
         tree: Option<&Tree>,
+        (destination, target): &(FolderPath, MaildirFolder),
         numbered: &Numbered,
         disk: OnDisk,
         session: &mut pop3::Session,
         left: &mut Left,
     ) -> Result<(), Problem> {
         let path = FolderPath::inbox();
-        let target = MaildirFolder::root();
         let leftovers = Leftovers {
             missing: numbered
                 .without_uidl
@@ -91,10 +126,12 @@ impl Attempt<'_> {
                 entries: &numbered.entries,
                 selected: None,
                 keywords: &numbered.keywords,
-                uidls: Some(&numbered.uidls),
+                // Elsewhere POP3 does not show them.
+                uidls: target.is_root().then_some(&numbered.uidls[..]),
                 digests: Some(&numbered.digests),
             },
-            target: &target,
+            destination,
+            target,
             disk,
             seen: self.past(&path),
             rematched: HashMap::new(),

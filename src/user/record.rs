@@ -121,23 +121,24 @@ impl Attempt<'_> {
     /// # Errors
     /// It is that of a newer mailseed: what it knows must not be forgotten.
     pub(super) fn open_book(&mut self) -> Result<(), Problem> {
-        let told = |error| target_problem(&format!("read {}", state::FILE), error);
+        let file = self.state_file();
+        let told = |error| target_problem(&format!("read {file}"), error);
         let root = maildir::open_existing(&self.user.maildir, &MaildirFolder::root());
         let bytes = match root.map_err(told)? {
-            Some(root) => control::read(&root, state::FILE).map_err(told)?,
+            Some(root) => control::read(&root, file.as_str()).map_err(told)?,
             None => None,
         };
         let parsed = match bytes.as_deref().map(Record::parse) {
             None => None,
             Some(Ok(parsed)) => Some(parsed),
             Some(Err(fault @ Fault::Newer(_))) => {
-                let what = format!("cannot go on from {}", state::FILE);
+                let what = format!("cannot go on from {file}");
                 return Err(Problem::new(Kind::Conflict, Reach::User, what)
                     .caused_by(fault)
                     .with_hint("use the newer mailseed that has written it"));
             }
             Some(Err(fault @ (Fault::Damaged(..) | Fault::Headless))) => {
-                let line = format!("{} is written anew: {fault}", state::FILE);
+                let line = format!("{file} is written anew: {fault}");
                 self.log.line(Level::WARN, line);
                 None
             }
@@ -183,6 +184,7 @@ impl Attempt<'_> {
 
     /// Puts on disk what is new in the record.
     pub(super) fn save(&mut self, tree: Option<&Tree>) -> Result<(), Problem> {
+        let file = self.state_file();
         let book = &mut self.memory.book;
         let Some(tree) = tree else {
             return Ok(());
@@ -196,7 +198,7 @@ impl Attempt<'_> {
             return Ok(());
         }
         if book.saved_head.is_some() {
-            control::append_in_root(tree, state::FILE, &lines)?;
+            control::append_in_root(tree, &file, &lines)?;
             book.saved_head = Some(book.record.head.to_line());
             return Ok(());
         }
@@ -212,13 +214,18 @@ impl Attempt<'_> {
     }
 
     fn rewrite(&mut self, tree: &Tree) -> Result<(), Problem> {
+        let file = self.state_file();
         let book = &mut self.memory.book;
         let text = book.record.to_text();
-        control::replace_in_root(tree, state::FILE, |out| out.write_all(text.as_bytes()))?;
+        control::replace_in_root(tree, &file, |out| out.write_all(text.as_bytes()))?;
         book.saved_head = Some(book.record.head.to_line());
         book.has_old_lines = false;
         book.touched.clear();
         Ok(())
+    }
+
+    fn state_file(&self) -> String {
+        state::file_name(self.user.subfolder.as_ref())
     }
 
     /// What the last run has seen of a folder.
@@ -285,7 +292,7 @@ impl Attempt<'_> {
         let folder = self.noted(&placed.listed.path);
         folder.wire_name = Some(placed.listed.wire_name.clone());
         let directory = placed.target.as_ref().ok();
-        folder.directory = directory.map(MaildirFolder::to_string);
+        folder.lies_in(directory.map(MaildirFolder::to_string));
     }
 
     pub(super) fn note_examined(&mut self, path: &FolderPath, examined: &Examined) {
@@ -307,10 +314,10 @@ impl Attempt<'_> {
     }
 
     /// INBOX as POP3 lists it, where that is all there is.
-    pub(super) fn note_numbered(&mut self, numbered: &Numbered) {
+    pub(super) fn note_numbered(&mut self, numbered: &Numbered, target: &MaildirFolder) {
         let folder = self.noted(&FolderPath::inbox());
         folder.wire_name = None;
-        folder.directory = Some(MaildirFolder::root().to_string());
+        folder.lies_in(Some(target.to_string()));
         folder.examined(Some(numbered.validity.value()), Some(numbered.uid_next));
         let all = numbered.entries.iter().zip(&numbered.uidls);
         let with: UidSet = all

@@ -10,6 +10,7 @@ use super::folder::Folder;
 use crate::mail::{FolderPath, KeywordTable, Uid, UidValidity};
 use crate::naming::MaildirFolder;
 use crate::plan::on_disk::{DiskFile, OnDisk};
+use crate::plan::selection::Choice;
 use crate::plan::{self, FolderPlan, Mode, Past, SourceFolder};
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::tree::Tree;
@@ -102,16 +103,25 @@ impl Removals {
 
 impl Attempt<'_> {
     /// Plans the end of folders that the source no longer has. `used` are the places of the target
-    /// that belong to those that it has.
-    pub(super) fn plan_vanished(&mut self, used: &HashSet<MaildirFolder>) -> Result<(), Problem> {
+    /// that belong to those that it has. What `choice` does not take is left alone.
+    pub(super) fn plan_vanished(
+        &mut self,
+        used: &HashSet<MaildirFolder>,
+        choice: &Choice<'_>,
+    ) -> Result<(), Problem> {
         let mode = self.context.config.rerun.mode;
         if mode == Mode::AfterCutover {
             return Ok(());
         }
         let mut vanished: Vec<(FolderPath, MaildirFolder)> = Vec::new();
         let mut without_place = Vec::new();
+        let mut not_taken = HashSet::new();
         for folder in self.memory.book.record.folders() {
             let path = folder.path();
+            if !choice.takes(&path) {
+                not_taken.extend(folder.directory.clone());
+                continue;
+            }
             if self.memory.listed.contains(&path) || folder.wire_name.is_none() || path.is_inbox() {
                 continue;
             }
@@ -137,8 +147,12 @@ impl Attempt<'_> {
             let known: HashSet<MaildirFolder> =
                 vanished.iter().map(|(_, target)| target.clone()).collect();
             for folder in on_disk {
-                if !folder.is_root() && !used.contains(&folder) && !known.contains(&folder) {
-                    vanished.push((folder.path(target.layout, target.encoding), folder));
+                let path = folder.path(target.layout, target.encoding);
+                let is_known = used.contains(&folder)
+                    || known.contains(&folder)
+                    || not_taken.contains(&folder.to_string());
+                if !folder.is_root() && !is_known && choice.reaches(&path) {
+                    vanished.push((path, folder));
                 }
             }
         }

@@ -19,6 +19,8 @@ pub(super) struct FolderTally {
     pub added: u64,
     /// On disk before this run.
     pub kept: u64,
+    /// Neither selected nor on disk: not part of the job, in no bucket.
+    pub left_out: u64,
     /// Of those, the ones whose flags were changed.
     pub changed: u64,
     /// Deleted on the target by their owner.
@@ -102,6 +104,11 @@ impl Tally {
         report.deleted = self.deleted;
         report.notes = self.notes;
         report.problems = self.problems;
+        let left_out: u64 = self.folders.values().map(|folder| folder.left_out).sum();
+        if left_out > 0 {
+            let note = format!("{left_out} messages are not selected and not on the target");
+            report.notes.push(note);
+        }
         for (_, folder) in self.folders {
             report.folders += 1;
             report.messages += folder.messages;

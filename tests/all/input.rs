@@ -365,7 +365,7 @@ fn a_wrong_command_line_starts_nothing() {
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 45] = [
+    const OPTIONS: [&str; 58] = [
         "--imap <URL>",
         "--pop3 <URL>",
         "--tls-ca <FILE>",
@@ -386,6 +386,19 @@ fn help_tells_every_option() {
         "--folder-encoding <ENCODING>",
         "--owner <UID:GID>",
         "--fsync <WHEN>",
+        "--folder <GLOB>",
+        "--exclude <GLOB>",
+        "--subscribed",
+        "--skip-empty",
+        "--all-mail <WHAT>",
+        "--special-use",
+        "--rename <s/REGEX/REPLACEMENT/>",
+        "--map <A=B>",
+        "--subfolder <NAME>",
+        "--since <DATE>",
+        "--max-age <DAYS>",
+        "--max-size <SIZE>",
+        "--search <KEYS>",
         "--mirror",
         "--after-cutover",
         "--max-delete <PERCENT>",

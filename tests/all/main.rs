@@ -20,6 +20,7 @@ mod migration;
 mod pairing;
 mod readme;
 mod secrets;
+mod selection;
 mod servers;
 mod stranger;
 mod support;

@@ -35,6 +35,7 @@ fn folder(wire_name: &str) -> ListedFolder {
         wire_name: wire_name.to_owned(),
         path: FolderPath::new(vec![wire_name.to_owned()]),
         selectable: true,
+        special_use: None,
         repaired: false,
         marks: None,
     }

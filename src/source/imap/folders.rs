@@ -11,7 +11,7 @@ use super::{Reader, Talk};
 use crate::mail::FolderPath;
 use crate::mutf7;
 use crate::problem::{Problem, Reach};
-use crate::source::{FolderList, ListedFolder};
+use crate::source::{FolderList, ListedFolder, SpecialUse};
 use crate::text::printable_bytes;
 
 /// The most folders that are believed of one user.
@@ -25,6 +25,7 @@ struct Listed {
     name: Vec<u8>,
     delimiter: Option<u8>,
     selectable: bool,
+    special_use: Option<SpecialUse>,
 }
 
 /// The prefixes of NAMESPACE (RFC 2342).
@@ -121,7 +122,7 @@ pub fn list(
 }
 
 fn parse_listed<R: std::io::BufRead>(reader: &mut Reader<R>) -> Result<Listed, Fault> {
-    let mut selectable = true;
+    let (mut selectable, mut special_use) = (true, None);
     match reader.token()? {
         Token::Open => loop {
             match reader.token()? {
@@ -134,6 +135,7 @@ fn parse_listed<R: std::io::BufRead>(reader: &mut Reader<R>) -> Result<Listed, F
                     {
                         selectable = false;
                     }
+                    special_use = special_use.or_else(|| SpecialUse::parse(name));
                 }
                 Token::Literal(_) => reader.short_literal()?,
                 Token::Open | Token::End => {
@@ -153,6 +155,7 @@ fn parse_listed<R: std::io::BufRead>(reader: &mut Reader<R>) -> Result<Listed, F
         name: reader.text().to_vec(),
         delimiter,
         selectable,
+        special_use,
     })
 }
 
@@ -204,6 +207,7 @@ fn sort(listed: Vec<Listed>, subscribed: Vec<Listed>, namespaces: &Namespaces) -
                 let is_inbox = folder.path.is_inbox();
                 // Whatever the server says of it: INBOX can be opened (RFC 3501 section 5.1).
                 folder.selectable = is_inbox || line.selectable;
+                folder.special_use = line.special_use;
                 let key = if is_inbox {
                     "INBOX"
                 } else {
@@ -224,6 +228,7 @@ fn sort(listed: Vec<Listed>, subscribed: Vec<Listed>, namespaces: &Namespaces) -
             wire_name: "INBOX".to_owned(),
             path: FolderPath::inbox(),
             selectable: true,
+            special_use: None,
             repaired: false,
             marks: None,
         };
@@ -267,6 +272,7 @@ fn locate(name: &[u8], delimiter: Option<u8>, namespaces: &Namespaces) -> Place 
             wire_name: text.to_owned(),
             path,
             selectable: true,
+            special_use: None,
             repaired,
             marks: None,
         })

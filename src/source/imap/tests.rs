@@ -3,6 +3,7 @@
 use super::script::{Keep, Script, anna, endpoint};
 use super::*;
 use crate::mail::{Flags, FolderPath, UidValidity};
+use crate::source::SpecialUse;
 use crate::source::login::{Login, Mechanism, Secret};
 use crate::source::net::Security;
 
@@ -81,6 +82,7 @@ fn folder(wire_name: &str) -> ListedFolder {
         wire_name: wire_name.to_owned(),
         path: FolderPath::new(vec![wire_name.to_owned()]),
         selectable: true,
+        special_use: None,
         repaired: false,
         marks: None,
     }
@@ -909,4 +911,41 @@ fn flags_are_kept_apart_from_keywords() {
             assert_eq!(list.keywords.names(), ["Seen"]);
         },
     );
+}
+
+/// Cyrus tells special uses only when asked; where they cannot be asked for they may come anyway.
+#[test]
+fn special_uses_are_asked_for_where_they_can_be() {
+    const ASK: &str = "LIST \"\" \"*\" RETURN (SPECIAL-USE)";
+    const PLAIN: &str = "LIST \"\" \"*\"";
+    const LSUB: &str = "LSUB \"\" \"*\"";
+    let refused = format!("C: x1 {ASK}\nC: x2 {LSUB}\nS: x1 BAD what?\nS: x2 OK\n");
+    for (capabilities, before, list, (one, two)) in [
+        ("SPECIAL-USE LIST-EXTENDED", "", ASK, ("x1", "x2")),
+        ("SPECIAL-USE X-GM-EXT-1", "", PLAIN, ("x1", "x2")),
+        ("SPECIAL-USE LIST-EXTENDED", &refused, PLAIN, ("x3", "x4")),
+    ] {
+        let transcript = format!(
+            "S: * OK hello\nC: a1 CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: a1 OK\n\
+             C: a2 LOGIN \"anna\" \"s3cret-word\"\nS: a2 OK\nC: a3 CAPABILITY\n\
+             S: * CAPABILITY IMAP4rev1 {capabilities}\nS: a3 OK\n{before}C: {one} {list}\n\
+             C: {two} {LSUB}\n\
+             S: * LIST (\\HasNoChildren \\sent) \"/\" Gesendet\n\
+             S: * LIST (\\All \\Archive) \"/\" All\nS: * LIST (\\Noselect) \"/\" Other\n\
+             S: {one} OK\nS: {two} OK\n"
+        );
+        let script = Script::new(transcript.as_bytes(), 7);
+        let mut session =
+            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        let list = session.list_folders().unwrap();
+        script.finish();
+        let uses = list.folders.iter().map(|folder| folder.special_use);
+        let want = [None, Some(SpecialUse::Sent), Some(SpecialUse::All), None];
+        assert_eq!(uses.collect::<Vec<_>>(), want);
+        assert_eq!(list.has_labels, capabilities.contains("X-GM-EXT-1"));
+        assert_eq!(
+            session.take_warnings().len(),
+            usize::from(!before.is_empty())
+        );
+    }
 }

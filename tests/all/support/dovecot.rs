@@ -35,6 +35,8 @@ pub struct DovecotOptions {
     pub separator: char,
     /// Namespace prefix, for example `INBOX.`.
     pub prefix: String,
+    /// Mailboxes with a special use, as in `Gesendet=Sent`.
+    pub special_uses: Vec<String>,
     /// Load the plugin that escapes `.` and `/` in folder names.
     pub listescape: bool,
     /// `pop3_uidl_format`.
@@ -59,6 +61,7 @@ impl Default for DovecotOptions {
             utf8: false,
             separator: '/',
             prefix: String::new(),
+            special_uses: Vec::new(),
             listescape: false,
             uidl_format: "%08Xu%08Xv".to_owned(),
             ignore_name_sizes: false,
@@ -124,6 +127,9 @@ impl Dovecot {
         arguments.extend(["--separator", &separator, "--prefix", &options.prefix]);
         if options.layout == Layout::Fs {
             arguments.extend(["--layout", "fs"]);
+        }
+        for mailbox in &options.special_uses {
+            arguments.extend(["--special-use", mailbox]);
         }
         if let Some(home) = &options.home {
             arguments.extend(["--home", home]);
