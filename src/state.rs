@@ -68,9 +68,10 @@ pub struct Head {
     /// The URL of the POP3 server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pop3: Option<String>,
-    /// The paths of the folders that were subscribed at the source when last seen; `None`: never.
+    /// The folders that were subscribed at the source when last seen, each with its line in
+    /// `subscriptions`; `None`: never seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subscribed: Option<Vec<Vec<String>>>,
+    pub subscribed: Option<BTreeMap<String, String>>,
 }
 
 /// A folder as it was last seen at the source.
