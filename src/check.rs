@@ -10,17 +10,19 @@ mod maildrop;
 mod uidls;
 mod verdict;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tracing::Level;
 
 use crate::config::{Account, Config, User};
+use crate::mail::FolderPath;
 use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
-use crate::user::{self, Breaks};
+use crate::user::{self, Breaks, LoginDelay};
 
 pub use mailbox::{Largest, Mailbox};
 pub use maildrop::{Maildropped, Top};
@@ -118,8 +120,9 @@ pub fn run(user: &User, context: Context<'_>, log: &UserLog) -> Finding {
         context,
         log,
         finding: Finding::new(&user.name),
+        pop3_delay: LoginDelay::default(),
         pop3_login: None,
-        imap_breaks: Breaks::default(),
+        imap_breaks: HashMap::new(),
         pop3_breaks: Breaks::default(),
         one_at_a_time: false,
     };
@@ -167,10 +170,11 @@ struct Check<'a> {
     context: Context<'a>,
     log: &'a UserLog,
     finding: Finding,
+    pop3_delay: LoginDelay,
     /// What let us in.
     pop3_login: Option<Login>,
-    /// Messages of INBOX at which the connection broke while they were read for the pairing.
-    imap_breaks: Breaks,
+    /// Messages at which the connection broke while they were read for the pairing, by folder.
+    imap_breaks: HashMap<FolderPath, Breaks>,
     /// The same of the maildrop.
     pop3_breaks: Breaks,
     /// The POP3 server fell out of step: no commands sent ahead.

@@ -359,6 +359,12 @@ pub struct Uidls {
     #[arg(long)]
     pub ignore_extra_uidls: bool,
 
+    /// Look for UIDLs without a message in INBOX in all other folders too, for POP3 servers that
+    /// show more than INBOX; what is found there is reported, for the new POP3 server will not
+    /// show it
+    #[arg(long)]
+    pub pop3_all_mailboxes: bool,
+
     /// Take no message sizes as evidence when UIDLs are matched: for POP3 servers whose LIST lies
     #[arg(long)]
     pub skip_size_check: bool,

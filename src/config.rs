@@ -335,6 +335,8 @@ pub struct UidlPolicy {
     pub ignore_missing: bool,
     /// UIDLs without a message do not fail the user.
     pub ignore_extra: bool,
+    /// UIDLs without a message in INBOX are looked for in all folders.
+    pub all_mailboxes: bool,
     /// What to do with what the target cannot hold.
     pub unholdable: Unholdable,
     /// qmail: order or date.

@@ -23,7 +23,10 @@
 //! little. A template without UIDVALIDITY, or with one as small as a counter, proves nothing: its
 //! pairs are found by header and content like any others, and then bear its name if all agree.
 //! UIDLs of the form "UID plus a constant" are opaque here: nothing but every header could prove
-//! the constant, and the headers find the pairs without it.
+//! the constant, and the headers find the pairs without it; [`offset`] names the rule afterwards.
+//!
+//! Some POP3 servers show more than INBOX. What INBOX leaves open is then found in the other folders
+//! by the same proof ([`elsewhere`]); it is no pair, since the new POP3 server shows INBOX only.
 //!
 //! # What it cannot see
 //! Up to 100 messages of together 4 MiB, all bodies are compared. Beyond that, a pair can be wrong
@@ -41,7 +44,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::mail::{Entry, PopNumber, Uid, UidValidity, Uidl};
+use crate::mail::{Entry, FolderPath, PopNumber, Uid, UidValidity, Uidl};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::Maildrop;
 pub use crate::source::imap::Attribute;
@@ -49,7 +52,9 @@ pub use crate::source::imap::Attribute;
 mod claims;
 pub mod content;
 mod deduce;
+pub mod elsewhere;
 pub mod header;
+pub mod offset;
 mod proof;
 pub mod rematch;
 mod resemblance;
@@ -205,6 +210,27 @@ pub struct Extra {
     pub reason: Why,
 }
 
+/// A POP3 message that is a message of another folder than INBOX.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Its number in the POP3 session.
+    pub number: PopNumber,
+    /// Its place in the POP3 listing, from 1.
+    pub position: u32,
+    /// Its UIDL.
+    pub uidl: Uidl,
+    /// Its size as LIST gave it.
+    pub size: u64,
+    /// The folder.
+    pub folder: FolderPath,
+    /// The folder's UIDVALIDITY, where there is a usable one.
+    pub uid_validity: Option<UidValidity>,
+    /// The message in it.
+    pub uid: Uid,
+    /// How it was found.
+    pub stage: Stage,
+}
+
 /// Why a POP3 message has no partner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Why {
@@ -217,8 +243,11 @@ pub enum Why {
     /// Nothing in INBOX is like it.
     #[error("no such message in INBOX")]
     NoMessage,
-    /// What is like it in INBOX by its header has another body.
-    #[error("the messages in INBOX with its header have another body")]
+    /// Nothing in any folder is like it.
+    #[error("no such message in any folder")]
+    Nowhere,
+    /// What is like it by its header has another body.
+    #[error("the messages with its header have another body")]
     OtherBody,
     /// More than one message could be it, and nothing tells which.
     #[error("several messages could be it and nothing tells which")]
@@ -237,6 +266,8 @@ pub struct Pairing {
     pub missing: Vec<Uid>,
     /// POP3 messages that no pair has, in POP3 order.
     pub extra: Vec<Extra>,
+    /// POP3 messages of other folders, in POP3 order; empty where nobody has looked there.
+    pub elsewhere: Vec<Elsewhere>,
     /// The template that has found most pairs: what the old server effectively used.
     pub template: Option<Template>,
     /// Templates that seemed to fit this user until a message contradicted them, or that could
@@ -262,6 +293,19 @@ impl Pairing {
         counts.into_iter().collect()
     }
 
+    /// How many messages of each other folder POP3 shows, the folders in the order in which POP3
+    /// first shows one.
+    pub fn folders_elsewhere(&self) -> Vec<(&FolderPath, u64)> {
+        let mut folders: Vec<(&FolderPath, u64)> = Vec::new();
+        for found in &self.elsewhere {
+            match folders.iter_mut().find(|(path, _)| *path == &found.folder) {
+                Some((_, count)) => *count += 1,
+                None => folders.push((&found.folder, 1)),
+            }
+        }
+        folders
+    }
+
     /// Whether the POP3 listing has the paired messages in the order of their UIDs.
     pub fn is_in_uid_order(&self) -> bool {
         self.pairs.is_sorted_by_key(|pair| pair.uid)
@@ -282,16 +326,17 @@ pub fn pair(
     let mut work = Work::new(policy, imap, &maildrop.entries, evidence)?;
     work.join_known(known);
     claims::by_template(&mut work)?;
-    claims::by_attribute(&mut work)?;
+    claims::by_attribute(&mut work, claims::IDS)?;
+    claims::by_attribute(&mut work, claims::FIELDS)?;
     let hint = claims::counter_hint(&work);
     resemblance::pair_alike(&mut work, hint.as_ref())?;
     if let Some(hint) = hint {
         claims::name_counter(&mut work, &hint);
     }
-    outcome(work)
+    outcome(&work)
 }
 
-fn outcome(work: Work<'_>) -> Result<Pairing, Problem> {
+fn outcome(work: &Work<'_>) -> Result<Pairing, Problem> {
     let mut pairing = Pairing {
         rejected: work.rejected.clone(),
         ..Pairing::default()

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use crate::text::printable;
 
@@ -86,6 +87,8 @@ pub struct Problem {
     pub folder: Option<String>,
     /// The message, as `UID 17` or `POP3 message 3`, where there is one.
     pub message: Option<String>,
+    /// Seconds; 0: nothing was said. Small, since a problem is the error of nearly every function.
+    pause: u16,
     what: String,
     hint: Option<String>,
     cause: Option<Box<dyn Error + Send + Sync>>,
@@ -99,6 +102,7 @@ impl Problem {
             kind,
             reach,
             retry: matches!(kind, Kind::Network | Kind::Busy),
+            pause: 0,
             folder: None,
             message: None,
             what: printable(what.as_ref()),
@@ -146,6 +150,13 @@ impl Problem {
         self
     }
 
+    /// Says how many seconds the server wants to be left alone before the next try.
+    #[must_use]
+    pub fn after(mut self, seconds: u32) -> Self {
+        self.pause = u16::try_from(seconds).unwrap_or(u16::MAX);
+        self
+    }
+
     /// The same problem once more, without its cause: for each user of what it makes impossible.
     #[must_use]
     pub fn restated(&self) -> Self {
@@ -157,6 +168,11 @@ impl Problem {
             cause: None,
             ..*self
         }
+    }
+
+    /// How long the server wants to be left alone first, where it says so.
+    pub fn pause(&self) -> Option<Duration> {
+        (self.pause > 0).then(|| Duration::from_secs(self.pause.into()))
     }
 
     /// What happened, without place and hint.
@@ -217,6 +233,9 @@ mod tests {
             "folder A/B: UID 7: server said: NO\\u{1b}[m: beneath (hint: ask again)"
         );
         assert!(!problem.retry);
+        assert_eq!(problem.pause(), None);
+        let pause = problem.after(70_000).pause();
+        assert_eq!(pause, Some(Duration::from_secs(65_535)));
         assert!(Problem::new(Kind::Busy, Reach::User, "later").retry);
     }
 }

@@ -107,6 +107,8 @@ pub struct UserReport {
     pub uidls_missing: u64,
     /// UIDLs without a message.
     pub uidls_extra: u64,
+    /// UIDLs of messages in other folders than INBOX.
+    pub uidls_elsewhere: u64,
     /// The farthest that a date had to move for qmail's order, in seconds.
     pub max_date_shift_s: u64,
     /// How long it took.
@@ -204,6 +206,7 @@ pub struct Totals {
     pub uidls: u64,
     pub uidls_missing: u64,
     pub uidls_extra: u64,
+    pub uidls_elsewhere: u64,
 }
 
 impl RunReport {
@@ -228,6 +231,7 @@ impl RunReport {
             totals.uidls += user.uidls;
             totals.uidls_missing += user.uidls_missing;
             totals.uidls_extra += user.uidls_extra;
+            totals.uidls_elsewhere += user.uidls_elsewhere;
         }
         totals
     }

@@ -18,7 +18,7 @@
 //! The file lies in the user's own Maildir. Nothing in it is a path to be opened, and no range in it
 //! is ever spelled out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -99,6 +99,9 @@ pub struct Folder {
     /// UIDVALIDITY under which `seen`, `pending` and `renumbered` were written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_validity: Option<u32>,
+    /// The source's UIDNEXT when the folder was done: what has come since has a UID from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_next: Option<u32>,
     /// The messages that were exported, or were about to be, by flags and keywords: see
     /// [`crate::plan::seen::Gathered`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -145,6 +148,35 @@ pub struct Paired {
     /// UIDLs without a message.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra: Vec<Extra>,
+    /// UIDLs of messages in other folders, which POP3 showed as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub elsewhere: Vec<Elsewhere>,
+}
+
+/// What POP3 showed of one other folder than INBOX.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    folder: Vec<String>,
+    /// Its UIDVALIDITY, where the source gave one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid_validity: Option<u32>,
+    /// The messages, in POP3 order.
+    pub messages: Vec<Shown>,
+}
+
+/// A message of another folder with its UIDL.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// Its UID.
+    pub uid: u32,
+    /// Its UIDL.
+    pub uidl: String,
+    /// Its place in the POP3 listing, from 1.
+    pub position: u32,
+    /// Its size in octets, as LIST gave it.
+    pub size: u64,
+    /// The word for the stage that has found it.
+    pub stage: String,
 }
 
 /// A UIDL without a message.
@@ -445,13 +477,52 @@ impl Folder {
         }
         let stages = stages.into_iter();
         self.paired = Some(Paired {
-            listed: (pairing.pairs.len() + pairing.extra.len()) as u64,
+            listed: (pairing.pairs.len() + pairing.extra.len() + pairing.elsewhere.len()) as u64,
             stages: stages
                 .map(|(word, uids)| (word, uids.into_iter().collect()))
                 .collect(),
             missing: pairing.missing.iter().copied().collect(),
             extra,
+            elsewhere: elsewhere(pairing, &old),
         });
+    }
+}
+
+/// The UIDLs of other folders, each folder where POP3 first shows one of its messages.
+fn elsewhere(pairing: &Pairing, old: &Paired) -> Vec<Elsewhere> {
+    let old = old.elsewhere.iter().flat_map(|folder| &folder.messages);
+    let stages: HashMap<&str, &str> = old
+        .map(|shown| (shown.uidl.as_str(), shown.stage.as_str()))
+        .collect();
+    let mut folders: Vec<Elsewhere> = Vec::new();
+    for found in &pairing.elsewhere {
+        let path = found.folder.parts();
+        let earlier = stages
+            .get(found.uidl.as_str())
+            .filter(|_| found.stage == Stage::Known);
+        let shown = Shown {
+            uid: found.uid.value(),
+            uidl: found.uidl.to_string(),
+            position: found.position,
+            size: found.size,
+            stage: earlier.map_or_else(|| found.stage.to_string(), |it| (*it).to_owned()),
+        };
+        match folders.iter_mut().find(|folder| folder.folder == path) {
+            Some(folder) => folder.messages.push(shown),
+            None => folders.push(Elsewhere {
+                folder: path.to_vec(),
+                uid_validity: found.uid_validity.map(UidValidity::value),
+                messages: vec![shown],
+            }),
+        }
+    }
+    folders
+}
+
+impl Elsewhere {
+    /// The folder.
+    pub fn path(&self) -> FolderPath {
+        FolderPath::new(self.folder.clone())
     }
 }
 
@@ -460,6 +531,14 @@ impl Paired {
     pub fn all(&self) -> UidSet {
         let stages = self.stages.values();
         stages.fold(UidSet::default(), |all, uids| all.union(uids))
+    }
+
+    /// The message of another folder that has this UIDL.
+    pub fn elsewhere(&self, uidl: &str) -> Option<(&Elsewhere, &Shown)> {
+        self.elsewhere.iter().find_map(|folder| {
+            let mut messages = folder.messages.iter();
+            Some((folder, messages.find(|message| message.uidl == uidl)?))
+        })
     }
 
     /// The word for the stage that has found the UIDL of `uid`.

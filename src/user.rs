@@ -5,9 +5,13 @@
 //! one has done on disk and goes on from there.
 
 mod attempt;
+mod bodies;
+mod elsewhere;
 mod evidence;
 mod folder;
 mod inbox;
+mod listing;
+mod login_delay;
 mod pop3_only;
 mod record;
 mod rematch;
@@ -28,10 +32,14 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::progress::Progress;
 use crate::report::{UserLog, UserReport};
 use crate::sink::sync::Syncer;
+use crate::source::ListedFolder;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
 use attempt::Attempt;
+use bodies::Bodies;
+pub(crate) use elsewhere::{KnownElsewhere, Search, note as note_elsewhere};
 pub(crate) use evidence::Sessions;
+pub(crate) use login_delay::LoginDelay;
 use record::Book;
 use removal::Removals;
 use tally::Tally;
@@ -39,6 +47,8 @@ use tally::Tally;
 /// The wait before the second attempt: a connection that broke once mostly works at once. Each
 /// further wait is so many times longer, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Where the server asks to come back later: a client that has the maildrop needs its time.
+const FIRST_PAUSE_BUSY: Duration = Duration::from_secs(1);
 const PAUSE_GROWTH: u32 = 5;
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -75,8 +85,13 @@ struct Memory {
     breaks: HashMap<FolderPath, Breaks>,
     /// Breaks while the pairing read messages over POP3, by number.
     pop3_breaks: Breaks,
+    pop3_login: LoginDelay,
     /// The POP3 server fell out of step: one command at a time.
     pop3_stumbled: bool,
+    /// All folders that can be opened, where UIDLs are looked for in all of them.
+    searchable: Vec<ListedFolder>,
+    /// What pairing has read of INBOX and the export has not delivered yet.
+    bodies: Bodies,
     plan: Vec<String>,
     book: Book,
     /// The folders that the source has.
@@ -177,7 +192,7 @@ pub(crate) fn wait(
     log: &UserLog,
     stop: &AtomicBool,
 ) -> Result<(), Problem> {
-    let pause = pause(failures);
+    let pause = pause(problem.kind, failures);
     log.line(
         Level::WARN,
         format!(
@@ -190,9 +205,13 @@ pub(crate) fn wait(
 }
 
 /// How long to wait after so many failures in a row, at least one.
-fn pause(failures: u32) -> Duration {
+fn pause(kind: Kind, failures: u32) -> Duration {
+    let first = match kind {
+        Kind::Busy => FIRST_PAUSE_BUSY,
+        _ => FIRST_PAUSE,
+    };
     let times = PAUSE_GROWTH.saturating_pow(failures.saturating_sub(1));
-    FIRST_PAUSE.saturating_mul(times).min(LONGEST_PAUSE)
+    first.saturating_mul(times).min(LONGEST_PAUSE)
 }
 
 fn resolve(
@@ -228,7 +247,9 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_the_longest() {
-        let seconds = [1, 2, 3, 4, 5, 40].map(|failures| pause(failures).as_secs_f32());
-        assert_eq!(seconds, [0.2, 1.0, 5.0, 25.0, 30.0, 30.0]);
+        let seconds =
+            |kind| [1, 2, 3, 4, 5, 40].map(|failures| pause(kind, failures).as_secs_f32());
+        assert_eq!(seconds(Kind::Network), [0.2, 1.0, 5.0, 25.0, 30.0, 30.0]);
+        assert_eq!(seconds(Kind::Busy), [1.0, 5.0, 25.0, 30.0, 30.0, 30.0]);
     }
 }

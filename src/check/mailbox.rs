@@ -1,5 +1,7 @@
 //! The IMAP side of a check, folder by folder, and whose UIDL is which.
 
+use std::time::{Duration, Instant};
+
 use super::maildrop::Opened;
 use super::{Check, Flaw, Matter, Uidls};
 use crate::config::{Account, Config, Selection, Unholdable};
@@ -11,9 +13,12 @@ use crate::plan::selection::Choice;
 use crate::plan::{self, Announced, FolderPlan, Past, Policy, SourceFolder};
 use crate::problem::{Problem, Reach};
 use crate::sink::export::now;
-use crate::source::{Examined, FolderList, Maildrop, MessageList, imap};
+use crate::source::{Examined, FolderList, ListedFolder, Maildrop, MessageList, imap};
 use crate::text::printable;
-use crate::user::Sessions;
+use crate::user::{KnownElsewhere, Search, Sessions};
+
+/// A server that wants a longer pause between two logins is not listed a second time.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Names that are told of one kind of trouble; the rest is counted.
 const TOLD: usize = 20;
@@ -199,12 +204,21 @@ impl Check<'_> {
         for note in choice.notes() {
             self.finding.mailbox.note(note);
         }
+        let searchable: Vec<ListedFolder> = match self.context.config.uidls.all_mailboxes {
+            true => list
+                .folders
+                .iter()
+                .filter(|it| it.selectable)
+                .cloned()
+                .collect(),
+            false => Vec::new(),
+        };
         let placed = place(&list.folders, &choice, target.layout, target.encoding);
         self.finding.mailbox.folders = placed.len() as u64;
         self.finding.mailbox.judge_places(&placed);
         for folder in &placed {
             self.go_on()?;
-            match self.read_folder(session, &choice, folder, maildrop) {
+            match self.read_folder(session, &choice, folder, &searchable, maildrop) {
                 Err(problem) if problem.retry || problem.reach >= Reach::User => {
                     return Err(problem);
                 }
@@ -232,6 +246,7 @@ impl Check<'_> {
         session: &mut imap::Session,
         choice: &Choice<'_>,
         folder: &Placed,
+        searchable: &[ListedFolder],
         maildrop: &mut Option<Opened>,
     ) -> Result<(), Problem> {
         let path = &folder.listed.path;
@@ -256,7 +271,7 @@ impl Check<'_> {
                 examined,
                 list,
             };
-            match self.pair(session, &mut inbox, opened) {
+            match self.pair(session, &mut inbox, searchable, opened) {
                 Ok(pairing) => paired = Some(pairing),
                 Err(problem) if problem.retry => return Err(problem),
                 Err(problem) => {
@@ -375,6 +390,7 @@ impl Check<'_> {
         &mut self,
         session: &mut imap::Session,
         inbox: &mut Inbox<'_>,
+        searchable: &[ListedFolder],
         mut opened: Opened,
     ) -> Result<(Pairing, Maildrop), Problem> {
         let policy = self.context.config.uidls.pairing;
@@ -386,20 +402,43 @@ impl Check<'_> {
             };
             let mut sessions = Sessions {
                 imap: session,
-                imap_breaks: &mut self.imap_breaks,
+                imap_breaks: self.imap_breaks.entry(FolderPath::inbox()).or_default(),
                 pop3: &mut opened.session,
                 pop3_breaks: &mut self.pop3_breaks,
+                bodies: None,
             };
-            let pairing = matching::pair(policy, &side, &opened.listing, &[], &mut sessions)?;
+            let mut pairing = matching::pair(policy, &side, &opened.listing, &[], &mut sessions)?;
+            let search = Search {
+                imap: session,
+                pop3: &mut opened.session,
+                imap_breaks: &mut self.imap_breaks,
+                pop3_breaks: &mut self.pop3_breaks,
+                folders: searchable,
+                known: &KnownElsewhere::new(),
+                bodies: None,
+                stop: self.context.stop,
+            };
+            let told = search.run(policy, &opened.listing, &inbox.examined, &mut pairing)?;
+            for note in told {
+                self.finding.mailbox.note(note);
+            }
             opened.session.quit();
             let is_whole = pairing.missing.is_empty() && pairing.extra.is_empty();
             if is_whole || listed_again {
                 return Ok((pairing, opened.listing));
             }
             listed_again = true;
-            let Ok(fresh) = self.open_again() else {
-                // Some servers want a pause between two sessions.
+            if self.pop3_delay.pause(Instant::now()) > PATIENCE {
+                let note = "the POP3 server wants a long pause between two logins, so it was \
+                            listed once: mail that came or went meanwhile is not told apart";
+                self.finding.mailbox.note(note);
                 return Ok((pairing, opened.listing));
+            }
+            let fresh = match self.open_again() {
+                Ok(fresh) => fresh,
+                Err(problem) if problem.reach == Reach::Run => return Err(problem),
+                // Some servers want a pause between two sessions and do not say so.
+                Err(_) => return Ok((pairing, opened.listing)),
             };
             let examined = session.examine(&inbox.folder.listed)?;
             let list = session.list_messages(examined.exists)?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Check, Flaw, Matter, Uidls};
+use super::{Check, Context, Flaw, Matter, Uidls};
 use crate::config::{Account, Unholdable};
 use crate::mail::{FolderPath, PopEntry, PopNumber};
 use crate::naming::message::uidl_name;
@@ -143,13 +143,16 @@ impl Check<'_> {
 
     /// A new session with its listing; `software` is known as soon as the login works.
     fn open_maildrop(
-        &self,
+        &mut self,
         account: &Account,
         login: &Login,
         software: &mut Option<String>,
     ) -> Result<Opened, Problem> {
-        let connection = self.context.dialer.connect(&account.endpoint)?;
-        let mut session = pop3::Session::open(connection, login, &account.endpoint)?;
+        let Context { dialer, stop, .. } = self.context;
+        let mut session = self.pop3_delay.log_in(self.log, stop, || {
+            let connection = dialer.connect(&account.endpoint)?;
+            pop3::Session::open(connection, login, &account.endpoint)
+        })?;
         *software = Some(session.software().to_owned());
         if self.one_at_a_time {
             session.disable_pipelining();
@@ -159,9 +162,9 @@ impl Check<'_> {
     }
 
     /// A new session once the login has worked.
-    pub(super) fn open_again(&self) -> Result<Opened, Problem> {
-        match (&self.user.pop3, &self.pop3_login) {
-            (Some(account), Some(login)) => self.open_maildrop(account, login, &mut None),
+    pub(super) fn open_again(&mut self) -> Result<Opened, Problem> {
+        match (&self.user.pop3, self.pop3_login.clone()) {
+            (Some(account), Some(login)) => self.open_maildrop(account, &login, &mut None),
             _ => Err(Problem::new(
                 Kind::Internal,
                 Reach::User,

@@ -3,8 +3,10 @@
 use super::{Flaw, Matter};
 use crate::config::UidlPolicy;
 use crate::mail::Uidl;
-use crate::matching::{Pairing, Stage, Template};
+use crate::matching::{Pairing, Stage, Template, offset};
 use crate::source::Maildrop;
+use crate::text::printable;
+use crate::user::note_elsewhere;
 
 /// What becomes of the UIDLs of a user.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct Uidls {
     pub missing: u64,
     /// UIDLs without a message.
     pub extra: u64,
+    /// UIDLs of messages in other folders, by folder; printable.
+    pub elsewhere: Vec<(String, u64)>,
     /// How many were paired by what, the surest first.
     pub stages: Vec<(String, u64)>,
     /// The rule by which the old server makes its UIDLs; `None` where none was seen.
@@ -69,12 +73,25 @@ impl Uidls {
                 dovecot_format: format,
             })
         });
+        let by_offset = || {
+            let (name, hits) = offset::rule(&pairing.pairs)?;
+            Some(Scheme {
+                name,
+                hits,
+                dovecot_format: None,
+            })
+        };
         Self {
             listed: listing.entries.len() as u64,
             kept: pairing.pairs.len() as u64,
             missing: pairing.missing.len() as u64,
             extra: pairing.extra.len() as u64,
-            scheme: by_rule.max_by_key(|scheme| scheme.hits),
+            elsewhere: pairing
+                .folders_elsewhere()
+                .into_iter()
+                .map(|(path, count)| (printable(&path.to_string()), count))
+                .collect(),
+            scheme: by_rule.max_by_key(|scheme| scheme.hits).or_else(by_offset),
             stages: counts
                 .iter()
                 .map(|(stage, count)| (stage.to_string(), *count as u64))
@@ -103,7 +120,16 @@ impl Uidls {
             let flaw = Flaw::new(Matter::Uidls, what);
             flaws.push(flaw.accepted_if(policy.ignore_extra));
         }
+        // Who asks for them to be looked for knows that POP3 will show INBOX only.
+        if let Some(what) = note_elsewhere(pairing) {
+            flaws.push(Flaw::new(Matter::Uidls, what).accepted_if(policy.all_mailboxes));
+        }
         flaws
+    }
+
+    /// How many UIDLs are of messages in other folders.
+    pub fn elsewhere(&self) -> u64 {
+        self.elsewhere.iter().map(|(_, count)| count).sum()
     }
 
     /// In words.
@@ -112,6 +138,14 @@ impl Uidls {
             "UIDLs: {} of {} are kept; {} messages without one, {} without a message",
             self.kept, self.listed, self.missing, self.extra
         )];
+        if !self.elsewhere.is_empty() {
+            let folders = self.elsewhere.iter();
+            let folders = folders.map(|(folder, count)| format!("{folder} {count}"));
+            lines.push(format!(
+                "UIDLs of messages in other folders: {}",
+                folders.collect::<Vec<_>>().join(", ")
+            ));
+        }
         if let Some(scheme) = &self.scheme {
             let mut line = format!(
                 "UIDL scheme: {}, which {} of {} UIDLs follow",
@@ -230,8 +264,8 @@ mod tests {
                     false
                 ),
                 (
-                    "1 UIDLs have no message in INBOX, the first is x: the messages in INBOX with its \
-                     header have another body",
+                    "1 UIDLs have no message in INBOX, the first is x: the messages with its header \
+                     have another body",
                     true
                 ),
             ]

@@ -119,6 +119,7 @@ pub(super) fn resolve(
         uidls: UidlPolicy {
             ignore_missing: typed.uidls.ignore_missing_uidls,
             ignore_extra: typed.uidls.ignore_extra_uidls,
+            all_mailboxes: typed.uidls.pop3_all_mailboxes,
             unholdable: typed.uidls.unholdable,
             pop3_order: typed.uidls.pop3_order,
             pairing: Policy {
@@ -385,6 +386,7 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "delete-local": typed.rerun.delete_local,
         "ignore-missing-uidls": uidls.ignore_missing_uidls,
         "ignore-extra-uidls": uidls.ignore_extra_uidls,
+        "pop3-all-mailboxes": uidls.pop3_all_mailboxes,
         "skip-size-check": uidls.skip_size_check,
         "uidl-template": uidls.uidl_template,
         "unholdable": word(&uidls.unholdable),

@@ -47,6 +47,8 @@ pub(super) enum Hit {
     Skipped(usize),
     /// A UIDL without a message: which of the recorded ones.
     Extra(usize),
+    /// A UIDL of a message in another folder.
+    Elsewhere(String),
 }
 
 impl Hit {
@@ -167,6 +169,10 @@ pub(super) fn hits(key: &Key<'_>, view: &View<'_>) -> Vec<Hit> {
         if extra.uidl.as_deref() == Some(key.text) {
             add(Hit::Extra(index));
         }
+    }
+    let paired = record.paired.as_ref();
+    if paired.is_some_and(|paired| paired.elsewhere(key.text).is_some()) {
+        add(Hit::Elsewhere(key.text.to_owned()));
     }
     hits
 }

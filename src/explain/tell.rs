@@ -37,9 +37,13 @@ pub(super) fn lines(
         }
         Hit::Skipped(index) => story.skipped(*index),
         Hit::Extra(index) => story.extra(*index),
+        Hit::Elsewhere(uidl) => story.elsewhere(uidl),
     }
     Ok(story.lines)
 }
+
+/// What becomes of the UIDL of a message outside INBOX.
+const ELSEWHERE: &str = "the new POP3 server will not show it: it shows INBOX only";
 
 struct Story<'s> {
     question: &'s Question,
@@ -74,6 +78,8 @@ impl Story<'_> {
         self.add("from", origin);
         if self.view.is_inbox() {
             let uidl = self.uidl(uid, line);
+            self.add("UIDL", uidl);
+        } else if let Some(uidl) = uid.and_then(|uid| self.uidl_elsewhere(uid)) {
             self.add("UIDL", uidl);
         }
         let left_out = uid.and_then(|uid| self.left_out(uid));
@@ -123,6 +129,45 @@ impl Story<'_> {
             "message",
             format!("none: {}", sized(&extra.why, Some(extra.size))),
         );
+    }
+
+    /// A UIDL of a message in another folder than INBOX.
+    fn elsewhere(&mut self, uidl: &str) {
+        let paired = self.view.record.and_then(|folder| folder.paired.as_ref());
+        let Some((paired, (folder, shown))) =
+            paired.and_then(|paired| Some((paired, paired.elsewhere(uidl)?)))
+        else {
+            return;
+        };
+        let (position, listed) = (shown.position, paired.listed);
+        self.head(&format!(
+            "UIDL {uidl}, POP3 position {position} of {listed}"
+        ));
+        self.server();
+        let (path, uid, stage) = (folder.path(), shown.uid, &shown.stage);
+        self.add(
+            "message",
+            format!(
+                "in folder {path}, UID {uid}, found by {stage} ({} octets)",
+                shown.size
+            ),
+        );
+        self.add("noticed", ELSEWHERE);
+    }
+
+    /// The UIDL of a message outside INBOX, where POP3 showed it.
+    fn uidl_elsewhere(&self, uid: Uid) -> Option<String> {
+        let folders = self.record?.folders().iter();
+        let mut found = folders
+            .filter_map(|folder| folder.paired.as_ref())
+            .flat_map(|paired| &paired.elsewhere)
+            .filter(|folder| folder.path().to_string() == self.view.name)
+            .flat_map(|folder| &folder.messages);
+        let shown = found.find(|shown| shown.uid == uid.value())?;
+        Some(format!(
+            "{}, found by {}; {ELSEWHERE}",
+            shown.uidl, shown.stage
+        ))
     }
 
     fn server(&mut self) {

@@ -1,7 +1,8 @@
 use super::announce::{Qmail, dovecot_number, qmail_number};
 use super::find::{Hit, Key, hits};
 use super::*;
-use crate::mail::{FolderPath, Uid, UidList};
+use crate::mail::{FolderPath, Uid, UidList, Uidl};
+use crate::matching::{Elsewhere, Pairing, Stage};
 use crate::plan::on_disk::DiskFile;
 use crate::state::{Extra, Paired, Skipped};
 
@@ -69,6 +70,21 @@ fn inbox_record() -> Record {
         }],
         ..Paired::default()
     });
+    let mut pairing = Pairing::default();
+    pairing.elsewhere = vec![Elsewhere {
+        number: 5,
+        position: 5,
+        uidl: Uidl::parse(b"sent").unwrap(),
+        size: 1,
+        folder: FolderPath::new(vec!["Sent".to_owned()]),
+        uid_validity: None,
+        uid: uid(2),
+        stage: Stage::Header,
+    }];
+    let mut shown = state::Folder::default();
+    shown.pair(&pairing, Vec::new());
+    let paired = record.folder(&FolderPath::inbox()).paired.as_mut();
+    paired.unwrap().elsewhere = shown.paired.unwrap().elsewhere;
     record
 }
 
@@ -128,6 +144,7 @@ fn messages_are_found_by_all_their_names() {
         ("10", vec![]),
         ("extra", vec![Hit::Extra(0)]),
         ("EXTRA", vec![]),
+        ("sent", vec![Hit::Elsewhere("sent".to_owned())]),
     ] {
         assert_eq!(hits(&Key::new(text), &view), want, "{text}");
     }

@@ -34,18 +34,56 @@ impl Subscriptions {
         }
     }
 
-    /// Adds `names` (parts with TAB between them) that are missing; says how many those were.
-    pub fn add(&mut self, names: &[String]) -> usize {
+    /// Takes over what has changed at the source: `now` are its subscriptions (parts with TAB between
+    /// them), `before` those of the last run, where that is known. Says how many lines came or went.
+    pub fn follow(&mut self, before: Option<&[String]>, now: &[String]) -> usize {
+        let before: HashSet<&String> = before.unwrap_or_default().iter().collect();
+        let kept: HashSet<&String> = now.iter().collect();
+        let ended: HashSet<String> = before
+            .iter()
+            .filter(|name| !kept.contains(*name))
+            .filter_map(|name| self.line(name))
+            .collect();
+        let count = self.lines.len();
+        self.lines.retain(|line| !ended.contains(line));
+        let removed = count - self.lines.len();
+        let new: Vec<String> = now
+            .iter()
+            .filter(|name| !before.contains(name))
+            .cloned()
+            .collect();
+        removed + self.add(&new)
+    }
+
+    /// Makes the list what `names` say, but for names that are not `ours`. Says how many lines came
+    /// or went.
+    pub fn become_like(&mut self, names: &[String], ours: &dyn Fn(&str) -> bool) -> usize {
+        let wanted: HashSet<String> = names.iter().filter_map(|name| self.line(name)).collect();
+        let count = self.lines.len();
+        let separator = self.separator;
+        self.lines
+            .retain(|line| wanted.contains(line) || !ours(&line.replace(separator, "\t")));
+        let removed = count - self.lines.len();
+        removed + self.add(names)
+    }
+
+    /// Adds `names` that are missing; says how many those were.
+    fn add(&mut self, names: &[String]) -> usize {
         let mut known: HashSet<String> = self.lines.iter().cloned().collect();
         let before = self.lines.len();
-        for name in names {
-            let ambiguous = self.separator != '\t' && name.contains(self.separator);
-            let line = name.replace('\t', &self.separator.to_string());
-            if !ambiguous && known.insert(line.clone()) {
+        let lines: Vec<String> = names.iter().filter_map(|name| self.line(name)).collect();
+        for line in lines {
+            if known.insert(line.clone()) {
                 self.lines.push(line);
             }
         }
         self.lines.len() - before
+    }
+
+    /// `name` as the file has it; `None` where its version cannot say it.
+    fn line(&self, name: &str) -> Option<String> {
+        let ambiguous = self.separator != '\t' && name.contains(self.separator);
+        (!ambiguous).then(|| name.replace('\t', &self.separator.to_string()))
     }
 
     /// The text of the file.
@@ -82,9 +120,37 @@ mod tests {
         ] {
             let mut subscriptions =
                 Subscriptions::parse(old.map(str::as_bytes), Layout::MaildirPlusPlus);
-            assert_eq!(subscriptions.add(&names), count);
+            assert_eq!(subscriptions.follow(None, &names), count);
             assert_eq!(String::from_utf8(subscriptions.to_bytes()).unwrap(), want);
-            assert_eq!(subscriptions.add(&names), 0);
+            assert_eq!(subscriptions.follow(Some(&names), &names), 0);
+        }
+    }
+
+    #[test]
+    fn changes_of_both_sides_are_kept_or_the_source_is_followed() {
+        let names = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
+        let on_disk = "V\t2\n\nINBOX\nA\nmine\n";
+        let parsed = || Subscriptions::parse(Some(on_disk.as_bytes()), Layout::MaildirPlusPlus);
+        // B was unsubscribed on the target, A at the source, C is new there.
+        let mut merged = parsed();
+        let (before, now) = (names("INBOX A B"), names("INBOX B C"));
+        assert_eq!(merged.follow(Some(&before), &now), 2);
+        let text = String::from_utf8(merged.to_bytes()).unwrap();
+        assert_eq!(text, "V\t2\n\nINBOX\nmine\nC\n");
+        let mut mirrored = parsed();
+        assert_eq!(mirrored.become_like(&now, &|_| true), 4);
+        let text = String::from_utf8(mirrored.to_bytes()).unwrap();
+        assert_eq!(text, "V\t2\n\nINBOX\nB\nC\n");
+        assert_eq!(mirrored.become_like(&now, &|_| true), 0);
+        // In version 1 as in version 2 it is asked by the name.
+        for (on_disk, want) in [
+            ("V\t2\n\nA\tx\nmine\n", "V\t2\n\nA\tx\nINBOX\nB\nC\n"),
+            ("A.x\nmine\n", "A.x\nINBOX\nB\nC\n"),
+        ] {
+            let on_disk = Some(on_disk.as_bytes());
+            let mut mirrored = Subscriptions::parse(on_disk, Layout::MaildirPlusPlus);
+            assert_eq!(mirrored.become_like(&now, &|name| name != "A\tx"), 4);
+            assert_eq!(String::from_utf8(mirrored.to_bytes()).unwrap(), want);
         }
     }
 }

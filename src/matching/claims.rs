@@ -32,14 +32,10 @@ const SAMPLE: usize = 5;
 /// the UID.
 const ENOUGH_DEDUCED: usize = 8;
 
-/// What is asked for, the most telling first.
-const ATTRIBUTES: [Attribute; 5] = [
-    Attribute::XGuid,
-    Attribute::GmailId,
-    Attribute::EmailId,
-    Attribute::XUidl,
-    Attribute::MessageId,
-];
+/// What the server itself has given each message, the most telling first.
+pub(super) const IDS: &[Attribute] = &[Attribute::XGuid, Attribute::GmailId, Attribute::EmailId];
+/// What stands in the message, where anybody can have put it.
+pub(super) const FIELDS: &[Attribute] = &[Attribute::XUidl, Attribute::MessageId];
 
 /// What one rule says: (POP3 index, IMAP index).
 struct Claims {
@@ -96,8 +92,8 @@ pub(super) fn by_template(work: &mut Work<'_>) -> Result<(), Problem> {
 }
 
 /// Pairs by what IMAP shows of each message, where templates have left UIDLs.
-pub(super) fn by_attribute(work: &mut Work<'_>) -> Result<(), Problem> {
-    for attribute in ATTRIBUTES {
+pub(super) fn by_attribute(work: &mut Work<'_>, attributes: &[Attribute]) -> Result<(), Problem> {
+    for attribute in attributes.iter().copied() {
         if !work.is_unfinished() {
             break;
         }

@@ -154,6 +154,7 @@ fn look(
                 if is_twin(&pop)
                     || is_twin(&imap)
                     || !work.is_unmistakable(hit.0, hit.1)
+                    || work.is_suspect(hit.0)
                     || deviates
                 {
                     Some(Doubt::Grave)
@@ -228,7 +229,7 @@ fn choose(
         let fits = relation.fits(sizes);
         let size = sizes.0;
         let telling = pop_sizes.get(&size) == Some(&1) && imap_sizes.get(&size) == Some(&1);
-        *slot |= !fits || wary && !telling;
+        *slot |= !fits || wary && !telling || work.is_suspect(hit.0);
     }
     let both = hits.iter().zip(chosen);
     both.filter_map(|(hit, chosen)| chosen.then_some(*hit))

@@ -57,6 +57,7 @@ fn by_header(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> {
         .map(|(pop, imap)| {
             let identified = work.pop_header(*pop).is_some_and(|h| h.identity.is_some());
             pops_left > 0 && imaps_left > 0
+                || work.is_suspect(*pop)
                 || !identified
                 || !relation.fits(work.sizes(*pop, *imap))
         })

@@ -1,5 +1,6 @@
 //! Mailboxes with a known truth, from small tables and from a generator that means harm.
 
+mod elsewhere;
 mod properties;
 mod world;
 

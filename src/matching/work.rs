@@ -1,7 +1,7 @@
 //! The state of a pairing: who is paired, and what has been read so far.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
 use crate::mail::{Entry, PopEntry, PopNumber, Uid, UidValidity, Uidl};
@@ -25,6 +25,8 @@ pub(super) struct Work<'a> {
     pub(super) validity: Option<UidValidity>,
     /// Templates that were contradicted.
     pub(super) rejected: Vec<Template>,
+    /// Entries for which a header is no proof, whatever else it may be.
+    pub(super) suspects: HashSet<PopNumber>,
     /// The entry of each UIDL; `None` for one that is listed twice.
     owners: HashMap<&'a str, Option<usize>>,
     pop_side: Side<PopNumber>,
@@ -166,6 +168,7 @@ impl<'a> Work<'a> {
             imaps: imap.entries,
             validity: imap.uid_validity,
             rejected: Vec::new(),
+            suspects: HashSet::new(),
             owners,
             pop_side: Side::new(pops.iter().map(|entry| entry.number).collect(), "POP3")?,
             imap_side: Side::new(imap.entries.iter().map(|entry| entry.uid).collect(), "IMAP")?,
@@ -253,6 +256,12 @@ impl<'a> Work<'a> {
     pub(super) fn is_unfinished(&self) -> bool {
         let has_uidl = |pop: usize| self.pops.get(pop).is_some_and(|e| e.uidl.is_some());
         self.imap_side.open().next().is_some() && self.pop_side.open().any(has_uidl)
+    }
+
+    /// Whether only the body of an entry can tell whose it is.
+    pub(super) fn is_suspect(&self, pop: usize) -> bool {
+        let entry = self.pops.get(pop);
+        entry.is_some_and(|entry| self.suspects.contains(&entry.number))
     }
 
     /// Sizes as (POP3, IMAP).

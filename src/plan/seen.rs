@@ -59,6 +59,12 @@ impl Seen {
         }
     }
 
+    /// All messages that were exported, or were about to be.
+    pub fn uids(&self) -> UidSet {
+        let sets = self.marked.iter();
+        sets.fold(UidSet::default(), |all, marked| all.union(&marked.uids))
+    }
+
     /// How many messages were exported.
     pub fn len(&self) -> u64 {
         self.marked.iter().map(|marked| marked.uids.len()).sum()

@@ -147,6 +147,10 @@ impl<'a> Choice<'a> {
             }
             None => destination.clone(),
         };
+        // INBOX is there in any case: it is ours only if that of the source becomes it.
+        if below.is_inbox() && self.destination(&below) != *destination {
+            return false;
+        }
         let mut reserved = self.reserved.iter();
         let is_others =
             |theirs: &FolderPath| destination.is_within(theirs) || theirs.is_within(destination);

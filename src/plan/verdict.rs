@@ -10,6 +10,8 @@ pub struct Leftovers {
     pub missing: Vec<String>,
     /// UIDLs without a message, each with the reason.
     pub extra: Vec<String>,
+    /// Some of these may have their message in another folder, and nobody has looked there.
+    pub may_be_elsewhere: bool,
 }
 
 /// Whether the user goes on with these leftovers.
@@ -39,9 +41,15 @@ pub fn judge(leftovers: &Leftovers, policy: &UidlPolicy) -> Result<(), Problem> 
         return Ok(());
     }
     let what = format!("{}; INBOX was not published", complaints.join("; "));
+    let mut hint = format!("{} exports the user all the same", flags.join(" "));
+    if leftovers.may_be_elsewhere && !policy.ignore_extra && !policy.all_mailboxes {
+        hint.push_str(
+            "; if the POP3 server shows other folders too, --pop3-all-mailboxes finds their UIDLs",
+        );
+    }
     Err(Problem::new(Kind::Pairing, Reach::User, what)
         .in_folder("INBOX")
-        .with_hint(format!("{} exports the user all the same", flags.join(" "))))
+        .with_hint(hint))
 }
 
 /// The first few of a list.
@@ -64,6 +72,7 @@ mod tests {
         let leftovers = Leftovers {
             missing: (1..=5).map(|uid| format!("UID {uid}")).collect(),
             extra: vec!["abc: no message has this content".into()],
+            may_be_elsewhere: true,
         };
         let strict = UidlPolicy::default();
         let problem = judge(&leftovers, &strict).unwrap_err();
@@ -72,7 +81,8 @@ mod tests {
             "folder INBOX: 5 INBOX messages have no UIDL (UID 1, UID 2, UID 3, ...); \
              1 UIDLs have no message in INBOX (abc: no message has this content); \
              INBOX was not published (hint: --ignore-missing-uidls --ignore-extra-uidls exports \
-             the user all the same)"
+             the user all the same; if the POP3 server shows other folders too, \
+             --pop3-all-mailboxes finds their UIDLs)"
         );
         let lenient = UidlPolicy {
             ignore_missing: true,

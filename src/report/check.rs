@@ -85,6 +85,7 @@ mod tests {
                         dovecot_format: Some("%08Xu%08Xv"),
                     }),
                     in_uid_order: Some(true),
+                    elsewhere: vec![("-Sent".to_owned(), 4), ("A b".to_owned(), 3)],
                     ..Uidls::default()
                 }),
                 ..Mailbox::default()
@@ -156,12 +157,13 @@ UIDLs of pop3s://old:995: u8v8 (1 user); pop3_uidl_format = %08Xu%08Xv
         assert_eq!(
             rows[1],
             "ann,ok,transparent,ok,,Dovecot,ok,,Dovecot,3,1210,5242880,1048576,'=Sent,UID 7,0,0,0,0,\
-             1200,1200,0,0,0,there,u8v8,1200,%08Xu%08Xv,1200,0,0,template(u8v8)=1200,yes,,1.500,2"
+             1200,1200,0,0,0,there,u8v8,1200,%08Xu%08Xv,1200,0,0,template(u8v8)=1200,yes,,1.500,2,7,\
+             '-Sent=4; A b=3"
         );
         assert_eq!(
             rows[2],
             "=bob,failed,not transparent: because the IMAP login fails (password),password,\
-             '-no\\u{1b},,,,,,,,,,,,,,,,,,,,,,,,,,,,,,0.000,1"
+             '-no\\u{1b},,,,,,,,,,,,,,,,,,,,,,,,,,,,,,0.000,1,,"
         );
         let failed = crate::userlist::failed_users(&path).unwrap();
         assert_eq!(failed, ["=bob".to_owned()].into());

@@ -14,7 +14,7 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::text::printable;
 
 /// The columns of `summary.csv`: others script against them, new ones come last.
-pub const SUMMARY_COLUMNS: [&str; 17] = [
+pub const SUMMARY_COLUMNS: [&str; 18] = [
     "user",
     "status",
     "folders",
@@ -32,6 +32,7 @@ pub const SUMMARY_COLUMNS: [&str; 17] = [
     "seconds",
     "attempts",
     "error",
+    "uidls_elsewhere",
 ];
 
 /// A report directory that exists and can be written.
@@ -136,6 +137,7 @@ fn summary(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
         csv.write_field(format!("{:.3}", user.seconds))?;
         csv.write_field(user.attempts.to_string())?;
         csv.write_field(defused(&user.error()).as_ref())?;
+        csv.write_field(user.uidls_elsewhere.to_string())?;
         csv.write_record(None::<&[u8]>)?;
     }
     csv.flush()
@@ -195,6 +197,7 @@ struct JsonUser<'r> {
     uidls: u64,
     uidls_missing: u64,
     uidls_extra: u64,
+    uidls_elsewhere: u64,
     max_date_shift_s: u64,
     seconds: f64,
     attempts: u32,
@@ -244,6 +247,7 @@ impl<'r> From<&'r UserReport> for JsonUser<'r> {
             uidls: user.uidls,
             uidls_missing: user.uidls_missing,
             uidls_extra: user.uidls_extra,
+            uidls_elsewhere: user.uidls_elsewhere,
             max_date_shift_s: user.max_date_shift_s,
             seconds: (user.seconds * 1000.0).round() / 1000.0,
             attempts: user.attempts,
@@ -337,19 +341,19 @@ mod tests {
         assert_eq!(
             summary[0].join(","),
             "user,status,folders,messages,bytes,added,kept,changed,deleted,skipped,uidls,\
-             uidls_missing,uidls_extra,max_date_shift_s,seconds,attempts,error"
+             uidls_missing,uidls_extra,max_date_shift_s,seconds,attempts,error,uidls_elsewhere"
         );
         assert_eq!(
             summary[1].join("|"),
-            "=a|ok|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0|"
+            "=a|ok|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0||0"
         );
         assert_eq!(
             summary[2].join("|"),
-            "-b,\"@d|partial|2|3|1234|1|1|0|0|1|3|0|0|0|1.235|1|"
+            "-b,\"@d|partial|2|3|1234|1|1|0|0|1|3|0|0|0|1.235|1||0"
         );
         assert_eq!(
             summary[3].join("|"),
-            "c|failed|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0|auth: no\\u{a}way"
+            "c|failed|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0|auth: no\\u{a}way|0"
         );
         let failed = failed_users(&dir.path().join("summary.csv")).expect("a report");
         assert_eq!(failed, ["-b,\"@d".to_owned(), "c".to_owned()].into());

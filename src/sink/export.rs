@@ -148,34 +148,16 @@ pub fn count_quota(tree: &Tree, bytes: u64, messages: u64) -> Result<(), Problem
         .map_err(|error| target_problem("write maildirsize", error))
 }
 
-/// Adds `lines` (version 2, see [`crate::naming::folder::subscription_line`]) to `subscriptions`
-/// where they are not in it. Returns how many were new.
+/// Changes `subscriptions` as `change` does, which says how many lines that were; in a dry run, for
+/// which there is no `tree`, only that is found out.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn subscribe(tree: &Tree, layout: Layout, lines: &[String]) -> Result<usize, Problem> {
-    let told = |error| target_problem("read subscriptions", error);
-    let old = control::read(tree.root(), "subscriptions").map_err(told)?;
-    let mut subscriptions = Subscriptions::parse(old.as_deref(), layout);
-    let added = subscriptions.add(lines);
-    if added > 0 {
-        let dirs = tree.open_folder(&MaildirFolder::root(), false)?;
-        let text = subscriptions.to_bytes();
-        control::replace(tree, &dirs, "subscriptions", |out| {
-            std::io::Write::write_all(out, &text)
-        })?;
-    }
-    Ok(added)
-}
-
-/// How many of `lines` [`subscribe`] would add to the Maildir at `root`.
-///
-/// # Errors
-/// Those of the file system.
-pub fn new_subscriptions(
+pub fn subscribe(
     root: &std::path::Path,
+    tree: Option<&Tree>,
     layout: Layout,
-    lines: &[String],
+    change: impl FnOnce(&mut Subscriptions) -> usize,
 ) -> Result<usize, Problem> {
     let told = |error| target_problem("read subscriptions", error);
     let dir = maildir::open_existing(root, &MaildirFolder::root()).map_err(told)?;
@@ -183,7 +165,16 @@ pub fn new_subscriptions(
         Some(dir) => control::read(dir, "subscriptions").map_err(told)?,
         None => None,
     };
-    Ok(Subscriptions::parse(old.as_deref(), layout).add(lines))
+    let mut subscriptions = Subscriptions::parse(old.as_deref(), layout);
+    let changed = change(&mut subscriptions);
+    if let Some(tree) = tree.filter(|_| changed > 0) {
+        let dirs = tree.open_folder(&MaildirFolder::root(), false)?;
+        let text = subscriptions.to_bytes();
+        control::replace(tree, &dirs, "subscriptions", |out| {
+            std::io::Write::write_all(out, &text)
+        })?;
+    }
+    Ok(changed)
 }
 
 impl Job<'_> {

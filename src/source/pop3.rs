@@ -17,6 +17,7 @@ mod tests;
 
 use std::fmt;
 use std::io::{BufReader, Read, Write};
+use std::time::Duration;
 
 use self::proto::Capabilities;
 use self::wire::{Reply, Wire, words};
@@ -38,6 +39,7 @@ pub struct Session<S = Box<dyn Stream>> {
     pipelining: bool,
     top: Top,
     software: String,
+    login_delay: Option<u32>,
 }
 
 /// What is known of the server's TOP command.
@@ -104,7 +106,11 @@ impl<S: Read + Write> Session<S> {
         auth::log_in(&mut wire, &before, stamp, login, endpoint).map_err(|problem| {
             // A password is sent once: what was no reply to it may have been a refusal.
             let retry = problem.retry && problem.kind != Kind::Protocol;
-            problem.worth_retry(retry)
+            let problem = problem.worth_retry(retry);
+            match before.login_delay {
+                Some(seconds) if problem.pause().is_some() => problem.after(seconds),
+                _ => problem,
+            }
         })?;
         // It may say more, or less, now that it knows who asks (RFC 2449 section 5).
         let capabilities = ask_capabilities(&mut wire)?;
@@ -116,6 +122,7 @@ impl<S: Read + Write> Session<S> {
         Ok(Self {
             wire,
             software: printable_bytes(software.as_bytes(), SOFTWARE),
+            login_delay: capabilities.login_delay.or(before.login_delay),
             pipelining: capabilities.pipelining,
             top: if capabilities.top {
                 Top::Works
@@ -130,6 +137,12 @@ impl<S: Read + Write> Session<S> {
     /// greeting. Printable, not long, perhaps empty.
     pub fn software(&self) -> &str {
         &self.software
+    }
+
+    /// How long after this login the server wants no other one of this user (LOGIN-DELAY).
+    pub fn login_delay(&self) -> Option<Duration> {
+        self.login_delay
+            .map(|seconds| Duration::from_secs(seconds.into()))
     }
 
     /// From now on waits for each reply before the next command. For a new session after one that
@@ -162,17 +175,25 @@ fn read_greeting<S: Read + Write>(wire: &mut Wire<S>) -> Result<String, Problem>
                 Kind::Auth => Kind::Busy,
                 kind => kind,
             };
-            Err(Problem::new(
-                kind,
-                Reach::User,
-                format!("the server turned the connection away: {}", words(&text)),
-            ))
+            let what = format!("the server turned the connection away: {}", words(&text));
+            Err(delayed(Problem::new(kind, Reach::User, what), &text))
         }
         Reply::Challenge(_) => Err(Problem::new(
             Kind::Protocol,
             Reach::User,
             "the greeting is a login challenge",
         )),
+    }
+}
+
+/// Where a -ERR says that the user was here too recently, and nothing how long that is.
+const UNSAID_DELAY: u32 = 60;
+
+/// `problem`, which the -ERR of `text` is, with the pause that it asks for.
+fn delayed(problem: Problem, text: &str) -> Problem {
+    match proto::wants_delay(text) {
+        true => problem.after(UNSAID_DELAY),
+        false => problem,
     }
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::mail::Uidl;
-use crate::matching::{Pair, Template, Why};
+use crate::matching::{self, Pair, Template, Why};
 
 fn uid(value: u32) -> Uid {
     Uid::new(value).unwrap()
@@ -24,6 +24,19 @@ fn pairing(stages: &[(u32, Stage)]) -> Pairing {
     pairing
 }
 
+fn elsewhere(position: u32, folder: &str, stage: Stage) -> matching::Elsewhere {
+    matching::Elsewhere {
+        number: position,
+        position,
+        uidl: Uidl::parse(format!("e{position}").as_bytes()).unwrap(),
+        size: 5,
+        folder: path(folder),
+        uid_validity: UidValidity::new(78),
+        uid: uid(position + 100),
+        stage,
+    }
+}
+
 fn written(record: &Record) -> String {
     record.to_text()
 }
@@ -43,6 +56,10 @@ fn full() -> Record {
         (5, Stage::Template(Template::V_DOT_U)),
     ]);
     found.missing = vec![uid(4), uid(6)];
+    found.elsewhere = [(8, "Sent"), (9, "A/b"), (10, "Sent")]
+        .into_iter()
+        .map(|(position, folder)| elsewhere(position, folder, Stage::Header))
+        .collect();
     let extra = Extra {
         number: 9,
         uidl: Some("odd\u{1b}[2J".to_owned()),
@@ -202,6 +219,51 @@ fn what_was_known_keeps_its_stage() {
     assert_eq!(folder.paired, None);
     folder.pair(&pairing(&[(1, Stage::Known)]), Vec::new());
     assert_eq!(stages(&folder), ["known 1"]);
+}
+
+#[test]
+fn what_pop3_shows_of_other_folders_is_found_by_its_uidl() {
+    let mut folder = Folder::default();
+    let with = |all: &[(u32, &str, Stage)]| {
+        let mut pairing = pairing(&[(1, Stage::Header)]);
+        let all = all.iter();
+        pairing.elsewhere = all
+            .map(|(position, folder, stage)| elsewhere(*position, folder, *stage))
+            .collect();
+        pairing
+    };
+    let first = [
+        (2, "Sent", Stage::Header),
+        (3, "A/b", Stage::XGuid),
+        (4, "Sent", Stage::Content),
+    ];
+    folder.pair(&with(&first), Vec::new());
+    let second = [(2, "Sent", Stage::Known), (5, "Sent", Stage::Known)];
+    let before = folder.paired.clone().unwrap();
+    folder.pair(&with(&second), Vec::new());
+    let after = folder.paired.clone().unwrap();
+    assert_eq!((before.listed, after.listed), (4, 3));
+    let paths = before.elsewhere.iter().map(Elsewhere::path);
+    assert_eq!(paths.collect::<Vec<_>>(), [path("Sent"), path("A/b")]);
+    let told = |paired: &Paired, uidl| {
+        let (folder, shown) = paired.elsewhere(uidl)?;
+        let (validity, stage) = (folder.uid_validity, shown.stage.clone());
+        Some((folder.path().to_string(), validity, shown.uid, stage))
+    };
+    for (paired, uidl, want) in [
+        (&before, "e3", Some(("A/b", 103, "x-guid"))),
+        (&before, "e4", Some(("Sent", 104, "content"))),
+        (&before, "u1", None),
+        (&after, "e2", Some(("Sent", 102, "header"))),
+        (&after, "e5", Some(("Sent", 105, "known"))),
+        (&after, "e4", None),
+    ] {
+        let want = want.map(|(path, uid, stage)| {
+            let (path, stage) = (path.to_owned(), stage.to_owned());
+            (path, Some(78), uid, stage)
+        });
+        assert_eq!(told(paired, uidl), want, "{uidl}");
+    }
 }
 
 #[test]

@@ -7,12 +7,14 @@ use tracing::Level;
 
 use super::folder::{Folder, skip};
 use super::inbox::known_pairs;
+use super::listing::{Stamp, digest};
 use super::removal::Removals;
 use super::{Context, Logins, Memory, interrupted};
 use crate::config::User;
+use crate::mail::subscriptions::Subscriptions;
 use crate::mail::{Entry, FolderPath, Uid, UidSet};
 use crate::naming::MaildirFolder;
-use crate::naming::folder::subscription_line;
+use crate::naming::folder::{subscribed_path, subscription_line};
 use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
 use crate::plan::selection::Choice;
@@ -23,7 +25,7 @@ use crate::sink::arrivals::Arrivals;
 use crate::sink::export;
 use crate::sink::maildir::scan;
 use crate::sink::tree::Tree;
-use crate::source::{Examined, FolderList, Maildrop, MessageList, imap, pop3};
+use crate::source::{Examined, FolderList, ListedFolder, Maildrop, MessageList, imap, pop3};
 
 pub(super) struct Attempt<'a> {
     pub(super) user: &'a User,
@@ -45,6 +47,8 @@ pub(super) struct Shown<'p> {
     pub(super) choice: &'p Choice<'p>,
     pub(super) examined: Examined,
     pub(super) list: MessageList,
+    /// What the server has found by the search keys; `None`: it was not asked.
+    pub(super) found: Option<UidSet>,
     /// The messages that may be delivered; `None`: all.
     pub(super) selected: Option<UidSet>,
 }
@@ -124,12 +128,15 @@ impl Attempt<'_> {
         wanted
     }
 
-    pub(super) fn open_maildrop(&self) -> Result<Option<Maildropped>, Problem> {
+    pub(super) fn open_maildrop(&mut self) -> Result<Option<Maildropped>, Problem> {
         let (Some(account), Some(login)) = (&self.user.pop3, &self.logins.pop3) else {
             return Ok(None);
         };
-        let connection = self.context.dialer.connect(&account.endpoint)?;
-        let mut session = pop3::Session::open(connection, login, &account.endpoint)?;
+        let Context { dialer, stop, .. } = self.context;
+        let mut session = self.memory.pop3_login.log_in(self.log, stop, || {
+            let connection = dialer.connect(&account.endpoint)?;
+            pop3::Session::open(connection, login, &account.endpoint)
+        })?;
         if self.memory.pop3_stumbled {
             session.disable_pipelining();
         }
@@ -169,8 +176,12 @@ impl Attempt<'_> {
         let choice = Choice::of(&self.context.config.selection, self.user, &list);
         self.note_choice(choice.notes());
         let target = self.context.config.target;
+        let takes = |it: &&ListedFolder| choice.takes(&it.path);
+        let mut taken: Vec<ListedFolder> = list.folders.iter().filter(takes).cloned().collect();
+        self.ask_for_marks(&mut session, &mut taken)?;
         self.memory.listed = list.folders.iter().map(|it| it.path.clone()).collect();
-        let placed = place(&list.folders, &choice, target.layout, target.encoding);
+        self.note_searchable(&list.folders);
+        let placed = place(&taken, &choice, target.layout, target.encoding);
         let used: HashSet<MaildirFolder> = placed
             .iter()
             .filter_map(|placed| placed.target.as_ref().ok().cloned())
@@ -282,10 +293,18 @@ impl Attempt<'_> {
     ) -> Result<(), Problem> {
         let path = &placed.listed.path;
         self.note_place(placed);
-        let examined = session.examine(&placed.listed)?;
+        if let Ok(target) = &placed.target
+            && self.is_still(placed, target, maildrop.as_ref())?
+        {
+            if let Some(maildrop) = maildrop {
+                maildrop.session.quit();
+            }
+            return Ok(());
+        }
+        let (examined, list) = self.look(session, &placed.listed, maildrop.is_some())?;
         self.note_examined(path, &examined);
-        let list = session.list_messages(examined.exists)?;
-        let selected = self.select(session, choice, &list)?;
+        let found = self.search(session, choice, &list)?;
+        let selected = choice.messages(&list.entries, found.as_ref(), export::now());
         if self.is_skipped_as_empty(placed, &list, selected.as_ref())? {
             let line = format!("folder {path} is empty, and is not made");
             self.log.line(Level::INFO, line);
@@ -297,6 +316,7 @@ impl Attempt<'_> {
             choice,
             examined,
             list,
+            found,
             selected,
         };
         let mut left = None;
@@ -322,17 +342,25 @@ impl Attempt<'_> {
         result
     }
 
-    /// Which messages of the folder that is open may be delivered; `None`: all.
-    pub(super) fn select(
+    /// Which messages of the folder that is open the server finds, where it is to be asked.
+    pub(super) fn search(
         &self,
         session: &mut imap::Session,
         choice: &Choice<'_>,
         list: &MessageList,
     ) -> Result<Option<UidSet>, Problem> {
         let keys = choice.search_keys();
-        let found = keys.map(|keys| session.search(keys, &list.entries));
-        let found = found.transpose()?;
-        Ok(choice.messages(&list.entries, found.as_ref(), export::now()))
+        keys.map(|keys| session.search(keys, &list.entries))
+            .transpose()
+    }
+
+    /// Finds out which messages may be delivered, and counts them anew.
+    pub(super) fn select(&mut self, shown: &mut Shown<'_>) {
+        let entries = &shown.list.entries;
+        let found = shown.found.as_ref();
+        shown.selected = shown.choice.messages(entries, found, export::now());
+        let path = &shown.placed.listed.path;
+        self.count(path, &shown.list, shown.selected.as_ref());
     }
 
     /// Whether the folder has nothing for the target, does not exist there and need not.
@@ -389,9 +417,16 @@ impl Attempt<'_> {
         let ordered_by_date = self.context.config.target.servers.qmail && target.is_root();
         let dated = is_new || (ordered_by_date && maildrop.is_some());
         let disk = self.scan(target, dated)?;
+        self.complete(session, &mut shown.list, &disk)?;
+        self.select(shown);
+        let mut stamp = Stamp {
+            highest_modseq: shown.examined.highest_modseq,
+            maildrop: None,
+        };
         let uidls = match maildrop {
             Some(maildrop) => {
                 let known = known_pairs(&disk, shown.examined.uid_validity);
+                stamp.maildrop = Some(digest(&maildrop.listing));
                 let pairing = self.pair(session, shown, maildrop, &known)?;
                 // Before any file bears a UIDL: the next run would know that it does, not why.
                 self.save(tree)?;
@@ -433,17 +468,25 @@ impl Attempt<'_> {
             disk,
             seen,
             rematched,
+            stamp,
             key: &key,
             called: "UID",
         };
+        let path = &shown.placed.listed.path;
+        let bodies = self.memory.bodies.take(path, validity);
         let mut fetch = |wanted: &[(u32, u64)], arrivals: &mut Arrivals<'_>| {
-            let wanted: Vec<_> = wanted
+            let wanted: Vec<_> = bodies
+                .deliver(wanted, arrivals)?
                 .iter()
                 .filter_map(|(uid, size)| Some((Uid::new(*uid)?, *size)))
                 .collect();
             session.fetch_bodies(&wanted, arrivals)
         };
-        self.bring_up_to_date(&folder, tree, &mut fetch, left)
+        let result = self.bring_up_to_date(&folder, tree, &mut fetch, left);
+        if result.is_err() {
+            self.memory.bodies.put_back(path, bodies);
+        }
+        result
     }
 
     /// What a folder holds. `dated`: the dates of its files are read too.
@@ -459,7 +502,8 @@ impl Attempt<'_> {
         choice: &Choice<'_>,
     ) -> Result<(), Problem> {
         let target = self.context.config.target;
-        if !target.servers.dovecot {
+        let mode = self.context.config.rerun.mode;
+        if !target.servers.dovecot || mode == Mode::AfterCutover {
             return Ok(());
         }
         let mut lines = Vec::new();
@@ -472,17 +516,28 @@ impl Attempt<'_> {
                 ),
             }
         }
-        let added = match tree {
-            Some(tree) => export::subscribe(tree, target.layout, &lines)?,
-            None => export::new_subscriptions(&self.user.maildir, target.layout, &lines)?,
+        // Others are those of folders that are not taken now, or of another user.
+        let is_ours = |line: &str| choice.reaches(&subscribed_path(line, target.encoding));
+        let before = self.memory.book.record.head.subscribed.clone();
+        let is_first = before.is_none();
+        let (ours, mut others): (Vec<String>, Vec<String>) =
+            before.into_iter().flatten().partition(|line| is_ours(line));
+        let change = |subscriptions: &mut Subscriptions| match mode {
+            Mode::Mirror => subscriptions.become_like(&lines, &is_ours),
+            _ => subscriptions.follow((!is_first).then_some(&ours[..]), &lines),
         };
-        if added > 0 {
-            let line = format!("subscriptions: add {added}");
+        let changed = export::subscribe(&self.user.maildir, tree, target.layout, change)?;
+        if changed > 0 {
+            let line = format!("subscriptions: change {changed}");
             self.log.line(Level::INFO, &line);
             if tree.is_none() {
                 self.memory.plan.push(format!("  {line}"));
             }
         }
+        lines.append(&mut others);
+        lines.sort_unstable();
+        lines.dedup();
+        self.memory.book.record.head.subscribed = Some(lines);
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::Breaks;
+use super::bodies::{FolderBodies, Keeping};
 use crate::mail::{PopNumber, Uid};
 use crate::matching::{
     Attribute, ContentDigest, ContentHasher, Evidence, HeaderDigest, HeaderHasher,
@@ -18,6 +19,8 @@ pub(crate) struct Sessions<'s> {
     pub(crate) imap_breaks: &'s mut Breaks,
     pub(crate) pop3: &'s mut pop3::Session,
     pub(crate) pop3_breaks: &'s mut Breaks,
+    /// Where bodies that IMAP sends are kept, and what is there already.
+    pub(crate) bodies: Option<&'s mut FolderBodies>,
 }
 
 impl Evidence for Sessions<'_> {
@@ -44,7 +47,20 @@ impl Evidence for Sessions<'_> {
     }
 
     fn imap_contents(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, ContentDigest)>, Problem> {
-        imap_contents(self.imap, self.imap_breaks, uids)
+        if self.bodies.is_none() {
+            return imap_contents(self.imap, self.imap_breaks, uids);
+        }
+        let found = read::<ContentHasher>(self.imap_breaks, &numbers(uids), |numbers, sink| {
+            let wanted = numbers.iter().map(|uid| (*uid, UNKNOWN_SIZE));
+            let mut wanted: Vec<(u32, u64)> = wanted.collect();
+            let Some(bodies) = self.bodies.as_deref_mut() else {
+                return self.imap.fetch_bodies(&by_uid(wanted), sink);
+            };
+            wanted = bodies.deliver(&wanted, sink)?;
+            let mut keeping = Keeping::new(bodies, sink);
+            self.imap.fetch_bodies(&by_uid(wanted), &mut keeping)
+        })?;
+        Ok(by_uid(found))
     }
 
     fn imap_attributes(

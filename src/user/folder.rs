@@ -7,6 +7,7 @@ use tracing::Level;
 
 use super::Breaks;
 use super::attempt::{Attempt, Left};
+use super::listing::Stamp;
 use crate::config::Layout;
 use crate::mail::{FolderPath, Uid};
 use crate::naming::MaildirFolder;
@@ -33,6 +34,8 @@ pub(super) struct Folder<'f> {
     pub(super) seen: Option<Seen>,
     /// Files whose messages have other UIDs now: by their base names, see [`Past::rematched`].
     pub(super) rematched: HashMap<Box<str>, Uid>,
+    /// By what the next run knows that nothing has changed at the source.
+    pub(super) stamp: Stamp,
     /// By what a message is asked for: its UID, or its POP3 number.
     pub(super) key: &'f dyn Fn(usize) -> u32,
     /// What a message is called in messages to people.
@@ -125,7 +128,7 @@ impl Attempt<'_> {
         } = done;
         self.skip(folder, &not_come);
         let missing = |index| not_come.contains_key(&(folder.key)(index));
-        self.note_done(&folder.source, &plan, &missing);
+        self.note_done(&folder.source, &plan, &folder.stamp, &missing);
         self.save(Some(tree))?;
         self.log.line(
             Level::INFO,

@@ -3,16 +3,25 @@
 use tracing::Level;
 
 use super::attempt::{Attempt, Maildropped, Shown};
+use super::elsewhere::{self, KnownElsewhere, Search};
 use super::evidence::Sessions;
-use crate::mail::{UidValidity, Uidl};
-use crate::matching::{self, ImapSide, Known, Pairing};
+use crate::mail::{FolderPath, Uid, UidValidity, Uidl};
+use crate::matching::{self, ImapSide, Known, Pairing, Why};
 use crate::plan::Announced;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::verdict::{Leftovers, judge};
 use crate::problem::Problem;
-use crate::source::{Maildrop, MessageList, imap};
+use crate::source::{ListedFolder, Maildrop, MessageList, imap};
 
 impl Attempt<'_> {
+    /// Notes which folders UIDLs are to be looked for in.
+    pub(super) fn note_searchable(&mut self, folders: &[ListedFolder]) {
+        self.memory.searchable = match self.context.config.uidls.all_mailboxes {
+            true => folders.iter().filter(|it| it.selectable).cloned().collect(),
+            false => Vec::new(),
+        };
+    }
+
     /// Pairs INBOX with the maildrop. When something is left over that must not be, both are listed
     /// once more: mail may have come or gone in between.
     pub(super) fn pair(
@@ -29,16 +38,19 @@ impl Attempt<'_> {
                 entries: &inbox.list.entries,
             };
             let memory = &mut *self.memory;
+            let keeps_bodies = !self.context.config.dry_run;
             let path = &inbox.placed.listed.path;
             let mut sessions = Sessions {
                 imap: session,
                 imap_breaks: memory.breaks.entry(path.clone()).or_default(),
                 pop3: &mut maildrop.session,
                 pop3_breaks: &mut memory.pop3_breaks,
+                bodies: keeps_bodies.then(|| memory.bodies.of(path, inbox.examined.uid_validity)),
             };
             let policy = self.context.config.uidls.pairing;
             let listing = &maildrop.listing;
-            let pairing = matching::pair(policy, &side, listing, known, &mut sessions)?;
+            let mut pairing = matching::pair(policy, &side, listing, known, &mut sessions)?;
+            self.look_elsewhere(session, inbox, &mut maildrop, &mut pairing)?;
             maildrop.session.quit();
             self.note_pairing(inbox, &pairing, &maildrop.listing);
             let left = leftovers(&pairing, &maildrop.listing);
@@ -62,12 +74,63 @@ impl Attempt<'_> {
                 Level::INFO,
                 "mail came or went while INBOX was read; both sides were listed again",
             );
-            let selected = self.select(session, inbox.choice, &list)?;
-            let path = &inbox.placed.listed.path;
-            self.count(path, &list, selected.as_ref());
-            (inbox.examined, inbox.list, inbox.selected) = (examined, list, selected);
+            inbox.found = self.search(session, inbox.choice, &list)?;
+            (inbox.examined, inbox.list) = (examined, list);
+            self.select(inbox);
             maildrop = fresh;
         }
+    }
+
+    /// Looks in the other folders for what INBOX leaves open, where that is wanted.
+    fn look_elsewhere(
+        &mut self,
+        session: &mut imap::Session,
+        inbox: &Shown<'_>,
+        maildrop: &mut Maildropped,
+        pairing: &mut Pairing,
+    ) -> Result<(), Problem> {
+        let known = self.known_elsewhere();
+        let memory = &mut *self.memory;
+        let search = Search {
+            imap: session,
+            pop3: &mut maildrop.session,
+            imap_breaks: &mut memory.breaks,
+            pop3_breaks: &mut memory.pop3_breaks,
+            folders: &memory.searchable,
+            known: &known,
+            bodies: (!self.context.config.dry_run).then_some(&mut memory.bodies),
+            stop: self.context.stop,
+        };
+        let policy = self.context.config.uidls.pairing;
+        for line in search.run(policy, &maildrop.listing, &inbox.examined, pairing)? {
+            self.log.line(Level::WARN, &line);
+            let notes = &mut self.memory.tally.notes;
+            if !notes.contains(&line) {
+                notes.push(line);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the record has of UIDLs in other folders.
+    fn known_elsewhere(&self) -> KnownElsewhere {
+        let inbox = FolderPath::inbox();
+        let folder = self.memory.book.record.known(&inbox);
+        let paired = folder.and_then(|folder| folder.paired.as_ref());
+        let found = paired.map_or(&[][..], |paired| &paired.elsewhere);
+        found
+            .iter()
+            .filter_map(|found| {
+                let validity = UidValidity::new(found.uid_validity?)?;
+                let messages = found.messages.iter();
+                let known = messages.filter_map(|message| {
+                    let uidl = Uidl::parse(message.uidl.as_bytes()).ok()?;
+                    let uid = Uid::new(message.uid)?;
+                    Some(Known { uid, uidl })
+                });
+                Some((found.path(), (validity, known.collect())))
+            })
+            .collect()
     }
 
     pub(super) fn announced(
@@ -78,6 +141,7 @@ impl Attempt<'_> {
         let tally = &mut self.memory.tally;
         tally.uidls_missing = pairing.missing.len() as u64;
         tally.uidls_extra = pairing.extra.len() as u64;
+        tally.uidls_elsewhere = pairing.elsewhere.len() as u64;
         let stages: Vec<String> = pairing
             .counts()
             .iter()
@@ -86,6 +150,17 @@ impl Attempt<'_> {
         if !stages.is_empty() {
             self.log
                 .line(Level::INFO, format!("UIDLs paired: {}", stages.join(", ")));
+        }
+        if let Some(note) = elsewhere::note(pairing) {
+            self.log.line(Level::WARN, &note);
+            self.memory.tally.notes.push(note);
+        }
+        for found in &pairing.elsewhere {
+            let line = format!(
+                "UIDL {} (POP3 message {}): in folder {}, UID {}, by {}",
+                found.uidl, found.number, found.folder, found.uid, found.stage
+            );
+            self.log.line(Level::INFO, line);
         }
         for template in &pairing.rejected {
             let line = format!("messages contradict the UIDL template {template}: not relied upon");
@@ -148,7 +223,9 @@ pub(super) fn leftovers(pairing: &Pairing, maildrop: &Maildrop) -> Leftovers {
             .find(|(faulty, _, _)| *faulty == number)
             .map(|(_, text, fault)| format!("POP3 message {number}, UIDL \"{text}\": {fault}"))
     };
+    let mut reasons = pairing.extra.iter().map(|extra| extra.reason);
     Leftovers {
+        may_be_elsewhere: reasons.any(|why| why == Why::NoMessage),
         missing: pairing
             .missing
             .iter()

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::attempt::{Attempt, Left, Maildropped};
 use super::folder::{Folder, skip};
+use super::listing::Stamp;
 use crate::mail::{FolderPath, Uidl};
 use crate::naming::MaildirFolder;
 use crate::plan::SourceFolder;
@@ -110,6 +111,7 @@ impl Attempt<'_> {
                 .map(|(uid, why)| format!("number {uid}: {why}"))
                 .collect(),
             extra: Vec::new(),
+            may_be_elsewhere: false,
         };
         self.memory.tally.uidls_missing = leftovers.missing.len() as u64;
         judge(&leftovers, &self.context.config.uidls)?;
@@ -133,6 +135,7 @@ impl Attempt<'_> {
             disk,
             seen: self.past(&path),
             rematched: HashMap::new(),
+            stamp: Stamp::default(),
             key: &key,
             called: "POP3 message",
         };

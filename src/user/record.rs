@@ -6,6 +6,7 @@ use std::io::Write as _;
 use tracing::Level;
 
 use super::attempt::{Attempt, Shown};
+use super::listing::Stamp;
 use crate::mail::{FolderPath, Uid, UidSet, Uidl};
 use crate::matching::Pairing;
 use crate::naming::MaildirFolder;
@@ -245,6 +246,7 @@ impl Attempt<'_> {
         let validity = Some(source.validity.value());
         if folder.seen_validity != validity {
             folder.seen_validity = validity;
+            folder.seen_next = None;
             folder.written_next = None;
             folder.foreign = UidSet::default();
             folder.renumbered.clear();
@@ -257,6 +259,7 @@ impl Attempt<'_> {
         &mut self,
         source: &SourceFolder<'_>,
         plan: &FolderPlan,
+        stamp: &Stamp,
         missing: &dyn Fn(usize) -> bool,
     ) {
         let before = self.past(source.path);
@@ -269,6 +272,9 @@ impl Attempt<'_> {
         folder.renumbered.clone_from(&plan.renumbered);
         folder.foreign.clone_from(&plan.foreign);
         folder.written_next = plan.list.as_ref().map(|list| list.next_uid);
+        folder.seen_next = Some(source.uid_next);
+        folder.highest_modseq = stamp.highest_modseq;
+        folder.maildrop.clone_from(&stamp.maildrop);
         folder.listed = Some((source.entries.len() as u64, bytes));
     }
 
@@ -291,7 +297,9 @@ impl Attempt<'_> {
 
     pub(super) fn note_examined(&mut self, path: &FolderPath, examined: &Examined) {
         let validity = examined.uid_validity.map(|validity| validity.value());
-        self.noted(path).examined(validity, examined.uid_next);
+        let folder = self.noted(path);
+        folder.examined(validity, examined.uid_next);
+        folder.mailbox_id.clone_from(&examined.mailbox_id);
     }
 
     pub(super) fn note_pairing(
@@ -322,6 +330,7 @@ impl Attempt<'_> {
             missing: missing.collect(),
             stages: std::iter::once((POP3_ONLY.to_owned(), with)).collect(),
             extra: Vec::new(),
+            elsewhere: Vec::new(),
         });
     }
 

@@ -49,6 +49,11 @@ impl Removals {
         self.put(folder.source.path, folder.target, disk, plan, false);
     }
 
+    /// Counts a folder in which nothing is to be done.
+    pub(super) fn count_in(&mut self, disk: &OnDisk) {
+        self.on_target += disk.files.len() as u64;
+    }
+
     fn put(
         &mut self,
         path: &FolderPath,

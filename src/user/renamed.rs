@@ -62,8 +62,11 @@ impl Attempt<'_> {
     /// The one folder that the source no longer has and that this one may have been.
     fn former(&self, shown: &Shown<'_>) -> Option<(FolderPath, MaildirFolder)> {
         let validity = shown.examined.uid_validity?.value();
+        let id = &shown.examined.mailbox_id;
         let may_be = |folder: &&state::Folder| {
-            folder.seen_validity == Some(validity)
+            let is_other = id.is_some() && folder.mailbox_id.is_some() && folder.mailbox_id != *id;
+            !is_other
+                && folder.seen_validity == Some(validity)
                 && !folder.seen.is_empty()
                 && folder.uid_next <= shown.examined.uid_next
                 && !self.memory.listed.contains(&folder.path())

@@ -48,6 +48,7 @@ pub(super) struct Tally {
     pub uidls: u64,
     pub uidls_missing: u64,
     pub uidls_extra: u64,
+    pub uidls_elsewhere: u64,
     pub max_date_shift: u64,
     /// Messages taken away from the target.
     pub deleted: u64,
@@ -61,7 +62,8 @@ impl Tally {
     pub(super) fn begin_attempt(&mut self) {
         self.notes.clear();
         self.problems.clear();
-        (self.uidls, self.uidls_missing, self.uidls_extra) = (0, 0, 0);
+        (self.uidls, self.uidls_missing) = (0, 0);
+        (self.uidls_extra, self.uidls_elsewhere) = (0, 0);
         self.max_date_shift = 0;
     }
 
@@ -97,6 +99,7 @@ impl Tally {
         report.uidls = self.uidls;
         report.uidls_missing = self.uidls_missing;
         report.uidls_extra = self.uidls_extra;
+        report.uidls_elsewhere = self.uidls_elsewhere;
         report.max_date_shift_s = self.max_date_shift;
         report.deleted = self.deleted;
         report.notes = self.notes;

@@ -201,6 +201,13 @@ fn forty_users_with_every_failure_among_them() {
     inbox(&old, guid, &vec![("GUID".to_owned(), None); 12]);
     list.add(guid, both, ok("x-guid"));
 
+    let counted = next();
+    let uidls: Vec<(String, Option<u32>)> = (0..MESSAGES)
+        .map(|index| ((FIRST_UID + index + 500).to_string(), None))
+        .collect();
+    inbox(&old, counted, &uidls);
+    list.add(counted, both, ok("uid+500"));
+
     let unordered = next();
     let mut uidls = opaques(MESSAGES);
     for ((_, position), at) in uidls.iter_mut().zip((1..=MESSAGES).rev()) {
@@ -292,6 +299,21 @@ fn forty_users_with_every_failure_among_them() {
     let why = "not transparent: because the POP3 login fails (busy)";
     let want = ["failed", "ok", "busy", "", "", why];
     list.add(busy, [&imap, &url("pop3", locked.port())], want);
+
+    let closed = FakeServer::start(vec![vec![
+        send("+OK\r\n"),
+        expect("CAPA"),
+        send("-ERR\r\n"),
+        expect("USER"),
+        send("+OK\r\n"),
+        expect("PASS"),
+        send("-ERR [SYS/PERM] this mailbox is closed\r\n"),
+    ]]);
+    let shut = next();
+    inbox(&old, shut, &opaques(2));
+    let why = "not transparent: because the POP3 login fails (refused)";
+    let want = ["failed", "ok", "refused", "", "", why];
+    list.add(shut, [&imap, &url("pop3", closed.port())], want);
 
     let ancient = FakeServer::start(vec![vec![
         send("+OK =ancient\x1b <1.2@host>\r\n"),
@@ -399,6 +421,10 @@ fn forty_users_with_every_failure_among_them() {
         ["no", &shift.to_string(), "0", "0"]
     );
     assert_eq!(
+        cells(counted, &["pop3_uidl_format", "scheme_hits", "paired_by"]),
+        ["", "12", "header=12"]
+    );
+    assert_eq!(
         cells(guid, &["pop3_uidl_format", "paired_by"]),
         ["%g", "x-guid=12"]
     );
@@ -444,7 +470,8 @@ fn forty_users_with_every_failure_among_them() {
         assert!(line.starts_with(&format!("{user} ")), "{line}");
     }
     for told in [
-        "logins that fail: 1 busy, 1 network, 4 password, 1 protocol, 1 tls\n".to_owned(),
+        "logins that fail: 1 busy, 1 network, 4 password, 1 protocol, 1 refused, 1 tls\n"
+            .to_owned(),
         format!("UIDLs of {pop3}: v8u8 (1 user); pop3_uidl_format = %08Xv%08Xu\n"),
         format!("UIDLs of {pop3}: V8U8 (1 user)\n"),
     ] {
@@ -474,6 +501,37 @@ fn forty_users_with_every_failure_among_them() {
     let output = check(&users, &target, &more);
     assert_eq!(output.code, Some(0), "{}", output.stdout);
     assert_eq!(check(&users, &target, &["--only", "nobody"]).code, Some(2));
+}
+
+/// A pause of minutes that a server demands ends with the order to stop.
+#[test]
+fn a_check_that_waits_for_a_server_can_be_stopped() {
+    let server = FakeServer::start(vec![vec![
+        send("+OK\r\n"),
+        expect("CAPA"),
+        send("+OK\r\nLOGIN-DELAY 7200\r\n.\r\n"),
+        expect("USER"),
+        send("+OK\r\n"),
+        expect("PASS"),
+        send("-ERR [LOGIN-DELAY] wait\r\n"),
+    ]]);
+    let mut command = program::mailseed_command();
+    command
+        .args(["check", "--user", "ann", "--pop3"])
+        .arg(format!("pop3+plain://127.0.0.1:{}", server.port()))
+        .env("MAILSEED_PASSWORD", "secret")
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("mailseed runs");
+    let told = BufReader::new(child.stderr.take().expect("asked for"));
+    let mut lines = told.lines().map(|line| line.expect("it is text"));
+    let longest = "wants 7200 s between two logins; no more than 900 s are waited";
+    assert!(lines.any(|line| line.contains(longest)));
+    assert!(lines.any(|line| line.contains("two logins of a user: ")));
+    let process = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(process, rustix::process::Signal::INT).expect("it is ours");
+    assert_eq!(child.wait().expect("it ends").code(), Some(130));
+    assert_eq!(server.complaint(), None);
 }
 
 /// The first signal lets the users at hand come to an end; there is no verdict on them then.

@@ -365,7 +365,7 @@ fn a_wrong_command_line_starts_nothing() {
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 57] = [
+    const OPTIONS: [&str; 58] = [
         "--imap <URL>",
         "--pop3 <URL>",
         "--tls-ca <FILE>",
@@ -406,6 +406,7 @@ fn help_tells_every_option() {
         "--delete-local",
         "--ignore-missing-uidls",
         "--ignore-extra-uidls",
+        "--pop3-all-mailboxes",
         "--unholdable <WHAT>",
         "--pop3-order <WHICH>",
         "--skip-size-check",
@@ -578,7 +579,7 @@ fn a_list_from_standard_input_and_the_files_of_a_report() {
 
     let summary = fs::read_to_string(report_dir.join("summary.csv")).expect("written");
     let columns = "user,status,folders,messages,bytes,added,kept,changed,deleted,skipped,uidls,\
-                   uidls_missing,uidls_extra,max_date_shift_s,seconds,attempts,error\n";
+                   uidls_missing,uidls_extra,max_date_shift_s,seconds,attempts,error,uidls_elsewhere\n";
     assert!(summary.starts_with(columns), "{summary}");
     let rows = report::summary(&report_dir);
     let told: Vec<_> = rows

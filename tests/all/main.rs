@@ -10,6 +10,7 @@
 mod bulk;
 mod check;
 mod cyrus;
+mod elsewhere;
 mod explain;
 mod export;
 mod input;

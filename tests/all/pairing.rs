@@ -715,3 +715,48 @@ fn a_template_costs_five_headers() {
     );
     assert_eq!((imap["hdr_count"], imap["body_count"]), (5, 0), "{imap:?}");
 }
+
+/// Of a small mailbox all bodies are compared; those that IMAP has sent for it are the ones that are
+/// written. With twins in it, which only their bodies tell apart, and an empty one.
+#[test]
+fn no_body_is_fetched_twice() {
+    let mut mails: Vec<Mail> = (0..20)
+        .map(|n| {
+            mail(
+                &format!("u{n}"),
+                &format!("N{n}"),
+                &"text\n".repeat(n * 500),
+            )
+        })
+        .collect();
+    mails.extend([mail("ut", "twin", "one"), mail("uv", "twin", "two")]);
+    mails.push(Mail {
+        content: "Subject: no body\n\n".to_owned(),
+        ..mail("ue", "", "")
+    });
+    let count = mails.len() as u64;
+    let sent: usize = mails
+        .iter()
+        .map(|mail| mail.content.len() + mail.content.matches('\n').count())
+        .sum();
+    let order: Vec<usize> = (0..mails.len()).rev().collect();
+    let user = User::with("once", &listed_as(mails, &order));
+    let (verdict, output) = user.by_mailseed(&[]);
+    assert_eq!(verdict, Verdict::Right, "{}", output.stderr);
+    assert!(output.stderr.contains("2 by content"), "{}", output.stderr);
+    let of = |protocol, sessions| servers().source.sessions(protocol, "once", sessions);
+    let imap = &of("imap", 1)[0];
+    assert_eq!(imap["body_count"], count, "{imap:?}");
+    assert_eq!(imap["body_bytes"], sent as u64, "{imap:?}");
+    // Both headers and bodies, and nothing marked as read by RETR. The judge has read them too.
+    let pop3 = of("pop3", 3);
+    assert!(
+        pop3[0]["top"] <= 2 * count && pop3[0]["retr"] == 0,
+        "{pop3:?}"
+    );
+    let listing = |port| pop3_view::read(port, "once", PASSWORD, true);
+    compare::assert_none(&compare::pop3(
+        &listing(servers().source.pop3_port()),
+        &listing(servers().destination.pop3_port()),
+    ));
+}

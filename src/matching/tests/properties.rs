@@ -167,7 +167,7 @@ fn run(what: &str, cases: u32, worlds: impl Strategy<Value = World>) {
 }
 
 /// How many small mailboxes of each kind.
-fn cases() -> u32 {
+pub(super) fn cases() -> u32 {
     let wanted = std::env::var("MAILSEED_PAIRING_CASES");
     wanted.map_or(3000, |cases| cases.parse().expect("a number"))
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use super::CheckReport;
-use crate::check::{Finding, Server, Top, Verdict, class};
+use crate::check::{Finding, Server, Top, Uidls, Verdict, class};
 use crate::problem::Problem;
 use crate::report::ReportDir;
 use crate::report::files::defused;
@@ -12,7 +12,7 @@ use crate::text::printable;
 
 /// The columns of `check.csv`: others script against them, new ones come last. What is not known is
 /// empty.
-pub const CHECK_COLUMNS: [&str; 36] = [
+pub const CHECK_COLUMNS: [&str; 38] = [
     "user",
     "status",
     "verdict",
@@ -49,6 +49,8 @@ pub const CHECK_COLUMNS: [&str; 36] = [
     "max_date_shift_s",
     "seconds",
     "attempts",
+    "uidls_elsewhere",
+    "folders_elsewhere",
 ];
 
 const NAME: &str = "check.csv";
@@ -73,7 +75,7 @@ fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
     csv.flush()
 }
 
-fn row(user: &Finding) -> [Cow<'_, str>; 36] {
+fn row(user: &Finding) -> [Cow<'_, str>; 38] {
     let verdict = Verdict::of(user);
     let [imap, imap_error, imap_software] = login(user.imap.as_ref());
     let [pop3, pop3_error, pop3_software] = login(user.pop3.as_ref());
@@ -134,6 +136,12 @@ fn row(user: &Finding) -> [Cow<'_, str>; 36] {
         number(uidls.and_then(|it| it.max_date_shift)),
         format!("{:.3}", user.seconds).into(),
         user.attempts.to_string().into(),
+        number(uidls.map(Uidls::elsewhere)),
+        uidls.map_or("".into(), |it| {
+            let folders = it.elsewhere.iter();
+            let folders = folders.map(|(folder, count)| format!("{folder}={count}"));
+            free(&folders.collect::<Vec<_>>().join("; "))
+        }),
     ]
 }
 

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest as _, Md5};
 
+use super::delayed;
 use super::proto::{Capabilities, refusal};
 use super::wire::{Reply, Wire, words};
 use crate::problem::{Kind, Problem, Reach};
@@ -219,15 +220,12 @@ fn decoded(mechanism: Mechanism, challenge: &str) -> Result<Vec<u8>, Problem> {
 
 /// `text` is the server's, scrubbed.
 fn refused(login: &Login, by: &str, text: &str) -> Problem {
-    Problem::new(
-        refusal(text, true),
-        Reach::User,
-        format!(
-            "the server refused the login of {} by {by}: {}",
-            login.name,
-            words(text)
-        ),
-    )
+    let what = format!(
+        "the server refused the login of {} by {by}: {}",
+        login.name,
+        words(text)
+    );
+    delayed(Problem::new(refusal(text, true), Reach::User, what), text)
 }
 
 /// Mechanisms that hide the password need it in clear on the server, which not every server that

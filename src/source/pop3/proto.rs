@@ -65,7 +65,12 @@ pub fn refusal(text: &str, during_login: bool) -> Kind {
 
 /// Whether the text of a -ERR turns the whole session away and not one command.
 pub fn shuts_out(text: &str) -> bool {
-    has_code(text, "IN-USE") || has_code(text, "LOGIN-DELAY")
+    has_code(text, "IN-USE") || wants_delay(text)
+}
+
+/// Whether the text of a -ERR says that the user was here too recently.
+pub fn wants_delay(text: &str) -> bool {
+    has_code(text, "LOGIN-DELAY")
 }
 
 /// The timestamp of a greeting, brackets included, that APOP digests (RFC 1939 section 7).
@@ -112,6 +117,9 @@ pub struct Capabilities {
     pub stls: bool,
     /// EXPIRE 0: messages once retrieved may be deleted at QUIT.
     pub expires_at_quit: bool,
+    /// LOGIN-DELAY: seconds between two logins of a user. Before the login it may be that of no user
+    /// in particular.
+    pub login_delay: Option<u32>,
     /// SASL mechanisms, upper case.
     pub sasl: Vec<String>,
     /// IMPLEMENTATION: which software it is, as the server writes it. Not made printable.
@@ -132,6 +140,9 @@ impl Capabilities {
             Some("PIPELINING") => self.pipelining = true,
             Some("STLS") => self.stls = true,
             Some("EXPIRE") => self.expires_at_quit = words.next() == Some("0"),
+            Some("LOGIN-DELAY") => {
+                self.login_delay = words.next().and_then(|seconds| seconds.parse().ok());
+            }
             Some("IMPLEMENTATION") => {
                 self.implementation = raw
                     .trim()
@@ -263,6 +274,7 @@ mod tests {
             b"SASL CRAM-MD5",
             b"EXPIRE 0 USER",
             b"",
+            b"login-delay 900 USER",
             b"X-\xff",
         ] {
             capabilities.add(line);
@@ -276,6 +288,7 @@ mod tests {
             pipelining: true,
             stls: true,
             expires_at_quit: true,
+            login_delay: Some(900),
             sasl: ["PLAIN", "LOGIN", "CRAM-MD5"].map(str::to_owned).to_vec(),
             implementation: None,
         };
@@ -285,6 +298,15 @@ mod tests {
             capabilities.implementation.as_deref(),
             Some("Cyrus POP3 v2.5")
         );
+        for (line, want) in [
+            (&b"LOGIN-DELAY 0"[..], Some(0)),
+            (b"LOGIN-DELAY 99999999999", None),
+            (b"LOGIN-DELAY soon", None),
+            (b"LOGIN-DELAY", None),
+        ] {
+            capabilities.add(line);
+            assert_eq!(capabilities.login_delay, want);
+        }
         capabilities.add(b"EXPIRE NEVER");
         assert!(!capabilities.expires_at_quit);
     }

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::*;
 use crate::mail::UidlFault;
@@ -383,6 +384,34 @@ fn each_mechanism_logs_in() {
             session.unwrap().quit()
         });
     }
+}
+
+/// RFC 2449 sections 6.5 and 8.1.1.
+#[test]
+fn the_pause_between_two_logins_is_told() {
+    let plain = Security::Plain;
+    for (name, seconds) in [
+        ("login-delay", Some(120)),
+        ("login-delay-unsaid", Some(60)),
+        ("in-use", None),
+    ] {
+        play(name, &user(None), plain, None, |session, _| {
+            let problem = session.expect_err("it is too early");
+            assert_eq!((problem.kind, problem.retry), (Kind::Busy, true));
+            assert_eq!(problem.pause(), seconds.map(Duration::from_secs), "{name}");
+        });
+    }
+    play(
+        "login-delay-user",
+        &user(None),
+        plain,
+        None,
+        |session, _| {
+            let session = session.expect("the login works");
+            assert_eq!(session.login_delay(), Some(Duration::from_secs(5)));
+            session.quit();
+        },
+    );
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Servers that refuse, contradict themselves or make no sense: each costs what it is about and
 //! nothing else.
 
+use std::time::{Duration, Instant};
+
 use super::{skipped, summary};
 use crate::migration::{Source, Target};
 use crate::support::fake_server::{FakeServer, Step, expect, send};
@@ -117,6 +119,17 @@ fn open(name: &str, validity: u32, count: u32) -> Vec<Step> {
     ]
 }
 
+/// A folder that has been done is opened again, and is asked for the flags of its one message.
+fn open_again(name: &str, validity: u32) -> Vec<Step> {
+    let mut steps = open(name, validity, 1);
+    steps.truncate(2);
+    steps.extend([
+        expect("{tag} UID FETCH 1:1 (UID FLAGS)"),
+        send("* 1 FETCH (UID 1 FLAGS ())\r\n{tag} OK\r\n"),
+    ]);
+    steps
+}
+
 fn body(folder: &str, uid: u32) -> String {
     format!("Subject: {folder} {uid}\r\n\r\nhello\r\n")
 }
@@ -193,23 +206,16 @@ fn a_folder_that_the_server_refuses_costs_that_folder_only() {
             send(format!("{{tag}} NO {refusal}\r\n")),
         ];
         let connection = |inbox: Vec<Step>, sent: Vec<Step>| {
-            [
-                login(&["INBOX", "Bad", "Sent"]),
-                open("INBOX", 7, 1),
-                inbox,
-                refused.clone(),
-                open("Sent", 8, 1),
-                sent,
-                bye(),
-            ]
-            .concat()
+            let list = login(&["INBOX", "Bad", "Sent"]);
+            [list, inbox, refused.clone(), sent, bye()].concat()
         };
+        let whole = |name| fetch("1", &format!("{}{{tag}} OK\r\n", whole(name, 1)));
         let server = FakeServer::start(vec![
             connection(
-                fetch("1", &format!("{}{{tag}} OK\r\n", whole("INBOX", 1))),
-                fetch("1", &format!("{}{{tag}} OK\r\n", whole("Sent", 1))),
+                [open("INBOX", 7, 1), whole("INBOX")].concat(),
+                [open("Sent", 8, 1), whole("Sent")].concat(),
             ),
-            connection(Vec::new(), Vec::new()),
+            connection(open_again("INBOX", 7), open_again("Sent", 8)),
         ]);
         let source = Source::both(server.port(), 0).imap_only();
         let run = Run::of(server, &source, &["--retries", "1"]);
@@ -359,6 +365,53 @@ fn a_server_without_uidls_is_no_source_of_its_own() {
         run.output.stdout.contains("--imap"),
         "{}",
         run.output.stdout
+    );
+}
+
+/// The first login comes too early, the second one's connection breaks, the third comes after
+/// the announced pause again.
+#[test]
+fn the_announced_pause_between_logins_is_kept() {
+    let until_password = || {
+        vec![
+            send("+OK hello\r\n"),
+            expect("CAPA"),
+            send("+OK\r\nUSER\r\nUIDL\r\nLOGIN-DELAY 2\r\n.\r\n"),
+            expect("USER"),
+            send("+OK\r\n"),
+            expect("PASS"),
+        ]
+    };
+    let too_early = [until_password(), vec![send("-ERR [LOGIN-DELAY] wait\r\n")]].concat();
+    let listed = [
+        until_password(),
+        vec![send("+OK\r\n"), expect("CAPA")],
+        vec![send("+OK\r\nUIDL\r\nLOGIN-DELAY 2\r\n.\r\n")],
+        vec![expect("STAT"), Step::Close],
+    ]
+    .concat();
+    let good = [
+        until_password(),
+        pop3_listing(THREE_UIDLS),
+        retrieve(1),
+        retrieve(2),
+        retrieve(3),
+        quit(),
+    ]
+    .concat();
+    let started = Instant::now();
+    let run = Run::pop3(vec![too_early, listed, good], &[]);
+    let took = started.elapsed();
+    assert_eq!(run.output.code, Some(0), "{}", run.output.stderr);
+    assert_eq!(run.summary("attempts"), "3");
+    assert_eq!(run.messages("").len(), 3);
+    assert!(took >= Duration::from_secs(4), "{took:?}");
+    let told = "the POP3 server wants a pause between two logins of a user";
+    let stderr = &run.output.stderr;
+    assert_eq!(stderr.matches(told).count(), 2, "{stderr}");
+    assert!(
+        stderr.contains("[LOGIN-DELAY] wait; trying again"),
+        "{stderr}"
     );
 }
 

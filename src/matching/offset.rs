@@ -1,0 +1,116 @@
+//! UIDLs that are the UID plus a constant, as where a server was once rebuilt and counts on. Nothing
+//! is paired by it: only every header could prove the constant, and the headers find the pairs
+//! without it. But who has the pairs can name the rule.
+
+use super::{Pair, Stage};
+
+/// A rule is named if it holds for at least so many.
+const ENOUGH: usize = 8;
+
+/// The rule, as `uid+5` or with what is around it `x{uid-3}.pop`, and how many pairs follow it.
+/// `None` unless all do: copies of one message apart, of which any may have the UIDL of another.
+pub fn rule(pairs: &[Pair]) -> Option<(String, u64)> {
+    let first = pairs.iter().find(|pair| pair.stage != Stage::Identical)?;
+    numbers(first.uidl.as_str()).find_map(|(before, after)| {
+        let offset = |pair: &Pair| {
+            let rest = pair.uidl.as_str().strip_prefix(before)?;
+            let digits = rest.strip_suffix(after)?;
+            let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            let number: i64 = digits.parse().ok().filter(|_| is_number)?;
+            number.checked_sub(pair.uid.value().into())
+        };
+        let constant = offset(first).filter(|constant| *constant != 0)?;
+        let follows = |pair: &&Pair| offset(pair) == Some(constant);
+        let counted = pairs.iter().filter(|pair| pair.stage != Stage::Identical);
+        let holds = counted.clone().all(|pair| follows(&pair)) && counted.count() >= ENOUGH;
+        let name = match (before, after) {
+            ("", "") => format!("uid{constant:+}"),
+            _ => format!("{before}{{uid{constant:+}}}{after}"),
+        };
+        let hits = pairs.iter().filter(follows).count();
+        holds.then_some((name, hits as u64))
+    })
+}
+
+/// What stands before and after each run of digits.
+fn numbers(uidl: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut end = 0;
+    let runs = uidl
+        .as_bytes()
+        .chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit());
+    runs.filter_map(move |run| {
+        let start = end;
+        end += run.len();
+        let is_number = run.first()?.is_ascii_digit();
+        is_number.then_some((uidl.get(..start)?, uidl.get(end..)?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::{Uid, Uidl};
+
+    fn pairs(uidls: &[(u32, &str, Stage)]) -> Vec<Pair> {
+        let numbered = (1..).zip(uidls);
+        numbered
+            .map(|(number, (uid, uidl, stage))| Pair {
+                uid: Uid::new(*uid).unwrap(),
+                number,
+                position: number,
+                uidl: Uidl::parse(uidl.as_bytes()).unwrap(),
+                stage: *stage,
+            })
+            .collect()
+    }
+
+    /// Ten UIDLs by `write` of the UIDs 3, 6, 9 and so on.
+    fn ten(write: impl Fn(u32) -> String) -> Vec<Pair> {
+        let uidls: Vec<(u32, String)> = (1..=10).map(|n| (n * 3, write(n * 3))).collect();
+        let uidls: Vec<_> = uidls
+            .iter()
+            .map(|(uid, uidl)| (*uid, uidl.as_str(), Stage::Header))
+            .collect();
+        pairs(&uidls)
+    }
+
+    #[test]
+    fn a_constant_that_all_agree_on_is_named() {
+        type Write = fn(u32) -> String;
+        let rows: [(Write, Option<&str>); 9] = [
+            (|uid| (uid + 1000).to_string(), Some("uid+1000")),
+            (|uid| format!("{:05}", uid - 2), Some("uid-2")),
+            (|uid| format!("x7.{}.pop", uid + 5), Some("x7.{uid+5}.pop")),
+            (
+                |uid| format!("1294690616.{}", uid + 5),
+                Some("1294690616.{uid+5}"),
+            ),
+            (|uid| uid.to_string(), None),
+            (|uid| (uid * 2).to_string(), None),
+            (|uid| (uid + uid / 30).to_string(), None),
+            (|uid| format!("{:x}", uid + 1000), None),
+            (|uid| format!("{}x", "a".repeat(uid as usize)), None),
+        ];
+        for (write, want) in rows {
+            let named = rule(&ten(write));
+            let want = want.map(|name| (name.to_owned(), 10));
+            assert_eq!(named, want, "{}", write(3));
+        }
+        assert_eq!(rule(&[]), None);
+        let few = ten(|uid| (uid + 9).to_string());
+        assert_eq!(rule(&few[..7]), None);
+    }
+
+    #[test]
+    fn copies_have_no_say() {
+        let mut all = ten(|uid| (uid + 7).to_string());
+        all.extend(pairs(&[
+            (50, "58", Stage::Identical),
+            (51, "57", Stage::Identical),
+            (52, "59", Stage::Identical),
+        ]));
+        assert_eq!(rule(&all), Some(("uid+7".to_owned(), 11)));
+        all.extend(pairs(&[(60, "68", Stage::Content)]));
+        assert_eq!(rule(&all), None);
+    }
+}

@@ -1,0 +1,278 @@
+//! What the source has of a folder, asked for no more than has changed since the last run.
+
+use std::collections::HashMap;
+
+use super::attempt::{Attempt, Maildropped};
+use crate::mail::{Uid, UidSet, Uidl};
+use crate::naming::message::size_field;
+use crate::naming::{Identity, MaildirFolder};
+use crate::plan::folders::Placed;
+use crate::plan::on_disk::OnDisk;
+use crate::plan::seen::{Seen, marked};
+use crate::plan::{self, Announced, Mode, Past, SourceFolder};
+use crate::problem::Problem;
+use crate::sink::export;
+use crate::source::combine::combine;
+use crate::source::imap::Session;
+use crate::source::{Changes, Examined, ListedFolder, Maildrop, Marks, MessageList, News, Since};
+use crate::state;
+
+/// What tells that nothing has changed at the source since a folder was done.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stamp {
+    /// HIGHESTMODSEQ.
+    pub(super) highest_modseq: Option<u64>,
+    /// A digest of the POP3 listing, of a user with POP3.
+    pub(super) maildrop: Option<String>,
+}
+
+/// A digest of a POP3 listing.
+pub(super) fn digest(maildrop: &Maildrop) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for entry in &maildrop.entries {
+        hasher.update(entry.uidl.as_ref().map_or("", Uidl::as_str).as_bytes());
+        hasher.update(b"\0");
+        hasher.update(&entry.size.to_be_bytes());
+    }
+    for (number, text, _) in &maildrop.faulty {
+        hasher.update(&number.to_be_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher.finalize().to_hex()[..32].to_owned()
+}
+
+impl Attempt<'_> {
+    /// Asks for the marks of all folders at once, where they did not come with the list and a run
+    /// before this one may have done a folder.
+    pub(super) fn ask_for_marks(
+        &self,
+        session: &mut Session,
+        folders: &mut [ListedFolder],
+    ) -> Result<(), Problem> {
+        let record = &self.memory.book.record;
+        // Without HIGHESTMODSEQ a mark says nothing of flags.
+        let is_marked = |known: &state::Folder| may_rest(known) && known.highest_modseq.is_some();
+        let may_rest = |folder: &ListedFolder| {
+            folder.selectable
+                && folder.marks.is_none()
+                && record.known(&folder.path).is_some_and(is_marked)
+        };
+        let open: Vec<usize> = (0..folders.len())
+            .filter(|at| may_rest(&folders[*at]))
+            .collect();
+        if open.is_empty() {
+            return Ok(());
+        }
+        let asked: Vec<&ListedFolder> = open.iter().map(|at| &folders[*at]).collect();
+        let marks = session.status(&asked)?;
+        for (at, marks) in open.into_iter().zip(marks) {
+            folders[at].marks = marks;
+        }
+        Ok(())
+    }
+
+    /// Whether a folder is at the source as it was when it was done, and on the target as it is to
+    /// be: then nothing is asked, and its buckets are those of before.
+    pub(super) fn is_still(
+        &mut self,
+        placed: &Placed,
+        target: &MaildirFolder,
+        maildrop: Option<&Maildropped>,
+    ) -> Result<bool, Problem> {
+        let listed = &placed.listed;
+        let path = &listed.path;
+        let config = self.context.config;
+        let dated_by_order = config.target.servers.qmail && target.is_root();
+        let known = self.memory.book.record.known(path);
+        let (Some(known), Some(marks)) = (known, &listed.marks) else {
+            return Ok(false);
+        };
+        let digest = maildrop.map(|maildrop| digest(&maildrop.listing));
+        if dated_by_order || !is_unchanged(known, marks) || known.maildrop != digest {
+            return Ok(false);
+        }
+        let (Some(seen), Some((messages, bytes))) = (known.past(), known.listed) else {
+            return Ok(false);
+        };
+        // What was left over is judged anew by each run.
+        let is_whole = |paired: &state::Paired| {
+            paired.missing.is_empty() && paired.extra.is_empty() && paired.elsewhere.is_empty()
+        };
+        if maildrop.is_some() && !known.paired.as_ref().is_some_and(is_whole) {
+            return Ok(false);
+        }
+        let list = remembered(known);
+        let disk = self.scan(target, false)?;
+        let uidls = maildrop.map(|_| announced(&list, &disk, &seen));
+        let source = SourceFolder {
+            owner: &self.user.name,
+            path,
+            validity: seen.validity,
+            uid_next: marks.uid_next.unwrap_or(1),
+            in_root: target.is_root(),
+            entries: &list.entries,
+            selected: None,
+            keywords: &list.keywords,
+            uidls: uidls.as_deref(),
+            digests: None,
+        };
+        let past = Past {
+            seen: Some(&seen),
+            rematched: None,
+        };
+        let Ok(plan) = plan::plan(&source, &past, &disk, &self.policy(), export::now()) else {
+            return Ok(false);
+        };
+        if !plan.steps.is_empty() || !plan.removals.is_empty() {
+            return Ok(false);
+        }
+        self.memory.removals.count_in(&disk);
+        let tally = &mut self.memory.tally;
+        tally.uidls += plan.uidls;
+        let folder = tally.begin_folder(path);
+        (folder.messages, folder.bytes) = (messages, bytes);
+        folder.kept = plan.kept.saturating_sub(folder.added);
+        folder.left_deleted = plan.left_deleted;
+        if config.dry_run {
+            self.memory.plan.extend(plan::describe::lines(
+                &source,
+                (&placed.destination, target),
+                &disk,
+                &plan,
+                &self.policy(),
+            ));
+        }
+        Ok(true)
+    }
+
+    /// Opens a folder and lists its messages: all of them, though of those that the last run has
+    /// seen date and size may be left out where nothing needs them.
+    pub(super) fn look(
+        &mut self,
+        session: &mut Session,
+        listed: &ListedFolder,
+        has_pop3: bool,
+    ) -> Result<(Examined, MessageList), Problem> {
+        let record = &self.memory.book.record;
+        // Pairing goes by sizes.
+        let known = record.known(&listed.path).filter(|_| !has_pop3);
+        let Some((known, seen, next)) = known
+            .filter(|known| may_rest(known))
+            .and_then(|known| Some((known, known.past()?, known.seen_next?)))
+        else {
+            let examined = session.examine(listed)?;
+            let list = session.list_messages(examined.exists)?;
+            return Ok((examined, list));
+        };
+        let uids = seen.uids();
+        let since = Since {
+            uid_validity: seen.validity,
+            highest_modseq: known.highest_modseq,
+            known: &uids,
+            uid_next: next,
+        };
+        let (examined, news) = session.changes(listed, &since)?;
+        let list = match news {
+            News::Unsure(_) => session.list_messages(examined.exists)?,
+            News::Changes(changes) => combined(&seen, *changes),
+        };
+        Ok((examined, list))
+    }
+
+    /// Finds out date and size of messages that are not on disk and may have to be fetched.
+    pub(super) fn complete(
+        &self,
+        session: &mut Session,
+        list: &mut MessageList,
+        disk: &OnDisk,
+    ) -> Result<(), Problem> {
+        let mut on_disk: HashMap<Uid, u64> = HashMap::new();
+        for file in &disk.files {
+            if let Some(Identity::Imap(_, uid)) = Identity::parse(&file.base) {
+                on_disk.insert(uid, size_field(&file.base, 'W').unwrap_or(0));
+            }
+        }
+        let mut unknown = UidSet::default();
+        for entry in &mut list.entries {
+            if entry.size == 0 && entry.internal_date.is_none() {
+                match on_disk.get(&entry.uid) {
+                    Some(size) => entry.size = *size,
+                    None => {
+                        unknown.insert(entry.uid);
+                    }
+                }
+            }
+        }
+        if unknown.is_empty() || self.context.config.rerun.mode != Mode::Mirror {
+            return Ok(());
+        }
+        let details = session.list_some(&unknown)?;
+        let details: HashMap<Uid, _> = details
+            .entries
+            .iter()
+            .map(|entry| (entry.uid, (entry.internal_date, entry.size)))
+            .collect();
+        for entry in &mut list.entries {
+            if let Some((date, size)) = details.get(&entry.uid) {
+                (entry.internal_date, entry.size) = (*date, *size);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether all that the source had was on the target when a folder was done.
+fn may_rest(folder: &state::Folder) -> bool {
+    folder.is_done()
+}
+
+/// Whether the source says of a folder what it said when it was done.
+fn is_unchanged(known: &state::Folder, marks: &Marks) -> bool {
+    let modseq = known.highest_modseq;
+    let validity = marks.uid_validity.map(|validity| validity.value());
+    let messages = known.listed.map(|(messages, _)| messages);
+    may_rest(known)
+        && known.seen_validity == validity
+        && known.seen_next.is_some()
+        && known.seen_next == marks.uid_next
+        && messages == marks.messages.map(u64::from)
+        && modseq.is_some()
+        && modseq == marks.highest_modseq
+}
+
+/// The listing of a folder in which nothing has changed.
+fn remembered(known: &state::Folder) -> MessageList {
+    let sets = marked(&known.seen);
+    let sets = sets.iter().map(|marked| {
+        let keywords = marked.keywords.iter().map(String::as_str).collect();
+        (&marked.uids, marked.flags, keywords)
+    });
+    combine(sets, Changes::default())
+}
+
+fn combined(seen: &Seen, changes: Changes) -> MessageList {
+    let sets = seen.marked.iter().map(|marked| {
+        let keywords = marked.keywords.iter().map(String::as_str).collect();
+        (&marked.uids, marked.flags, keywords)
+    });
+    combine(sets, changes)
+}
+
+/// What POP3 announces, by the list on disk: the POP3 listing is that by which it was written.
+fn announced(list: &MessageList, disk: &OnDisk, seen: &Seen) -> Vec<Option<Announced>> {
+    let lines = disk.uidlist.as_ref().map_or(&[][..], |list| &list.lines);
+    let by_source_uid: HashMap<Uid, _> = lines
+        .iter()
+        .filter_map(|line| Some((seen.source_uid(line.uid)?, line)))
+        .collect();
+    let entries = list.entries.iter();
+    entries
+        .map(|entry| {
+            let line = by_source_uid.get(&entry.uid)?;
+            Some(Announced {
+                position: line.field('O')?.parse().ok()?,
+                uidl: Uidl::parse(line.field('P')?.as_bytes()).ok()?,
+            })
+        })
+        .collect()
+}
