@@ -66,9 +66,9 @@ pub struct Head {
     /// The URL of the POP3 server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pop3: Option<String>,
-    /// The subscriptions at the source when last seen, as lines of `subscriptions`; `None`: never.
+    /// The paths of the folders that were subscribed at the source when last seen; `None`: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subscribed: Option<Vec<String>>,
+    pub subscribed: Option<Vec<Vec<String>>>,
 }
 
 /// A folder as it was last seen at the source.

@@ -35,9 +35,9 @@ impl Subscriptions {
     }
 
     /// Takes over what has changed at the source: `now` are its subscriptions (parts with TAB between
-    /// them), `before` those of the last run, where that is known. Says how many lines came or went.
-    pub fn follow(&mut self, before: Option<&[String]>, now: &[String]) -> usize {
-        let before: HashSet<&String> = before.unwrap_or_default().iter().collect();
+    /// them), `before` those of the last run. Says how many lines came or went.
+    pub fn follow(&mut self, before: &[String], now: &[String]) -> usize {
+        let before: HashSet<&String> = before.iter().collect();
         let kept: HashSet<&String> = now.iter().collect();
         let ended: HashSet<String> = before
             .iter()
@@ -55,14 +55,11 @@ impl Subscriptions {
         removed + self.add(&new)
     }
 
-    /// Makes the list what `names` say, but for names that are not `ours`. Says how many lines came
-    /// or went.
-    pub fn become_like(&mut self, names: &[String], ours: &dyn Fn(&str) -> bool) -> usize {
+    /// Makes the list what `names` say. Says how many lines came or went.
+    pub fn become_like(&mut self, names: &[String]) -> usize {
         let wanted: HashSet<String> = names.iter().filter_map(|name| self.line(name)).collect();
         let count = self.lines.len();
-        let separator = self.separator;
-        self.lines
-            .retain(|line| wanted.contains(line) || !ours(&line.replace(separator, "\t")));
+        self.lines.retain(|line| wanted.contains(line));
         let removed = count - self.lines.len();
         removed + self.add(names)
     }
@@ -120,9 +117,9 @@ mod tests {
         ] {
             let mut subscriptions =
                 Subscriptions::parse(old.map(str::as_bytes), Layout::MaildirPlusPlus);
-            assert_eq!(subscriptions.follow(None, &names), count);
+            assert_eq!(subscriptions.follow(&[], &names), count);
             assert_eq!(String::from_utf8(subscriptions.to_bytes()).unwrap(), want);
-            assert_eq!(subscriptions.follow(Some(&names), &names), 0);
+            assert_eq!(subscriptions.follow(&names, &names), 0);
         }
     }
 
@@ -134,23 +131,13 @@ mod tests {
         // B was unsubscribed on the target, A at the source, C is new there.
         let mut merged = parsed();
         let (before, now) = (names("INBOX A B"), names("INBOX B C"));
-        assert_eq!(merged.follow(Some(&before), &now), 2);
+        assert_eq!(merged.follow(&before, &now), 2);
         let text = String::from_utf8(merged.to_bytes()).unwrap();
         assert_eq!(text, "V\t2\n\nINBOX\nmine\nC\n");
         let mut mirrored = parsed();
-        assert_eq!(mirrored.become_like(&now, &|_| true), 4);
+        assert_eq!(mirrored.become_like(&now), 4);
         let text = String::from_utf8(mirrored.to_bytes()).unwrap();
         assert_eq!(text, "V\t2\n\nINBOX\nB\nC\n");
-        assert_eq!(mirrored.become_like(&now, &|_| true), 0);
-        // In version 1 as in version 2 it is asked by the name.
-        for (on_disk, want) in [
-            ("V\t2\n\nA\tx\nmine\n", "V\t2\n\nA\tx\nINBOX\nB\nC\n"),
-            ("A.x\nmine\n", "A.x\nINBOX\nB\nC\n"),
-        ] {
-            let on_disk = Some(on_disk.as_bytes());
-            let mut mirrored = Subscriptions::parse(on_disk, Layout::MaildirPlusPlus);
-            assert_eq!(mirrored.become_like(&now, &|name| name != "A\tx"), 4);
-            assert_eq!(String::from_utf8(mirrored.to_bytes()).unwrap(), want);
-        }
+        assert_eq!(mirrored.become_like(&now), 0);
     }
 }

@@ -132,6 +132,18 @@ impl<'a> Choice<'a> {
         reserved.find(|theirs| destination.is_within(theirs))
     }
 
+    /// Whether all folders are taken, and the whole Maildir is for them.
+    pub fn is_everything(&self) -> bool {
+        let Selection {
+            folders,
+            exclude,
+            subscribed,
+            ..
+        } = self.selection;
+        let all = folders.is_empty() && exclude.is_empty() && !subscribed;
+        all && self.left_out.is_empty() && self.subfolder.is_none() && self.reserved.is_empty()
+    }
+
     /// Whether a folder of the target, of which it is not known where it came from, is one that this
     /// choice could have brought: it lies in the user's part of the Maildir, and no folder that is not
     /// taken goes there.
@@ -147,10 +159,6 @@ impl<'a> Choice<'a> {
             }
             None => destination.clone(),
         };
-        // INBOX is there in any case: it is ours only if that of the source becomes it.
-        if below.is_inbox() && self.destination(&below) != *destination {
-            return false;
-        }
         let mut reserved = self.reserved.iter();
         let is_others =
             |theirs: &FolderPath| destination.is_within(theirs) || theirs.is_within(destination);

@@ -14,7 +14,7 @@ use crate::config::User;
 use crate::mail::subscriptions::Subscriptions;
 use crate::mail::{Entry, FolderPath, Uid, UidSet};
 use crate::naming::MaildirFolder;
-use crate::naming::folder::{subscribed_path, subscription_line};
+use crate::naming::folder::subscription_line;
 use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
 use crate::plan::selection::Choice;
@@ -25,7 +25,7 @@ use crate::sink::arrivals::Arrivals;
 use crate::sink::export;
 use crate::sink::maildir::scan;
 use crate::sink::tree::Tree;
-use crate::source::{Examined, FolderList, ListedFolder, Maildrop, MessageList, imap, pop3};
+use crate::source::{Examined, FolderList, Maildrop, MessageList, imap, pop3};
 
 pub(super) struct Attempt<'a> {
     pub(super) user: &'a User,
@@ -176,12 +176,10 @@ impl Attempt<'_> {
         let choice = Choice::of(&self.context.config.selection, self.user, &list);
         self.note_choice(choice.notes());
         let target = self.context.config.target;
-        let takes = |it: &&ListedFolder| choice.takes(&it.path);
-        let mut taken: Vec<ListedFolder> = list.folders.iter().filter(takes).cloned().collect();
-        self.ask_for_marks(&mut session, &mut taken)?;
         self.memory.listed = list.folders.iter().map(|it| it.path.clone()).collect();
         self.note_searchable(&list.folders);
-        let placed = place(&taken, &choice, target.layout, target.encoding);
+        let mut placed = place(&list.folders, &choice, target.layout, target.encoding);
+        self.ask_for_marks(&mut session, &mut placed)?;
         let used: HashSet<MaildirFolder> = placed
             .iter()
             .filter_map(|placed| placed.target.as_ref().ok().cloned())
@@ -293,9 +291,7 @@ impl Attempt<'_> {
     ) -> Result<(), Problem> {
         let path = &placed.listed.path;
         self.note_place(placed);
-        if let Ok(target) = &placed.target
-            && self.is_still(placed, target, maildrop.as_ref())?
-        {
+        if self.is_still(placed, maildrop.as_ref())? {
             if let Some(maildrop) = maildrop {
                 maildrop.session.quit();
             }
@@ -418,6 +414,7 @@ impl Attempt<'_> {
         let dated = is_new || (ordered_by_date && maildrop.is_some());
         let disk = self.scan(target, dated)?;
         self.complete(session, &mut shown.list, &disk)?;
+        // Only now all dates and sizes are known that it goes by.
         self.select(shown);
         let mut stamp = Stamp {
             highest_modseq: shown.examined.highest_modseq,
@@ -506,27 +503,39 @@ impl Attempt<'_> {
         if !target.servers.dovecot || mode == Mode::AfterCutover {
             return Ok(());
         }
-        let mut lines = Vec::new();
-        for path in list.subscribed.iter().filter(|path| choice.takes(path)) {
-            match subscription_line(&choice.destination(path), target.layout, target.encoding) {
-                Ok(line) => lines.push(line),
-                Err(fault) => self.log.line(
-                    Level::WARN,
-                    format!("the subscription of {path} cannot be kept: {fault}"),
-                ),
+        let now: Vec<&FolderPath> = list
+            .subscribed
+            .iter()
+            .filter(|path| choice.takes(path))
+            .collect();
+        let head = &self.memory.book.record.head;
+        let before = head.subscribed.as_ref().map(|paths| {
+            let paths = paths.iter().cloned().map(FolderPath::new);
+            paths.collect::<Vec<FolderPath>>()
+        });
+        // What is not taken this time is left as it is.
+        let (known, untaken): (Vec<&FolderPath>, Vec<&FolderPath>) =
+            before.iter().flatten().partition(|path| choice.takes(path));
+        let line = |path: &&FolderPath| {
+            let name = choice.destination(path);
+            subscription_line(&name, target.layout, target.encoding)
+        };
+        for path in &now {
+            if let Err(fault) = line(path) {
+                let told = format!("the subscription of {path} cannot be kept: {fault}");
+                self.log.line(Level::WARN, told);
             }
         }
-        // Others are those of folders that are not taken now, or of another user.
-        let is_ours = |line: &str| choice.reaches(&subscribed_path(line, target.encoding));
-        let before = self.memory.book.record.head.subscribed.clone();
-        let is_first = before.is_none();
-        let (ours, mut others): (Vec<String>, Vec<String>) =
-            before.into_iter().flatten().partition(|line| is_ours(line));
+        let lines: Vec<String> = now.iter().filter_map(|path| line(path).ok()).collect();
+        let known: Vec<String> = known.iter().filter_map(|path| line(path).ok()).collect();
         let change = |subscriptions: &mut Subscriptions| match mode {
-            Mode::Mirror => subscriptions.become_like(&lines, &is_ours),
-            _ => subscriptions.follow((!is_first).then_some(&ours[..]), &lines),
+            Mode::Mirror if choice.is_everything() => subscriptions.become_like(&lines),
+            _ => subscriptions.follow(&known, &lines),
         };
         let changed = export::subscribe(&self.user.maildir, tree, target.layout, change)?;
+        let seen = now.iter().chain(&untaken);
+        let seen = seen.map(|path| path.parts().to_vec()).collect();
+        self.memory.book.record.head.subscribed = Some(seen);
         if changed > 0 {
             let line = format!("subscriptions: change {changed}");
             self.log.line(Level::INFO, &line);
@@ -534,10 +543,6 @@ impl Attempt<'_> {
                 self.memory.plan.push(format!("  {line}"));
             }
         }
-        lines.append(&mut others);
-        lines.sort_unstable();
-        lines.dedup();
-        self.memory.book.record.head.subscribed = Some(lines);
         Ok(())
     }
 }

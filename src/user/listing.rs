@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::attempt::{Attempt, Maildropped};
 use crate::mail::{Uid, UidSet, Uidl};
+use crate::naming::Identity;
 use crate::naming::message::size_field;
-use crate::naming::{Identity, MaildirFolder};
 use crate::plan::folders::Placed;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::seen::{Seen, marked};
@@ -47,7 +47,7 @@ impl Attempt<'_> {
     pub(super) fn ask_for_marks(
         &self,
         session: &mut Session,
-        folders: &mut [ListedFolder],
+        folders: &mut [Placed],
     ) -> Result<(), Problem> {
         let record = &self.memory.book.record;
         // Without HIGHESTMODSEQ a mark says nothing of flags.
@@ -58,15 +58,15 @@ impl Attempt<'_> {
                 && record.known(&folder.path).is_some_and(is_marked)
         };
         let open: Vec<usize> = (0..folders.len())
-            .filter(|at| may_rest(&folders[*at]))
+            .filter(|at| may_rest(&folders[*at].listed))
             .collect();
         if open.is_empty() {
             return Ok(());
         }
-        let asked: Vec<&ListedFolder> = open.iter().map(|at| &folders[*at]).collect();
+        let asked: Vec<&ListedFolder> = open.iter().map(|at| &folders[*at].listed).collect();
         let marks = session.status(&asked)?;
         for (at, marks) in open.into_iter().zip(marks) {
-            folders[at].marks = marks;
+            folders[at].listed.marks = marks;
         }
         Ok(())
     }
@@ -76,10 +76,16 @@ impl Attempt<'_> {
     pub(super) fn is_still(
         &mut self,
         placed: &Placed,
-        target: &MaildirFolder,
         maildrop: Option<&Maildropped>,
     ) -> Result<bool, Problem> {
-        let listed = &placed.listed;
+        let Placed {
+            listed,
+            destination,
+            target: Ok(target),
+        } = placed
+        else {
+            return Ok(false);
+        };
         let path = &listed.path;
         let config = self.context.config;
         let dated_by_order = config.target.servers.qmail && target.is_root();
@@ -136,7 +142,7 @@ impl Attempt<'_> {
         if config.dry_run {
             self.memory.plan.extend(plan::describe::lines(
                 &source,
-                (&placed.destination, target),
+                (destination, target),
                 &disk,
                 &plan,
                 &self.policy(),

@@ -482,8 +482,6 @@ fn only_what_could_have_been_brought_is_within_reach() {
         // What is there under B came from A, which is not asked for now.
         (user(None), &["--exclude", "A", "--map", "A=C"], "C", false),
         (user(None), &["--exclude", "A", "--map", "A=C"], "D", true),
-        (user(None), &[], "INBOX", true),
-        (user(None), &["--map", "INBOX=C"], "INBOX", false),
         (user(Some("Old")), &[], "gone", false),
         (user(Some("Old")), &[], "Older", false),
         (user(Some("Old")), &[], "Old/gone", true),
