@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::on_disk::{DiskFile, OnDisk};
 use super::{Past, SourceFolder, announced};
-use crate::mail::{Uid, UidLine};
+use crate::mail::{Uid, UidLine, UidValidity};
 use crate::naming::Identity;
 use crate::naming::message::{size_field, uidl_name};
 
@@ -72,6 +72,13 @@ impl Recogniser<'_> {
                 self.is_entry(*file, index);
             }
         }
+        let lines = self.disk.uidlist.iter().flat_map(|list| &list.lines);
+        for (number, line) in (0..).zip(lines) {
+            let file = by_name.get(line.name.as_ref());
+            if let Some(slot) = file.and_then(|file| self.found.lines.get_mut(*file as usize)) {
+                *slot = Some(number);
+            }
+        }
         for (at, file) in (0..).zip(&self.disk.files) {
             let rematched = self.past.rematched;
             if let Some(uid) = rematched.and_then(|found| found.get(&file.base)) {
@@ -84,11 +91,8 @@ impl Recogniser<'_> {
             }
         }
         let lines = self.disk.uidlist.iter().flat_map(|list| &list.lines);
-        for (number, line) in (0..).zip(lines) {
+        for line in lines {
             if let Some(file) = by_name.get(line.name.as_ref()) {
-                if let Some(slot) = self.found.lines.get_mut(*file as usize) {
-                    *slot = Some(number);
-                }
                 self.by_line(*file, line);
             }
         }
@@ -125,24 +129,29 @@ impl Recogniser<'_> {
     }
 
     fn by_identity(&mut self, at: u32, file: &DiskFile) {
-        let (uid, index) = match Identity::parse(&file.base) {
-            Some(Identity::Imap(validity, uid)) => {
-                let here = validity == self.source.validity && self.source.digests.is_none();
-                (uid, self.entry_of(uid).filter(|_| here))
-            }
-            Some(Identity::Pop3(_, uid, digest)) => {
-                let index = self.entry_of(uid).filter(|index| {
-                    let digests = self.source.digests;
-                    digests.and_then(|digests| digests.get(*index)) == Some(&digest)
-                });
-                (uid, index)
-            }
-            None => return,
+        let Some(identity) = Identity::parse(&file.base) else {
+            return;
         };
+        let (validity, uid) = match identity {
+            Identity::Imap(validity, uid) | Identity::Pop3(validity, uid, _) => (validity, uid),
+        };
+        if !self.is_of_this_folder(validity) || !self.agrees_with_line(at, validity, uid) {
+            return;
+        }
+        let index = self.entry_of(uid).filter(|index| match identity {
+            Identity::Imap(validity, _) => {
+                validity == self.source.validity && self.source.digests.is_none()
+            }
+            Identity::Pop3(_, _, digest) => {
+                let digests = self.source.digests;
+                digests.and_then(|digests| digests.get(*index)) == Some(&digest)
+            }
+        });
         match index {
             Some(index) => self.is_entry(at, index),
             None => {
-                let was_seen = self.was_seen(file, uid);
+                let seen = self.past.seen.filter(|seen| seen.validity == validity);
+                let was_seen = seen.is_some_and(|seen| seen.marks(uid).is_some());
                 self.set(
                     at,
                     if was_seen {
@@ -155,14 +164,27 @@ impl Recogniser<'_> {
         }
     }
 
-    /// Whether the last run has seen `uid`, under the UIDVALIDITY that the file's name carries.
-    fn was_seen(&self, file: &DiskFile, uid: Uid) -> bool {
-        let validity = match Identity::parse(&file.base) {
-            Some(Identity::Imap(validity, _) | Identity::Pop3(validity, ..)) => validity,
-            None => return false,
+    /// Whether a name with this UIDVALIDITY was made for this folder. A server keeps the name of a
+    /// message that its owner moves from another.
+    fn is_of_this_folder(&self, validity: UidValidity) -> bool {
+        let listed = self.disk.uidlist.as_ref().map(|list| list.validity);
+        let seen = self.past.seen.map(|seen| seen.validity);
+        validity == self.source.validity || Some(validity) == listed || Some(validity) == seen
+    }
+
+    /// Whether the list does not contradict the name: under the UIDVALIDITY that the name carries, a
+    /// message that was moved here from a folder of the same UIDVALIDITY has a UID that is not that
+    /// of its name.
+    fn agrees_with_line(&self, file: u32, validity: UidValidity, uid: Uid) -> bool {
+        let list = self.disk.uidlist.as_ref();
+        let list = list.filter(|list| list.validity == validity);
+        let number = self.found.lines.get(file as usize).copied().flatten();
+        let line = number.and_then(|number| list?.lines.get(number as usize));
+        let (Some(line), Some(seen)) = (line, self.past.seen) else {
+            return true;
         };
-        let seen = self.past.seen.filter(|seen| seen.validity == validity);
-        seen.is_some_and(|seen| seen.marks(uid).is_some())
+        // A server may have numbered what a run that was cut had not listed yet.
+        line.uid == uid || seen.pending.contains(uid) || seen.source_uid(line.uid) == Some(uid)
     }
 
     /// A file whose name says nothing, in a line that may.

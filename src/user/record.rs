@@ -292,7 +292,9 @@ impl Attempt<'_> {
         let folder = self.noted(&placed.listed.path);
         folder.wire_name = Some(placed.listed.wire_name.clone());
         let directory = placed.target.as_ref().ok();
-        folder.lies_in(directory.map(MaildirFolder::to_string));
+        if folder.lies_in(directory.map(MaildirFolder::to_string)) {
+            self.memory.moved.insert(placed.listed.path.clone());
+        }
     }
 
     pub(super) fn note_examined(&mut self, path: &FolderPath, examined: &Examined) {
@@ -319,6 +321,10 @@ impl Attempt<'_> {
         folder.wire_name = None;
         folder.lies_in(Some(target.to_string()));
         folder.examined(Some(numbered.validity.value()), Some(numbered.uid_next));
+        let digests = numbered.entries.iter().zip(&numbered.digests);
+        folder.numbered = digests
+            .map(|(entry, digest)| (entry.uid.value(), digest.to_string()))
+            .collect();
         let all = numbered.entries.iter().zip(&numbered.uidls);
         let with: UidSet = all
             .clone()

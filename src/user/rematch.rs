@@ -35,7 +35,9 @@ impl Attempt<'_> {
         past: &Past<'_>,
         disk: &OnDisk,
     ) -> Result<HashMap<Box<str>, Uid>, Problem> {
-        let (files, open) = plan::estranged(source, past, disk);
+        let (mut files, open) = plan::estranged(source, past, disk);
+        // Copies of one message are paired in order.
+        files.sort_by_key(|at| disk.files[*at].base.clone());
         if files.is_empty() || open.is_empty() {
             return Ok(HashMap::new());
         }
