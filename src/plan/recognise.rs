@@ -75,10 +75,13 @@ impl Recogniser<'_> {
         let lines = self.disk.uidlist.iter().flat_map(|list| &list.lines);
         for (number, line) in (0..).zip(lines) {
             let file = by_name.get(line.name.as_ref());
-            if let Some(slot) = file.and_then(|file| self.found.lines.get_mut(*file as usize)) {
+            let slot = file.and_then(|file| self.found.lines.get_mut(*file as usize));
+            if let Some(slot) = slot {
                 *slot = Some(number);
             }
         }
+        let mut contradicted = Vec::new();
+        let mut some_agree = false;
         for (at, file) in (0..).zip(&self.disk.files) {
             let rematched = self.past.rematched;
             if let Some(uid) = rematched.and_then(|found| found.get(&file.base)) {
@@ -86,7 +89,18 @@ impl Recogniser<'_> {
                     Some(index) => self.is_entry(at, index),
                     None => self.set(at, Role::Ours),
                 }
-            } else {
+                continue;
+            }
+            match self.is_listed_as_named(at, file) {
+                Some(false) => contradicted.push((at, file)),
+                agrees => {
+                    some_agree |= agrees.is_some();
+                    self.by_identity(at, file);
+                }
+            }
+        }
+        for (at, file) in contradicted {
+            if self.is_name_to_be_trusted(file, some_agree) {
                 self.by_identity(at, file);
             }
         }
@@ -96,6 +110,41 @@ impl Recogniser<'_> {
                 self.by_line(*file, line);
             }
         }
+    }
+
+    /// Whether the UID in the name is that of the line; `None` where one of them says nothing.
+    fn is_listed_as_named(&self, at: u32, file: &DiskFile) -> Option<bool> {
+        let Some(Identity::Imap(validity, uid)) = Identity::parse(&file.base) else {
+            return None;
+        };
+        let list = self.disk.uidlist.as_ref();
+        let list = list.filter(|list| list.validity == validity)?;
+        let line = (*self.found.lines.get(at as usize)?)?;
+        let listed = list.lines.get(line as usize)?.uid;
+        let seen = self.past.seen.filter(|seen| seen.validity == validity);
+        let listed = seen.map_or(Some(listed), |seen| seen.source_uid(listed));
+        Some(listed == Some(uid))
+    }
+
+    /// Whether a name is right although the list says another UID. A Dovecot moves a file between
+    /// folders under the name that it has, and many servers give several folders one UIDVALIDITY: then
+    /// the name tells of a message of the other folder. But a list that was lost has been made anew
+    /// with UIDs of the server's own for all files.
+    fn is_name_to_be_trusted(&self, file: &DiskFile, some_agree: bool) -> bool {
+        let Some(Identity::Imap(_, uid)) = Identity::parse(&file.base) else {
+            return false;
+        };
+        if let Some(seen) = self.past.seen {
+            // What a run that was cut had not listed yet may have been numbered too.
+            return !some_agree || seen.pending.contains(uid);
+        }
+        self.entry_of(uid).is_some_and(|index| {
+            let entry = &self.source.entries[index];
+            size_field(&file.base, 'W') == Some(entry.size)
+                && file
+                    .mtime
+                    .is_none_or(|date| entry.internal_date == Some(date))
+        })
     }
 
     fn role(&self, file: u32) -> Role {
@@ -128,30 +177,30 @@ impl Recogniser<'_> {
         entries.binary_search_by_key(&uid, |entry| entry.uid).ok()
     }
 
+    /// A file whose name says which message it is. The name that a message has in one folder says
+    /// nothing in another: a server may have moved it.
     fn by_identity(&mut self, at: u32, file: &DiskFile) {
-        let Some(identity) = Identity::parse(&file.base) else {
-            return;
-        };
-        let (validity, uid) = match identity {
-            Identity::Imap(validity, uid) | Identity::Pop3(validity, uid, _) => (validity, uid),
-        };
-        if !self.is_of_this_folder(validity) || !self.agrees_with_line(at, validity, uid) {
-            return;
-        }
-        let index = self.entry_of(uid).filter(|index| match identity {
-            Identity::Imap(validity, _) => {
-                validity == self.source.validity && self.source.digests.is_none()
+        let (uid, index) = match Identity::parse(&file.base) {
+            Some(Identity::Imap(validity, uid)) => {
+                if !self.is_of_this_folder(validity) {
+                    return;
+                }
+                let here = validity == self.source.validity && self.source.digests.is_none();
+                (uid, self.entry_of(uid).filter(|_| here))
             }
-            Identity::Pop3(_, _, digest) => {
-                let digests = self.source.digests;
-                digests.and_then(|digests| digests.get(*index)) == Some(&digest)
+            Some(Identity::Pop3(_, uid, digest)) => {
+                let index = self.entry_of(uid).filter(|index| {
+                    let digests = self.source.digests;
+                    digests.and_then(|digests| digests.get(*index)) == Some(&digest)
+                });
+                (uid, index)
             }
-        });
+            None => return,
+        };
         match index {
             Some(index) => self.is_entry(at, index),
             None => {
-                let seen = self.past.seen.filter(|seen| seen.validity == validity);
-                let was_seen = seen.is_some_and(|seen| seen.marks(uid).is_some());
+                let was_seen = self.was_seen(file, uid);
                 self.set(
                     at,
                     if was_seen {
@@ -164,27 +213,22 @@ impl Recogniser<'_> {
         }
     }
 
-    /// Whether a name with this UIDVALIDITY was made for this folder. A server keeps the name of a
-    /// message that its owner moves from another.
+    /// Whether the folder has, or had, this UIDVALIDITY.
     fn is_of_this_folder(&self, validity: UidValidity) -> bool {
-        let listed = self.disk.uidlist.as_ref().map(|list| list.validity);
-        let seen = self.past.seen.map(|seen| seen.validity);
-        validity == self.source.validity || Some(validity) == listed || Some(validity) == seen
+        let list = self.disk.uidlist.as_ref();
+        validity == self.source.validity
+            || self.past.seen.is_some_and(|seen| seen.validity == validity)
+            || list.is_some_and(|list| list.validity == validity)
     }
 
-    /// Whether the list does not contradict the name: under the UIDVALIDITY that the name carries, a
-    /// message that was moved here from a folder of the same UIDVALIDITY has a UID that is not that
-    /// of its name.
-    fn agrees_with_line(&self, file: u32, validity: UidValidity, uid: Uid) -> bool {
-        let list = self.disk.uidlist.as_ref();
-        let list = list.filter(|list| list.validity == validity);
-        let number = self.found.lines.get(file as usize).copied().flatten();
-        let line = number.and_then(|number| list?.lines.get(number as usize));
-        let (Some(line), Some(seen)) = (line, self.past.seen) else {
-            return true;
+    /// Whether the last run has seen `uid`, under the UIDVALIDITY that the file's name carries.
+    fn was_seen(&self, file: &DiskFile, uid: Uid) -> bool {
+        let validity = match Identity::parse(&file.base) {
+            Some(Identity::Imap(validity, _) | Identity::Pop3(validity, ..)) => validity,
+            None => return false,
         };
-        // A server may have numbered what a run that was cut had not listed yet.
-        line.uid == uid || seen.pending.contains(uid) || seen.source_uid(line.uid) == Some(uid)
+        let seen = self.past.seen.filter(|seen| seen.validity == validity);
+        seen.is_some_and(|seen| seen.marks(uid).is_some())
     }
 
     /// A file whose name says nothing, in a line that may.

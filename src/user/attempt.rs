@@ -437,7 +437,7 @@ impl Attempt<'_> {
         let ordered_by_date = self.context.config.target.servers.qmail && target.is_root();
         let dated = is_new || (ordered_by_date && maildrop.is_some());
         let disk = self.scan(target, dated)?;
-        self.complete(session, &mut shown.list, &disk)?;
+        self.complete(session, &mut shown.list, shown.examined.uid_validity, &disk)?;
         // Only now all dates and sizes are known that it goes by.
         self.select(shown);
         let Some(validity) = shown.examined.uid_validity else {

@@ -81,10 +81,13 @@ impl Attempt<'_> {
                 .collect();
             let mut wanted: Vec<Uid> = by_uid.keys().copied().collect();
             wanted.sort_unstable();
-            let mut read: Vec<(usize, ContentDigest)> = imap_contents(session, breaks, &wanted)?
-                .into_iter()
-                .filter_map(|(uid, digest)| Some((*by_uid.get(&uid)?, digest)))
-                .collect();
+            let keeps = !self.context.config.dry_run;
+            let bodies = keeps.then(|| self.memory.bodies.of(source.path, Some(source.validity)));
+            let mut read: Vec<(usize, ContentDigest)> =
+                imap_contents(session, breaks, bodies, &wanted)?
+                    .into_iter()
+                    .filter_map(|(uid, digest)| Some((*by_uid.get(&uid)?, digest)))
+                    .collect();
             read.sort_unstable_by_key(|(place, _)| *place);
             pairs.extend(rematch::by_content(&contents, &read));
         }
