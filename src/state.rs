@@ -68,9 +68,10 @@ pub struct Head {
     /// The URL of the POP3 server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pop3: Option<String>,
-    /// The paths of the folders that were subscribed at the source when last seen; `None`: never.
+    /// The folders that were subscribed at the source when last seen, each with its line in
+    /// `subscriptions`; `None`: never seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subscribed: Option<Vec<Vec<String>>>,
+    pub subscribed: Option<BTreeMap<String, String>>,
 }
 
 /// A folder as it was last seen at the source.
@@ -409,9 +410,8 @@ fn check_version(line: &[u8]) -> Result<(), Fault> {
 
 impl Folder {
     /// Notes where it lies, `None`: nowhere. What was seen while it lay elsewhere (under another
-    /// `--map`, say) tells nothing of what lies here, and is forgotten: then true is returned.
-    pub fn lies_in(&mut self, directory: Option<String>) -> bool {
-        let mut moved = false;
+    /// `--map`, say) tells nothing of what lies here, and is forgotten.
+    pub fn lies_in(&mut self, directory: Option<String>) {
         if let (Some(before), Some(now)) = (&self.directory, &directory)
             && before != now
         {
@@ -420,10 +420,8 @@ impl Folder {
                 wire_name: self.wire_name.take(),
                 ..Self::default()
             };
-            moved = true;
         }
         self.directory = directory;
-        moved
     }
 
     /// Its line.

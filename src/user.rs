@@ -94,8 +94,6 @@ struct Memory {
     bodies: Bodies,
     plan: Vec<String>,
     book: Book,
-    /// Folders that go elsewhere than in the run before.
-    moved: HashSet<FolderPath>,
     /// The folders that the source has.
     listed: HashSet<FolderPath>,
     /// What is to be taken away when all folders have been seen.

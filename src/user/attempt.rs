@@ -1,6 +1,6 @@
 //! One attempt to bring a user's Maildir up to date, and the folders of a user with IMAP.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use tracing::Level;
@@ -519,42 +519,41 @@ impl Attempt<'_> {
         if !target.servers.dovecot || mode == Mode::AfterCutover {
             return Ok(());
         }
-        let now: Vec<&FolderPath> = list
-            .subscribed
-            .iter()
-            .filter(|path| choice.takes(path))
-            .collect();
-        let head = &self.memory.book.record.head;
-        let before = head.subscribed.as_ref().map(|paths| {
-            let paths = paths.iter().cloned().map(FolderPath::new);
-            paths.collect::<Vec<FolderPath>>()
-        });
-        // What is not taken this time is left as it is.
-        let (known, untaken): (Vec<&FolderPath>, Vec<&FolderPath>) =
-            before.iter().flatten().partition(|path| choice.takes(path));
-        // Under its new name none was ever subscribed.
-        let moved = &self.memory.moved;
-        let known = known.into_iter().filter(|path| !moved.contains(*path));
-        let line = |path: &&FolderPath| {
-            let name = choice.destination(path);
-            subscription_line(&name, target.layout, target.encoding)
-        };
-        for path in &now {
-            if let Err(fault) = line(path) {
-                let told = format!("the subscription of {path} cannot be kept: {fault}");
-                self.log.line(Level::WARN, told);
+        let mut now = BTreeMap::new();
+        for path in list.subscribed.iter().filter(|path| choice.takes(path)) {
+            match subscription_line(&choice.destination(path), target.layout, target.encoding) {
+                Ok(line) => {
+                    now.insert(path.to_string(), line);
+                }
+                Err(fault) => self.log.line(
+                    Level::WARN,
+                    format!("the subscription of {path} cannot be kept: {fault}"),
+                ),
             }
         }
-        let lines: Vec<String> = now.iter().filter_map(|path| line(path).ok()).collect();
-        let known: Vec<String> = known.filter_map(|path| line(&path).ok()).collect();
+        let listed: HashSet<String> = list.subscribed.iter().map(FolderPath::to_string).collect();
+        let head = &self.memory.book.record.head;
+        let before = head.subscribed.clone().unwrap_or_default();
+        let known: HashSet<&String> = before.values().collect();
+        // What is subscribed at the source and not taken this time is left as it is.
+        let ended = before.iter().filter(|(path, _)| !listed.contains(*path));
+        let ended: Vec<String> = ended.map(|(_, line)| line.clone()).collect();
+        let lines: Vec<String> = now.values().cloned().collect();
+        let new: Vec<String> = now
+            .values()
+            .filter(|line| !known.contains(line))
+            .cloned()
+            .collect();
         let change = |subscriptions: &mut Subscriptions| match mode {
             Mode::Mirror if choice.is_everything() => subscriptions.become_like(&lines),
-            _ => subscriptions.follow(&known, &lines),
+            _ => subscriptions.change(&ended, &new),
         };
         let changed = export::subscribe(&self.user.maildir, tree, target.layout, change)?;
-        let seen = now.iter().chain(&untaken);
-        let seen = seen.map(|path| path.parts().to_vec()).collect();
-        self.memory.book.record.head.subscribed = Some(seen);
+        let untaken = before
+            .into_iter()
+            .filter(|(path, _)| listed.contains(path) && !now.contains_key(path));
+        now.extend(untaken.collect::<Vec<_>>());
+        self.memory.book.record.head.subscribed = Some(now);
         if changed > 0 {
             let line = format!("subscriptions: change {changed}");
             self.log.line(Level::INFO, &line);

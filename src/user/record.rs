@@ -292,9 +292,7 @@ impl Attempt<'_> {
         let folder = self.noted(&placed.listed.path);
         folder.wire_name = Some(placed.listed.wire_name.clone());
         let directory = placed.target.as_ref().ok();
-        if folder.lies_in(directory.map(MaildirFolder::to_string)) {
-            self.memory.moved.insert(placed.listed.path.clone());
-        }
+        folder.lies_in(directory.map(MaildirFolder::to_string));
     }
 
     pub(super) fn note_examined(&mut self, path: &FolderPath, examined: &Examined) {
