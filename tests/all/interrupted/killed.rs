@@ -154,6 +154,8 @@ fn a_run_that_merges_killed_at_each_change_ends_in_the_same_tree() {
     at_source.expunge("Post", 1);
     at_each_change(&source, &more, Some(&untouched));
     at_each_change(&source, &more, Some(&used));
+    let mirror = ["--mirror", "--delete-local", "--max-delete", "100"];
+    at_each_change(&source, &mirror, Some(&used));
 }
 
 /// Kills a run at the first change of the disk, another at the second, and so on; each finds a copy of
