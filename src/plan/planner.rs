@@ -201,7 +201,7 @@ impl Planner<'_> {
 
     /// What the source no longer has.
     fn removals(&self, found: &Recognised, letters: &KeywordLetters) -> Vec<(u32, Option<Uid>)> {
-        if self.mode() == Mode::AfterCutover {
+        if self.mode() == Mode::AfterCutover || !self.source.is_whole {
             return Vec::new();
         }
         let files = (0..).zip(found.roles.iter().zip(&self.disk.files));
