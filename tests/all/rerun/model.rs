@@ -68,6 +68,8 @@ impl Merged {
             subscribed: BTreeSet::new(),
             separator: '/',
         });
+        self.renamed
+            .retain(|(from, _)| was_followed(before, &after, from));
         let (last, disk) = (self.follow(last), self.follow_disk(before));
         self.remember_shown(&disk, &after, &mut problems);
         let names: BTreeSet<&String> = selectable(&source)
@@ -316,6 +318,14 @@ fn selectable(view: &ImapView) -> impl Iterator<Item = &String> {
 fn is_in(name: &str, folder: &str) -> bool {
     let rest = name.strip_prefix(folder);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether the folder that the source has renamed is renamed at the destination too. If it is not,
+/// one name is a folder that has vanished, and the other a new one.
+fn was_followed(before: &DiskView, after: &ImapView, from: &str) -> bool {
+    let validity = before.folders.get(from).map(|folder| folder.uid_validity);
+    let now = after.folders.get(from).filter(|folder| folder.selectable);
+    now.is_none_or(|now| validity != Some(Some(now.uid_validity)))
 }
 
 /// By folder and UIDVALIDITY, the folders under the names that they have got.

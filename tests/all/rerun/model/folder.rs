@@ -103,10 +103,10 @@ impl Sides<'_> {
                 loose: twin,
                 flags: message.flags.clone(),
                 date: message.internal_date,
-                uid: if keeps {
-                    UidRule::Exactly(message.uid)
-                } else {
-                    UidRule::AtLeast(both_next)
+                uid: match keeps {
+                    true => UidRule::Exactly(message.uid),
+                    false if same_numbers => UidRule::AtLeast(both_next),
+                    false => UidRule::AtLeast(0),
                 },
                 source_uid: Some(message.uid),
             });
@@ -298,7 +298,9 @@ impl Sides<'_> {
             }
             (None, _, Some(disk)) => {
                 let validity = there.map(|there| there.uid_validity);
-                if !self.was_renamed && validity != disk.uid_validity {
+                // One that nobody has opened yet has none.
+                if !self.was_renamed && disk.uid_validity.is_some() && validity != disk.uid_validity
+                {
                     self.problem(format!(
                         "UIDVALIDITY {validity:?}, was {:?}",
                         disk.uid_validity
