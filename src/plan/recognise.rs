@@ -131,12 +131,13 @@ impl Recogniser<'_> {
     /// the name tells of a message of the other folder. But a list that was lost has been made anew
     /// with UIDs of the server's own for all files.
     fn is_name_to_be_trusted(&self, file: &DiskFile, some_agree: bool) -> bool {
-        if self.past.seen.is_some() {
-            return !some_agree;
-        }
         let Some(Identity::Imap(_, uid)) = Identity::parse(&file.base) else {
             return false;
         };
+        if let Some(seen) = self.past.seen {
+            // What a run that was cut had not listed yet may have been numbered too.
+            return !some_agree || seen.pending.contains(uid);
+        }
         self.entry_of(uid).is_some_and(|index| {
             let entry = &self.source.entries[index];
             size_field(&file.base, 'W') == Some(entry.size)

@@ -12,13 +12,13 @@ use super::removal::Removals;
 use super::{Context, Logins, Memory, interrupted};
 use crate::config::User;
 use crate::mail::subscriptions::Subscriptions;
-use crate::mail::{Entry, FolderPath, Uid, UidSet};
+use crate::mail::{Entry, FolderPath, Uid, UidSet, UidValidity};
 use crate::naming::MaildirFolder;
 use crate::naming::folder::subscription_line;
 use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
 use crate::plan::selection::Choice;
-use crate::plan::{Mode, Past, Policy, SourceFolder};
+use crate::plan::{Announced, Mode, Past, Policy, SourceFolder};
 use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::sink::arrivals::Arrivals;
@@ -49,6 +49,30 @@ pub(super) struct Shown<'p> {
     pub(super) list: MessageList,
     /// The messages that may be delivered; `None`: all.
     pub(super) selected: Option<UidSet>,
+}
+
+impl Shown<'_> {
+    /// The folder as a plan wants it.
+    fn source<'s>(
+        &'s self,
+        user: &'s User,
+        target: &MaildirFolder,
+        validity: UidValidity,
+        uidls: Option<&'s [Option<Announced>]>,
+    ) -> SourceFolder<'s> {
+        SourceFolder {
+            owner: &user.name,
+            path: &self.placed.listed.path,
+            validity,
+            uid_next: self.examined.uid_next.unwrap_or(1),
+            in_root: target.is_root(),
+            entries: &self.list.entries,
+            selected: self.selected.as_ref(),
+            keywords: &self.list.keywords,
+            uidls,
+            digests: None,
+        }
+    }
 }
 
 /// What is still to come of a folder, by UID or POP3 number, with its octets. `None`: all of it.
@@ -404,13 +428,29 @@ impl Attempt<'_> {
         self.complete(session, &mut shown.list, shown.examined.uid_validity, &disk)?;
         self.memory.tally.folder(&shown.placed.listed.path).bytes =
             shown.list.entries.iter().map(|entry| entry.size).sum();
+        let Some(validity) = shown.examined.uid_validity else {
+            return Err(Problem::new(
+                Kind::Protocol,
+                Reach::Folder,
+                "the server gives no UIDVALIDITY, so nothing tells its messages apart from one run to the next",
+            ));
+        };
+        let seen = self.past(&shown.placed.listed.path);
+        let past = Past {
+            seen: seen.as_ref(),
+            rematched: None,
+        };
+        let rematched = {
+            let source = shown.source(self.user, target, validity, None);
+            self.rematch(session, &source, target, &past, &disk)?
+        };
         let mut stamp = Stamp {
             highest_modseq: shown.examined.highest_modseq,
             maildrop: None,
         };
         let uidls = match maildrop {
             Some(maildrop) => {
-                let known = known_pairs(&disk, shown.examined.uid_validity);
+                let known = known_pairs(&disk, validity, seen.as_ref(), &rematched);
                 stamp.maildrop = Some(digest(&maildrop.listing));
                 let pairing = self.pair(session, shown, maildrop, &known)?;
                 // Before any file bears a UIDL: the next run would know that it does, not why.
@@ -419,33 +459,9 @@ impl Attempt<'_> {
             }
             None => None,
         };
-        let Some(validity) = shown.examined.uid_validity else {
-            return Err(Problem::new(
-                Kind::Protocol,
-                Reach::Folder,
-                "the server gives no UIDVALIDITY, so nothing tells its messages apart from one run to the next",
-            ));
-        };
         let list = &shown.list;
         let key = |index: usize| list.entries[index].uid.value();
-        let source = SourceFolder {
-            owner: &self.user.name,
-            path: &shown.placed.listed.path,
-            validity,
-            uid_next: shown.examined.uid_next.unwrap_or(1),
-            in_root: target.is_root(),
-            entries: &list.entries,
-            selected: shown.selected.as_ref(),
-            keywords: &list.keywords,
-            uidls: uidls.as_deref(),
-            digests: None,
-        };
-        let seen = self.past(source.path);
-        let past = Past {
-            seen: seen.as_ref(),
-            rematched: None,
-        };
-        let rematched = self.rematch(session, &source, target, &past, &disk)?;
+        let source = shown.source(self.user, target, validity, uidls.as_deref());
         let folder = Folder {
             source,
             destination: &shown.placed.destination,
