@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{Merged, at, is_in, messages, old_name, three_way};
+use super::renames::Renames;
+use super::{Merged, at, messages, three_way};
 use crate::support::disk_view::DiskFolder;
 use crate::support::imap_view::{FolderView, ImapView, MessageView};
 
@@ -15,7 +16,7 @@ pub(super) struct Sides<'a> {
     pub(super) last: Option<&'a FolderView>,
     /// D.
     pub(super) disk: Option<&'a DiskFolder>,
-    pub(super) was_renamed: bool,
+    pub(super) renames: &'a Renames,
     pub(super) keep_deleted: bool,
     /// What is known of the destination's UIDs.
     pub(super) past: &'a Merged,
@@ -24,7 +25,7 @@ pub(super) struct Sides<'a> {
 
 impl Sides<'_> {
     /// The decision table.
-    pub(super) fn expected(&self, origin: &HashMap<(String, u32, u32), u32>) -> Vec<Expected> {
+    pub(super) fn expected(&self, origin: &HashMap<(String, (u32, u32)), u32>) -> Vec<Expected> {
         let same_validity = match (self.now, self.last) {
             (Some(now), Some(last)) => now.uid_validity == last.uid_validity,
             _ => true,
@@ -36,7 +37,7 @@ impl Sides<'_> {
         }
     }
 
-    fn expected_by_uid(&self, origin: &HashMap<(String, u32, u32), u32>) -> Vec<Expected> {
+    fn expected_by_uid(&self, origin: &HashMap<(String, (u32, u32)), u32>) -> Vec<Expected> {
         let mut expected = Vec::new();
         let new: Vec<&MessageView> = messages(self.now)
             .filter(|message| at(self.last, message.uid).is_none())
@@ -55,7 +56,7 @@ impl Sides<'_> {
             let known = message
                 .uid
                 .zip(validity)
-                .and_then(|(uid, validity)| origin.get(&(self.name.to_owned(), validity, uid)));
+                .and_then(|(uid, validity)| origin.get(&(self.name.to_owned(), (validity, uid))));
             let as_it_is = |uid| Expected {
                 hash: message.hash,
                 optional: false,
@@ -111,7 +112,7 @@ impl Sides<'_> {
                 source_uid: Some(message.uid),
             });
         }
-        if self.was_renamed {
+        if self.was_renamed() {
             // Whether what a user had deleted from the folder under its old name comes back under
             // the new one is left open.
             let there: HashSet<blake3::Hash> = expected.iter().map(|one| one.hash).collect();
@@ -133,13 +134,13 @@ impl Sides<'_> {
         }
         let mut given = self.past.given.get(&folder).into_iter().flatten();
         let (name, validity) = folder;
-        let shown = self.past.shown.get(&(name, validity, message.uid));
+        let shown = self.past.shown.get(&(name, (validity, message.uid)));
         given.any(|given| given.contains(&message.uid))
             || shown.is_some_and(|shown| *shown != message.hash)
     }
 
     /// Another UIDVALIDITY: the messages are recognised by what is in them.
-    fn expected_by_content(&self, origin: &HashMap<(String, u32, u32), u32>) -> Vec<Expected> {
+    fn expected_by_content(&self, origin: &HashMap<(String, (u32, u32)), u32>) -> Vec<Expected> {
         let mut expected = Vec::new();
         let validity = self.disk.and_then(|disk| disk.uid_validity);
         let mut matched: BTreeSet<u32> = BTreeSet::new();
@@ -147,7 +148,7 @@ impl Sides<'_> {
             let known = message
                 .uid
                 .zip(validity)
-                .and_then(|(uid, validity)| origin.get(&(self.name.to_owned(), validity, uid)));
+                .and_then(|(uid, validity)| origin.get(&(self.name.to_owned(), (validity, uid))));
             let last = known.and_then(|uid| at(self.last, *uid));
             let now = messages(self.now)
                 .find(|now| now.hash == message.hash && !matched.contains(&now.uid));
@@ -208,8 +209,7 @@ impl Sides<'_> {
         &mut self,
         expected: Vec<Expected>,
         after: &ImapView,
-        renamed: &[(String, String)],
-        origin: &mut HashMap<(String, u32, u32), u32>,
+        origin: &mut HashMap<(String, (u32, u32)), u32>,
     ) {
         let name = self.name;
         let there = after.folders.get(name).filter(|folder| folder.selectable);
@@ -229,10 +229,10 @@ impl Sides<'_> {
                 .or_else(|| left.iter().position(|found| found.hash == one.hash));
             let Some(place) = place else {
                 let elsewhere = one.source_uid.is_none()
-                    && renamed.iter().any(|(from, to)| {
-                        let old = old_name(name, from, to);
-                        old.is_some_and(|old| holds(after, &old, one.hash))
-                    });
+                    && self
+                        .renames
+                        .old_name(name)
+                        .is_some_and(|old| holds(after, old, one.hash));
                 if !one.optional && !elsewhere {
                     self.problem(format!("lost: {one:?}"));
                 }
@@ -258,12 +258,12 @@ impl Sides<'_> {
                 }
             }
             if let Some(source_uid) = one.source_uid {
-                origin.insert((name.to_owned(), validity, found.uid), source_uid);
+                origin.insert((name.to_owned(), (validity, found.uid)), source_uid);
             }
         }
         for message in left {
             // Mail of a folder that was renamed may have stayed under the old name.
-            let stayed = renamed.iter().any(|(from, _)| is_in(name, from));
+            let stayed = self.renames.has_left(name);
             if !stayed {
                 self.problem(format!("not expected: {message:?}"));
             }
@@ -277,7 +277,7 @@ impl Sides<'_> {
                 let user_removed = last.is_some() && disk.is_none();
                 match there {
                     None if user_removed && !certain => (),
-                    None if self.was_renamed && !certain => (),
+                    None if self.was_renamed() && !certain => (),
                     None => self.problem("the folder is missing".to_owned()),
                     Some(there) if there.uid_validity != now.uid_validity => {
                         self.problem(format!(
@@ -299,7 +299,9 @@ impl Sides<'_> {
             (None, _, Some(disk)) => {
                 let validity = there.map(|there| there.uid_validity);
                 // One that nobody has opened yet has none.
-                if !self.was_renamed && disk.uid_validity.is_some() && validity != disk.uid_validity
+                if !self.was_renamed()
+                    && disk.uid_validity.is_some()
+                    && validity != disk.uid_validity
                 {
                     self.problem(format!(
                         "UIDVALIDITY {validity:?}, was {:?}",
@@ -309,6 +311,10 @@ impl Sides<'_> {
             }
             (None, _, None) => (),
         }
+    }
+
+    fn was_renamed(&self) -> bool {
+        self.renames.old_name(self.name).is_some()
     }
 
     fn problem(&mut self, what: String) {
