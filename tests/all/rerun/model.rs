@@ -184,7 +184,8 @@ impl Merged {
 
     /// Whether a folder that the source has renamed is renamed at the destination too. If it is not,
     /// one name is a folder that has vanished, and the other a new one: so it must be where the two have
-    /// no message in common that would prove the rename.
+    /// no message in common that would prove the rename, or the source has made a folder of the old
+    /// name since.
     fn was_followed(
         &self,
         (from, to): (&str, &str),
@@ -203,8 +204,9 @@ impl Merged {
             let now = uid.and_then(|uid| at(source.folders.get(to), *uid));
             now.is_some_and(|now| now.hash == message.hash)
         });
+        let is_there = |view: &ImapView| view.folders.get(from).is_some_and(|it| it.selectable);
         let still = after.folders.get(from).filter(|folder| folder.selectable);
-        common && still.is_none_or(|still| still.uid_validity != validity)
+        common && !is_there(source) && still.is_none_or(|still| still.uid_validity != validity)
     }
 
     /// INBOX over POP3: the source's listing without what is not there, as it stands; then the

@@ -23,6 +23,15 @@ pub(super) struct Sides<'a> {
     pub(super) problems: &'a mut Vec<String>,
 }
 
+impl UidRule {
+    fn holds(self, uid: u32) -> bool {
+        match self {
+            Self::Exactly(exact) => uid == exact,
+            Self::AtLeast(least) => uid >= least,
+        }
+    }
+}
+
 impl Sides<'_> {
     /// The decision table.
     pub(super) fn expected(&self, origin: &HashMap<(String, (u32, u32)), u32>) -> Vec<Expected> {
@@ -216,34 +225,42 @@ impl Sides<'_> {
         self.compare_folder(&expected, there);
         let mut left: Vec<&MessageView> = messages(there).collect();
         let validity = there.map_or(0, |folder| folder.uid_validity);
-        let (certain, optional): (Vec<_>, Vec<_>) =
-            expected.into_iter().partition(|one| !one.optional);
-        // The exact ones first, so that a twin does not take their place.
-        let (exact, others): (Vec<_>, Vec<_>) = certain
-            .into_iter()
-            .partition(|one| matches!(one.uid, UidRule::Exactly(_)));
-        for one in exact.into_iter().chain(others).chain(optional) {
-            let place = left
-                .iter()
-                .position(|found| found.hash == one.hash && one.uid == UidRule::Exactly(found.uid))
-                .or_else(|| left.iter().position(|found| found.hash == one.hash));
+        let mut expected = expected;
+        // Those whose UIDs are certain first, so that a twin does not take their place.
+        expected.sort_by_key(|one| match one.uid {
+            UidRule::Exactly(_) => (0, one.optional),
+            UidRule::AtLeast(_) => (1, one.optional),
+        });
+        for one in expected {
+            // Of two copies the one that is as it should be.
+            let is_copy = |found: &&MessageView| found.hash == one.hash;
+            let is_it = |found: &&MessageView| {
+                let (flags, date) = (&found.flags, found.internal_date);
+                is_copy(found)
+                    && *flags == one.flags
+                    && date == one.date
+                    && one.uid.holds(found.uid)
+            };
+            let has_its_uid = |found: &&MessageView| is_copy(found) && one.uid.holds(found.uid);
+            let place = left.iter().position(is_it);
+            let place = place.or_else(|| left.iter().position(has_its_uid));
+            let any = || left.iter().position(is_copy).filter(|_| !one.optional);
+            let place = place.or_else(any);
             let Some(place) = place else {
                 let elsewhere = one.source_uid.is_none()
                     && self
                         .renames
                         .old_name(name)
                         .is_some_and(|old| holds(after, old, one.hash));
-                if !one.optional && !elsewhere {
+                // Of two copies one may do, where it is loose.
+                let a_copy_is_there = one.loose && messages(there).any(|it| it.hash == one.hash);
+                if !one.optional && !elsewhere && !a_copy_is_there {
                     self.problem(format!("lost: {one:?}"));
                 }
                 continue;
             };
             let found = left.remove(place);
             let uid = found.uid;
-            let right = match one.uid {
-                UidRule::Exactly(exact) => uid == exact,
-                UidRule::AtLeast(least) => uid >= least,
-            };
             if !one.loose {
                 if found.flags != one.flags {
                     let (flags, wanted) = (&found.flags, &one.flags);
@@ -253,12 +270,19 @@ impl Sides<'_> {
                     let (date, wanted) = (found.internal_date, one.date);
                     self.problem(format!("UID {uid}: date {date}, expected {wanted}"));
                 }
-                if !right {
+                if !one.uid.holds(uid) {
                     self.problem(format!("UID {uid}, expected {one:?}"));
                 }
             }
             if let Some(source_uid) = one.source_uid {
                 origin.insert((name.to_owned(), (validity, found.uid)), source_uid);
+            }
+        }
+        // A local copy may have been taken for the source's, where UIDs told nothing.
+        for message in messages(there) {
+            let now = at(self.now, message.uid);
+            if now.is_some_and(|now| now.hash == message.hash) {
+                origin.insert((name.to_owned(), (validity, message.uid)), message.uid);
             }
         }
         for message in left {
