@@ -207,6 +207,7 @@ pub struct Totals {
     pub uidls_missing: u64,
     pub uidls_extra: u64,
     pub uidls_elsewhere: u64,
+    pub left_deleted: u64,
 }
 
 impl RunReport {
@@ -232,6 +233,7 @@ impl RunReport {
             totals.uidls_missing += user.uidls_missing;
             totals.uidls_extra += user.uidls_extra;
             totals.uidls_elsewhere += user.uidls_elsewhere;
+            totals.left_deleted += user.left_deleted;
         }
         totals
     }

@@ -68,9 +68,10 @@ pub struct Head {
     /// The URL of the POP3 server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pop3: Option<String>,
-    /// The paths of the folders that were subscribed at the source when last seen; `None`: never.
+    /// The folders that were subscribed at the source when last seen, each with its line in
+    /// `subscriptions`; `None`: never seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subscribed: Option<Vec<Vec<String>>>,
+    pub subscribed: Option<BTreeMap<String, String>>,
 }
 
 /// A folder as it was last seen at the source.
@@ -120,6 +121,9 @@ pub struct Folder {
     /// UIDs that a server has given to mail of the target's own.
     #[serde(default, skip_serializing_if = "UidSet::is_empty")]
     pub foreign: UidSet,
+    /// `written_next` and `foreign` as the run was about to write them; gone when it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writing: Option<(u32, UidSet)>,
     /// Where POP3 is the only source: what stands for the UIDL of each UID that was given.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub numbered: BTreeMap<u32, String>,
@@ -437,6 +441,7 @@ impl Folder {
             renumbered: self.renumbered.clone(),
             written_next: self.written_next,
             foreign: self.foreign.clone(),
+            writing: self.writing.clone(),
             paired: self.paired.as_ref().map(Paired::all).unwrap_or_default(),
         })
     }

@@ -1,6 +1,6 @@
 //! One attempt to bring a user's Maildir up to date, and the folders of a user with IMAP.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use tracing::Level;
@@ -47,6 +47,8 @@ pub(super) struct Shown<'p> {
     pub(super) choice: &'p Choice<'p>,
     pub(super) examined: Examined,
     pub(super) list: MessageList,
+    /// What the server has found by the search keys; `None`: it was not asked.
+    pub(super) found: Option<UidSet>,
     /// The messages that may be delivered; `None`: all.
     pub(super) selected: Option<UidSet>,
 }
@@ -323,7 +325,8 @@ impl Attempt<'_> {
         }
         let (examined, list) = self.look(session, &placed.listed, maildrop.is_some())?;
         self.note_examined(path, &examined);
-        let selected = self.select(session, choice, &list)?;
+        let found = self.search(session, choice, &list)?;
+        let selected = choice.messages(&list.entries, found.as_ref(), export::now());
         if self.is_skipped_as_empty(placed, &list, selected.as_ref())? {
             let line = format!("folder {path} is empty, and is not made");
             self.log.line(Level::INFO, line);
@@ -335,6 +338,7 @@ impl Attempt<'_> {
             choice,
             examined,
             list,
+            found,
             selected,
         };
         let mut left = None;
@@ -360,17 +364,25 @@ impl Attempt<'_> {
         result
     }
 
-    /// Which messages of the folder that is open may be delivered; `None`: all.
-    pub(super) fn select(
+    /// Which messages of the folder that is open the server finds, where it is to be asked.
+    pub(super) fn search(
         &self,
         session: &mut imap::Session,
         choice: &Choice<'_>,
         list: &MessageList,
     ) -> Result<Option<UidSet>, Problem> {
         let keys = choice.search_keys();
-        let found = keys.map(|keys| session.search(keys, &list.entries));
-        let found = found.transpose()?;
-        Ok(choice.messages(&list.entries, found.as_ref(), export::now()))
+        keys.map(|keys| session.search(keys, &list.entries))
+            .transpose()
+    }
+
+    /// Finds out which messages may be delivered, and counts them anew.
+    pub(super) fn select(&mut self, shown: &mut Shown<'_>) {
+        let entries = &shown.list.entries;
+        let found = shown.found.as_ref();
+        shown.selected = shown.choice.messages(entries, found, export::now());
+        let path = &shown.placed.listed.path;
+        self.count(path, &shown.list, shown.selected.as_ref());
     }
 
     /// Whether the folder has nothing for the target, does not exist there and need not.
@@ -428,8 +440,8 @@ impl Attempt<'_> {
         let dated = is_new || (ordered_by_date && maildrop.is_some());
         let disk = self.scan(target, dated)?;
         self.complete(session, &mut shown.list, shown.examined.uid_validity, &disk)?;
-        self.memory.tally.folder(&shown.placed.listed.path).bytes =
-            shown.list.entries.iter().map(|entry| entry.size).sum();
+        // Only now all dates and sizes are known that it goes by.
+        self.select(shown);
         let Some(validity) = shown.examined.uid_validity else {
             return Err(Problem::new(
                 Kind::Protocol,
@@ -509,39 +521,41 @@ impl Attempt<'_> {
         if !target.servers.dovecot || mode == Mode::AfterCutover {
             return Ok(());
         }
-        let now: Vec<&FolderPath> = list
-            .subscribed
-            .iter()
-            .filter(|path| choice.takes(path))
-            .collect();
-        let head = &self.memory.book.record.head;
-        let before = head.subscribed.as_ref().map(|paths| {
-            let paths = paths.iter().cloned().map(FolderPath::new);
-            paths.collect::<Vec<FolderPath>>()
-        });
-        // What is not taken this time is left as it is.
-        let (known, untaken): (Vec<&FolderPath>, Vec<&FolderPath>) =
-            before.iter().flatten().partition(|path| choice.takes(path));
-        let line = |path: &&FolderPath| {
-            let name = choice.destination(path);
-            subscription_line(&name, target.layout, target.encoding)
-        };
-        for path in &now {
-            if let Err(fault) = line(path) {
-                let told = format!("the subscription of {path} cannot be kept: {fault}");
-                self.log.line(Level::WARN, told);
+        let mut now = BTreeMap::new();
+        for path in list.subscribed.iter().filter(|path| choice.takes(path)) {
+            match subscription_line(&choice.destination(path), target.layout, target.encoding) {
+                Ok(line) => {
+                    now.insert(path.to_string(), line);
+                }
+                Err(fault) => self.log.line(
+                    Level::WARN,
+                    format!("the subscription of {path} cannot be kept: {fault}"),
+                ),
             }
         }
-        let lines: Vec<String> = now.iter().filter_map(|path| line(path).ok()).collect();
-        let known: Vec<String> = known.iter().filter_map(|path| line(path).ok()).collect();
+        let listed: HashSet<String> = list.subscribed.iter().map(FolderPath::to_string).collect();
+        let head = &self.memory.book.record.head;
+        let before = head.subscribed.clone().unwrap_or_default();
+        let known: HashSet<&String> = before.values().collect();
+        // What is subscribed at the source and not taken this time is left as it is.
+        let ended = before.iter().filter(|(path, _)| !listed.contains(*path));
+        let ended: Vec<String> = ended.map(|(_, line)| line.clone()).collect();
+        let lines: Vec<String> = now.values().cloned().collect();
+        let new: Vec<String> = now
+            .values()
+            .filter(|line| !known.contains(line))
+            .cloned()
+            .collect();
         let change = |subscriptions: &mut Subscriptions| match mode {
             Mode::Mirror if choice.is_everything() => subscriptions.become_like(&lines),
-            _ => subscriptions.follow(&known, &lines),
+            _ => subscriptions.change(&ended, &new),
         };
         let changed = export::subscribe(&self.user.maildir, tree, target.layout, change)?;
-        let seen = now.iter().chain(&untaken);
-        let seen = seen.map(|path| path.parts().to_vec()).collect();
-        self.memory.book.record.head.subscribed = Some(seen);
+        let untaken = before
+            .into_iter()
+            .filter(|(path, _)| listed.contains(path) && !now.contains_key(path));
+        now.extend(untaken.collect::<Vec<_>>());
+        self.memory.book.record.head.subscribed = Some(now);
         if changed > 0 {
             let line = format!("subscriptions: change {changed}");
             self.log.line(Level::INFO, &line);
