@@ -33,7 +33,7 @@ mod tests;
 pub mod uidlist;
 pub mod verdict;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub use crate::config::Mode;
 use crate::config::{Rerun, Servers, UidlPolicy};
@@ -222,6 +222,9 @@ pub struct FolderPlan {
     pub unholdable: Vec<(Uid, Uidl, String)>,
     /// Messages that keep the UIDL they had, though the source now says another; by entry.
     pub kept_uidls: HashMap<usize, Uidl>,
+    /// Messages to be delivered without their UIDL, since other mail has it that keeps what it has;
+    /// by entry.
+    pub withheld_uidls: HashSet<usize>,
     /// qmail: the largest distance of a file's date from its INTERNALDATE, in seconds.
     pub max_date_shift: u64,
     /// qmail: pairs of neighbours in POP3 order whose dates do not keep it.

@@ -206,7 +206,9 @@ impl Attempt<'_> {
         let choice = Choice::of(&self.context.config.selection, self.user, &list);
         self.note_choice(choice.notes());
         let target = self.context.config.target;
-        self.memory.listed = list.folders.iter().map(|it| it.path.clone()).collect();
+        // Of a folder that cannot be opened any more only the name is left.
+        let selectable = list.folders.iter().filter(|folder| folder.selectable);
+        self.memory.listed = selectable.map(|folder| folder.path.clone()).collect();
         self.note_searchable(&list.folders);
         let mut placed = place(&list.folders, &choice, target.layout, target.encoding);
         self.ask_for_marks(&mut session, &mut placed)?;
