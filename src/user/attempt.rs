@@ -78,6 +78,7 @@ impl Attempt<'_> {
         };
         self.open_book()?;
         self.memory.removals = Removals::default();
+        self.memory.deletable.clear();
         let result = self.work(tree.as_ref(), session, maildrop);
         match &tree {
             Some(tree) => self.close_book(tree, result),
@@ -210,6 +211,7 @@ impl Attempt<'_> {
             }
         }
         self.subscribe(tree, &list, &choice)?;
+        self.delete_at_source(&mut session, &list.folders, tree)?;
         session.logout();
         self.plan_vanished(&used, &choice)?;
         self.carry_out_removals(tree)?;
@@ -295,8 +297,9 @@ impl Attempt<'_> {
             }
             return Ok(());
         }
-        let (examined, list) = self.look(session, &placed.listed, maildrop.is_some())?;
+        let (examined, mut list) = self.look(session, &placed.listed, maildrop.is_some())?;
         self.note_examined(path, &examined);
+        self.settle_leaving(path, examined.uid_validity, &mut list);
         let selected = self.select(session, choice, &list)?;
         if self.is_skipped_as_empty(placed, &list, selected.as_ref())? {
             let line = format!("folder {path} is empty, and is not made");

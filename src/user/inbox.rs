@@ -65,7 +65,9 @@ impl Attempt<'_> {
                 return Err(problem);
             };
             let examined = session.examine(&inbox.placed.listed)?;
-            let list = session.list_messages(examined.exists)?;
+            let mut list = session.list_messages(examined.exists)?;
+            let path = &inbox.placed.listed.path;
+            self.settle_leaving(path, examined.uid_validity, &mut list);
             if fresh.listing == maildrop.listing && list.entries == inbox.list.entries {
                 fresh.session.quit();
                 return Err(problem);
@@ -75,7 +77,6 @@ impl Attempt<'_> {
                 "mail came or went while INBOX was read; both sides were listed again",
             );
             let selected = self.select(session, inbox.choice, &list)?;
-            let path = &inbox.placed.listed.path;
             self.count(path, &list, selected.as_ref());
             (inbox.examined, inbox.list, inbox.selected) = (examined, list, selected);
             maildrop = fresh;
