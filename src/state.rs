@@ -24,6 +24,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::mail::{FolderPath, Uid, UidSet, UidValidity};
 use crate::matching::{Pairing, Stage};
+use crate::naming::message::UidlDigest;
+use crate::plan::pop3_only::Remembered;
 use crate::plan::seen::{Seen, marked};
 
 /// The name of the file. No leading dot: Dovecot would list it as a mailbox.
@@ -66,9 +68,10 @@ pub struct Head {
     /// The URL of the POP3 server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pop3: Option<String>,
-    /// The paths of the folders that were subscribed at the source when last seen; `None`: never.
+    /// The folders that were subscribed at the source when last seen, each with its line in
+    /// `subscriptions`; `None`: never seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub subscribed: Option<Vec<Vec<String>>>,
+    pub subscribed: Option<BTreeMap<String, String>>,
 }
 
 /// A folder as it was last seen at the source.
@@ -122,6 +125,9 @@ pub struct Folder {
     /// `seen`.
     #[serde(default, skip_serializing_if = "UidSet::is_empty")]
     pub deleted_at_source: UidSet,
+    /// Where POP3 is the only source: what stands for the UIDL of each UID that was given.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub numbered: BTreeMap<u32, String>,
     /// INBOX of a user with POP3: a digest of the POP3 listing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maildrop: Option<String>,
@@ -464,6 +470,17 @@ impl Folder {
             paired: self.paired.as_ref().map(Paired::all).unwrap_or_default(),
             deleted_at_source: self.deleted_at_source.clone(),
         })
+    }
+
+    /// The UIDs given where POP3 is the only source.
+    pub fn remembered(&self) -> Remembered {
+        let numbered = self.numbered.iter();
+        Remembered {
+            validity: self.uid_validity.and_then(UidValidity::new),
+            uids: numbered
+                .filter_map(|(uid, digest)| Some((Uid::new(*uid)?, UidlDigest::parse(digest)?)))
+                .collect(),
+        }
     }
 
     /// Whether everything that the source had is on the target as it should be, so that nothing has

@@ -7,7 +7,7 @@ use crate::config::{Account, Unholdable};
 use crate::mail::{FolderPath, PopEntry, PopNumber};
 use crate::naming::message::uidl_name;
 use crate::plan::on_disk::OnDisk;
-use crate::plan::pop3_only;
+use crate::plan::pop3_only::{self, Remembered};
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::export::now;
 use crate::source::login::Login;
@@ -202,7 +202,13 @@ impl Check<'_> {
         if !listing.has_uidls {
             return;
         }
-        let numbered = match pop3_only::number(listing, &OnDisk::default(), max_size, now()) {
+        let numbered = match pop3_only::number(
+            listing,
+            &OnDisk::default(),
+            &Remembered::default(),
+            max_size,
+            now(),
+        ) {
             Ok(numbered) => numbered,
             Err(problem) => {
                 let flaw = Flaw::new(Matter::Uidls, problem.to_string());

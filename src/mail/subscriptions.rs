@@ -34,25 +34,19 @@ impl Subscriptions {
         }
     }
 
-    /// Takes over what has changed at the source: `now` are its subscriptions (parts with TAB between
-    /// them), `before` those of the last run. Says how many lines came or went.
-    pub fn follow(&mut self, before: &[String], now: &[String]) -> usize {
-        let before: HashSet<&String> = before.iter().collect();
-        let kept: HashSet<&String> = now.iter().collect();
-        let ended: HashSet<String> = before
+    /// Takes over what has changed at the source: names (parts with TAB between them) that are no
+    /// longer subscribed there, and new ones. Says how many lines came or went.
+    pub fn change(&mut self, ended: &[String], new: &[String]) -> usize {
+        let stays: HashSet<&String> = new.iter().collect();
+        let ended: HashSet<String> = ended
             .iter()
-            .filter(|name| !kept.contains(*name))
+            .filter(|name| !stays.contains(name))
             .filter_map(|name| self.line(name))
             .collect();
         let count = self.lines.len();
         self.lines.retain(|line| !ended.contains(line));
         let removed = count - self.lines.len();
-        let new: Vec<String> = now
-            .iter()
-            .filter(|name| !before.contains(name))
-            .cloned()
-            .collect();
-        removed + self.add(&new)
+        removed + self.add(new)
     }
 
     /// Makes the list what `names` say. Says how many lines came or went.
@@ -117,9 +111,9 @@ mod tests {
         ] {
             let mut subscriptions =
                 Subscriptions::parse(old.map(str::as_bytes), Layout::MaildirPlusPlus);
-            assert_eq!(subscriptions.follow(&[], &names), count);
+            assert_eq!(subscriptions.change(&[], &names), count);
             assert_eq!(String::from_utf8(subscriptions.to_bytes()).unwrap(), want);
-            assert_eq!(subscriptions.follow(&names, &names), 0);
+            assert_eq!(subscriptions.change(&names, &names), 0);
         }
     }
 
@@ -130,11 +124,11 @@ mod tests {
         let parsed = || Subscriptions::parse(Some(on_disk.as_bytes()), Layout::MaildirPlusPlus);
         // B was unsubscribed on the target, A at the source, C is new there.
         let mut merged = parsed();
-        let (before, now) = (names("INBOX A B"), names("INBOX B C"));
-        assert_eq!(merged.follow(&before, &now), 2);
+        assert_eq!(merged.change(&names("A"), &names("C")), 2);
         let text = String::from_utf8(merged.to_bytes()).unwrap();
         assert_eq!(text, "V\t2\n\nINBOX\nmine\nC\n");
         let mut mirrored = parsed();
+        let now = names("INBOX B C");
         assert_eq!(mirrored.become_like(&now), 4);
         let text = String::from_utf8(mirrored.to_bytes()).unwrap();
         assert_eq!(text, "V\t2\n\nINBOX\nB\nC\n");

@@ -73,11 +73,25 @@ impl UidlDigest {
         Self::of_bytes(format!("{text} {n}").as_bytes())
     }
 
+    /// The digest that this text says, 16 hex digits as in file names.
+    pub fn parse(text: &str) -> Option<Self> {
+        let whole = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = u64::from_str_radix(text, 16).ok().filter(|_| whole)?;
+        Some(Self(number.to_be_bytes()))
+    }
+
     fn of_bytes(bytes: &[u8]) -> Self {
         let hash = blake3::hash(bytes);
         let mut short = [0; 8];
         short.copy_from_slice(&hash.as_bytes()[..8]);
         Self(short)
+    }
+}
+
+/// 16 hex digits.
+impl fmt::Display for UidlDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
     }
 }
 
@@ -87,11 +101,7 @@ impl Identity {
     pub fn base_name(self, size: u64, virtual_size: u64) -> BaseName {
         let (validity, uid, digest) = match self {
             Identity::Imap(validity, uid) => (validity, uid, String::new()),
-            Identity::Pop3(validity, uid, digest) => (
-                validity,
-                uid,
-                format!("_{:016x}", u64::from_be_bytes(digest.0)),
-            ),
+            Identity::Pop3(validity, uid, digest) => (validity, uid, format!("_{digest}")),
         };
         let uid = uid.value();
         BaseName(format!("{validity}.M{uid:010}{digest}.mailseed,S={size},W={virtual_size}").into())
@@ -107,10 +117,7 @@ impl Identity {
         let validity = UidValidity::new(canonical(validity)?)?;
         let (uid, digest) = match number.split_once('_') {
             None => (number, None),
-            Some((uid, digest)) if digest.len() == 16 => {
-                (uid, Some(u64::from_str_radix(digest, 16).ok()?))
-            }
-            Some(_) => return None,
+            Some((uid, digest)) => (uid, Some(UidlDigest::parse(digest)?)),
         };
         if uid.len() != 10 || !uid.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
@@ -118,7 +125,7 @@ impl Identity {
         let uid = Uid::new(uid.parse().ok()?)?;
         Some(match digest {
             None => Identity::Imap(validity, uid),
-            Some(digest) => Identity::Pop3(validity, uid, UidlDigest(digest.to_be_bytes())),
+            Some(digest) => Identity::Pop3(validity, uid, digest),
         })
     }
 }

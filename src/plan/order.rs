@@ -27,11 +27,16 @@ pub fn arrange(messages: &[Dated], now: i64) -> Vec<Option<i64>> {
         .filter_map(|index| messages[*index].date)
         .collect();
     let ideal = ascending(&wished, now);
-    let lazily: Vec<i64> = order
-        .iter()
-        .zip(&ideal)
-        .map(|(index, ideal)| messages[*index].on_disk.unwrap_or(*ideal))
-        .collect();
+    // What lies there keeps its date, and what is new goes on above it.
+    let mut lazily: Vec<i64> = Vec::with_capacity(order.len());
+    for index in &order {
+        let message = &messages[*index];
+        let least = lazily
+            .last()
+            .map_or(i64::MIN, |last: &i64| last.saturating_add(1));
+        let date = message.date.unwrap_or(least).max(least).min(now - 2);
+        lazily.push(message.on_disk.unwrap_or(date));
+    }
     let in_order =
         lazily.is_sorted_by(|a, b| a < b) && lazily.last().is_none_or(|last| *last < now);
     let chosen = if in_order { lazily } else { ideal };
@@ -151,6 +156,16 @@ mod tests {
             message(Some(3), 40, None),
         ];
         assert_eq!(arrange(&again, 1000), [Some(51), Some(50), Some(52)]);
+        // One in the middle has gone, and one has come: the others stay as they are.
+        let after_a_deletion = [
+            message(Some(1), 50, Some(50)),
+            message(Some(2), 50, Some(52)),
+            message(Some(3), 40, None),
+        ];
+        assert_eq!(
+            arrange(&after_a_deletion, 1000),
+            [Some(50), Some(52), Some(53)]
+        );
         // Dates clamped by an earlier run, when `now` was earlier, are left alone.
         let clamped = [
             message(Some(1), 2000, Some(900)),

@@ -37,6 +37,15 @@ pub struct Numbered {
     pub left_out: u64,
 }
 
+/// What the last run has numbered: also what has been deleted on the target since.
+#[derive(Debug, Clone, Default)]
+pub struct Remembered {
+    /// The UIDVALIDITY of the numbers.
+    pub validity: Option<UidValidity>,
+    /// The UIDs of messages, and what stands for them in file names.
+    pub uids: Vec<(Uid, UidlDigest)>,
+}
+
 /// Numbers `maildrop` for a target that holds `disk`. `now` (seconds since 1970) becomes the
 /// UIDVALIDITY of a new INBOX. Messages of more than `max_size` octets are taken only if they are
 /// there already.
@@ -46,6 +55,7 @@ pub struct Numbered {
 pub fn number(
     maildrop: &Maildrop,
     disk: &OnDisk,
+    remembered: &Remembered,
     max_size: Option<u64>,
     now: i64,
 ) -> Result<Numbered, Problem> {
@@ -57,7 +67,7 @@ pub fn number(
         )
         .with_hint("give --imap as well"));
     }
-    let known = Known::of(disk);
+    let known = Known::of(disk, remembered);
     let validity = known
         .validity
         .or_else(|| UidValidity::new(u32::try_from(now).unwrap_or(u32::MAX)))
@@ -175,7 +185,7 @@ struct Known {
 }
 
 impl Known {
-    fn of(disk: &OnDisk) -> Self {
+    fn of(disk: &OnDisk, remembered: &Remembered) -> Self {
         let mut known = Known {
             next_uid: 1,
             ..Known::default()
@@ -199,6 +209,13 @@ impl Known {
                 {
                     known.by_uidl.insert(uidl.to_owned(), line.uid);
                 }
+            }
+        }
+        if known.validity.is_none() || known.validity == remembered.validity {
+            known.validity = remembered.validity;
+            for (uid, digest) in &remembered.uids {
+                known.by_digest.entry(*digest).or_insert(*uid);
+                known.uids.insert(*uid);
             }
         }
         known
@@ -242,6 +259,7 @@ mod tests {
         let numbered = number(
             &maildrop(&[Some("b"), Some("a"), Some("b"), None, None]),
             &OnDisk::default(),
+            &Remembered::default(),
             None,
             77,
         )
@@ -293,6 +311,7 @@ mod tests {
         let numbered = number(
             &maildrop(&[Some("d"), Some("gone"), Some("a")]),
             &disk,
+            &Remembered::default(),
             None,
             77,
         )
@@ -310,7 +329,14 @@ mod tests {
         drop.entries[1].size = 11;
         drop.entries[0].size = 10;
         drop.entries[2].size = 10;
-        let numbered = number(&drop, &OnDisk::default(), Some(10), 77).unwrap();
+        let numbered = number(
+            &drop,
+            &OnDisk::default(),
+            &Remembered::default(),
+            Some(10),
+            77,
+        )
+        .unwrap();
         let told: Vec<_> = numbered.numbers.iter().zip(&numbered.entries).collect();
         assert_eq!(
             (told.len(), numbered.left_out, numbered.uid_next),
@@ -331,7 +357,7 @@ mod tests {
             }],
             ..OnDisk::default()
         };
-        let numbered = number(&drop, &disk, Some(10), 77).unwrap();
+        let numbered = number(&drop, &disk, &Remembered::default(), Some(10), 77).unwrap();
         assert_eq!(
             (numbered.numbers.as_slice(), numbered.left_out),
             (&[2, 1, 3][..], 0)
@@ -342,6 +368,37 @@ mod tests {
     fn a_server_without_uidls_is_refused() {
         let mut drop = maildrop(&[None]);
         drop.has_uidls = false;
-        assert!(number(&drop, &OnDisk::default(), None, 77).is_err());
+        assert!(number(&drop, &OnDisk::default(), &Remembered::default(), None, 77).is_err());
+    }
+
+    #[test]
+    fn what_was_deleted_on_the_target_keeps_its_number() {
+        let remembered = Remembered {
+            validity: UidValidity::new(77),
+            uids: [(3, "a"), (4, "b")]
+                .map(|(uid, uidl)| {
+                    let uidl = Uidl::parse(uidl.as_bytes()).unwrap();
+                    (Uid::new(uid).unwrap(), UidlDigest::of(&uidl))
+                })
+                .to_vec(),
+        };
+        let maildrop = maildrop(&[Some("b"), Some("c"), Some("a")]);
+        let disk = OnDisk {
+            uidlist: Some(UidList::parse(b"3 V77 N5\n").unwrap()),
+            ..OnDisk::default()
+        };
+        let numbered = number(&maildrop, &disk, &remembered, None, 1).unwrap();
+        assert_eq!(
+            told(&numbered),
+            [(3, 3, Some("a")), (4, 1, Some("b")), (5, 2, Some("c"))]
+        );
+        // Under another UIDVALIDITY the numbers are others.
+        let other = OnDisk {
+            uidlist: Some(UidList::parse(b"3 V78 N5\n").unwrap()),
+            ..OnDisk::default()
+        };
+        let numbered = number(&maildrop, &other, &remembered, None, 1).unwrap();
+        let uids: Vec<u32> = told(&numbered).iter().map(|row| row.0).collect();
+        assert_eq!(uids, [5, 6, 7]);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::on_disk::{DiskFile, OnDisk};
 use super::{Past, SourceFolder, announced};
-use crate::mail::{Uid, UidLine};
+use crate::mail::{Uid, UidLine, UidValidity};
 use crate::naming::Identity;
 use crate::naming::message::{size_field, uidl_name};
 
@@ -72,6 +72,16 @@ impl Recogniser<'_> {
                 self.is_entry(*file, index);
             }
         }
+        let lines = self.disk.uidlist.iter().flat_map(|list| &list.lines);
+        for (number, line) in (0..).zip(lines) {
+            let file = by_name.get(line.name.as_ref());
+            let slot = file.and_then(|file| self.found.lines.get_mut(*file as usize));
+            if let Some(slot) = slot {
+                *slot = Some(number);
+            }
+        }
+        let mut contradicted = Vec::new();
+        let mut some_agree = false;
         for (at, file) in (0..).zip(&self.disk.files) {
             let rematched = self.past.rematched;
             if let Some(uid) = rematched.and_then(|found| found.get(&file.base)) {
@@ -79,19 +89,62 @@ impl Recogniser<'_> {
                     Some(index) => self.is_entry(at, index),
                     None => self.set(at, Role::Ours),
                 }
-            } else {
+                continue;
+            }
+            match self.is_listed_as_named(at, file) {
+                Some(false) => contradicted.push((at, file)),
+                agrees => {
+                    some_agree |= agrees.is_some();
+                    self.by_identity(at, file);
+                }
+            }
+        }
+        for (at, file) in contradicted {
+            if self.is_name_to_be_trusted(file, some_agree) {
                 self.by_identity(at, file);
             }
         }
         let lines = self.disk.uidlist.iter().flat_map(|list| &list.lines);
-        for (number, line) in (0..).zip(lines) {
+        for line in lines {
             if let Some(file) = by_name.get(line.name.as_ref()) {
-                if let Some(slot) = self.found.lines.get_mut(*file as usize) {
-                    *slot = Some(number);
-                }
                 self.by_line(*file, line);
             }
         }
+    }
+
+    /// Whether the UID in the name is that of the line; `None` where one of them says nothing.
+    fn is_listed_as_named(&self, at: u32, file: &DiskFile) -> Option<bool> {
+        let Some(Identity::Imap(validity, uid)) = Identity::parse(&file.base) else {
+            return None;
+        };
+        let list = self.disk.uidlist.as_ref();
+        let list = list.filter(|list| list.validity == validity)?;
+        let line = (*self.found.lines.get(at as usize)?)?;
+        let listed = list.lines.get(line as usize)?.uid;
+        let seen = self.past.seen.filter(|seen| seen.validity == validity);
+        let listed = seen.map_or(Some(listed), |seen| seen.source_uid(listed));
+        Some(listed == Some(uid))
+    }
+
+    /// Whether a name is right although the list says another UID. A Dovecot moves a file between
+    /// folders under the name that it has, and many servers give several folders one UIDVALIDITY: then
+    /// the name tells of a message of the other folder. But a list that was lost has been made anew
+    /// with UIDs of the server's own for all files.
+    fn is_name_to_be_trusted(&self, file: &DiskFile, some_agree: bool) -> bool {
+        let Some(Identity::Imap(_, uid)) = Identity::parse(&file.base) else {
+            return false;
+        };
+        if let Some(seen) = self.past.seen {
+            // What a run that was cut had not listed yet may have been numbered too.
+            return !some_agree || seen.pending.contains(uid);
+        }
+        self.entry_of(uid).is_some_and(|index| {
+            let entry = &self.source.entries[index];
+            size_field(&file.base, 'W') == Some(entry.size)
+                && file
+                    .mtime
+                    .is_none_or(|date| entry.internal_date == Some(date))
+        })
     }
 
     fn role(&self, file: u32) -> Role {
@@ -124,9 +177,14 @@ impl Recogniser<'_> {
         entries.binary_search_by_key(&uid, |entry| entry.uid).ok()
     }
 
+    /// A file whose name says which message it is. The name that a message has in one folder says
+    /// nothing in another: a server may have moved it.
     fn by_identity(&mut self, at: u32, file: &DiskFile) {
         let (uid, index) = match Identity::parse(&file.base) {
             Some(Identity::Imap(validity, uid)) => {
+                if !self.is_of_this_folder(validity) {
+                    return;
+                }
                 let here = validity == self.source.validity && self.source.digests.is_none();
                 (uid, self.entry_of(uid).filter(|_| here))
             }
@@ -145,6 +203,14 @@ impl Recogniser<'_> {
                 self.set(at, self.role_of_gone(file, uid));
             }
         }
+    }
+
+    /// Whether the folder has, or had, this UIDVALIDITY.
+    fn is_of_this_folder(&self, validity: UidValidity) -> bool {
+        let list = self.disk.uidlist.as_ref();
+        validity == self.source.validity
+            || self.past.seen.is_some_and(|seen| seen.validity == validity)
+            || list.is_some_and(|list| list.validity == validity)
     }
 
     /// What a file is that has our name, while the source does not have `uid`: by what the last run

@@ -274,7 +274,11 @@ fn draft_of(path: &Path) -> PathBuf {
 fn lock(root: &OwnedFd, owner: Option<Owner>) -> io::Result<File> {
     let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(root, LOCK_FILE, flags, FILE_MODE)?;
-    give_to(&file, owner)?;
+    let stat = rustix::fs::fstat(&file)?;
+    // A run with nothing to do changes nothing.
+    if owner.is_some_and(|owner| (owner.uid, owner.gid) != (stat.st_uid, stat.st_gid)) {
+        give_to(&file, owner)?;
+    }
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
     Ok(File::from(file))
 }

@@ -1,6 +1,6 @@
 //! One attempt to bring a user's Maildir up to date, and the folders of a user with IMAP.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 
 use tracing::Level;
@@ -12,13 +12,13 @@ use super::removal::Removals;
 use super::{Context, Logins, Memory, interrupted};
 use crate::config::User;
 use crate::mail::subscriptions::Subscriptions;
-use crate::mail::{Entry, FolderPath, Uid, UidSet};
+use crate::mail::{Entry, FolderPath, Uid, UidSet, UidValidity};
 use crate::naming::MaildirFolder;
 use crate::naming::folder::subscription_line;
 use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
 use crate::plan::selection::Choice;
-use crate::plan::{Mode, Past, Policy, SourceFolder};
+use crate::plan::{Announced, Mode, Past, Policy, SourceFolder};
 use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::sink::arrivals::Arrivals;
@@ -49,6 +49,30 @@ pub(super) struct Shown<'p> {
     pub(super) list: MessageList,
     /// The messages that may be delivered; `None`: all.
     pub(super) selected: Option<UidSet>,
+}
+
+impl Shown<'_> {
+    /// The folder as a plan wants it.
+    fn source<'s>(
+        &'s self,
+        user: &'s User,
+        target: &MaildirFolder,
+        validity: UidValidity,
+        uidls: Option<&'s [Option<Announced>]>,
+    ) -> SourceFolder<'s> {
+        SourceFolder {
+            owner: &user.name,
+            path: &self.placed.listed.path,
+            validity,
+            uid_next: self.examined.uid_next.unwrap_or(1),
+            in_root: target.is_root(),
+            entries: &self.list.entries,
+            selected: self.selected.as_ref(),
+            keywords: &self.list.keywords,
+            uidls,
+            digests: None,
+        }
+    }
 }
 
 /// What is still to come of a folder, by UID or POP3 number, with its octets. `None`: all of it.
@@ -404,16 +428,32 @@ impl Attempt<'_> {
         let ordered_by_date = self.context.config.target.servers.qmail && target.is_root();
         let dated = is_new || (ordered_by_date && maildrop.is_some());
         let disk = self.scan(target, dated)?;
-        self.complete(session, &mut shown.list, &disk)?;
+        self.complete(session, &mut shown.list, shown.examined.uid_validity, &disk)?;
         self.memory.tally.folder(&shown.placed.listed.path).bytes =
             shown.list.entries.iter().map(|entry| entry.size).sum();
+        let Some(validity) = shown.examined.uid_validity else {
+            return Err(Problem::new(
+                Kind::Protocol,
+                Reach::Folder,
+                "the server gives no UIDVALIDITY, so nothing tells its messages apart from one run to the next",
+            ));
+        };
+        let seen = self.past(&shown.placed.listed.path);
+        let past = Past {
+            seen: seen.as_ref(),
+            rematched: None,
+        };
+        let rematched = {
+            let source = shown.source(self.user, target, validity, None);
+            self.rematch(session, &source, target, &past, &disk)?
+        };
         let mut stamp = Stamp {
             highest_modseq: shown.examined.highest_modseq,
             maildrop: None,
         };
         let uidls = match maildrop {
             Some(maildrop) => {
-                let known = known_pairs(&disk, shown.examined.uid_validity);
+                let known = known_pairs(&disk, validity, seen.as_ref(), &rematched);
                 stamp.maildrop = Some(digest(&maildrop.listing));
                 let pairing = self.pair(session, shown, maildrop, &known)?;
                 // Before any file bears a UIDL: the next run would know that it does, not why.
@@ -422,33 +462,9 @@ impl Attempt<'_> {
             }
             None => None,
         };
-        let Some(validity) = shown.examined.uid_validity else {
-            return Err(Problem::new(
-                Kind::Protocol,
-                Reach::Folder,
-                "the server gives no UIDVALIDITY, so nothing tells its messages apart from one run to the next",
-            ));
-        };
         let list = &shown.list;
         let key = |index: usize| list.entries[index].uid.value();
-        let source = SourceFolder {
-            owner: &self.user.name,
-            path: &shown.placed.listed.path,
-            validity,
-            uid_next: shown.examined.uid_next.unwrap_or(1),
-            in_root: target.is_root(),
-            entries: &list.entries,
-            selected: shown.selected.as_ref(),
-            keywords: &list.keywords,
-            uidls: uidls.as_deref(),
-            digests: None,
-        };
-        let seen = self.past(source.path);
-        let past = Past {
-            seen: seen.as_ref(),
-            rematched: None,
-        };
-        let rematched = self.rematch(session, &source, target, &past, &disk)?;
+        let source = shown.source(self.user, target, validity, uidls.as_deref());
         let folder = Folder {
             source,
             destination: &shown.placed.destination,
@@ -494,39 +510,41 @@ impl Attempt<'_> {
         if !target.servers.dovecot || mode == Mode::AfterCutover {
             return Ok(());
         }
-        let now: Vec<&FolderPath> = list
-            .subscribed
-            .iter()
-            .filter(|path| choice.takes(path))
-            .collect();
-        let head = &self.memory.book.record.head;
-        let before = head.subscribed.as_ref().map(|paths| {
-            let paths = paths.iter().cloned().map(FolderPath::new);
-            paths.collect::<Vec<FolderPath>>()
-        });
-        // What is not taken this time is left as it is.
-        let (known, untaken): (Vec<&FolderPath>, Vec<&FolderPath>) =
-            before.iter().flatten().partition(|path| choice.takes(path));
-        let line = |path: &&FolderPath| {
-            let name = choice.destination(path);
-            subscription_line(&name, target.layout, target.encoding)
-        };
-        for path in &now {
-            if let Err(fault) = line(path) {
-                let told = format!("the subscription of {path} cannot be kept: {fault}");
-                self.log.line(Level::WARN, told);
+        let mut now = BTreeMap::new();
+        for path in list.subscribed.iter().filter(|path| choice.takes(path)) {
+            match subscription_line(&choice.destination(path), target.layout, target.encoding) {
+                Ok(line) => {
+                    now.insert(path.to_string(), line);
+                }
+                Err(fault) => self.log.line(
+                    Level::WARN,
+                    format!("the subscription of {path} cannot be kept: {fault}"),
+                ),
             }
         }
-        let lines: Vec<String> = now.iter().filter_map(|path| line(path).ok()).collect();
-        let known: Vec<String> = known.iter().filter_map(|path| line(path).ok()).collect();
+        let listed: HashSet<String> = list.subscribed.iter().map(FolderPath::to_string).collect();
+        let head = &self.memory.book.record.head;
+        let before = head.subscribed.clone().unwrap_or_default();
+        let known: HashSet<&String> = before.values().collect();
+        // What is subscribed at the source and not taken this time is left as it is.
+        let ended = before.iter().filter(|(path, _)| !listed.contains(*path));
+        let ended: Vec<String> = ended.map(|(_, line)| line.clone()).collect();
+        let lines: Vec<String> = now.values().cloned().collect();
+        let new: Vec<String> = now
+            .values()
+            .filter(|line| !known.contains(line))
+            .cloned()
+            .collect();
         let change = |subscriptions: &mut Subscriptions| match mode {
             Mode::Mirror if choice.is_everything() => subscriptions.become_like(&lines),
-            _ => subscriptions.follow(&known, &lines),
+            _ => subscriptions.change(&ended, &new),
         };
         let changed = export::subscribe(&self.user.maildir, tree, target.layout, change)?;
-        let seen = now.iter().chain(&untaken);
-        let seen = seen.map(|path| path.parts().to_vec()).collect();
-        self.memory.book.record.head.subscribed = Some(seen);
+        let untaken = before
+            .into_iter()
+            .filter(|(path, _)| listed.contains(path) && !now.contains_key(path));
+        now.extend(untaken.collect::<Vec<_>>());
+        self.memory.book.record.head.subscribed = Some(now);
         if changed > 0 {
             let line = format!("subscriptions: change {changed}");
             self.log.line(Level::INFO, &line);

@@ -380,17 +380,13 @@ impl Attempt<'_> {
         let cannot = |error| target_problem("read messages", error).in_folder(&folder.path);
         let disk = self.scan(&folder.target, false)?;
         let messages = Messages::open(&self.user.maildir, &folder.target).map_err(cannot)?;
-        let (by_uid, by_name) = index(&disk, folder.validity);
+        let files = Files::of(&disk, folder.validity);
         let mut proven = Vec::new();
         let mut damaged = UidSet::default();
         for message in &folder.messages {
             if self.context.stop.load(Ordering::Relaxed) {
                 return Err(interrupted());
             }
-            let file = match &message.name {
-                Some(name) => by_name.get(name.as_ref()),
-                None => by_uid.get(&message.uid),
-            };
             let told = message.sent.as_ref().or_else(|| sent.get(&message.key));
             let Some(told) = told else {
                 let what =
@@ -399,13 +395,18 @@ impl Attempt<'_> {
                 self.note_message(folder, message, problem);
                 continue;
             };
-            let found = match file {
-                Some(file) => read_back(&messages, file).map_err(cannot)?,
-                None => None,
-            };
-            match (found, file) {
-                (Some(found), _) if found == *told => proven.push(message),
-                (Some(_), Some(file)) => {
+            let mut other = None;
+            let mut is_proven = false;
+            for file in files.of_message(message) {
+                match read_back(&messages, file).map_err(cannot)? {
+                    Some(found) if found == *told => is_proven = true,
+                    Some(_) => other = Some(file),
+                    None => {}
+                }
+            }
+            match other {
+                _ if is_proven => proven.push(message),
+                Some(file) => {
                     damaged.insert(message.uid);
                     let what = format!(
                         "its file {} does not hold what the source has; it was not deleted there",
@@ -416,7 +417,7 @@ impl Attempt<'_> {
                     );
                     self.note_message(folder, message, problem);
                 }
-                _ => {
+                None => {
                     let line = format!(
                         "folder {}: {} {}: its file has gone or has another name by now; it was not deleted at the source",
                         folder.path, folder.called, message.key
@@ -502,19 +503,49 @@ fn expires() -> Problem {
     Problem::new(Kind::Refused, Reach::Folder, what)
 }
 
-/// The files of a folder by the UIDs that their names tell, and by their names.
-fn index(
-    disk: &OnDisk,
-    validity: UidValidity,
-) -> (HashMap<Uid, &DiskFile>, HashMap<&str, &DiskFile>) {
-    let by_uid = disk.files.iter().filter_map(|file| {
-        let (of, uid) = match Identity::parse(&file.base)? {
-            Identity::Imap(of, uid) | Identity::Pop3(of, uid, _) => (of, uid),
-        };
-        (of == validity).then_some((uid, file))
-    });
-    let by_name = disk.files.iter().map(|file| (file.base.as_ref(), file));
-    (by_uid.collect(), by_name.collect())
+/// The files of a folder.
+struct Files<'d> {
+    /// By the UID that the name tells. A server may have moved a file here from a folder of the same
+    /// UIDVALIDITY, so that two tell the same.
+    by_uid: Vec<(Uid, &'d DiskFile)>,
+    by_name: HashMap<&'d str, &'d DiskFile>,
+}
+
+impl<'d> Files<'d> {
+    fn of(disk: &'d OnDisk, validity: UidValidity) -> Self {
+        let by_uid = disk.files.iter().filter_map(|file| {
+            let (of, uid) = match Identity::parse(&file.base)? {
+                Identity::Imap(of, uid) | Identity::Pop3(of, uid, _) => (of, uid),
+            };
+            (of == validity).then_some((uid, file))
+        });
+        let mut by_uid: Vec<(Uid, &DiskFile)> = by_uid.collect();
+        by_uid.sort_by_key(|(uid, _)| *uid);
+        let by_name = disk.files.iter().map(|file| (file.base.as_ref(), file));
+        Self {
+            by_uid,
+            by_name: by_name.collect(),
+        }
+    }
+
+    /// Those that may be the file of `message`.
+    fn of_message(&self, message: &Message) -> Vec<&'d DiskFile> {
+        match &message.name {
+            Some(name) => self
+                .by_name
+                .get(name.as_ref())
+                .copied()
+                .into_iter()
+                .collect(),
+            None => {
+                let first = self.by_uid.partition_point(|(uid, _)| *uid < message.uid);
+                let same = self.by_uid[first..].iter();
+                same.take_while(|(uid, _)| *uid == message.uid)
+                    .map(|(_, file)| *file)
+                    .collect()
+            }
+        }
+    }
 }
 
 /// Blames a break on the first message that had not come.

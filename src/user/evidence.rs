@@ -47,20 +47,8 @@ impl Evidence for Sessions<'_> {
     }
 
     fn imap_contents(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, ContentDigest)>, Problem> {
-        if self.bodies.is_none() {
-            return imap_contents(self.imap, self.imap_breaks, uids);
-        }
-        let found = read::<ContentHasher>(self.imap_breaks, &numbers(uids), |numbers, sink| {
-            let wanted = numbers.iter().map(|uid| (*uid, UNKNOWN_SIZE));
-            let mut wanted: Vec<(u32, u64)> = wanted.collect();
-            let Some(bodies) = self.bodies.as_deref_mut() else {
-                return self.imap.fetch_bodies(&by_uid(wanted), sink);
-            };
-            wanted = bodies.deliver(&wanted, sink)?;
-            let mut keeping = Keeping::new(bodies, sink);
-            self.imap.fetch_bodies(&by_uid(wanted), &mut keeping)
-        })?;
-        Ok(by_uid(found))
+        let bodies = self.bodies.as_deref_mut();
+        imap_contents(self.imap, self.imap_breaks, bodies, uids)
     }
 
     fn imap_attributes(
@@ -85,16 +73,22 @@ pub(super) fn imap_headers(
     Ok(by_uid(found))
 }
 
-/// Whole messages of the folder that is open.
+/// Whole messages of the folder that is open; those in `bodies` are not asked for, and what comes
+/// is kept there.
 pub(super) fn imap_contents(
     session: &mut imap::Session,
     breaks: &mut Breaks,
+    bodies: Option<&mut FolderBodies>,
     uids: &[Uid],
 ) -> Result<Vec<(Uid, ContentDigest)>, Problem> {
     let found = read::<ContentHasher>(breaks, &numbers(uids), |numbers, sink| {
-        let uids = numbers.iter().filter_map(|uid| Uid::new(*uid));
-        let wanted: Vec<(Uid, u64)> = uids.map(|uid| (uid, UNKNOWN_SIZE)).collect();
-        session.fetch_bodies(&wanted, sink)
+        let wanted = numbers.iter().map(|uid| (*uid, UNKNOWN_SIZE));
+        let wanted: Vec<(u32, u64)> = wanted.collect();
+        let Some(bodies) = bodies else {
+            return session.fetch_bodies(&by_uid(wanted), sink);
+        };
+        let others = bodies.deliver(&wanted, sink)?;
+        session.fetch_bodies(&by_uid(others), &mut Keeping::new(bodies, sink))
     })?;
     Ok(by_uid(found))
 }

@@ -1,14 +1,17 @@
 //! INBOX of a user with both protocols: which UIDL is whose.
 
+use std::collections::HashMap;
+
 use tracing::Level;
 
 use super::attempt::{Attempt, Maildropped, Shown};
 use super::elsewhere::{self, KnownElsewhere, Search};
 use super::evidence::Sessions;
-use crate::mail::{FolderPath, Uid, UidValidity, Uidl};
+use crate::mail::{FolderPath, Uid, UidLine, UidValidity, Uidl};
 use crate::matching::{self, ImapSide, Known, Pairing, Why};
 use crate::plan::Announced;
 use crate::plan::on_disk::OnDisk;
+use crate::plan::seen::Seen;
 use crate::plan::verdict::{Leftovers, judge};
 use crate::problem::Problem;
 use crate::source::{ListedFolder, Maildrop, MessageList, imap};
@@ -197,22 +200,27 @@ impl Attempt<'_> {
     }
 }
 
-/// What an earlier run has written into the list file.
-pub(super) fn known_pairs(disk: &OnDisk, validity: Option<UidValidity>) -> Vec<Known> {
-    let Some(list) = disk
-        .uidlist
-        .as_ref()
-        .filter(|list| Some(list.validity) == validity)
-    else {
+/// What an earlier run has written into the list file, by the UIDs that the source has now.
+pub(super) fn known_pairs(
+    disk: &OnDisk,
+    validity: UidValidity,
+    seen: Option<&Seen>,
+    rematched: &HashMap<Box<str>, Uid>,
+) -> Vec<Known> {
+    let Some(list) = &disk.uidlist else {
         return Vec::new();
+    };
+    let seen = seen.filter(|seen| seen.validity == validity);
+    let uid = |line: &UidLine| match list.validity == validity {
+        true => seen.map_or(Some(line.uid), |seen| seen.source_uid(line.uid)),
+        false => rematched.get(&line.name).copied(),
     };
     let lines = list.lines.iter();
     lines
         .filter_map(|line| {
-            let uidl = Uidl::parse(line.field('P')?.as_bytes()).ok()?;
             Some(Known {
-                uid: line.uid,
-                uidl,
+                uidl: Uidl::parse(line.field('P')?.as_bytes()).ok()?,
+                uid: uid(line)?,
             })
         })
         .collect()

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::attempt::{Attempt, Maildropped};
-use crate::mail::{Uid, UidSet, Uidl};
+use crate::mail::{Uid, UidSet, UidValidity, Uidl};
 use crate::naming::Identity;
 use crate::naming::message::size_field;
 use crate::plan::folders::Placed;
@@ -195,11 +195,15 @@ impl Attempt<'_> {
         &self,
         session: &mut Session,
         list: &mut MessageList,
+        validity: Option<UidValidity>,
         disk: &OnDisk,
     ) -> Result<(), Problem> {
         let mut on_disk: HashMap<Uid, u64> = HashMap::new();
         for file in &disk.files {
-            if let Some(Identity::Imap(_, uid)) = Identity::parse(&file.base) {
+            // A server may have moved a file here from another folder.
+            if let Some(Identity::Imap(of, uid)) = Identity::parse(&file.base)
+                && Some(of) == validity
+            {
                 on_disk.insert(uid, size_field(&file.base, 'W').unwrap_or(0));
             }
         }

@@ -18,6 +18,7 @@ use crate::sink::arrivals::Arrivals;
 use crate::sink::export;
 use crate::sink::tree::Tree;
 use crate::source::{FolderList, ListedFolder, Maildrop, pop3};
+use crate::state;
 
 impl Attempt<'_> {
     pub(super) fn export_pop3(
@@ -37,7 +38,10 @@ impl Attempt<'_> {
         let dated = self.context.config.target.servers.qmail && place.1.is_root();
         let disk = self.scan(&place.1, dated)?;
         let max_size = self.context.config.selection.max_size;
-        let numbered = pop3_only::number(&maildrop.listing, &disk, max_size, export::now())?;
+        let known = self.memory.book.record.known(&path);
+        let remembered = known.map(state::Folder::remembered).unwrap_or_default();
+        let listing = &maildrop.listing;
+        let numbered = pop3_only::number(listing, &disk, &remembered, max_size, export::now())?;
         self.note_numbered(&numbered, &place.1);
         self.settle_numbered(&numbered);
         let folder = self.memory.tally.folder(&path);

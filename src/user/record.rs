@@ -319,6 +319,10 @@ impl Attempt<'_> {
         folder.wire_name = None;
         folder.lies_in(Some(target.to_string()));
         folder.examined(Some(numbered.validity.value()), Some(numbered.uid_next));
+        let digests = numbered.entries.iter().zip(&numbered.digests);
+        folder.numbered = digests
+            .map(|(entry, digest)| (entry.uid.value(), digest.to_string()))
+            .collect();
         let all = numbered.entries.iter().zip(&numbered.uidls);
         let with: UidSet = all
             .clone()

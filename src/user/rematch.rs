@@ -35,7 +35,9 @@ impl Attempt<'_> {
         past: &Past<'_>,
         disk: &OnDisk,
     ) -> Result<HashMap<Box<str>, Uid>, Problem> {
-        let (files, open) = plan::estranged(source, past, disk);
+        let (mut files, open) = plan::estranged(source, past, disk);
+        // Copies of one message are paired in order.
+        files.sort_by_key(|at| disk.files[*at].base.clone());
         if files.is_empty() || open.is_empty() {
             return Ok(HashMap::new());
         }
@@ -79,10 +81,13 @@ impl Attempt<'_> {
                 .collect();
             let mut wanted: Vec<Uid> = by_uid.keys().copied().collect();
             wanted.sort_unstable();
-            let mut read: Vec<(usize, ContentDigest)> = imap_contents(session, breaks, &wanted)?
-                .into_iter()
-                .filter_map(|(uid, digest)| Some((*by_uid.get(&uid)?, digest)))
-                .collect();
+            let keeps = !self.context.config.dry_run;
+            let bodies = keeps.then(|| self.memory.bodies.of(source.path, Some(source.validity)));
+            let mut read: Vec<(usize, ContentDigest)> =
+                imap_contents(session, breaks, bodies, &wanted)?
+                    .into_iter()
+                    .filter_map(|(uid, digest)| Some((*by_uid.get(&uid)?, digest)))
+                    .collect();
             read.sort_unstable_by_key(|(place, _)| *place);
             pairs.extend(rematch::by_content(&contents, &read));
         }

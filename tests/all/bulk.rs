@@ -9,16 +9,7 @@ use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::program::{self, Output};
 use crate::support::report::{self, Row};
 use crate::support::tree::{TempTree, hash_of_file};
-use crate::support::{Layout, compare, corpus, give_to_mail_owner};
-
-/// Runs `work` on each item, on both cores that a test machine has at least.
-fn on_two_cores<T: Sync>(items: &[T], work: impl Fn(&T) + Sync) {
-    let (front, back) = items.split_at(items.len() / 2);
-    std::thread::scope(|scope| {
-        scope.spawn(|| front.iter().for_each(&work));
-        back.iter().for_each(&work);
-    });
-}
+use crate::support::{Layout, compare, corpus, give_to_mail_owner, on_two_cores};
 
 /// A user list, and runs of mailseed over it.
 struct Batch {

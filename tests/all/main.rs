@@ -19,6 +19,7 @@ mod marks;
 mod migration;
 mod pairing;
 mod readme;
+mod rerun;
 mod secrets;
 mod selection;
 mod servers;

@@ -1,7 +1,7 @@
 //! A migration in a few lines: a source with users, mailseed, and a destination that reads what it
 //! has written.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::imap_view::ImapView;
 use crate::support::pop3_view::{self, Pop3Entry};
 use crate::support::program::{self, Output};
-use crate::support::tree::TempTree;
+use crate::support::tree::{TempTree, listing};
 use crate::support::{Layout, mail_owner};
 
 /// The password of every user here.
@@ -62,30 +62,48 @@ impl Source {
 /// A directory into which users are exported.
 #[derive(Debug)]
 pub struct Target {
-    tree: TempTree,
+    root: PathBuf,
+    /// What follows the user's name in the name of the home.
+    suffix: String,
+    /// Removed with the target, where it has the directory for itself.
+    _tree: Option<TempTree>,
 }
 
 impl Target {
     /// An empty one.
     pub fn new() -> Self {
+        let tree = TempTree::new();
         Self {
-            tree: TempTree::new(),
+            root: tree.path().to_owned(),
+            suffix: String::new(),
+            _tree: Some(tree),
+        }
+    }
+
+    /// The homes `ROOT/USERsuffix`: several targets may share a directory.
+    pub fn within(root: &Path, suffix: &str) -> Self {
+        Self {
+            root: root.to_owned(),
+            suffix: suffix.to_owned(),
+            _tree: None,
         }
     }
 
     /// `--maildir`.
     pub fn template(&self) -> String {
-        format!("{}/{{user}}/Maildir", self.tree.path().display())
+        format!("{}/{{user}}{}/Maildir", self.root.display(), self.suffix)
     }
 
     /// The Maildir of one user.
     pub fn maildir(&self, user: &str) -> PathBuf {
-        self.tree.path().join(user).join("Maildir")
+        self.root
+            .join(format!("{user}{}", self.suffix))
+            .join("Maildir")
     }
 
     /// Everything in it, a line each.
     pub fn listing(&self) -> Vec<String> {
-        self.tree.listing()
+        listing(&self.root)
     }
 
     /// The command `mailseed COMMAND` from `source` into this target, not yet run. The password
@@ -124,7 +142,7 @@ impl Target {
     pub fn options(&self, layout: Layout) -> DovecotOptions {
         DovecotOptions {
             layout,
-            ..DovecotOptions::reading(&format!("{}/%u", self.tree.path().display()))
+            ..DovecotOptions::reading(&format!("{}/%u", self.root.display()))
         }
     }
 }

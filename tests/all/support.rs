@@ -5,10 +5,13 @@ pub mod compare;
 pub mod corpus;
 pub mod courier;
 pub mod cyrus;
+pub mod delivery;
+pub mod disk_view;
 pub mod dovecot;
 pub mod fake_server;
 pub mod imap_client;
 pub mod imap_view;
+pub mod mail_user;
 pub mod pop3_view;
 pub mod program;
 pub mod proxy;
@@ -16,6 +19,7 @@ pub mod qmail;
 pub mod relay;
 pub mod report;
 pub mod tree;
+pub mod wiretap;
 
 use std::io::{self, BufRead};
 use std::path::{Path, PathBuf};
@@ -46,6 +50,16 @@ pub fn give_to_mail_owner(path: &Path) {
         let entry = entry.expect("the tree was just written");
         std::os::unix::fs::lchown(entry.path(), Some(uid), Some(gid)).expect("root may chown");
     }
+}
+
+/// Runs `work` on each item, on both cores that a test machine has at least.
+pub fn on_two_cores<T: Send>(items: impl IntoIterator<Item = T>, work: impl Fn(T) + Sync) {
+    let mut front: Vec<T> = items.into_iter().collect();
+    let back = front.split_off(front.len() / 2);
+    std::thread::scope(|scope| {
+        scope.spawn(|| front.into_iter().for_each(&work));
+        back.into_iter().for_each(&work);
+    });
 }
 
 /// Runs one of `scripts/` to its end and returns its standard output.

@@ -193,7 +193,9 @@ mod tests {
                 Ok(())
             },
         );
-        script.finish();
+        if !transcript.ends_with("E:\n") {
+            script.finish();
+        }
         let problem = match deleted {
             Ok(deleted) => deleted.problem,
             Err(problem) => Some(problem),
@@ -267,15 +269,19 @@ mod tests {
                 format!("{SELECTED}{no_search}"),
                 "refused to say what it has removed",
             ),
-            (
-                format!("{SELECTED}{MARKED}C: x3 UID EXPUNGE 2:3,9\nE:\n"),
-                "closed the connection",
-            ),
         ] {
             let (gone, problem) = play("UIDPLUS", &transcript, "2:3,9", Expunge::ByUid);
             assert_eq!(gone, "", "{transcript}");
             assert!(problem.contains(want), "{problem}");
         }
+    }
+
+    #[test]
+    fn what_was_sent_before_the_connection_broke_does_not_count_as_gone() {
+        let transcript = format!("{SELECTED}{MARKED}C: x3 UID EXPUNGE 2:3,9\nE:\n");
+        let (gone, problem) = play("UIDPLUS", &transcript, "2:3,9", Expunge::ByUid);
+        assert_eq!(gone, "");
+        assert!(problem.contains("closed the connection"), "{problem}");
     }
 
     #[test]

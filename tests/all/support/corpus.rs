@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use self::dovecot_files::{directory, modified_utf7};
 use self::messages::Content;
-use self::random::Random;
+pub use self::random::Random;
 use super::{Layout, give_to_mail_owner};
 
 /// What a corpus holds: what was written, to check what servers say of it.

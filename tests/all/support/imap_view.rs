@@ -110,14 +110,15 @@ impl ImapView {
 }
 
 /// A connection after login.
-struct Session {
+#[derive(Debug)]
+pub(super) struct Session {
     stream: BufReader<TcpStream>,
     tag: u32,
 }
 
 /// A part of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Value {
+pub(super) enum Value {
     Atom(String),
     /// Quoted string, or a literal that came in a response other than FETCH.
     Text(Vec<u8>),
@@ -130,7 +131,7 @@ enum Value {
 const KEPT_LITERAL: usize = 1024;
 
 impl Session {
-    fn login(port: u16, user: &str, password: &str) -> io::Result<Self> {
+    pub(super) fn login(port: u16, user: &str, password: &str) -> io::Result<Self> {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(Duration::from_secs(60)))?;
         let mut session = Self {
@@ -168,7 +169,10 @@ impl Session {
     }
 
     /// Names with their attributes, and the separator.
-    fn list(&mut self, command: &str) -> io::Result<(BTreeMap<String, Vec<Value>>, char)> {
+    pub(super) fn list(
+        &mut self,
+        command: &str,
+    ) -> io::Result<(BTreeMap<String, Vec<Value>>, char)> {
         let mut names = BTreeMap::new();
         let mut separator = '/';
         for response in self.command(&format!("{command} \"\" \"*\""))? {
@@ -228,13 +232,14 @@ impl Session {
         Ok(folder)
     }
 
-    /// The untagged responses to a command.
-    fn command(&mut self, command: &str) -> io::Result<Vec<Vec<Value>>> {
+    /// The responses to a command without their `*` and tags, the tagged one last.
+    pub(super) fn command(&mut self, command: &str) -> io::Result<Vec<Vec<Value>>> {
         let mut responses = Vec::new();
-        self.command_with(command, |response| {
+        let tagged = self.command_with(command, |response| {
             responses.push(response);
             Ok(())
         })?;
+        responses.push(tagged);
         Ok(responses)
     }
 
@@ -242,7 +247,7 @@ impl Session {
         &mut self,
         command: &str,
         mut each: impl FnMut(Vec<Value>) -> io::Result<()>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Vec<Value>> {
         self.tag += 1;
         let tag = format!("t{}", self.tag);
         let line = format!("{tag} {command}\r\n");
@@ -253,13 +258,13 @@ impl Session {
                 Some(Value::Atom(first)) => first.clone(),
                 _ => return Err(broken("a response starts with an atom")),
             };
+            response.remove(0);
             if first == tag {
-                return match response.get(1) {
-                    Some(Value::Atom(status)) if status == "OK" => Ok(()),
+                return match response.first() {
+                    Some(Value::Atom(status)) if status == "OK" => Ok(response),
                     _ => Err(broken(&format!("{command}: {response:?}"))),
                 };
             }
-            response.remove(0);
             each(response)?;
         }
     }
@@ -425,7 +430,7 @@ fn seconds_of(date: &str) -> io::Result<i64> {
     }
 }
 
-fn selectable(attributes: &[Value]) -> bool {
+pub(super) fn selectable(attributes: &[Value]) -> bool {
     !attributes.iter().any(|attribute| {
         matches!(attribute, Value::Atom(name)
             if name.eq_ignore_ascii_case("\\Noselect") || name.eq_ignore_ascii_case("\\NonExistent"))
@@ -442,14 +447,14 @@ fn text_of(value: &Value) -> io::Result<String> {
     }
 }
 
-fn parse<N: std::str::FromStr>(digits: &str) -> io::Result<N> {
+pub(super) fn parse<N: std::str::FromStr>(digits: &str) -> io::Result<N> {
     digits
         .parse()
         .map_err(|_| broken(&format!("{digits} is no number")))
 }
 
 /// A quoted string (RFC 3501 section 4.3).
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 

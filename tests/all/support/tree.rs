@@ -1,8 +1,9 @@
 //! Scratch directories, and trees as lines that can be compared.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A scratch directory that the mail owner may enter, removed when dropped.
 #[derive(Debug)]
@@ -57,6 +58,53 @@ pub fn listing(root: &Path) -> Vec<String> {
             }
         })
         .collect()
+}
+
+/// The lines of one listing that the other has not, marked `-` for the first and `+` for the second.
+pub fn changes(before: &[String], after: &[String]) -> Vec<String> {
+    let gone = before.iter().filter(|line| !after.contains(line));
+    let come = after.iter().filter(|line| !before.contains(line));
+    gone.map(|line| format!("- {line}"))
+        .chain(come.map(|line| format!("+ {line}")))
+        .collect()
+}
+
+/// What changes when a file or directory is written, renamed or replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Its inode.
+    pub inode: u64,
+    /// Its mtime in nanoseconds.
+    pub written: i64,
+    /// Its ctime in nanoseconds.
+    pub changed: i64,
+}
+
+/// The stamps of everything in a tree, its root included.
+pub fn stamps(root: &Path) -> BTreeMap<PathBuf, Stamp> {
+    walkdir::WalkDir::new(root)
+        .into_iter()
+        .map(|entry| {
+            let entry = entry.expect("it stands still");
+            let metadata = entry.metadata().expect("just seen");
+            let stamp = Stamp {
+                inode: metadata.ino(),
+                written: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
+                changed: metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec(),
+            };
+            (entry.into_path(), stamp)
+        })
+        .collect()
+}
+
+/// Panics when anything below `root` is not as it was when `before` was taken.
+pub fn assert_untouched(before: &BTreeMap<PathBuf, Stamp>, root: &Path) {
+    let after = stamps(root);
+    let paths: std::collections::BTreeSet<&PathBuf> = before.keys().chain(after.keys()).collect();
+    for path in paths {
+        let (was, is) = (before.get(path), after.get(path));
+        assert_eq!(was, is, "{}", path.display());
+    }
 }
 
 /// Hash of a file's bytes, read in pieces.
