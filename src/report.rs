@@ -209,6 +209,7 @@ pub struct Totals {
     pub uidls_missing: u64,
     pub uidls_extra: u64,
     pub uidls_elsewhere: u64,
+    pub left_deleted: u64,
     pub source_deleted: u64,
 }
 
@@ -235,6 +236,7 @@ impl RunReport {
             totals.uidls_missing += user.uidls_missing;
             totals.uidls_extra += user.uidls_extra;
             totals.uidls_elsewhere += user.uidls_elsewhere;
+            totals.left_deleted += user.left_deleted;
             totals.source_deleted += user.source_deleted;
         }
         totals

@@ -89,7 +89,7 @@ impl Story<'_> {
                 let why = match (line, &left_out) {
                     (_, Some(_)) => "none: it was not exported".to_owned(),
                     (Some(line), None) => format!(
-                        "none: {} was written and is gone; the next export brings it back",
+                        "none: {} was written and is gone; only --mirror brings back what was deleted here",
                         line.name
                     ),
                     (None, None) => "none: it has not been written yet".to_owned(),

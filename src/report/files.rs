@@ -14,7 +14,7 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::text::printable;
 
 /// The columns of `summary.csv`: others script against them, new ones come last.
-pub const SUMMARY_COLUMNS: [&str; 19] = [
+pub const SUMMARY_COLUMNS: [&str; 20] = [
     "user",
     "status",
     "folders",
@@ -33,6 +33,7 @@ pub const SUMMARY_COLUMNS: [&str; 19] = [
     "attempts",
     "error",
     "uidls_elsewhere",
+    "left_deleted",
     "source_deleted",
 ];
 
@@ -139,6 +140,7 @@ fn summary(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
         csv.write_field(user.attempts.to_string())?;
         csv.write_field(defused(&user.error()).as_ref())?;
         csv.write_field(user.uidls_elsewhere.to_string())?;
+        csv.write_field(user.left_deleted.to_string())?;
         csv.write_field(user.source_deleted.to_string())?;
         csv.write_record(None::<&[u8]>)?;
     }
@@ -200,6 +202,7 @@ struct JsonUser<'r> {
     uidls_missing: u64,
     uidls_extra: u64,
     uidls_elsewhere: u64,
+    left_deleted: u64,
     source_deleted: u64,
     max_date_shift_s: u64,
     seconds: f64,
@@ -251,6 +254,7 @@ impl<'r> From<&'r UserReport> for JsonUser<'r> {
             uidls_missing: user.uidls_missing,
             uidls_extra: user.uidls_extra,
             uidls_elsewhere: user.uidls_elsewhere,
+            left_deleted: user.left_deleted,
             source_deleted: user.source_deleted,
             max_date_shift_s: user.max_date_shift_s,
             seconds: (user.seconds * 1000.0).round() / 1000.0,
@@ -347,19 +351,19 @@ mod tests {
             summary[0].join(","),
             "user,status,folders,messages,bytes,added,kept,changed,deleted,skipped,uidls,\
              uidls_missing,uidls_extra,max_date_shift_s,seconds,attempts,error,uidls_elsewhere,\
-             source_deleted"
+             left_deleted,source_deleted"
         );
         assert_eq!(
             summary[1].join("|"),
-            "=a|ok|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0||0|0"
+            "=a|ok|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0||0|0|0"
         );
         assert_eq!(
             summary[2].join("|"),
-            "-b,\"@d|partial|2|3|1234|1|1|0|0|1|3|0|0|0|1.235|1||0|2"
+            "-b,\"@d|partial|2|3|1234|1|1|0|0|1|3|0|0|0|1.235|1||0|0|2"
         );
         assert_eq!(
             summary[3].join("|"),
-            "c|failed|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0|auth: no\\u{a}way|0|0"
+            "c|failed|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0|auth: no\\u{a}way|0|0|0"
         );
         let failed = failed_users(&dir.path().join("summary.csv")).expect("a report");
         assert_eq!(failed, ["-b,\"@d".to_owned(), "c".to_owned()].into());

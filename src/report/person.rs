@@ -130,7 +130,21 @@ fn totals(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
         count(totals.kept),
         count(totals.skipped),
         duration(took.max(0.0))
-    )
+    )?;
+    let changes = [
+        (totals.changed, "with changed flags"),
+        (totals.deleted, "deleted from the target"),
+        (totals.left_deleted, "deleted there by their owners"),
+    ];
+    let changes: Vec<String> = changes
+        .iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, what)| format!("{} {what}", count(*number)))
+        .collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "changes: {}", changes.join(", "))
 }
 
 /// A duration with as much detail as it deserves.

@@ -91,7 +91,11 @@ fn changing(sent: &str) -> Vec<String> {
 /// the old host is taken from there day by day.
 #[test]
 fn late_mail_is_moved_and_old_mail_stays_where_it_is() {
-    for targets in ["dovecot", "qmail,dovecot"] {
+    for (targets, mode) in [
+        ("dovecot", &[][..]),
+        ("dovecot", &["--after-cutover"]),
+        ("qmail,dovecot", &[]),
+    ] {
         let server = server(20);
         let tap = Wiretap::start(server.imap_port());
         let source = Source::both(tap.port(), server.pop3_port());
@@ -107,6 +111,7 @@ fn late_mail_is_moved_and_old_mail_stays_where_it_is() {
         let dir = report_dir.path().display().to_string();
         let late = [
             &as_before[..],
+            mode,
             &["--folder", "INBOX", "--skip-empty", "--max-age", "1"],
             &["--delete-source", "--report", &dir],
         ]

@@ -581,7 +581,7 @@ fn a_list_from_standard_input_and_the_files_of_a_report() {
 
     let summary = fs::read_to_string(report_dir.join("summary.csv")).expect("written");
     let columns = "user,status,folders,messages,bytes,added,kept,changed,deleted,skipped,uidls,\
-                   uidls_missing,uidls_extra,max_date_shift_s,seconds,attempts,error,uidls_elsewhere,source_deleted\n";
+                   uidls_missing,uidls_extra,max_date_shift_s,seconds,attempts,error,uidls_elsewhere,left_deleted,source_deleted\n";
     assert!(summary.starts_with(columns), "{summary}");
     let rows = report::summary(&report_dir);
     let told: Vec<_> = rows
