@@ -72,6 +72,14 @@ pub struct SourceFolder<'a> {
 }
 
 impl SourceFolder<'_> {
+    /// Whether the source has a message of this UID.
+    pub fn has(&self, uid: Uid) -> bool {
+        let entries = self.entries;
+        entries
+            .binary_search_by_key(&uid, |entry| entry.uid)
+            .is_ok()
+    }
+
     /// Whether the message may be delivered.
     pub fn is_selected(&self, uid: Uid) -> bool {
         self.selected.is_none_or(|selected| selected.contains(uid))

@@ -125,6 +125,9 @@ pub struct Folder {
     /// `seen`.
     #[serde(default, skip_serializing_if = "UidSet::is_empty")]
     pub deleted_at_source: UidSet,
+    /// `written_next` and `foreign` as the run was about to write them; gone when it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writing: Option<(u32, UidSet)>,
     /// Where POP3 is the only source: what stands for the UIDL of each UID that was given.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub numbered: BTreeMap<u32, String>,
@@ -467,6 +470,7 @@ impl Folder {
             renumbered: self.renumbered.clone(),
             written_next: self.written_next,
             foreign: self.foreign.clone(),
+            writing: self.writing.clone(),
             paired: self.paired.as_ref().map(Paired::all).unwrap_or_default(),
             deleted_at_source: self.deleted_at_source.clone(),
         })

@@ -264,12 +264,11 @@ impl Giver<'_> {
         let Some(seen) = self.past.seen.filter(|_| self.goes_on()) else {
             return self.disk.has_indexes && uid.value() < list.next_uid;
         };
-        let since = seen
-            .written_next
-            .is_some_and(|written| uid.value() >= written);
+        let (written, foreign) = seen.given(list.next_uid);
+        let since = written.is_some_and(|written| uid.value() >= written);
         let source_uid = seen.source_uid(uid);
         let is_known = source_uid.is_some_and(|uid| seen.marks(uid).is_some());
-        !is_known && (seen.foreign.contains(uid) || since && uid.value() < list.next_uid)
+        !is_known && (foreign.contains(uid) || since && uid.value() < list.next_uid)
     }
 
     /// Whether what the last run has seen is of the UIDVALIDITY that holds.
@@ -289,7 +288,10 @@ impl Giver<'_> {
         let last = list.next_uid.saturating_sub(1);
         let seen = self.past.seen.filter(|_| self.goes_on());
         let (known, from) = match seen {
-            Some(seen) => (seen.foreign.clone(), seen.written_next),
+            Some(seen) => {
+                let (written, foreign) = seen.given(list.next_uid);
+                (foreign.clone(), written)
+            }
             None => (UidSet::default(), self.disk.has_indexes.then_some(1)),
         };
         let new = from.filter(|from| *from > 0 && *from <= last);

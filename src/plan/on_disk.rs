@@ -18,6 +18,8 @@ pub struct OnDisk {
     pub keywords: KeywordLetters,
     /// Whether a Dovecot has opened the folder: its indexes lie there, or its lock.
     pub has_indexes: bool,
+    /// Whether its list is locked: by a Dovecot at work, or by a run that was cut.
+    pub is_locked: bool,
 }
 
 /// One message file.

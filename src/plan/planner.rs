@@ -408,7 +408,7 @@ impl Planner<'_> {
     }
 
     fn add_uidlist(&self, plan: &mut FolderPlan, found: &Recognised, numbers: &Numbers) {
-        let list = uidlist::desired(self.source, self.disk, plan, found, numbers);
+        let list = uidlist::desired(self.source, self.past, self.disk, plan, found, numbers);
         if self.disk.has_indexes && numbers.below_known && self.mode() != Mode::AfterCutover {
             plan.steps.push(Step::RemoveIndexes);
         }

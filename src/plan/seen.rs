@@ -23,6 +23,9 @@ pub struct Seen {
     pub written_next: Option<u32>,
     /// UIDs of the target that a server has given to other mail: they are spent for good.
     pub foreign: UidSet,
+    /// The same two as the last run was about to write them: if it was cut, the list on disk tells
+    /// whether it has.
+    pub writing: Option<(u32, UidSet)>,
     /// The messages that had a UIDL.
     pub paired: UidSet,
     /// The messages that `--delete-source` has deleted at the source, or was about to: since then
@@ -67,6 +70,15 @@ impl Seen {
     pub fn uids(&self) -> UidSet {
         let sets = self.marked.iter();
         sets.fold(UidSet::default(), |all, marked| all.union(&marked.uids))
+    }
+
+    /// The next UID as last written, and the UIDs that a server has given, where the list on disk
+    /// says `next_uid`.
+    pub fn given(&self, next_uid: u32) -> (Option<u32>, &UidSet) {
+        match &self.writing {
+            Some((writing, foreign)) if next_uid >= *writing => (Some(*writing), foreign),
+            _ => (self.written_next, &self.foreign),
+        }
     }
 
     /// How many messages were exported.
@@ -212,9 +224,13 @@ mod tests {
             renumbered: BTreeMap::from([(3, 100)]),
             written_next: None,
             foreign: UidSet::default(),
+            writing: Some((120, [uid(110)].into_iter().collect())),
             paired: UidSet::default(),
             deleted_at_source: [uid(11)].into_iter().collect(),
         };
+        assert_eq!(seen.given(119), (None, &UidSet::default()));
+        let (next, foreign) = seen.given(120);
+        assert_eq!((next, foreign.to_string().as_str()), (Some(120), "110"));
         let three = seen.marks(uid(3)).unwrap();
         assert_eq!(three.flags, Flags::SEEN.with(Flags::FLAGGED));
         assert_eq!(three.keywords, ["$Label1", "alpha"]);

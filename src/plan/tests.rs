@@ -80,6 +80,7 @@ impl Source {
             renumbered: BTreeMap::new(),
             written_next: Some(500),
             foreign: UidSet::default(),
+            writing: None,
             paired: UidSet::default(),
             deleted_at_source: UidSet::default(),
         });
@@ -763,6 +764,7 @@ fn what_the_source_calls_by_another_uid_is_renamed_and_not_fetched() {
         renumbered: BTreeMap::new(),
         written_next: Some(10),
         foreign: UidSet::default(),
+        writing: None,
         paired: [uid(8), uid(9)].into_iter().collect(),
         deleted_at_source: UidSet::default(),
     });

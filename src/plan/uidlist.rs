@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::numbers::Numbers;
 use super::on_disk::{DiskFile, OnDisk};
 use super::recognise::{Recognised, Role};
-use super::{FolderPlan, Mode, SourceFolder, Step};
+use super::{FolderPlan, Mode, Past, SourceFolder, Step};
 use crate::mail::{Uid, UidLine, UidList, UidValidity};
 use crate::naming::message::size_field;
 
@@ -15,6 +15,7 @@ use crate::naming::message::size_field;
 /// line without a file does no harm.
 pub(super) fn desired(
     source: &SourceFolder<'_>,
+    past: &Past<'_>,
     disk: &OnDisk,
     plan: &FolderPlan,
     found: &Recognised,
@@ -53,6 +54,15 @@ pub(super) fn desired(
         }
         lines.push(line);
     }
+    // Gone at the source and here: a run that was cut had removed the file.
+    let has_ended = |uid: Uid| {
+        let seen = past.seen.filter(|seen| seen.validity == source.validity);
+        let known = seen.and_then(|seen| {
+            let uid = seen.source_uid(uid)?;
+            seen.marks(uid).map(|_| uid)
+        });
+        mode == Mode::Merge && known.is_some_and(|uid| !source.has(uid))
+    };
     let given: HashSet<Uid> = numbers.entries.iter().flatten().copied().collect();
     let roles = roles_of_lines(disk, found);
     for (number, line) in (0_u32..).zip(old.map_or(&[][..], |old| &old.lines)) {
@@ -60,7 +70,10 @@ pub(super) fn desired(
         let stays = match role {
             Some(Role::Entry(_)) => false,
             Some(_) => true,
-            None => mode != Mode::Mirror && goes_on.is_some() && !given.contains(&line.uid),
+            None => {
+                let goes = given.contains(&line.uid) || has_ended(line.uid);
+                mode != Mode::Mirror && goes_on.is_some() && !goes
+            }
         };
         if !stays {
             continue;

@@ -159,6 +159,21 @@ pub fn remove_all(dir: &OwnedFd, prefix: &str) -> io::Result<bool> {
     Ok(any)
 }
 
+/// Removes Dovecot's indexes of a folder, the one last by which [`super::maildir::scan`] knows that
+/// there are any: a run that is cut before that removes the rest.
+///
+/// # Errors
+/// Those of the file system.
+pub fn remove_indexes(dir: &OwnedFd) -> io::Result<()> {
+    const LAST: &str = "dovecot.index.log";
+    for name in names(dir)? {
+        if name.starts_with(b"dovecot.index") && name != LAST.as_bytes() {
+            remove(dir, name.as_slice())?;
+        }
+    }
+    remove(dir, LAST)
+}
+
 /// Removes all plain files of `dir`: what is left of a folder without mail.
 ///
 /// # Errors

@@ -1,6 +1,5 @@
 //! Carries out the plan of one folder.
 
-use std::os::fd::OwnedFd;
 use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
@@ -83,9 +82,9 @@ pub struct Received {
 }
 
 impl Received {
-    /// The folder's directory.
-    pub fn dir(&self) -> &OwnedFd {
-        &self.dirs.dir
+    /// The folder's directories.
+    pub fn dirs(&self) -> &FolderDirs {
+        &self.dirs
     }
 }
 
@@ -229,9 +228,8 @@ impl Job<'_> {
     }
 
     fn remove_indexes(&self, dirs: &FolderDirs) -> Result<(), Problem> {
-        control::remove_all(&dirs.dir, "dovecot.index")
-            .and_then(|_| control::remove_all(self.tree.root(), "dovecot.list.index"))
-            .map(drop)
+        control::remove_all(self.tree.root(), "dovecot.list.index")
+            .and_then(|_| control::remove_indexes(&dirs.dir))
             .map_err(|error| self.failed("remove dovecot.index", error))
     }
 

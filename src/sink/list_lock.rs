@@ -11,10 +11,12 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::process::Pid;
 
 use super::target_problem;
-use super::tree::{FILE_MODE, Tree, give_to};
+use super::tree::{FILE_MODE, FolderDirs, Tree, give_to};
 use crate::problem::{Kind, Problem, Reach};
 
 const NAME: &str = "dovecot-uidlist.lock";
+/// The lock before it is one, in `tmp`.
+const DRAFT: &str = "mailseed.lock";
 /// A lock older than this has been left behind.
 const STALE: Duration = Duration::from_secs(120);
 /// So long another's lock is waited for: longer than it takes to become stale.
@@ -28,17 +30,18 @@ pub struct ListLock {
 }
 
 impl ListLock {
-    /// Takes the lock of the folder whose directory is `dir`.
+    /// Takes the lock of a folder.
     ///
     /// # Errors
     /// It cannot be made, or another holds it for too long (Busy, worth a retry), or the run is to
     /// stop.
-    pub fn take(tree: &Tree, dir: &OwnedFd, stop: &AtomicBool) -> Result<Self, Problem> {
+    pub fn take(tree: &Tree, dirs: &FolderDirs, stop: &AtomicBool) -> Result<Self, Problem> {
+        let dir = &dirs.dir;
         let told =
             |error| target_problem(&format!("lock {NAME} in {}", tree.path().display()), error);
         let started = Instant::now();
         loop {
-            if try_take(tree, dir).map_err(told)? {
+            if try_take(tree, dirs).map_err(told)? {
                 let dir = dir.try_clone().map_err(told)?;
                 return Ok(Self { dir });
             }
@@ -68,16 +71,22 @@ impl Drop for ListLock {
     }
 }
 
-fn try_take(tree: &Tree, dir: &OwnedFd) -> io::Result<bool> {
+/// The lock is whole when it appears: without a word on whose it is, it could be taken over only
+/// when it is stale.
+fn try_take(tree: &Tree, dirs: &FolderDirs) -> io::Result<bool> {
+    super::tree::remove(&dirs.tmp, DRAFT)?;
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::openat(dir, NAME, flags, FILE_MODE) {
-        Ok(file) => {
-            give_to(&file, tree.owner())?;
-            std::fs::File::from(file).write_all(our_mark().as_bytes())?;
-            Ok(true)
+    let file = rustix::fs::openat(&dirs.tmp, DRAFT, flags, FILE_MODE)?;
+    give_to(&file, tree.owner())?;
+    std::fs::File::from(file).write_all(our_mark().as_bytes())?;
+    let moved = super::maildir::move_in(&dirs.tmp, DRAFT, &dirs.dir, NAME);
+    match moved {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            super::tree::remove(&dirs.tmp, DRAFT)?;
+            Ok(false)
         }
-        Err(rustix::io::Errno::EXIST) => Ok(false),
-        Err(errno) => Err(errno.into()),
+        Err(error) => Err(error),
     }
 }
 

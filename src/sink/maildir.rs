@@ -431,9 +431,9 @@ pub fn scan(
     if let Some(bytes) = control::read(&dir, "dovecot-keywords").map_err(told)? {
         disk.keywords = KeywordLetters::parse(&String::from_utf8_lossy(&bytes));
     }
-    disk.has_indexes = ["dovecot.index", "dovecot.index.log", "dovecot-uidlist.lock"]
-        .iter()
-        .any(|name| rustix::fs::statat(&dir, *name, AtFlags::SYMLINK_NOFOLLOW).is_ok());
+    let is_there = |name: &str| rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+    disk.is_locked = is_there("dovecot-uidlist.lock");
+    disk.has_indexes = disk.is_locked || is_there("dovecot.index") || is_there("dovecot.index.log");
     Ok(disk)
 }
 

@@ -39,7 +39,7 @@ pub fn remove_messages<'f>(
         target_problem(&what, error)
     };
     let lock = match list_file {
-        Some("dovecot-uidlist") => Some(ListLock::take(tree, &dirs.dir, stop)?),
+        Some("dovecot-uidlist") => Some(ListLock::take(tree, &dirs, stop)?),
         _ => None,
     };
     let mut removed = Vec::with_capacity(files.len());
@@ -85,7 +85,7 @@ pub fn remove_folder(tree: &Tree, folder: &MaildirFolder) -> Result<bool, Proble
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
             other => other?,
         };
-        // `cur` first: while it is there, the folder is one.
+        control::remove_all(tree.root(), "dovecot.list.index")?;
         for part in ["new", "cur"] {
             match rustix::fs::unlinkat(&dir, part, AtFlags::REMOVEDIR) {
                 Ok(()) | Err(rustix::io::Errno::NOENT) => {}
@@ -103,7 +103,6 @@ pub fn remove_folder(tree: &Tree, folder: &MaildirFolder) -> Result<bool, Proble
             Ok(()) | Err(rustix::io::Errno::NOTEMPTY | rustix::io::Errno::EXIST) => {}
             Err(errno) => return Err(errno.into()),
         }
-        control::remove_all(tree.root(), "dovecot.list.index")?;
         Ok(true)
     };
     attempt().map_err(told)
@@ -135,9 +134,9 @@ pub fn move_folder(tree: &Tree, from: &MaildirFolder, to: &MaildirFolder) -> Res
         for component in new_above {
             new_parent = tree.make_dir(&new_parent, component)?;
         }
-        maildir::move_in(&old_parent, old, &new_parent, new)?;
+        // A run that is cut between the two does both again.
         control::remove_all(tree.root(), "dovecot.list.index")?;
-        Ok(())
+        maildir::move_in(&old_parent, old, &new_parent, new)
     };
     attempt().map_err(told)
 }

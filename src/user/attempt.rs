@@ -47,6 +47,8 @@ pub(super) struct Shown<'p> {
     pub(super) choice: &'p Choice<'p>,
     pub(super) examined: Examined,
     pub(super) list: MessageList,
+    /// What the server has found by the search keys; `None`: it was not asked.
+    pub(super) found: Option<UidSet>,
     /// The messages that may be delivered; `None`: all.
     pub(super) selected: Option<UidSet>,
 }
@@ -324,7 +326,8 @@ impl Attempt<'_> {
         let (examined, mut list) = self.look(session, &placed.listed, maildrop.is_some())?;
         self.note_examined(path, &examined);
         self.settle_leaving(path, examined.uid_validity, &mut list);
-        let selected = self.select(session, choice, &list)?;
+        let found = self.search(session, choice, &list)?;
+        let selected = choice.messages(&list.entries, found.as_ref(), export::now());
         if self.is_skipped_as_empty(placed, &list, selected.as_ref())? {
             let line = format!("folder {path} is empty, and is not made");
             self.log.line(Level::INFO, line);
@@ -336,6 +339,7 @@ impl Attempt<'_> {
             choice,
             examined,
             list,
+            found,
             selected,
         };
         let mut left = None;
@@ -361,17 +365,25 @@ impl Attempt<'_> {
         result
     }
 
-    /// Which messages of the folder that is open may be delivered; `None`: all.
-    pub(super) fn select(
+    /// Which messages of the folder that is open the server finds, where it is to be asked.
+    pub(super) fn search(
         &self,
         session: &mut imap::Session,
         choice: &Choice<'_>,
         list: &MessageList,
     ) -> Result<Option<UidSet>, Problem> {
         let keys = choice.search_keys();
-        let found = keys.map(|keys| session.search(keys, &list.entries));
-        let found = found.transpose()?;
-        Ok(choice.messages(&list.entries, found.as_ref(), export::now()))
+        keys.map(|keys| session.search(keys, &list.entries))
+            .transpose()
+    }
+
+    /// Finds out which messages may be delivered, and counts them anew.
+    pub(super) fn select(&mut self, shown: &mut Shown<'_>) {
+        let entries = &shown.list.entries;
+        let found = shown.found.as_ref();
+        shown.selected = shown.choice.messages(entries, found, export::now());
+        let path = &shown.placed.listed.path;
+        self.count(path, &shown.list, shown.selected.as_ref());
     }
 
     /// Whether the folder has nothing for the target, does not exist there and need not.
@@ -429,8 +441,8 @@ impl Attempt<'_> {
         let dated = is_new || (ordered_by_date && maildrop.is_some());
         let disk = self.scan(target, dated)?;
         self.complete(session, &mut shown.list, shown.examined.uid_validity, &disk)?;
-        self.memory.tally.folder(&shown.placed.listed.path).bytes =
-            shown.list.entries.iter().map(|entry| entry.size).sum();
+        // Only now all dates and sizes are known that it goes by.
+        self.select(shown);
         let Some(validity) = shown.examined.uid_validity else {
             return Err(Problem::new(
                 Kind::Protocol,

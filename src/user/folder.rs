@@ -13,7 +13,7 @@ use crate::mail::{FolderPath, Uid};
 use crate::naming::MaildirFolder;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::seen::Seen;
-use crate::plan::{self, FolderPlan, Past, Policy, SourceFolder, describe};
+use crate::plan::{self, FolderPlan, Past, Policy, SourceFolder, Step, describe};
 use crate::problem::Problem;
 use crate::progress::Progress;
 use crate::report::Skip;
@@ -120,12 +120,14 @@ impl Attempt<'_> {
             self.memory.plan.extend(lines);
             return Ok(());
         };
-        if plan.deliveries > 0 {
+        if plan.deliveries > 0 || plan.steps.contains(&Step::WriteUidList) {
             self.note_pending(&folder.source, &plan);
             self.save(Some(tree))?;
         }
         let in_use = policy.servers.dovecot && folder.disk.has_indexes;
-        let done = match in_use && !plan.steps.is_empty() {
+        // A lock that was left behind is taken over, and so removed.
+        let has_work = !plan.steps.is_empty() || folder.disk.is_locked;
+        let done = match in_use && has_work {
             false => self.carry_out(folder, tree, &plan, fetch, left)?,
             true => self.carry_out_in_use(folder, tree, &plan, fetch, left)?,
         };
@@ -226,7 +228,7 @@ impl Attempt<'_> {
             not_come = ask(arrivals, fetch, breaks, left)?;
             Ok(())
         })?;
-        let _lock = ListLock::take(tree, received.dir(), self.context.stop)?;
+        let _lock = ListLock::take(tree, received.dirs(), self.context.stop)?;
         let disk = self.scan(folder.target, folder.disk.is_dated)?;
         let past = Past {
             seen: folder.seen.as_ref(),

@@ -79,9 +79,9 @@ impl Attempt<'_> {
                 Level::INFO,
                 "mail came or went while INBOX was read; both sides were listed again",
             );
-            let selected = self.select(session, inbox.choice, &list)?;
-            self.count(path, &list, selected.as_ref());
-            (inbox.examined, inbox.list, inbox.selected) = (examined, list, selected);
+            inbox.found = self.search(session, inbox.choice, &list)?;
+            (inbox.examined, inbox.list) = (examined, list);
+            self.select(inbox);
             maildrop = fresh;
         }
     }

@@ -133,7 +133,7 @@ impl Attempt<'_> {
         let Ok(plan) = plan::plan(&source, &past, &disk, &self.policy(), export::now()) else {
             return Ok(false);
         };
-        if !plan.steps.is_empty() || !plan.removals.is_empty() {
+        if !plan.steps.is_empty() || !plan.removals.is_empty() || disk.is_locked {
             return Ok(false);
         }
         self.memory.removals.count_in(&disk);

@@ -233,7 +233,7 @@ impl Attempt<'_> {
         self.memory.book.record.known(path)?.past()
     }
 
-    /// Notes, before anything of it appears, what a plan is about to deliver.
+    /// Notes, before anything of it appears, what a plan is about to deliver and which UIDs it gives.
     pub(super) fn note_pending(&mut self, source: &SourceFolder<'_>, plan: &FolderPlan) {
         let before = self.past(source.path);
         let sets = seen::after(source, before.as_ref(), plan, &|_| false);
@@ -242,6 +242,8 @@ impl Attempt<'_> {
             .filter(|(index, _)| plan.files[*index].is_none() && plan.uids[*index].is_some());
         let folder = self.noted(source.path);
         folder.pending = coming.map(|(_, entry)| entry.uid).collect();
+        let list = plan.list.as_ref();
+        folder.writing = list.map(|list| (list.next_uid, plan.foreign.clone()));
         folder.seen = sets;
         let validity = Some(source.validity.value());
         if folder.seen_validity != validity {
@@ -272,6 +274,7 @@ impl Attempt<'_> {
         }
         folder.seen = sets;
         folder.pending = UidSet::default();
+        folder.writing = None;
         folder.seen_validity = Some(source.validity.value());
         folder.renumbered.clone_from(&plan.renumbered);
         folder.foreign.clone_from(&plan.foreign);

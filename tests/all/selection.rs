@@ -702,3 +702,35 @@ fn a_mirror_of_a_part_takes_nothing_else_away() {
     let names: Vec<&str> = left.folders.keys().map(String::as_str).collect();
     assert_eq!(names, ["Bob", "Bob/Sent", "INBOX", "Store"]);
 }
+
+/// A mirror brings back what was deleted on the target, but only what is selected: also where the old
+/// server is asked for no more than has changed, and its sizes and dates have to be asked for.
+#[test]
+fn a_mirror_brings_back_what_is_selected_alone() {
+    let (source, _) = full_source(DovecotOptions::default());
+    let only_imap = Source::of(&source).imap_only();
+    let target = Target::new();
+    target.export_ok(&only_imap, "ann", &[]);
+    let all = read_back(&target, "ann");
+    let inbox = &all.folders["INBOX"].messages;
+    let (small, large): (Vec<_>, Vec<_>) = inbox.iter().partition(|message| message.size <= 2048);
+    let gone = [small[0].uid, large[0].uid];
+    let cur = target.maildir("ann").join("cur");
+    for entry in fs::read_dir(&cur).expect("it was written") {
+        let path = entry.expect("nobody else is here").path();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if gone
+            .iter()
+            .any(|uid| name.contains(&format!(".M{uid:010}.")))
+        {
+            fs::remove_file(path).expect("it is ours");
+        }
+    }
+    target.export_ok(&only_imap, "ann", &["--mirror", "--max-size", "2K"]);
+    let want = narrowed(all, |name, uid| name != "INBOX" || uid != gone[1]);
+    compare::assert_none(&compare::imap(&want, &read_back(&target, "ann")));
+}
