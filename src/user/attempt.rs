@@ -105,6 +105,7 @@ impl Attempt<'_> {
         };
         self.open_book()?;
         self.memory.removals = Removals::default();
+        self.memory.deletable.clear();
         let result = self.work(tree.as_ref(), session, maildrop);
         match &tree {
             Some(tree) => self.close_book(tree, result),
@@ -244,6 +245,7 @@ impl Attempt<'_> {
             }
         }
         self.subscribe(tree, &list, &choice)?;
+        self.delete_at_source(&mut session, &list.folders, tree)?;
         session.logout();
         if list.unusable.is_empty() {
             self.plan_vanished(&used, &choice)?;
@@ -334,8 +336,9 @@ impl Attempt<'_> {
             }
             return Ok(());
         }
-        let (examined, list) = self.look(session, &placed.listed, maildrop.is_some())?;
+        let (examined, mut list) = self.look(session, &placed.listed, maildrop.is_some())?;
         self.note_examined(path, &examined);
+        self.settle_leaving(path, examined.uid_validity, &mut list);
         let found = self.search(session, choice, &list)?;
         let selected = choice.messages(&list.entries, found.as_ref(), export::now());
         if self.is_skipped_as_empty(placed, &list, selected.as_ref())? {
