@@ -13,7 +13,8 @@ use crate::plan::on_disk::DiskFile;
 use crate::problem::Problem;
 use crate::sink::export::now;
 use crate::sink::line_ends;
-use crate::sink::maildir::{Messages, Sizes};
+use crate::sink::maildir::Sizes;
+use crate::sink::on_disk::Messages;
 use crate::sink::target_problem;
 use crate::state::{Folder, POP3_ONLY, Paired, Record};
 

@@ -23,7 +23,7 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::sink::arrivals::Arrivals;
 use crate::sink::export;
-use crate::sink::maildir::scan;
+use crate::sink::on_disk::scan;
 use crate::sink::tree::Tree;
 use crate::source::{Examined, FolderList, Maildrop, MessageList, imap, pop3};
 

@@ -29,7 +29,7 @@ use crate::plan::seen::Gathered;
 use crate::plan::{self, FolderPlan, Step};
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::digest::{StoredDigest, read_back};
-use crate::sink::maildir::Messages;
+use crate::sink::on_disk::Messages;
 use crate::sink::target_problem;
 use crate::sink::tree::Tree;
 use crate::source::imap::Expunge;

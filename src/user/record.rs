@@ -17,7 +17,7 @@ use crate::plan::{FolderPlan, SourceFolder};
 use crate::problem::{Kind, Problem, Reach};
 use crate::report::Skip;
 use crate::sink::tree::Tree;
-use crate::sink::{control, maildir, target_problem};
+use crate::sink::{control, on_disk, target_problem};
 use crate::source::{Examined, Maildrop};
 use crate::state::{
     self, Extra, Fault, Folder, Left, POP3_ONLY, Paired, Parsed, Record, Skipped, forget_line,
@@ -123,7 +123,7 @@ impl Attempt<'_> {
     pub(super) fn open_book(&mut self) -> Result<(), Problem> {
         let file = self.state_file();
         let told = |error| target_problem(&format!("read {file}"), error);
-        let root = maildir::open_existing(&self.user.maildir, &MaildirFolder::root());
+        let root = on_disk::open_existing(&self.user.maildir, &MaildirFolder::root());
         let bytes = match root.map_err(told)? {
             Some(root) => control::read(&root, file.as_str()).map_err(told)?,
             None => None,
