@@ -33,7 +33,7 @@ mod tests;
 pub mod uidlist;
 pub mod verdict;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub use crate::config::Mode;
 use crate::config::{Rerun, Servers, UidlPolicy};
@@ -69,6 +69,9 @@ pub struct SourceFolder<'a> {
     pub uidls: Option<&'a [Option<Announced>]>,
     /// For a POP3-only source: for each entry the digest that stands for it in file names.
     pub digests: Option<&'a [UidlDigest]>,
+    /// Whether `entries` are all messages that the source has. Where it listed some in words that make
+    /// no sense, one that is missing may still be there.
+    pub is_whole: bool,
 }
 
 impl SourceFolder<'_> {
@@ -219,6 +222,9 @@ pub struct FolderPlan {
     pub unholdable: Vec<(Uid, Uidl, String)>,
     /// Messages that keep the UIDL they had, though the source now says another; by entry.
     pub kept_uidls: HashMap<usize, Uidl>,
+    /// Messages to be delivered without their UIDL, since other mail has it that keeps what it has;
+    /// by entry.
+    pub withheld_uidls: HashSet<usize>,
     /// qmail: the largest distance of a file's date from its INTERNALDATE, in seconds.
     pub max_date_shift: u64,
     /// qmail: pairs of neighbours in POP3 order whose dates do not keep it.

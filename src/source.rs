@@ -108,6 +108,8 @@ pub struct FolderList {
     pub folders: Vec<ListedFolder>,
     /// Subscribed names, existing or not.
     pub subscribed: Vec<FolderPath>,
+    /// The server refused to tell the subscriptions.
+    pub subscriptions_refused: bool,
     /// Names that cannot be asked for (not UTF-8 on the wire, empty parts), made printable.
     pub unusable: Vec<String>,
     /// Names outside the personal namespace (shared and other users' folders), made printable.

@@ -1,6 +1,6 @@
 //! The making of a plan, step by step.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::numbers::{self, Numbers};
 use super::on_disk::{DiskFile, OnDisk};
@@ -46,6 +46,7 @@ impl Planner<'_> {
             homeless_keywords,
             unholdable,
             kept_uidls: self.kept_uidls(&found),
+            withheld_uidls: self.withheld_uidls(&found),
             max_date_shift: 0,
             order_breaks: 0,
             uidls: 0,
@@ -206,7 +207,7 @@ impl Planner<'_> {
 
     /// What the source no longer has.
     fn removals(&self, found: &Recognised, letters: &KeywordLetters) -> Vec<(u32, Option<Uid>)> {
-        if self.mode() == Mode::AfterCutover {
+        if self.mode() == Mode::AfterCutover || !self.source.is_whole {
             return Vec::new();
         }
         let files = (0..).zip(found.roles.iter().zip(&self.disk.files));
@@ -238,12 +239,14 @@ impl Planner<'_> {
         if self.mode() == Mode::Mirror || seen.validity != self.source.validity {
             return kept;
         }
+        let all: HashSet<&str> = uidlist::announced_uidls(self.source).collect();
         for (index, file) in found.files.iter().enumerate() {
             let line = file.and_then(|file| *found.lines.get(file as usize)?);
             let line = line.and_then(|line| list.lines.get(line as usize));
             if let Some(announced) = announced(self.source, index)
                 && let Some(held) = line.and_then(|line| line.field('P'))
                 && held != announced.uidl.as_str()
+                && !all.contains(held)
                 && seen.paired.contains(self.source.entries[index].uid)
                 && let Ok(held) = Uidl::parse(held.as_bytes())
             {
@@ -251,6 +254,27 @@ impl Planner<'_> {
             }
         }
         kept
+    }
+
+    /// After the cutover mail that is there keeps its UIDL, though the source may have given it to
+    /// another message since: one that went and came back.
+    fn withheld_uidls(&self, found: &Recognised) -> HashSet<usize> {
+        let (Mode::AfterCutover, Some(list)) = (self.mode(), &self.disk.uidlist) else {
+            return HashSet::new();
+        };
+        let held: HashSet<&str> = list
+            .lines
+            .iter()
+            .filter_map(|line| line.field('P'))
+            .collect();
+        let entries = found.files.iter().enumerate();
+        let to_come = entries.filter(|(_, file)| file.is_none());
+        to_come
+            .filter(|(index, _)| {
+                announced(self.source, *index).is_some_and(|it| held.contains(it.uidl.as_str()))
+            })
+            .map(|(index, _)| index)
+            .collect()
     }
 
     fn add_deliveries(&self, plan: &mut FolderPlan, wanted: &[bool]) {

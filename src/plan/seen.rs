@@ -167,7 +167,19 @@ pub fn after(
             gathered.add_marked(uid, marked);
         }
     }
-    gathered.into_sets(source.keywords)
+    let mut sets = gathered.into_sets(source.keywords);
+    if let Some(before) = before.filter(|_| !source.is_whole) {
+        let listed: UidSet = source.entries.iter().map(|entry| entry.uid).collect();
+        for marked in &before.marked {
+            let unlisted = marked.uids.difference(&listed);
+            if !unlisted.is_empty() {
+                let keywords = marked.keywords.iter().map(String::as_str);
+                let set = sets.entry(words(marked.flags, keywords)).or_default();
+                *set = set.union(&unlisted);
+            }
+        }
+    }
+    sets
 }
 
 /// The sets that [`Gathered`] has made, read back.

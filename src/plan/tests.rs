@@ -147,6 +147,7 @@ impl Source {
             keywords: &self.keywords,
             uidls: self.uidls.as_deref(),
             digests: None,
+            is_whole: true,
         }
     }
 
@@ -237,6 +238,7 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
         keywords: &source.keywords,
         uidls: source.uidls.as_deref(),
         digests: None,
+        is_whole: true,
     };
     let policy = Policy {
         servers,
@@ -556,6 +558,47 @@ fn flags_follow_the_source_or_both_sides() {
 }
 
 #[test]
+fn a_message_that_was_listed_in_words_without_sense_is_not_taken_for_deleted() {
+    let (three, seven) = (ours(3), ours(7));
+    let list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n7 :{seven}\n");
+    let there = disk(&[&format!("{three}:2,S"), &format!("{seven}:2,S")], &list);
+    for mode in [Mode::Merge, Mode::Mirror] {
+        let source = Source::folder(&["A"], &[3])
+            .seen(&[("S", &[3, 7])])
+            .mode(mode);
+        let folder = |is_whole| SourceFolder {
+            owner: "ann",
+            path: &source.path,
+            validity: UidValidity::new(VALIDITY).unwrap(),
+            uid_next: 500,
+            in_root: false,
+            entries: &source.entries,
+            selected: None,
+            keywords: &source.keywords,
+            uidls: None,
+            digests: None,
+            is_whole,
+        };
+        let past = Past {
+            seen: source.seen.as_ref(),
+            rematched: None,
+        };
+        let policy = Policy {
+            servers: DOVECOT,
+            uidls: UidlPolicy::default(),
+            rerun: source.rerun,
+        };
+        for (is_whole, removals) in [(true, 1), (false, 0)] {
+            let plan = plan(&folder(is_whole), &past, &there, &policy, NOW).unwrap();
+            assert_eq!(plan.removals.len(), removals, "{mode:?} {is_whole}");
+            // In any case it is remembered: until it is gone, or because it may be there.
+            let seen = seen::after(&folder(is_whole), past.seen, &plan, &|_| false);
+            assert_eq!(seen["S"].to_string(), "3,7", "{mode:?} {is_whole}");
+        }
+    }
+}
+
+#[test]
 fn to_mirror_over_mail_of_the_targets_own_needs_a_word() {
     let source = || Source::inbox(&[3]).seen(&[("S", &[3])]).mode(Mode::Mirror);
     let three = ours(3);
@@ -666,6 +709,7 @@ fn no_uid_has_two_contents() {
             keywords: &source.keywords,
             uidls: None,
             digests: None,
+            is_whole: true,
         },
         source.seen.as_ref(),
         &plan,

@@ -63,6 +63,7 @@ pub(super) fn desired(
         });
         mode == Mode::Merge && known.is_some_and(|uid| !source.has(uid))
     };
+    let announced: HashSet<&str> = announced_uidls(source).collect();
     let given: HashSet<Uid> = numbers.entries.iter().flatten().copied().collect();
     let roles = roles_of_lines(disk, found);
     for (number, line) in (0_u32..).zip(old.map_or(&[][..], |old| &old.lines)) {
@@ -85,6 +86,11 @@ pub(super) fn desired(
         // The positions are those of the source's listing, in which it no longer is.
         if source.uidls.is_some() && mode != Mode::AfterCutover && line.field('O').is_some() {
             line.set_field('O', None);
+        }
+        // A message that went and came back at the source has its UIDL there.
+        let is_taken = line.field('P').is_some_and(|uidl| announced.contains(uidl));
+        if is_taken && mode != Mode::AfterCutover {
+            line.set_field('P', None);
         }
         lines.push(line);
     }
@@ -132,6 +138,12 @@ fn roles_of_lines(disk: &OnDisk, found: &Recognised) -> Vec<Option<Role>> {
     roles
 }
 
+/// All UIDLs that the source announces.
+pub(super) fn announced_uidls<'s>(source: &SourceFolder<'s>) -> impl Iterator<Item = &'s str> {
+    let announced = source.uidls.unwrap_or_default().iter().flatten();
+    announced.map(|announced| announced.uidl.as_str())
+}
+
 /// Puts the UIDL and the POP3 position of entry `index` into its line. Mail that comes after the
 /// cutover has no position: it is listed last, below what clients have seen.
 pub(super) fn announce(
@@ -146,6 +158,9 @@ pub(super) fn announce(
     let position = announced.position.to_string();
     if plan.mode != Mode::AfterCutover && line.field('O') != Some(&position) {
         line.set_field('O', Some(&position));
+    }
+    if plan.withheld_uidls.contains(&index) {
+        return;
     }
     let uidl = plan.kept_uidls.get(&index).unwrap_or(&announced.uidl);
     if line.field('P') != Some(uidl.as_str()) {

@@ -215,6 +215,25 @@ fn a_mail_that_appears_below_uidnext_is_taken() {
     the_one(&after, "INBOX", "restored-7");
 }
 
+/// UIDs that the source has given and taken back are spent: a client may have seen what they meant.
+#[test]
+fn uidnext_follows_the_source_though_no_mail_is_left() {
+    let mut both = Both::after_first_run();
+    both.at_source(|client| {
+        client.append("Empty", &[], LATER, &message("gone-1"));
+        client.expunge("Empty", 1);
+        client.create("Fresh");
+        client.append("Fresh", &[], LATER, &message("gone-2"));
+        client.expunge("Fresh", 1);
+        client.append("Work", &[], LATER, &message("gone-3"));
+        client.expunge("Work", 4);
+    });
+    let (_, _, (after, _)) = both.run();
+    for (folder, next) in [("Empty", 2), ("Fresh", 2), ("Work", 5)] {
+        assert_eq!(after.folders[folder].uid_next, next, "{folder}");
+    }
+}
+
 /// The second of two runs writes nothing, in any mode.
 #[test]
 fn a_run_without_a_change_changes_nothing() {

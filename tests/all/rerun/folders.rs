@@ -1,7 +1,7 @@
 //! Folders that come, go, change their names, and subscriptions.
 
 use super::both::Both;
-use super::mail::{FIRST_VALIDITY, LATER, count, folder, message, the_one};
+use super::mail::{FIRST_VALIDITY, LATER, count, folder, forget_folders, message, the_one};
 use super::pair::Pair;
 use crate::support::give_to_mail_owner;
 use crate::support::mail_user::Store;
@@ -89,6 +89,28 @@ fn a_renamed_parent_takes_its_children_along() {
     mirror.assert_no_download();
     merge.assert_no_download();
     assert!(!has(&both.pair, "merge", "Work/Sub"));
+}
+
+/// The old name goes on to be listed, for it has folders below, but cannot be opened any more.
+#[test]
+fn a_folder_of_which_only_the_name_is_left_has_vanished() {
+    let mut both = Both::after_first_run();
+    both.at_source(|client| {
+        client.rename("Work", "Business");
+        client.create("Work/Sub");
+        client.delete("Keep");
+        client.create("Keep/Sub");
+    });
+    both.renamed("Work", "Business");
+    for user in ["mirror", "merge"] {
+        // Dovecot goes on for a while to say that they can be opened.
+        forget_folders(&both.pair.source_maildir(user));
+    }
+    let (mirror, merge, (after, _)) = both.run();
+    mirror.assert_no_download();
+    merge.assert_no_download();
+    assert!(!after.folders["Work"].selectable);
+    assert!(!after.folders["Keep"].selectable);
 }
 
 /// What a user has done in a folder is not lost when the source renames it.

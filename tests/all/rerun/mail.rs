@@ -182,12 +182,20 @@ pub fn change_uidl(maildir: &Path, from: &str, to: &str) {
 
 /// Removes what Dovecot remembers of a folder, and of all folders.
 fn remove_indexes(maildir: &Path, folder: &Path) {
-    for (directory, prefix) in [(folder, "dovecot.index"), (maildir, "dovecot.list.index")] {
-        for entry in fs::read_dir(directory).expect("it is there") {
-            let entry = entry.expect("it stands still");
-            if entry.file_name().to_string_lossy().starts_with(prefix) {
-                fs::remove_file(entry.path()).expect("the index is ours");
-            }
+    remove_files(folder, "dovecot.index");
+    forget_folders(maildir);
+}
+
+/// Removes what Dovecot remembers of which folders there are.
+pub fn forget_folders(maildir: &Path) {
+    remove_files(maildir, "dovecot.list.index");
+}
+
+fn remove_files(directory: &Path, prefix: &str) {
+    for entry in fs::read_dir(directory).expect("it is there") {
+        let entry = entry.expect("it stands still");
+        if entry.file_name().to_string_lossy().starts_with(prefix) {
+            fs::remove_file(entry.path()).expect("the index is ours");
         }
     }
 }

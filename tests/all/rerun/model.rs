@@ -5,11 +5,13 @@
 //! contents under one UIDVALIDITY.
 
 mod folder;
+mod renames;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
 use self::folder::Sides;
+use self::renames::Renames;
 use super::pair::Pair;
 use crate::support::disk_view::DiskView;
 use crate::support::imap_view::{FolderView, ImapView, MessageView};
@@ -22,9 +24,9 @@ pub struct Merged {
     source: Option<ImapView>,
     /// Which message of the source a message of the destination is: by folder, UIDVALIDITY and UID
     /// there, the UID at the source.
-    origin: HashMap<(String, u32, u32), u32>,
+    origin: HashMap<(String, (u32, u32)), u32>,
     /// What each UID has meant, by folder, UIDVALIDITY and UID.
-    shown: HashMap<(String, u32, u32), blake3::Hash>,
+    shown: HashMap<(String, (u32, u32)), blake3::Hash>,
     /// UIDNEXT as it was when the last run had been looked at, by folder and UIDVALIDITY.
     next: HashMap<(String, u32), u32>,
     /// UIDs from one up to another that the destination's own server may have given, by folder and
@@ -47,7 +49,7 @@ impl Merged {
     /// Notes that the destination has removed or renamed a folder: nothing on its disk tells any
     /// more what its UIDs have meant.
     pub fn forget_folder(&mut self, name: &str) {
-        self.shown.retain(|(folder, _, _), _| !is_in(folder, name));
+        self.shown.retain(|(folder, _), _| !is_in(folder, name));
         self.next.retain(|(folder, _), _| !is_in(folder, name));
         self.given.retain(|(folder, _), _| !is_in(folder, name));
     }
@@ -68,7 +70,22 @@ impl Merged {
             subscribed: BTreeSet::new(),
             separator: '/',
         });
-        let (last, disk) = (self.follow(last), self.follow_disk(before));
+        let events = std::mem::take(&mut self.renamed);
+        let mut renames = Renames::of(last.folders.keys(), &events);
+        renames.retain(|from, to| self.was_followed((from, to), before, &source, &after));
+        let last = ImapView {
+            folders: renames.follow(last.folders),
+            ..last
+        };
+        let disk = DiskView {
+            folders: renames.follow(before.folders.clone()),
+            subscribed: before.subscribed.clone(),
+        };
+        // A folder of the old name may be made anew.
+        self.shown.retain(|(name, _), _| !renames.has_left(name));
+        renames.follow_keys(&mut self.origin);
+        renames.follow_keys(&mut self.given);
+        renames.follow_keys(&mut self.next);
         self.remember_shown(&disk, &after, &mut problems);
         let names: BTreeSet<&String> = selectable(&source)
             .chain(selectable(&after))
@@ -81,13 +98,13 @@ impl Merged {
                 now: source.folders.get(name).filter(|folder| folder.selectable),
                 last: last.folders.get(name).filter(|folder| folder.selectable),
                 disk: disk.folders.get(name),
-                was_renamed: self.renamed.iter().any(|(_, to)| is_in(name, to)),
+                renames: &renames,
                 keep_deleted: self.keep_deleted,
                 past: self,
                 problems: &mut problems,
             };
             let expected = folder.expected(&self.origin);
-            folder.compare(expected, &after, &self.renamed, &mut origin);
+            folder.compare(expected, &after, &mut origin);
         }
         subscriptions(&last, &source, before, &after, &mut problems);
         self.pop3(
@@ -104,7 +121,6 @@ impl Merged {
             .collect();
         self.source = Some(source);
         self.origin = origin;
-        self.renamed.clear();
         if problems.is_empty() {
             Ok(())
         } else {
@@ -148,7 +164,7 @@ impl Merged {
             messages.map(move |message| ((name, folder.uid_validity, message.uid), message.hash))
         });
         for ((name, validity, uid), hash) in listed.chain(showing) {
-            let key = (name.clone(), validity, uid);
+            let key = (name.clone(), (validity, uid));
             if *self.shown.entry(key).or_insert(hash) != hash {
                 problems.push(format!("{name}: UID {uid} has got another content"));
             }
@@ -166,30 +182,31 @@ impl Merged {
         }
     }
 
-    /// The view with the folders under the names that they have got since.
-    fn follow(&mut self, mut view: ImapView) -> ImapView {
-        for (from, to) in &self.renamed {
-            view.folders = moved(view.folders, from, to);
-            self.origin = std::mem::take(&mut self.origin)
-                .into_iter()
-                .map(|((name, validity, uid), source)| {
-                    ((new_name(&name, from, to), validity, uid), source)
-                })
-                .collect();
-            // The folder under the new name may have been made anew.
-            self.shown.retain(|(name, _, _), _| !is_in(name, from));
-            self.given = followed(&mut self.given, from, to);
-            self.next = followed(&mut self.next, from, to);
-        }
-        view
-    }
-
-    fn follow_disk(&self, before: &DiskView) -> DiskView {
-        let mut disk = before.clone();
-        for (from, to) in &self.renamed {
-            disk.folders = moved(disk.folders, from, to);
-        }
-        disk
+    /// Whether a folder that the source has renamed is renamed at the destination too. If it is not,
+    /// one name is a folder that has vanished, and the other a new one: so it must be where the two have
+    /// no message in common that would prove the rename, or the source has made a folder of the old
+    /// name since.
+    fn was_followed(
+        &self,
+        (from, to): (&str, &str),
+        before: &DiskView,
+        source: &ImapView,
+        after: &ImapView,
+    ) -> bool {
+        let Some(disk) = before.folders.get(from) else {
+            // Only what is remembered of it can be taken over.
+            return true;
+        };
+        let validity = disk.uid_validity.unwrap_or(0);
+        let common = disk.messages.iter().any(|message| {
+            let place = message.uid.map(|uid| (from.to_owned(), (validity, uid)));
+            let uid = place.and_then(|place| self.origin.get(&place));
+            let now = uid.and_then(|uid| at(source.folders.get(to), *uid));
+            now.is_some_and(|now| now.hash == message.hash)
+        });
+        let is_there = |view: &ImapView| view.folders.get(from).is_some_and(|it| it.selectable);
+        let still = after.folders.get(from).filter(|folder| folder.selectable);
+        common && !is_there(source) && still.is_none_or(|still| still.uid_validity != validity)
     }
 
     /// INBOX over POP3: the source's listing without what is not there, as it stands; then the
@@ -198,14 +215,14 @@ impl Merged {
         &mut self,
         (source, source_pop3): (&ImapView, &[Pop3Entry]),
         (after, after_pop3): (&ImapView, &[Pop3Entry]),
-        origin: &HashMap<(String, u32, u32), u32>,
+        origin: &HashMap<(String, (u32, u32)), u32>,
         problems: &mut Vec<String>,
     ) {
         let inbox = &after.folders["INBOX"];
         let validity = inbox.uid_validity;
         let there: HashSet<blake3::Hash> = origin
             .iter()
-            .filter(|((name, _, _), _)| name == "INBOX")
+            .filter(|((name, _), _)| name == "INBOX")
             .filter_map(|(_, uid)| hash_at(&source.folders["INBOX"], *uid))
             .collect();
         let head: Vec<(&String, Option<blake3::Hash>)> = source_pop3
@@ -316,35 +333,4 @@ fn selectable(view: &ImapView) -> impl Iterator<Item = &String> {
 fn is_in(name: &str, folder: &str) -> bool {
     let rest = name.strip_prefix(folder);
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// By folder and UIDVALIDITY, the folders under the names that they have got.
-fn followed<T>(
-    known: &mut HashMap<(String, u32), T>,
-    from: &str,
-    to: &str,
-) -> HashMap<(String, u32), T> {
-    std::mem::take(known)
-        .into_iter()
-        .map(|((name, validity), value)| ((new_name(&name, from, to), validity), value))
-        .collect()
-}
-
-fn new_name(name: &str, from: &str, to: &str) -> String {
-    if is_in(name, from) {
-        format!("{to}{}", &name[from.len()..])
-    } else {
-        name.to_owned()
-    }
-}
-
-fn old_name(name: &str, from: &str, to: &str) -> Option<String> {
-    is_in(name, to).then(|| new_name(name, to, from))
-}
-
-fn moved<F>(folders: BTreeMap<String, F>, from: &str, to: &str) -> BTreeMap<String, F> {
-    folders
-        .into_iter()
-        .map(|(name, folder)| (new_name(&name, from, to), folder))
-        .collect()
 }

@@ -203,9 +203,20 @@ impl Pair {
         )
     }
 
-    /// What the new host shows.
+    /// What the new host shows. Where nothing but UIDNEXT has changed in a folder, Dovecot reads its
+    /// list only before it gives the next UID, and shows what it remembers until then: what the list
+    /// says is taken.
     pub fn destination_views(&self, user: &str) -> (ImapView, Vec<Pop3Entry>) {
-        views(self.destination, &format!("{user}{}", self.domain), "any")
+        let (mut imap, pop3) = views(self.destination, &format!("{user}{}", self.domain), "any");
+        let disk = self.on_disk(user);
+        for (name, folder) in &mut imap.folders {
+            if let Some(listed) = disk.folders.get(name)
+                && listed.uid_validity == Some(folder.uid_validity)
+            {
+                folder.uid_next = folder.uid_next.max(listed.uid_next);
+            }
+        }
+        (imap, pop3)
     }
 
     /// What lies on the new host's disk.

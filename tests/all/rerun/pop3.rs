@@ -6,9 +6,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::both::Both;
-use super::mail::{LATER, change_uidl, hash, message, uidl_of};
+use super::mail::{FIRST_UID_NEXT, LATER, change_uidl, count, hash, message, uidl_of};
 use super::pair::Pair;
-use crate::support::mail_user::Store;
+use crate::support::mail_user::{Client, Store};
 use crate::support::pop3_view::Pop3Entry;
 use crate::support::qmail::qmail_listing;
 
@@ -50,17 +50,62 @@ fn known_mail_keeps_its_uidl_and_positions_are_those_of_the_new_listing() {
 fn a_uidl_that_changes_is_followed_by_a_mirror_and_kept_by_a_merge() {
     let both = Both::after_first_run();
     for user in ["mirror", "merge"] {
-        change_uidl(&both.pair.source_maildir(user), "old-inbox-5", "renewed-5");
+        let maildir = both.pair.source_maildir(user);
+        change_uidl(&maildir, "old-inbox-5", "renewed-5");
+        // Two that are exchanged: to keep them would be to have one twice where one of them has gone.
+        for (from, to) in [("8", "8x"), ("9", "8"), ("8x", "9")] {
+            change_uidl(
+                &maildir,
+                &format!("old-inbox-{from}"),
+                &format!("old-inbox-{to}"),
+            );
+        }
     }
     both.pair.export_ok(&["mirror"], &["--mirror"]);
     both.pair.assert_equal("mirror");
     both.pair.export_ok(&["merge"], &[]);
     let (after, pop3) = both.pair.destination_views("merge");
-    assert_eq!(uidl_of(&pop3, "inbox-5"), "old-inbox-5");
+    for (mail, uidl) in [("5", "5"), ("8", "9"), ("9", "8")] {
+        let found = uidl_of(&pop3, &format!("inbox-{mail}"));
+        assert_eq!(found, format!("old-inbox-{uidl}"));
+    }
     assert_eq!(after.folders["INBOX"].messages.len(), 6);
     let before = both.pair.listing("merge");
     both.pair.export_ok(&["merge"], &[]);
     assert_eq!(both.pair.listing("merge"), before);
+}
+
+/// A mail that goes from INBOX and comes back at the old host has the UIDL that it had. Its former self,
+/// which its user has marked and so keeps, must not have it too; nor what comes after the cutover.
+#[test]
+fn no_uidl_is_there_twice_when_a_mail_comes_back() {
+    for mode in [&["--max-delete", "100"][..], &["--after-cutover"]] {
+        let pair = Pair::new(&["ann"]);
+        let append = |client: &mut Client| {
+            client.append("INBOX", &[], LATER, &message("new-1"));
+            client.append("INBOX", &[], LATER, &message("new-2"));
+        };
+        append(&mut pair.at_source("ann"));
+        pair.export_ok(&["ann"], &[]);
+        let uid = FIRST_UID_NEXT;
+        pair.at_destination("ann")
+            .store("INBOX", uid, Store::Set, &["\\Flagged"]);
+        let (_, before) = pair.source_views("ann");
+        {
+            let mut client = pair.at_source("ann");
+            client.move_to("INBOX", uid, "Work");
+            client.move_to("Work", 4, "INBOX");
+        }
+        let (_, source) = pair.source_views("ann");
+        assert_eq!(uidl_of(&source, "new-1"), uidl_of(&before, "new-1"));
+        pair.export_ok(&["ann"], mode);
+        let (after, pop3) = pair.destination_views("ann");
+        assert_eq!(count(&after, "INBOX", "new-1"), 2);
+        let mut different = uidls(&pop3);
+        different.sort_unstable();
+        different.dedup();
+        assert_eq!(different.len(), pop3.len(), "{mode:?}");
+    }
 }
 
 /// qmail-pop3d goes by name and mtime: what comes in a later run is listed after all that was there,

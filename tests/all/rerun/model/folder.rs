@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{Merged, at, is_in, messages, old_name, three_way};
+use super::renames::Renames;
+use super::{Merged, at, messages, three_way};
 use crate::support::disk_view::DiskFolder;
 use crate::support::imap_view::{FolderView, ImapView, MessageView};
 
@@ -15,16 +16,25 @@ pub(super) struct Sides<'a> {
     pub(super) last: Option<&'a FolderView>,
     /// D.
     pub(super) disk: Option<&'a DiskFolder>,
-    pub(super) was_renamed: bool,
+    pub(super) renames: &'a Renames,
     pub(super) keep_deleted: bool,
     /// What is known of the destination's UIDs.
     pub(super) past: &'a Merged,
     pub(super) problems: &'a mut Vec<String>,
 }
 
+impl UidRule {
+    fn holds(self, uid: u32) -> bool {
+        match self {
+            Self::Exactly(exact) => uid == exact,
+            Self::AtLeast(least) => uid >= least,
+        }
+    }
+}
+
 impl Sides<'_> {
     /// The decision table.
-    pub(super) fn expected(&self, origin: &HashMap<(String, u32, u32), u32>) -> Vec<Expected> {
+    pub(super) fn expected(&self, origin: &HashMap<(String, (u32, u32)), u32>) -> Vec<Expected> {
         let same_validity = match (self.now, self.last) {
             (Some(now), Some(last)) => now.uid_validity == last.uid_validity,
             _ => true,
@@ -36,7 +46,7 @@ impl Sides<'_> {
         }
     }
 
-    fn expected_by_uid(&self, origin: &HashMap<(String, u32, u32), u32>) -> Vec<Expected> {
+    fn expected_by_uid(&self, origin: &HashMap<(String, (u32, u32)), u32>) -> Vec<Expected> {
         let mut expected = Vec::new();
         let new: Vec<&MessageView> = messages(self.now)
             .filter(|message| at(self.last, message.uid).is_none())
@@ -55,7 +65,7 @@ impl Sides<'_> {
             let known = message
                 .uid
                 .zip(validity)
-                .and_then(|(uid, validity)| origin.get(&(self.name.to_owned(), validity, uid)));
+                .and_then(|(uid, validity)| origin.get(&(self.name.to_owned(), (validity, uid))));
             let as_it_is = |uid| Expected {
                 hash: message.hash,
                 optional: false,
@@ -103,15 +113,15 @@ impl Sides<'_> {
                 loose: twin,
                 flags: message.flags.clone(),
                 date: message.internal_date,
-                uid: if keeps {
-                    UidRule::Exactly(message.uid)
-                } else {
-                    UidRule::AtLeast(both_next)
+                uid: match keeps {
+                    true => UidRule::Exactly(message.uid),
+                    false if same_numbers => UidRule::AtLeast(both_next),
+                    false => UidRule::AtLeast(0),
                 },
                 source_uid: Some(message.uid),
             });
         }
-        if self.was_renamed {
+        if self.was_renamed() {
             // Whether what a user had deleted from the folder under its old name comes back under
             // the new one is left open.
             let there: HashSet<blake3::Hash> = expected.iter().map(|one| one.hash).collect();
@@ -133,13 +143,13 @@ impl Sides<'_> {
         }
         let mut given = self.past.given.get(&folder).into_iter().flatten();
         let (name, validity) = folder;
-        let shown = self.past.shown.get(&(name, validity, message.uid));
+        let shown = self.past.shown.get(&(name, (validity, message.uid)));
         given.any(|given| given.contains(&message.uid))
             || shown.is_some_and(|shown| *shown != message.hash)
     }
 
     /// Another UIDVALIDITY: the messages are recognised by what is in them.
-    fn expected_by_content(&self, origin: &HashMap<(String, u32, u32), u32>) -> Vec<Expected> {
+    fn expected_by_content(&self, origin: &HashMap<(String, (u32, u32)), u32>) -> Vec<Expected> {
         let mut expected = Vec::new();
         let validity = self.disk.and_then(|disk| disk.uid_validity);
         let mut matched: BTreeSet<u32> = BTreeSet::new();
@@ -147,7 +157,7 @@ impl Sides<'_> {
             let known = message
                 .uid
                 .zip(validity)
-                .and_then(|(uid, validity)| origin.get(&(self.name.to_owned(), validity, uid)));
+                .and_then(|(uid, validity)| origin.get(&(self.name.to_owned(), (validity, uid))));
             let last = known.and_then(|uid| at(self.last, *uid));
             let now = messages(self.now)
                 .find(|now| now.hash == message.hash && !matched.contains(&now.uid));
@@ -208,42 +218,49 @@ impl Sides<'_> {
         &mut self,
         expected: Vec<Expected>,
         after: &ImapView,
-        renamed: &[(String, String)],
-        origin: &mut HashMap<(String, u32, u32), u32>,
+        origin: &mut HashMap<(String, (u32, u32)), u32>,
     ) {
         let name = self.name;
         let there = after.folders.get(name).filter(|folder| folder.selectable);
         self.compare_folder(&expected, there);
         let mut left: Vec<&MessageView> = messages(there).collect();
         let validity = there.map_or(0, |folder| folder.uid_validity);
-        let (certain, optional): (Vec<_>, Vec<_>) =
-            expected.into_iter().partition(|one| !one.optional);
-        // The exact ones first, so that a twin does not take their place.
-        let (exact, others): (Vec<_>, Vec<_>) = certain
-            .into_iter()
-            .partition(|one| matches!(one.uid, UidRule::Exactly(_)));
-        for one in exact.into_iter().chain(others).chain(optional) {
-            let place = left
-                .iter()
-                .position(|found| found.hash == one.hash && one.uid == UidRule::Exactly(found.uid))
-                .or_else(|| left.iter().position(|found| found.hash == one.hash));
+        let mut expected = expected;
+        // Those whose UIDs are certain first, so that a twin does not take their place.
+        expected.sort_by_key(|one| match one.uid {
+            UidRule::Exactly(_) => (0, one.optional),
+            UidRule::AtLeast(_) => (1, one.optional),
+        });
+        for one in expected {
+            // Of two copies the one that is as it should be.
+            let is_copy = |found: &&MessageView| found.hash == one.hash;
+            let is_it = |found: &&MessageView| {
+                let (flags, date) = (&found.flags, found.internal_date);
+                is_copy(found)
+                    && *flags == one.flags
+                    && date == one.date
+                    && one.uid.holds(found.uid)
+            };
+            let has_its_uid = |found: &&MessageView| is_copy(found) && one.uid.holds(found.uid);
+            let place = left.iter().position(is_it);
+            let place = place.or_else(|| left.iter().position(has_its_uid));
+            let any = || left.iter().position(is_copy).filter(|_| !one.optional);
+            let place = place.or_else(any);
             let Some(place) = place else {
                 let elsewhere = one.source_uid.is_none()
-                    && renamed.iter().any(|(from, to)| {
-                        let old = old_name(name, from, to);
-                        old.is_some_and(|old| holds(after, &old, one.hash))
-                    });
-                if !one.optional && !elsewhere {
+                    && self
+                        .renames
+                        .old_name(name)
+                        .is_some_and(|old| holds(after, old, one.hash));
+                // Of two copies one may do, where it is loose.
+                let a_copy_is_there = one.loose && messages(there).any(|it| it.hash == one.hash);
+                if !one.optional && !elsewhere && !a_copy_is_there {
                     self.problem(format!("lost: {one:?}"));
                 }
                 continue;
             };
             let found = left.remove(place);
             let uid = found.uid;
-            let right = match one.uid {
-                UidRule::Exactly(exact) => uid == exact,
-                UidRule::AtLeast(least) => uid >= least,
-            };
             if !one.loose {
                 if found.flags != one.flags {
                     let (flags, wanted) = (&found.flags, &one.flags);
@@ -253,17 +270,24 @@ impl Sides<'_> {
                     let (date, wanted) = (found.internal_date, one.date);
                     self.problem(format!("UID {uid}: date {date}, expected {wanted}"));
                 }
-                if !right {
+                if !one.uid.holds(uid) {
                     self.problem(format!("UID {uid}, expected {one:?}"));
                 }
             }
             if let Some(source_uid) = one.source_uid {
-                origin.insert((name.to_owned(), validity, found.uid), source_uid);
+                origin.insert((name.to_owned(), (validity, found.uid)), source_uid);
+            }
+        }
+        // A local copy may have been taken for the source's, where UIDs told nothing.
+        for message in messages(there) {
+            let now = at(self.now, message.uid);
+            if now.is_some_and(|now| now.hash == message.hash) {
+                origin.insert((name.to_owned(), (validity, message.uid)), message.uid);
             }
         }
         for message in left {
             // Mail of a folder that was renamed may have stayed under the old name.
-            let stayed = renamed.iter().any(|(from, _)| is_in(name, from));
+            let stayed = self.renames.has_left(name);
             if !stayed {
                 self.problem(format!("not expected: {message:?}"));
             }
@@ -277,7 +301,7 @@ impl Sides<'_> {
                 let user_removed = last.is_some() && disk.is_none();
                 match there {
                     None if user_removed && !certain => (),
-                    None if self.was_renamed && !certain => (),
+                    None if self.was_renamed() && !certain => (),
                     None => self.problem("the folder is missing".to_owned()),
                     Some(there) if there.uid_validity != now.uid_validity => {
                         self.problem(format!(
@@ -296,9 +320,15 @@ impl Sides<'_> {
                     self.problem("the folder is still there".to_owned());
                 }
             }
+            // One that had vanished, and of which the last mail has gone since, may go in a later run.
+            (None, None, Some(_)) if expected.is_empty() && there.is_none() => (),
             (None, _, Some(disk)) => {
                 let validity = there.map(|there| there.uid_validity);
-                if !self.was_renamed && validity != disk.uid_validity {
+                // One that nobody has opened yet has none.
+                if !self.was_renamed()
+                    && disk.uid_validity.is_some()
+                    && validity != disk.uid_validity
+                {
                     self.problem(format!(
                         "UIDVALIDITY {validity:?}, was {:?}",
                         disk.uid_validity
@@ -307,6 +337,10 @@ impl Sides<'_> {
             }
             (None, _, None) => (),
         }
+    }
+
+    fn was_renamed(&self) -> bool {
+        self.renames.old_name(self.name).is_some()
     }
 
     fn problem(&mut self, what: String) {
