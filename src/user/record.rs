@@ -248,12 +248,14 @@ impl Attempt<'_> {
         let validity = Some(source.validity.value());
         if folder.seen_validity != validity {
             folder.seen_validity = validity;
+            folder.collected.clear();
             folder.seen_next = None;
             folder.written_next = None;
             folder.foreign = UidSet::default();
             folder.renumbered.clear();
             folder.deleted_at_source = UidSet::default();
         }
+        note_copies(folder, source, plan);
     }
 
     /// Notes what a plan that has been carried out has left; `missing` are the entries that did not
@@ -274,8 +276,11 @@ impl Attempt<'_> {
         }
         folder.seen = sets;
         folder.pending = UidSet::default();
+        if folder.seen_validity.replace(source.validity.value()) != Some(source.validity.value()) {
+            folder.collected.clear();
+        }
+        note_copies(folder, source, plan);
         folder.writing = None;
-        folder.seen_validity = Some(source.validity.value());
         folder.renumbered.clone_from(&plan.renumbered);
         folder.foreign.clone_from(&plan.foreign);
         folder.written_next = plan.list.as_ref().map(|list| list.next_uid);
@@ -343,6 +348,21 @@ impl Attempt<'_> {
 
     pub(super) fn noted(&mut self, path: &FolderPath) -> &mut Folder {
         self.memory.book.folder(path)
+    }
+}
+
+/// Notes which UIDs are those of copies of messages in other folders. Where nothing is collected, those
+/// that an earlier run has put there stay.
+fn note_copies(folder: &mut Folder, source: &SourceFolder<'_>, plan: &FolderPlan) {
+    match source.copies() {
+        Some(copies) => {
+            folder.collected = copies
+                .map(|(uid, digest)| (uid.value(), digest.to_string()))
+                .collect();
+        }
+        None => folder
+            .collected
+            .retain(|uid, _| Uid::new(*uid).is_some_and(|uid| plan.copies.contains(uid))),
     }
 }
 
