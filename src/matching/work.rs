@@ -186,12 +186,25 @@ impl<'a> Work<'a> {
             *uids.entry(*uid).or_default() += 1;
             *uidls.entry(uidl).or_default() += 1;
         }
+        let mut pairs = Vec::with_capacity(known.len());
         for Known { uid, uidl } in known {
             let once = uids.get(uid) == Some(&1) && uidls.get(uidl) == Some(&1);
             let imap = self.imap_side.index.get(uid).copied();
             if let (true, Some(pop), Some(imap)) = (once, self.owner(uidl.as_str()), imap) {
-                self.join(pop, imap, Stage::Known);
+                pairs.push((pop, imap));
             }
+        }
+        // A UIDL that has gone over to another message shows by its size, where most sizes agree.
+        let agrees = |(pop, imap): &(usize, usize)| {
+            let sizes = (self.pops.get(*pop), self.imaps.get(*imap));
+            matches!(sizes, (Some(pop), Some(imap)) if pop.size == imap.size)
+        };
+        let agreeing = pairs.iter().filter(|pair| agrees(pair)).count();
+        if !self.policy.skip_sizes && agreeing * 2 > pairs.len() {
+            pairs.retain(agrees);
+        }
+        for (pop, imap) in pairs {
+            self.join(pop, imap, Stage::Known);
         }
     }
 
