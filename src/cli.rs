@@ -15,7 +15,7 @@ use crate::logging::Format;
 use crate::progress::Mode;
 use crate::source::login::Mechanism;
 
-pub use rerun::Rerun;
+pub use rerun::{DeleteSource, Rerun};
 
 const SOURCE: &str = "Source";
 const LOGIN: &str = "Login";
@@ -470,6 +470,8 @@ mod tests {
             "max_delete",
             "keep_deleted",
             "delete_local",
+            "delete_source",
+            "expunge_marked",
         ];
         export.retain(|(id, _)| {
             !["dry_run", "owner", "fsync"].contains(&id.as_str()) && !reruns.contains(&id.as_str())

@@ -3,6 +3,7 @@
 
 mod owner;
 mod question;
+mod rerun;
 mod resolve;
 mod secrets;
 pub mod selection;
@@ -304,6 +305,18 @@ pub enum Mode {
     AfterCutover,
 }
 
+/// Whether what has been brought is deleted at the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SourceDeletion {
+    /// The source stays as it is.
+    #[default]
+    None,
+    /// Exactly what has been brought, or nothing where the server cannot do that.
+    Exact,
+    /// Where an IMAP server cannot do that, everything that is marked as deleted goes too.
+    WithMarked,
+}
+
 /// How a Maildir is treated in which something is already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rerun {
@@ -315,6 +328,15 @@ pub struct Rerun {
     pub delete_local: bool,
     /// How much of a user's mail may be deleted in one run, in percent.
     pub max_delete: u8,
+    /// What happens to mail at the source that has been brought.
+    pub delete_source: SourceDeletion,
+}
+
+impl Rerun {
+    /// Whether the source may be changed.
+    pub fn deletes_at_source(&self) -> bool {
+        self.delete_source != SourceDeletion::None
+    }
 }
 
 impl Default for Rerun {
@@ -324,6 +346,7 @@ impl Default for Rerun {
             keep_deleted: false,
             delete_local: false,
             max_delete: 10,
+            delete_source: SourceDeletion::None,
         }
     }
 }

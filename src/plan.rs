@@ -69,6 +69,9 @@ pub struct SourceFolder<'a> {
     pub uidls: Option<&'a [Option<Announced>]>,
     /// For a POP3-only source: for each entry the digest that stands for it in file names.
     pub digests: Option<&'a [UidlDigest]>,
+    /// Whether `entries` are all messages that the source has. Where it listed some in words that make
+    /// no sense, one that is missing may still be there.
+    pub is_whole: bool,
 }
 
 impl SourceFolder<'_> {

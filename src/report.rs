@@ -99,6 +99,8 @@ pub struct UserReport {
     pub deleted: u64,
     /// Messages of the source that were deleted on the target, and stay so.
     pub left_deleted: u64,
+    /// Messages deleted at the source since they are in the Maildir; each is added or kept, too.
+    pub source_deleted: u64,
     /// Messages not exported, each one of `skips`.
     pub skipped: u64,
     /// UIDLs that the POP3 source listed.
@@ -208,6 +210,7 @@ pub struct Totals {
     pub uidls_extra: u64,
     pub uidls_elsewhere: u64,
     pub left_deleted: u64,
+    pub source_deleted: u64,
 }
 
 impl RunReport {
@@ -234,6 +237,7 @@ impl RunReport {
             totals.uidls_extra += user.uidls_extra;
             totals.uidls_elsewhere += user.uidls_elsewhere;
             totals.left_deleted += user.left_deleted;
+            totals.source_deleted += user.source_deleted;
         }
         totals
     }

@@ -11,6 +11,7 @@
 
 pub mod arrivals;
 pub mod control;
+pub mod digest;
 pub mod export;
 pub mod line_ends;
 pub mod list_lock;

@@ -2,7 +2,7 @@
 //!
 //! # What a source promises
 //! It leaves the server as it found it: IMAP folders are opened with EXAMINE and bodies read with
-//! BODY.PEEK, POP3 messages are never deleted. It hands bytes on as they arrive, so its memory
+//! BODY.PEEK; only [`imap::Session::delete`] and [`pop3::Session::delete`] change anything there. It hands bytes on as they arrive, so its memory
 //! does not depend on the size of a message. A message that the server will not give costs that
 //! message alone; a broken connection is an error of reach [`crate::problem::Reach::User`] that is
 //! worth a retry, and the caller opens a new session for what is still missing.
@@ -108,6 +108,8 @@ pub struct FolderList {
     pub folders: Vec<ListedFolder>,
     /// Subscribed names, existing or not.
     pub subscribed: Vec<FolderPath>,
+    /// The server refused to tell the subscriptions.
+    pub subscriptions_refused: bool,
     /// Names that cannot be asked for (not UTF-8 on the wire, empty parts), made printable.
     pub unusable: Vec<String>,
     /// Names outside the personal namespace (shared and other users' folders), made printable.

@@ -121,6 +121,10 @@ pub struct Folder {
     /// UIDs that a server has given to mail of the target's own.
     #[serde(default, skip_serializing_if = "UidSet::is_empty")]
     pub foreign: UidSet,
+    /// Messages that `--delete-source` has deleted at the source, or was about to; none is in
+    /// `seen`.
+    #[serde(default, skip_serializing_if = "UidSet::is_empty")]
+    pub deleted_at_source: UidSet,
     /// `written_next` and `foreign` as the run was about to write them; gone when it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writing: Option<(u32, UidSet)>,
@@ -427,6 +431,31 @@ impl Folder {
         self.directory = directory;
     }
 
+    /// Forgets that these messages were seen at the source.
+    pub fn forget_seen(&mut self, uids: &UidSet) {
+        for seen in self.seen.values_mut() {
+            *seen = seen.difference(uids);
+        }
+        self.seen.retain(|_, seen| !seen.is_empty());
+    }
+
+    /// Notes that these messages are to be deleted at the source. From now on it does not matter
+    /// there what becomes of them.
+    pub fn lets_go(&mut self, uids: &UidSet) {
+        self.forget_seen(uids);
+        self.deleted_at_source = self.deleted_at_source.union(uids);
+    }
+
+    /// Takes back that messages were to be deleted at the source: there they are, and `seen` are
+    /// their sets (see [`crate::plan::seen::Gathered`]).
+    pub fn takes_back(&mut self, seen: BTreeMap<String, UidSet>) {
+        for (words, uids) in seen {
+            self.deleted_at_source = self.deleted_at_source.difference(&uids);
+            let known = self.seen.entry(words).or_default();
+            *known = known.union(&uids);
+        }
+    }
+
     /// Its line.
     pub fn to_line(&self) -> String {
         to_line(&Line::Folder(Box::new(self.clone())))
@@ -443,6 +472,7 @@ impl Folder {
             foreign: self.foreign.clone(),
             writing: self.writing.clone(),
             paired: self.paired.as_ref().map(Paired::all).unwrap_or_default(),
+            deleted_at_source: self.deleted_at_source.clone(),
         })
     }
 

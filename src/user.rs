@@ -6,6 +6,7 @@
 
 mod attempt;
 mod bodies;
+mod delete_source;
 mod elsewhere;
 mod evidence;
 mod folder;
@@ -37,6 +38,7 @@ use crate::source::login::Login;
 use crate::source::net::Dialer;
 use attempt::Attempt;
 use bodies::Bodies;
+use delete_source::Deletable;
 pub(crate) use elsewhere::{KnownElsewhere, Search, note as note_elsewhere};
 pub(crate) use evidence::Sessions;
 pub(crate) use login_delay::LoginDelay;
@@ -98,6 +100,8 @@ struct Memory {
     listed: HashSet<FolderPath>,
     /// What is to be taken away when all folders have been seen.
     removals: Removals,
+    /// What may be deleted at the source when all folders are done.
+    deletable: Vec<Deletable>,
 }
 
 /// So often may the connection break at one message before that message is given up.

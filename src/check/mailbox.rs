@@ -353,6 +353,7 @@ impl Check<'_> {
                     keywords: &list.keywords,
                     uidls: announced.as_deref(),
                     digests: None,
+                    is_whole: true,
                 };
                 Some(foretold(&source, policy)?)
             }

@@ -4,6 +4,15 @@ use clap::Args;
 
 use super::RERUNS;
 
+/// What `--delete-source` was told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum DeleteSource {
+    /// What --folder or --max-age takes
+    Selected,
+    /// All that is taken, though neither says what
+    All,
+}
+
 /// What happens to what is there already.
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = RERUNS)]
@@ -22,6 +31,24 @@ pub struct Rerun {
     /// Keep mail that has been deleted at the source
     #[arg(long, conflicts_with_all = ["mirror", "after_cutover"])]
     pub keep_deleted: bool,
+    /// Delete from the source what has been written, synced to disk, read back and found to be what the
+    /// source has: of what --folder, --max-age and the like take. One of these two has to say what,
+    /// or =all: whatever is taken. IMAP needs UIDPLUS for it; over POP3 alone nothing is gone before the whole INBOX is
+    /// done
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "selected",
+        conflicts_with = "mirror"
+    )]
+    pub delete_source: Option<DeleteSource>,
+    /// With --delete-source, where the IMAP server has no UIDPLUS: remove what is marked as deleted by
+    /// EXPUNGE, which takes everything in the folder that anybody has marked so
+    #[arg(long, requires = "delete_source")]
+    pub expunge_marked: bool,
     /// With --mirror: delete mail that the source never had, such as mail delivered to the Maildir
     #[arg(long, requires = "mirror")]
     pub delete_local: bool,

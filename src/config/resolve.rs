@@ -12,8 +12,8 @@ use super::secrets::{Logins, open_to_others};
 use super::template::Template;
 use super::users::Everyone;
 use super::{
-    Config, FolderEncoding, Layout, Mode, Owner, Pop3Order, Rerun, Selection, Servers,
-    TargetPolicy, Task, UidlPolicy, Voice, selection,
+    Config, FolderEncoding, Layout, Owner, Pop3Order, Selection, Servers, TargetPolicy, Task,
+    UidlPolicy, Voice, rerun, selection,
 };
 use crate::cli::{self, Server};
 use crate::matching::{self, Policy};
@@ -34,6 +34,11 @@ pub(super) fn resolve(
     let dry_run = task == Task::Plan;
     let target = target(&typed.target, &mut faults);
     options_alone(typed, &mut faults);
+    faults.0.extend(
+        rerun::refusals(typed)
+            .into_iter()
+            .map(|fault| (None, fault.to_owned())),
+    );
     if typed.uidls.pop3_order == Pop3Order::Date && !target.servers.qmail {
         warnings.push("--pop3-order matters for --target qmail only".to_owned());
     }
@@ -127,7 +132,7 @@ pub(super) fn resolve(
                 template: uidl_template,
             },
         },
-        rerun: rerun(&typed.rerun),
+        rerun: rerun::from_cli(&typed.rerun),
         tls: TlsPolicy {
             ca_file: typed.source.tls_ca.clone(),
             insecure: typed.source.tls_insecure,
@@ -229,20 +234,6 @@ fn options_alone(typed: &cli::Export, faults: &mut Faults) {
             }
         }
         (Some(_), None) => {}
-    }
-}
-
-fn rerun(typed: &cli::Rerun) -> Rerun {
-    let usual = Rerun::default();
-    Rerun {
-        mode: match (typed.mirror, typed.after_cutover) {
-            (true, _) => Mode::Mirror,
-            (false, true) => Mode::AfterCutover,
-            (false, false) => Mode::Merge,
-        },
-        keep_deleted: typed.keep_deleted,
-        delete_local: typed.delete_local,
-        max_delete: typed.max_delete.unwrap_or(usual.max_delete),
     }
 }
 
@@ -384,6 +375,8 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "max-delete": typed.rerun.max_delete,
         "keep-deleted": typed.rerun.keep_deleted,
         "delete-local": typed.rerun.delete_local,
+        "delete-source": typed.rerun.delete_source.as_ref().and_then(word),
+        "expunge-marked": typed.rerun.expunge_marked,
         "ignore-missing-uidls": uidls.ignore_missing_uidls,
         "ignore-extra-uidls": uidls.ignore_extra_uidls,
         "pop3-all-mailboxes": uidls.pop3_all_mailboxes,

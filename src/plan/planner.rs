@@ -133,8 +133,13 @@ impl Planner<'_> {
         let count = roles.filter(|role| **role == Role::Local).count() as u64;
         match first {
             Some((_, file)) if self.mode() == Mode::Mirror && !self.policy.rerun.delete_local => {
+                let seen = self.past.seen;
+                let whence = match seen.is_some_and(|seen| !seen.deleted_at_source.is_empty()) {
+                    true => "that the source never had or that --delete-source has deleted there",
+                    false => "that the source never had",
+                };
                 let what = format!(
-                    "the target has {count} messages here that the source never had; the first is {}",
+                    "the target has {count} messages here {whence}; the first is {}",
                     file.base
                 );
                 Err(self.problem(Kind::Conflict, what).with_hint(
@@ -202,7 +207,7 @@ impl Planner<'_> {
 
     /// What the source no longer has.
     fn removals(&self, found: &Recognised, letters: &KeywordLetters) -> Vec<(u32, Option<Uid>)> {
-        if self.mode() == Mode::AfterCutover {
+        if self.mode() == Mode::AfterCutover || !self.source.is_whole {
             return Vec::new();
         }
         let files = (0..).zip(found.roles.iter().zip(&self.disk.files));

@@ -17,7 +17,7 @@ pub(super) enum Role {
     Gone(Uid),
     /// A message of the source by its name, of which nothing more is known.
     Ours,
-    /// A message that the source never had.
+    /// A message that the source never had, or that was deleted there because it is here.
     Local,
 }
 
@@ -200,15 +200,7 @@ impl Recogniser<'_> {
         match index {
             Some(index) => self.is_entry(at, index),
             None => {
-                let was_seen = self.was_seen(file, uid);
-                self.set(
-                    at,
-                    if was_seen {
-                        Role::Gone(uid)
-                    } else {
-                        Role::Ours
-                    },
-                );
+                self.set(at, self.role_of_gone(file, uid));
             }
         }
     }
@@ -221,14 +213,18 @@ impl Recogniser<'_> {
             || list.is_some_and(|list| list.validity == validity)
     }
 
-    /// Whether the last run has seen `uid`, under the UIDVALIDITY that the file's name carries.
-    fn was_seen(&self, file: &DiskFile, uid: Uid) -> bool {
+    /// What a file is that has our name, while the source does not have `uid`: by what the last run
+    /// has seen under the UIDVALIDITY that the name carries.
+    fn role_of_gone(&self, file: &DiskFile, uid: Uid) -> Role {
         let validity = match Identity::parse(&file.base) {
-            Some(Identity::Imap(validity, _) | Identity::Pop3(validity, ..)) => validity,
-            None => return false,
+            Some(Identity::Imap(validity, _) | Identity::Pop3(validity, ..)) => Some(validity),
+            None => None,
         };
-        let seen = self.past.seen.filter(|seen| seen.validity == validity);
-        seen.is_some_and(|seen| seen.marks(uid).is_some())
+        match self.past.seen.filter(|it| Some(it.validity) == validity) {
+            Some(seen) if seen.deleted_at_source.contains(uid) => Role::Local,
+            Some(seen) if seen.marks(uid).is_some() => Role::Gone(uid),
+            _ => Role::Ours,
+        }
     }
 
     /// A file whose name says nothing, in a line that may.
@@ -247,7 +243,9 @@ impl Recogniser<'_> {
         let same_uids = list_validity == Some(self.source.validity);
         let index = self.entry_of(uid).filter(|_| same_uids);
         let was_exported = seen.map(|seen| seen.exported(uid));
+        let is_only_copy = seen.is_some_and(|seen| seen.deleted_at_source.contains(uid));
         match (index, was_exported) {
+            (None, _) if is_only_copy => {}
             (Some(index), Some(true)) => self.is_entry(file, index),
             (Some(index), _) if self.is_same(index, line, file, was_exported.is_none()) => {
                 self.is_entry(file, index);

@@ -28,6 +28,9 @@ pub struct Seen {
     pub writing: Option<(u32, UidSet)>,
     /// The messages that had a UIDL.
     pub paired: UidSet,
+    /// The messages that `--delete-source` has deleted at the source, or was about to: since then
+    /// they are the target's own. None of them is among `marked`.
+    pub deleted_at_source: UidSet,
 }
 
 /// Messages of one folder with the same flags and keywords.
@@ -49,7 +52,8 @@ impl Seen {
 
     /// Whether the message has been on the target for sure.
     pub fn exported(&self, uid: Uid) -> bool {
-        self.marks(uid).is_some() && !self.pending.contains(uid)
+        let was_seen = self.marks(uid).is_some() && !self.pending.contains(uid);
+        was_seen || self.deleted_at_source.contains(uid)
     }
 
     /// The UID at the source of what the target has as `uid`. `None`: the source's message of that
@@ -137,7 +141,7 @@ fn words<'k>(flags: Flags, keywords: impl Iterator<Item = &'k str>) -> String {
 
 /// What is to be remembered of a folder once its plan has been carried out, but for the messages of
 /// `missing`, by entry: those were asked for in vain. What is to be removed is remembered until it
-/// is.
+/// is. What is to vanish from the source at our own word is not: it is the target's own.
 pub fn after(
     source: &SourceFolder<'_>,
     before: Option<&Seen>,
@@ -146,7 +150,11 @@ pub fn after(
 ) -> BTreeMap<String, UidSet> {
     let mut gathered = Gathered::default();
     let before = before.filter(|before| before.validity == source.validity);
+    let leaves = |uid| before.is_some_and(|before| before.deleted_at_source.contains(uid));
     for (index, entry) in source.entries.iter().enumerate() {
+        if leaves(entry.uid) {
+            continue;
+        }
         let is_there = plan.files.get(index).is_some_and(Option::is_some);
         let is_to_come = plan.uids.get(index).is_some_and(Option::is_some);
         let was_deleted = || before.is_some_and(|before| before.exported(entry.uid));
@@ -159,7 +167,19 @@ pub fn after(
             gathered.add_marked(uid, marked);
         }
     }
-    gathered.into_sets(source.keywords)
+    let mut sets = gathered.into_sets(source.keywords);
+    if let Some(before) = before.filter(|_| !source.is_whole) {
+        let listed: UidSet = source.entries.iter().map(|entry| entry.uid).collect();
+        for marked in &before.marked {
+            let unlisted = marked.uids.difference(&listed);
+            if !unlisted.is_empty() {
+                let keywords = marked.keywords.iter().map(String::as_str);
+                let set = sets.entry(words(marked.flags, keywords)).or_default();
+                *set = set.union(&unlisted);
+            }
+        }
+    }
+    sets
 }
 
 /// The sets that [`Gathered`] has made, read back.
@@ -218,6 +238,7 @@ mod tests {
             foreign: UidSet::default(),
             writing: Some((120, [uid(110)].into_iter().collect())),
             paired: UidSet::default(),
+            deleted_at_source: [uid(11)].into_iter().collect(),
         };
         assert_eq!(seen.given(119), (None, &UidSet::default()));
         let (next, foreign) = seen.given(120);
@@ -228,6 +249,7 @@ mod tests {
         assert_eq!(seen.marks(uid(7)).unwrap().flags, Flags::empty());
         assert!(seen.marks(uid(4)).is_none());
         assert!(seen.exported(uid(3)) && !seen.exported(uid(9)) && !seen.exported(uid(4)));
+        assert!(seen.exported(uid(11)) && seen.marks(uid(11)).is_none());
         assert_eq!(seen.source_uid(uid(100)), Some(uid(3)));
         assert_eq!(seen.source_uid(uid(2)), Some(uid(2)));
         assert_eq!(seen.source_uid(uid(3)), None);

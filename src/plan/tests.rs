@@ -82,7 +82,16 @@ impl Source {
             foreign: UidSet::default(),
             writing: None,
             paired: UidSet::default(),
+            deleted_at_source: UidSet::default(),
         });
+        self
+    }
+
+    /// Of which `--delete-source` has taken these away, or was about to.
+    fn deleted_at_source(mut self, uids: &[u32]) -> Self {
+        if let Some(seen) = &mut self.seen {
+            seen.deleted_at_source = uids.iter().map(|uid| Uid::new(*uid).unwrap()).collect();
+        }
         self
     }
 
@@ -113,18 +122,7 @@ impl Source {
         servers: Servers,
         uidls: UidlPolicy,
     ) -> Result<FolderPlan, Problem> {
-        let source = SourceFolder {
-            owner: "ann",
-            path: &self.path,
-            validity: UidValidity::new(self.validity).unwrap(),
-            uid_next: self.uid_next,
-            in_root: self.path.is_inbox(),
-            entries: &self.entries,
-            selected: self.selected.as_ref(),
-            keywords: &self.keywords,
-            uidls: self.uidls.as_deref(),
-            digests: None,
-        };
+        let source = self.borrowed();
         let past = Past {
             seen: self.seen.as_ref(),
             rematched: self.rematched.as_ref(),
@@ -135,6 +133,22 @@ impl Source {
             rerun: self.rerun,
         };
         plan(&source, &past, disk, &policy, NOW)
+    }
+
+    fn borrowed(&self) -> SourceFolder<'_> {
+        SourceFolder {
+            owner: "ann",
+            path: &self.path,
+            validity: UidValidity::new(self.validity).unwrap(),
+            uid_next: self.uid_next,
+            in_root: self.path.is_inbox(),
+            entries: &self.entries,
+            selected: self.selected.as_ref(),
+            keywords: &self.keywords,
+            uidls: self.uidls.as_deref(),
+            digests: None,
+            is_whole: true,
+        }
     }
 
     fn steps(&self, disk: &OnDisk, servers: Servers) -> Vec<String> {
@@ -224,6 +238,7 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
         keywords: &source.keywords,
         uidls: source.uidls.as_deref(),
         digests: None,
+        is_whole: true,
     };
     let policy = Policy {
         servers,
@@ -543,6 +558,47 @@ fn flags_follow_the_source_or_both_sides() {
 }
 
 #[test]
+fn a_message_that_was_listed_in_words_without_sense_is_not_taken_for_deleted() {
+    let (three, seven) = (ours(3), ours(7));
+    let list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n7 :{seven}\n");
+    let there = disk(&[&format!("{three}:2,S"), &format!("{seven}:2,S")], &list);
+    for mode in [Mode::Merge, Mode::Mirror] {
+        let source = Source::folder(&["A"], &[3])
+            .seen(&[("S", &[3, 7])])
+            .mode(mode);
+        let folder = |is_whole| SourceFolder {
+            owner: "ann",
+            path: &source.path,
+            validity: UidValidity::new(VALIDITY).unwrap(),
+            uid_next: 500,
+            in_root: false,
+            entries: &source.entries,
+            selected: None,
+            keywords: &source.keywords,
+            uidls: None,
+            digests: None,
+            is_whole,
+        };
+        let past = Past {
+            seen: source.seen.as_ref(),
+            rematched: None,
+        };
+        let policy = Policy {
+            servers: DOVECOT,
+            uidls: UidlPolicy::default(),
+            rerun: source.rerun,
+        };
+        for (is_whole, removals) in [(true, 1), (false, 0)] {
+            let plan = plan(&folder(is_whole), &past, &there, &policy, NOW).unwrap();
+            assert_eq!(plan.removals.len(), removals, "{mode:?} {is_whole}");
+            // In any case it is remembered: until it is gone, or because it may be there.
+            let seen = seen::after(&folder(is_whole), past.seen, &plan, &|_| false);
+            assert_eq!(seen["S"].to_string(), "3,7", "{mode:?} {is_whole}");
+        }
+    }
+}
+
+#[test]
 fn to_mirror_over_mail_of_the_targets_own_needs_a_word() {
     let source = || Source::inbox(&[3]).seen(&[("S", &[3])]).mode(Mode::Mirror);
     let three = ours(3);
@@ -555,6 +611,60 @@ fn to_mirror_over_mail_of_the_targets_own_needs_a_word() {
     told.rerun.delete_local = true;
     let plan = told.plan(&there, DOVECOT).unwrap();
     assert_eq!(plan.removals, [(1, None)]);
+}
+
+/// By their names, or as qmail has them, by their lines.
+#[test]
+fn what_was_deleted_at_the_source_for_its_copy_here_stays_here() {
+    let (three, seven) = (ours(3), ours(7));
+    for (name, uidls, servers) in [
+        (seven.as_str(), None, DOVECOT),
+        ("uidl-of-7", Some(["a"]), BOTH),
+    ] {
+        let list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n7 Pb :{name}\n");
+        let there = disk(&[&format!("{three}:2,S"), &format!("{name}:2,S")], &list);
+        let source = |mode| {
+            let source = Source::inbox(&[3]).seen(&[("S", &[3])]).mode(mode);
+            let source = source.deleted_at_source(&[7]);
+            match &uidls {
+                Some(uidls) => source.uidls(uidls),
+                None => source,
+            }
+        };
+        for mode in [Mode::Merge, Mode::AfterCutover] {
+            let plan = source(mode).plan(&there, servers).unwrap();
+            assert_eq!(plan.removals, [], "{mode:?} {name}");
+            let lines = plan.list.as_ref().map(|list| list.lines.len());
+            assert_eq!(lines, Some(2), "{mode:?} {name}");
+        }
+        // It is the only copy: to mirror the source takes a word.
+        let problem = source(Mode::Mirror).plan(&there, servers).unwrap_err();
+        assert!(problem.to_string().contains("--delete-source"), "{problem}");
+    }
+}
+
+/// A run was cut between marking and removing: flags, and what its owner did here in between.
+#[test]
+fn what_is_marked_to_be_deleted_at_the_source_is_no_change_of_the_source() {
+    let (three, seven) = (ours(3), ours(7));
+    let list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n7 :{seven}\n");
+    let both = disk(&[&format!("{three}:2,S"), &format!("{seven}:2,FS")], &list);
+    let source = Source::inbox(&[3, 7]).seen(&[("S", &[3])]);
+    let source = source.deleted_at_source(&[7]);
+    let plan = source.plan(&both, DOVECOT).unwrap();
+    assert_eq!((plan.kept, plan.steps.len()), (2, 0));
+    let inner = source.borrowed();
+    let sets = seen::after(&inner, source.seen.as_ref(), &plan, &|_| false);
+    let seen: Vec<String> = sets.values().map(UidSet::to_string).collect();
+    assert_eq!(
+        seen,
+        ["3"],
+        "should it vanish, it is not the source's doing"
+    );
+    // Deleted here since: it does not come again.
+    let one = disk(&[&format!("{three}:2,S")], &list);
+    let plan = source.plan(&one, DOVECOT).unwrap();
+    assert_eq!((plan.deliveries, plan.left_deleted), (0, 1));
 }
 
 #[test]
@@ -599,6 +709,7 @@ fn no_uid_has_two_contents() {
             keywords: &source.keywords,
             uidls: None,
             digests: None,
+            is_whole: true,
         },
         source.seen.as_ref(),
         &plan,
@@ -699,6 +810,7 @@ fn what_the_source_calls_by_another_uid_is_renamed_and_not_fetched() {
         foreign: UidSet::default(),
         writing: None,
         paired: [uid(8), uid(9)].into_iter().collect(),
+        deleted_at_source: UidSet::default(),
     });
     let plan = source.plan(&there, DOVECOT).unwrap();
     // The flag that was set here stays.

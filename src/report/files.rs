@@ -14,7 +14,7 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::text::printable;
 
 /// The columns of `summary.csv`: others script against them, new ones come last.
-pub const SUMMARY_COLUMNS: [&str; 19] = [
+pub const SUMMARY_COLUMNS: [&str; 20] = [
     "user",
     "status",
     "folders",
@@ -34,6 +34,7 @@ pub const SUMMARY_COLUMNS: [&str; 19] = [
     "error",
     "uidls_elsewhere",
     "left_deleted",
+    "source_deleted",
 ];
 
 /// A report directory that exists and can be written.
@@ -140,6 +141,7 @@ fn summary(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
         csv.write_field(defused(&user.error()).as_ref())?;
         csv.write_field(user.uidls_elsewhere.to_string())?;
         csv.write_field(user.left_deleted.to_string())?;
+        csv.write_field(user.source_deleted.to_string())?;
         csv.write_record(None::<&[u8]>)?;
     }
     csv.flush()
@@ -201,6 +203,7 @@ struct JsonUser<'r> {
     uidls_extra: u64,
     uidls_elsewhere: u64,
     left_deleted: u64,
+    source_deleted: u64,
     max_date_shift_s: u64,
     seconds: f64,
     attempts: u32,
@@ -252,6 +255,7 @@ impl<'r> From<&'r UserReport> for JsonUser<'r> {
             uidls_extra: user.uidls_extra,
             uidls_elsewhere: user.uidls_elsewhere,
             left_deleted: user.left_deleted,
+            source_deleted: user.source_deleted,
             max_date_shift_s: user.max_date_shift_s,
             seconds: (user.seconds * 1000.0).round() / 1000.0,
             attempts: user.attempts,
@@ -297,6 +301,7 @@ mod tests {
             added: 1,
             kept: 1,
             uidls: 3,
+            source_deleted: 2,
             seconds: 1.23456,
             attempts: 1,
             ..UserReport::new("-b,\"@d")
@@ -346,19 +351,19 @@ mod tests {
             summary[0].join(","),
             "user,status,folders,messages,bytes,added,kept,changed,deleted,skipped,uidls,\
              uidls_missing,uidls_extra,max_date_shift_s,seconds,attempts,error,uidls_elsewhere,\
-             left_deleted"
+             left_deleted,source_deleted"
         );
         assert_eq!(
             summary[1].join("|"),
-            "=a|ok|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0||0|0"
+            "=a|ok|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0||0|0|0"
         );
         assert_eq!(
             summary[2].join("|"),
-            "-b,\"@d|partial|2|3|1234|1|1|0|0|1|3|0|0|0|1.235|1||0|0"
+            "-b,\"@d|partial|2|3|1234|1|1|0|0|1|3|0|0|0|1.235|1||0|0|2"
         );
         assert_eq!(
             summary[3].join("|"),
-            "c|failed|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0|auth: no\\u{a}way|0|0"
+            "c|failed|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0|auth: no\\u{a}way|0|0|0"
         );
         let failed = failed_users(&dir.path().join("summary.csv")).expect("a report");
         assert_eq!(failed, ["-b,\"@d".to_owned(), "c".to_owned()].into());

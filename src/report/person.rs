@@ -114,6 +114,11 @@ fn totals(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
         count(totals.partial),
         count(totals.failed)
     )?;
+    if totals.source_deleted > 0 {
+        let verb = if run.dry_run { "to delete" } else { "deleted" };
+        let deleted = count(totals.source_deleted);
+        writeln!(out, "{verb} at the source: {deleted} messages")?;
+    }
     let took = run.finished.duration_since(run.started).as_secs_f64();
     writeln!(
         out,

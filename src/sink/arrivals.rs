@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
+use super::digest::StoredDigest;
 use super::export::{Job, Watch, forget_quota, now};
 use super::maildir::{self, Draft, Finished, Sizes};
 use super::tree::FolderDirs;
@@ -38,6 +39,7 @@ pub(super) struct HeldBack {
     sizes: Sizes,
     /// The date that its header tells, where the source gives none.
     dated: Option<i64>,
+    digest: Option<blake3::Hash>,
 }
 
 /// Receives the messages of one folder and lets each appear.
@@ -52,6 +54,8 @@ pub struct Arrivals<'a> {
     /// The order in which to ask.
     order: Vec<u32>,
     draft: Option<Draft>,
+    /// Of the message at hand, where its digest is wanted.
+    digest: Option<StoredDigest>,
     announced: Option<u64>,
     /// Whether the beginnings of messages are kept, to find dates in.
     some_undated: bool,
@@ -95,6 +99,7 @@ impl<'a> Arrivals<'a> {
             wanted: deliveries.collect(),
             order,
             draft: None,
+            digest: None,
             announced: None,
             some_undated,
             header: Vec::new(),
@@ -129,8 +134,9 @@ impl<'a> Arrivals<'a> {
                 finished,
                 sizes,
                 dated,
+                digest,
             } = message;
-            self.publish(finished, entry, sizes, mtime.or(dated))?;
+            self.publish(finished, entry, sizes, mtime.or(dated), digest)?;
             self.wanted.remove(&key);
         }
         for message in held.into_values() {
@@ -308,6 +314,7 @@ impl<'a> Arrivals<'a> {
         };
         let (finished, buffer) = draft.close(job.tree, self.held.is_some()).map_err(told)?;
         self.buffer = buffer;
+        let digest = self.digest.take().map(StoredDigest::finish);
         match &mut self.held {
             Some(held) => {
                 let key = (self.key)(index);
@@ -315,13 +322,14 @@ impl<'a> Arrivals<'a> {
                     finished,
                     sizes,
                     dated,
+                    digest,
                 };
                 if let Some(doubled) = held.insert(key, message) {
                     doubled.finished.discard(self.dirs);
                 }
                 Ok(())
             }
-            None => self.publish(finished, entry, sizes, mtime.or(dated)),
+            None => self.publish(finished, entry, sizes, mtime.or(dated), digest),
         }
     }
 
@@ -331,6 +339,7 @@ impl<'a> Arrivals<'a> {
         entry: u32,
         sizes: Sizes,
         mtime: Option<i64>,
+        digest: Option<blake3::Hash>,
     ) -> Result<(), Problem> {
         let job = self.job;
         let index = entry as usize;
@@ -346,6 +355,9 @@ impl<'a> Arrivals<'a> {
             mtime,
         });
         (self.watch.delivered)(job.source.entries[index].size);
+        if let (Some(told), Some(digest)) = (self.watch.digested, digest) {
+            told(index, digest);
+        }
         Ok(())
     }
 
@@ -400,6 +412,10 @@ impl BodySink for Arrivals<'_> {
         .map_err(|error| self.job.failed("write a message", error))?;
         self.drafts += 1;
         self.draft = Some(draft);
+        self.digest = self
+            .watch
+            .digested
+            .map(|_| StoredDigest::new(keep_double_cr));
         self.announced = announced;
         self.header.clear();
         Ok(())
@@ -410,6 +426,9 @@ impl BodySink for Arrivals<'_> {
             let room = HEADER_KEPT.saturating_sub(self.header.len());
             self.header
                 .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+        if let Some(digest) = &mut self.digest {
+            digest.update(bytes);
         }
         match &mut self.draft {
             Some(draft) => draft

@@ -41,6 +41,9 @@ pub struct Watch<'a> {
     pub stop: &'a AtomicBool,
     /// Called with the octets of each message that has appeared.
     pub delivered: &'a dyn Fn(u64),
+    /// Where it is to be known what the source has sent: called with the entry of each message that
+    /// has appeared and its digest, see [`super::digest`].
+    pub digested: Option<&'a dyn Fn(usize, blake3::Hash)>,
 }
 
 impl std::fmt::Debug for Watch<'_> {

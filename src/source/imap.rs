@@ -2,7 +2,8 @@
 //! everything that opens, lists or fetches.
 //!
 //! Both work on one connection, through `imap/stream.rs`. The crate's commands have tags in `a`, ours in `x`.
-//! Folders are opened by EXAMINE and messages fetched by BODY.PEEK: nothing changes on the server.
+//! Folders are opened by EXAMINE and messages fetched by BODY.PEEK: nothing changes on the server, but
+//! for what [`Session::delete`] is told to delete.
 
 mod attributes;
 mod bodies;
@@ -11,6 +12,7 @@ mod changes;
 mod changes_tests;
 mod date;
 mod examine;
+mod expunge;
 mod extensions;
 mod folders;
 mod gather;
@@ -34,6 +36,7 @@ use std::fmt;
 use std::io::Write as _;
 
 pub use self::attributes::Attribute;
+pub use self::expunge::{Deleted, Expunge, changed};
 use self::extensions::Extensions;
 use self::heard::Heard;
 use self::items::Section;
@@ -46,7 +49,7 @@ use super::net::{Connection, Endpoint};
 use super::{
     BodySink, Examined, FolderList, ListedFolder, Marks, MessageList, News, Refused, Since,
 };
-use crate::mail::{Entry, Uid, UidSet};
+use crate::mail::{Entry, Uid, UidSet, UidValidity};
 use crate::problem::{Kind, Problem, Reach};
 use crate::text::printable_bytes;
 
@@ -254,6 +257,43 @@ impl Session {
             return Ok(Vec::new());
         }
         self.converse(|talk| attributes::fetch(talk, attribute, uids))
+    }
+
+    /// Whether the server can remove messages by their UIDs, and no others (UIDPLUS, RFC 4315).
+    pub fn expunges_by_uid(&self) -> bool {
+        self.abilities.has("UIDPLUS") || self.abilities.has("IMAP4REV2")
+    }
+
+    /// Deletes the messages `uids` of a folder, which must still have `validity`: opens it by SELECT,
+    /// marks them as deleted and removes what is marked, piece by piece, and looks what is left. What has
+    /// gone when something goes wrong is gone; what is marked and not removed stays marked.
+    ///
+    /// `gone` is told of what is known to have gone, as soon as it is, and may stop it.
+    ///
+    /// # Errors
+    /// What `gone` says; Network or Protocol of reach User; anything else is in [`Deleted::problem`].
+    pub fn delete(
+        &mut self,
+        folder: &ListedFolder,
+        validity: UidValidity,
+        uids: &UidSet,
+        how: Expunge,
+        gone: &mut dyn FnMut(&UidSet) -> Result<(), Problem>,
+    ) -> Result<Deleted, Problem> {
+        let opened = self.converse(|talk| expunge::select(talk, &folder.wire_name, validity))?;
+        if let Err(problem) = opened {
+            let problem = Some(problem.in_folder(&folder.path));
+            return Ok(Deleted { problem });
+        }
+        for piece in expunge::pieces(uids) {
+            let (went, problem) = self.converse(|talk| expunge::piece(talk, &piece, how))?;
+            gone(&went)?;
+            if let Some(problem) = problem {
+                let problem = Some(problem.in_folder(&folder.path));
+                return Ok(Deleted { problem });
+            }
+        }
+        Ok(Deleted { problem: None })
     }
 
     /// What went wrong without stopping anything since this was called last: the server's

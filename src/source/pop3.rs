@@ -1,11 +1,13 @@
 //! A blocking POP3 session over any stream (RFC 1939, 2449, 5034, 6856). Dialling and TLS are
 //! [`super::net`]'s.
 //!
-//! It sends no command that changes the maildrop, and none that it was not told to; what it sends
+//! It sends no command that changes the maildrop but in [`Session::delete`], and none that it was not
+//! told to; what it sends
 //! is asserted by its tests. After an error of [`Session::listing`] or of a transfer the session
 //! is over: only [`Session::quit`] may follow, which then closes without a word.
 
 mod auth;
+mod delete;
 mod listing;
 pub mod proto;
 mod transfer;

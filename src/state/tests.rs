@@ -321,3 +321,29 @@ fn users_of_one_maildir_have_files_of_their_own() {
         );
     }
 }
+
+#[test]
+fn what_is_deleted_at_the_source_is_seen_no_more_until_it_is_taken_back() {
+    let set = |text: &str| text.parse::<UidSet>().unwrap();
+    let mut record = Record::new("ann");
+    let folder = record.folder(&path("INBOX"));
+    folder.seen_validity = Some(7);
+    folder.seen = BTreeMap::from([("S".to_owned(), set("1:5")), (String::new(), set("6"))]);
+    folder.lets_go(&set("3:4,6"));
+    let before = folder.past().unwrap();
+    assert_eq!(before.uids(), set("1:2,5"));
+    assert_eq!(before.deleted_at_source, set("3:4,6"));
+    let parsed = Record::parse(written(&record).as_bytes()).unwrap();
+    assert_eq!(parsed.record, record);
+    let folder = record.folder(&path("INBOX"));
+    folder.takes_back(BTreeMap::from([
+        ("S".to_owned(), set("4")),
+        ("FS".to_owned(), set("6")),
+    ]));
+    assert_eq!(folder.deleted_at_source, set("3"));
+    let seen = folder
+        .seen
+        .iter()
+        .map(|(words, uids)| format!("{words}={uids}"));
+    assert_eq!(seen.collect::<Vec<_>>(), ["FS=6", "S=1:2,4:5"]);
+}

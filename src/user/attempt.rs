@@ -73,6 +73,7 @@ impl Shown<'_> {
             keywords: &self.list.keywords,
             uidls,
             digests: None,
+            is_whole: self.list.unreadable.is_empty(),
         }
     }
 }
@@ -104,6 +105,7 @@ impl Attempt<'_> {
         };
         self.open_book()?;
         self.memory.removals = Removals::default();
+        self.memory.deletable.clear();
         let result = self.work(tree.as_ref(), session, maildrop);
         match &tree {
             Some(tree) => self.close_book(tree, result),
@@ -197,6 +199,11 @@ impl Attempt<'_> {
         self.log
             .line(Level::INFO, format!("{} folders", list.folders.len()));
         self.tell_of_names(&list);
+        if list.subscriptions_refused && self.context.config.selection.subscribed {
+            let what = "the server does not tell which folders are subscribed";
+            return Err(Problem::new(Kind::Refused, Reach::User, what)
+                .with_hint("leave --subscribed out and select folders by name"));
+        }
         let choice = Choice::of(&self.context.config.selection, self.user, &list);
         self.note_choice(choice.notes());
         let target = self.context.config.target;
@@ -238,8 +245,14 @@ impl Attempt<'_> {
             }
         }
         self.subscribe(tree, &list, &choice)?;
+        self.delete_at_source(&mut session, &list.folders, tree)?;
         session.logout();
-        self.plan_vanished(&used, &choice)?;
+        if list.unusable.is_empty() {
+            self.plan_vanished(&used, &choice)?;
+        } else {
+            let line = "folders were listed whose names make no sense: none is taken for deleted";
+            self.log.line(Level::WARN, line);
+        }
         self.carry_out_removals(tree)?;
         match postponed {
             Some(problem) => Err(problem),
@@ -323,8 +336,9 @@ impl Attempt<'_> {
             }
             return Ok(());
         }
-        let (examined, list) = self.look(session, &placed.listed, maildrop.is_some())?;
+        let (examined, mut list) = self.look(session, &placed.listed, maildrop.is_some())?;
         self.note_examined(path, &examined);
+        self.settle_leaving(path, examined.uid_validity, &mut list);
         let found = self.search(session, choice, &list)?;
         let selected = choice.messages(&list.entries, found.as_ref(), export::now());
         if self.is_skipped_as_empty(placed, &list, selected.as_ref())? {
@@ -518,9 +532,11 @@ impl Attempt<'_> {
     ) -> Result<(), Problem> {
         let target = self.context.config.target;
         let mode = self.context.config.rerun.mode;
-        if !target.servers.dovecot || mode == Mode::AfterCutover {
+        if !target.servers.dovecot || mode == Mode::AfterCutover || list.subscriptions_refused {
             return Ok(());
         }
+        // What was told in words without sense may be any of them: then none has ended.
+        let all_are_told = list.unusable.is_empty();
         let mut now = BTreeMap::new();
         for path in list.subscribed.iter().filter(|path| choice.takes(path)) {
             match subscription_line(&choice.destination(path), target.layout, target.encoding) {
@@ -538,7 +554,9 @@ impl Attempt<'_> {
         let before = head.subscribed.clone().unwrap_or_default();
         let known: HashSet<&String> = before.values().collect();
         // What is subscribed at the source and not taken this time is left as it is.
-        let ended = before.iter().filter(|(path, _)| !listed.contains(*path));
+        let ended = before
+            .iter()
+            .filter(|(path, _)| all_are_told && !listed.contains(*path));
         let ended: Vec<String> = ended.map(|(_, line)| line.clone()).collect();
         let lines: Vec<String> = now.values().cloned().collect();
         let new: Vec<String> = now
@@ -547,13 +565,15 @@ impl Attempt<'_> {
             .cloned()
             .collect();
         let change = |subscriptions: &mut Subscriptions| match mode {
-            Mode::Mirror if choice.is_everything() => subscriptions.become_like(&lines),
+            Mode::Mirror if all_are_told && choice.is_everything() => {
+                subscriptions.become_like(&lines)
+            }
             _ => subscriptions.change(&ended, &new),
         };
         let changed = export::subscribe(&self.user.maildir, tree, target.layout, change)?;
-        let untaken = before
-            .into_iter()
-            .filter(|(path, _)| listed.contains(path) && !now.contains_key(path));
+        let untaken = before.into_iter().filter(|(path, _)| {
+            (listed.contains(path) || !all_are_told) && !now.contains_key(path)
+        });
         now.extend(untaken.collect::<Vec<_>>());
         self.memory.book.record.head.subscribed = Some(now);
         if changed > 0 {

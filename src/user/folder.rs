@@ -1,6 +1,6 @@
 //! One folder: planned, and unless this is a dry run brought up to date.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
 
 use tracing::Level;
@@ -45,11 +45,17 @@ pub(super) struct Folder<'f> {
 /// Messages that were asked for in vain, by UID or POP3 number, with the reason.
 type NotCome = HashMap<u32, String>;
 
+/// The digests of what has come, by entry, where they are wanted.
+pub(super) type Digests = HashMap<usize, blake3::Hash>;
+
 /// What a plan that was carried out has left.
 struct Done {
     plan: FolderPlan,
+    /// What the plan was made from, where that is not what was found first.
+    disk: Option<OnDisk>,
     not_come: NotCome,
     added: u64,
+    digests: Digests,
 }
 
 impl Folder<'_> {
@@ -95,18 +101,20 @@ impl Attempt<'_> {
         let path = folder.source.path;
         self.memory.removals.add(folder, &plan);
         let tally = self.memory.tally.folder(path);
-        tally.kept = plan.kept.saturating_sub(tally.added);
+        let deleted = tree.map_or(0, |_| tally.source_deleted);
+        tally.kept = (plan.kept + deleted).saturating_sub(tally.added);
         // Now it is known which of those that are not selected are on disk.
         let sizes = folder.source.entries.iter().map(|entry| entry.size);
         tally.bytes = sizes.sum::<u64>() - plan.left_out_bytes;
         tally.messages = folder.source.entries.len() as u64 - plan.left_out;
-        tally.messages += tally.skips.len() as u64;
+        tally.messages += tally.skips.len() as u64 + deleted;
         if folder.source.selected.is_some() {
             tally.left_out = plan.left_out;
         }
         (tally.changed, tally.left_deleted) = (plan.changed, plan.left_deleted);
         let Some(tree) = tree else {
             (tally.kept, tally.added) = (plan.kept, plan.deliveries);
+            self.note_deletable(folder, &folder.disk, &plan, &Digests::new(), &|_| false);
             let names = (folder.destination, folder.target);
             let lines = describe::lines(&folder.source, names, &folder.disk, &plan, &policy);
             self.memory.plan.extend(lines);
@@ -125,13 +133,17 @@ impl Attempt<'_> {
         };
         let Done {
             plan,
+            disk,
             not_come,
             added,
+            digests,
         } = done;
         self.skip(folder, &not_come);
         let missing = |index| not_come.contains_key(&(folder.key)(index));
         self.note_done(&folder.source, &plan, &folder.stamp, &missing);
         self.save(Some(tree))?;
+        let disk = disk.as_ref().unwrap_or(&folder.disk);
+        self.note_deletable(folder, disk, &plan, &digests, &missing);
         self.log.line(
             Level::INFO,
             format!(
@@ -153,9 +165,12 @@ impl Attempt<'_> {
     ) -> Result<Done, Problem> {
         let added = Cell::new(0);
         let delivered = delivered(self.context.progress, &added);
+        let digests = RefCell::default();
+        let digested = digested(&digests);
         let watch = Watch {
             stop: self.context.stop,
             delivered: &delivered,
+            digested: self.wants_digests().then_some(&digested),
         };
         let policy = self.policy();
         let job = folder.job(
@@ -176,8 +191,10 @@ impl Attempt<'_> {
         result?;
         Ok(Done {
             plan: plan.clone(),
+            disk: None,
             not_come,
             added: added.get(),
+            digests: digests.take(),
         })
     }
 
@@ -197,9 +214,12 @@ impl Attempt<'_> {
         let path = folder.source.path;
         let added = Cell::new(0);
         let delivered = delivered(self.context.progress, &added);
+        let digests = RefCell::default();
+        let digested = digested(&digests);
         let watch = Watch {
             stop: self.context.stop,
             delivered: &delivered,
+            digested: self.wants_digests().then_some(&digested),
         };
         let mut not_come = NotCome::new();
         let job = folder.job(tree, layout, &policy, &folder.disk, plan);
@@ -217,10 +237,10 @@ impl Attempt<'_> {
         let now = plan::plan(&folder.source, &past, &disk, &policy, export::now())?;
         let job = folder.job(tree, layout, &policy, &disk, &now);
         let result = export::publish(&job, watch, folder.key, received);
-        self.memory.tally.folder(path).added += added.get();
         let tally = self.memory.tally.folder(path);
         (tally.changed, tally.left_deleted) = (now.changed, now.left_deleted);
-        tally.kept = now.kept;
+        tally.kept = (now.kept + tally.source_deleted).saturating_sub(tally.added);
+        tally.added += added.get();
         result?;
         if fetched.is_ok() {
             // What was there when the folder was planned and has been taken away since.
@@ -236,8 +256,10 @@ impl Attempt<'_> {
         fetched?;
         Ok(Done {
             plan: now,
+            disk: Some(disk),
             not_come,
             added: added.get(),
+            digests: digests.take(),
         })
     }
 
@@ -312,6 +334,13 @@ fn delivered<'c>(progress: &'c Progress, added: &'c Cell<u64>) -> impl Fn(u64) +
     move |bytes| {
         added.set(added.get() + 1);
         progress.message_done(bytes);
+    }
+}
+
+/// Keeps the digests of what appears.
+fn digested(digests: &RefCell<Digests>) -> impl Fn(usize, blake3::Hash) + '_ {
+    |index, digest| {
+        digests.borrow_mut().insert(index, digest);
     }
 }
 

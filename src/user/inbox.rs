@@ -68,7 +68,9 @@ impl Attempt<'_> {
                 return Err(problem);
             };
             let examined = session.examine(&inbox.placed.listed)?;
-            let list = session.list_messages(examined.exists)?;
+            let mut list = session.list_messages(examined.exists)?;
+            let path = &inbox.placed.listed.path;
+            self.settle_leaving(path, examined.uid_validity, &mut list);
             if fresh.listing == maildrop.listing && list.entries == inbox.list.entries {
                 fresh.session.quit();
                 return Err(problem);

@@ -88,6 +88,10 @@ impl Attempt<'_> {
         };
         let path = &listed.path;
         let config = self.context.config;
+        // Whether there is something to delete is not among what is remembered.
+        if config.rerun.deletes_at_source() {
+            return Ok(false);
+        }
         let dated_by_order = config.target.servers.qmail && target.is_root();
         let known = self.memory.book.record.known(path);
         let (Some(known), Some(marks)) = (known, &listed.marks) else {
@@ -121,6 +125,7 @@ impl Attempt<'_> {
             keywords: &list.keywords,
             uidls: uidls.as_deref(),
             digests: None,
+            is_whole: true,
         };
         let past = Past {
             seen: Some(&seen),
@@ -160,8 +165,9 @@ impl Attempt<'_> {
         has_pop3: bool,
     ) -> Result<(Examined, MessageList), Problem> {
         let record = &self.memory.book.record;
-        // Pairing goes by sizes.
-        let known = record.known(&listed.path).filter(|_| !has_pop3);
+        // Pairing goes by sizes, and what is to be deleted at the source by dates.
+        let needs_all = has_pop3 || self.context.config.rerun.deletes_at_source();
+        let known = record.known(&listed.path).filter(|_| !needs_all);
         let Some((known, seen, next)) = known
             .filter(|known| may_rest(known))
             .and_then(|known| Some((known, known.past()?, known.seen_next?)))

@@ -43,6 +43,7 @@ impl Attempt<'_> {
         let listing = &maildrop.listing;
         let numbered = pop3_only::number(listing, &disk, &remembered, max_size, export::now())?;
         self.note_numbered(&numbered, &place.1);
+        self.settle_numbered(&numbered);
         let folder = self.memory.tally.folder(&path);
         folder.left_out = numbered.left_out;
         folder.messages = numbered.entries.len() as u64;
@@ -66,13 +67,13 @@ impl Attempt<'_> {
                 })
                 .collect();
         }
-        maildrop.session.quit();
-        let is_done = result.is_ok();
-        self.go_on_after(&path, result)?;
-        if is_done {
-            self.carry_out_removals(tree)?;
+        if let Err(problem) = result {
+            maildrop.session.quit();
+            return self.go_on_after(&path, Err(problem));
         }
-        Ok(())
+        let deleted = self.delete_from_maildrop(maildrop.session, tree);
+        self.go_on_after(&path, deleted)?;
+        self.carry_out_removals(tree)
     }
 
     /// Where INBOX goes, the only folder that there is.
@@ -133,6 +134,7 @@ impl Attempt<'_> {
                 // Elsewhere POP3 does not show them.
                 uidls: target.is_root().then_some(&numbered.uidls[..]),
                 digests: Some(&numbered.digests),
+                is_whole: true,
             },
             destination,
             target,

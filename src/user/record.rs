@@ -252,6 +252,7 @@ impl Attempt<'_> {
             folder.written_next = None;
             folder.foreign = UidSet::default();
             folder.renumbered.clear();
+            folder.deleted_at_source = UidSet::default();
         }
     }
 
@@ -268,6 +269,9 @@ impl Attempt<'_> {
         let sets = seen::after(source, before.as_ref(), plan, missing);
         let bytes = source.entries.iter().map(|entry| entry.size).sum();
         let folder = self.noted(source.path);
+        if folder.seen_validity != Some(source.validity.value()) {
+            folder.deleted_at_source = UidSet::default();
+        }
         folder.seen = sets;
         folder.pending = UidSet::default();
         folder.writing = None;
@@ -284,11 +288,7 @@ impl Attempt<'_> {
     /// Notes that messages which the source no longer has are gone from the target too.
     pub(super) fn note_removed(&mut self, path: &FolderPath, uids: &[Uid]) {
         let gone: UidSet = uids.iter().copied().collect();
-        let folder = self.noted(path);
-        for uids in folder.seen.values_mut() {
-            *uids = uids.difference(&gone);
-        }
-        folder.seen.retain(|_, uids| !uids.is_empty());
+        self.noted(path).forget_seen(&gone);
     }
 
     pub(super) fn note_place(&mut self, placed: &Placed) {

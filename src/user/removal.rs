@@ -195,6 +195,7 @@ impl Attempt<'_> {
             keywords: &keywords,
             uidls: None,
             digests: None,
+            is_whole: true,
         };
         let past = Past {
             seen: seen.as_ref(),

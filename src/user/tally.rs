@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use crate::mail::FolderPath;
+use crate::mail::{FolderPath, UidSet};
 use crate::problem::{Problem, Reach};
 use crate::report::{Skip, UserReport};
 
@@ -25,6 +25,10 @@ pub(super) struct FolderTally {
     pub changed: u64,
     /// Deleted on the target by their owner.
     pub left_deleted: u64,
+    /// Deleted at the source by this run, in whatever attempt; each is added or kept, too.
+    pub source_deleted: u64,
+    /// What an attempt was about to delete at the source, until it is known what became of it.
+    pub leaving: UidSet,
     /// Not exported, each with its reason.
     pub skips: Vec<Skip>,
     /// Still to come when the last attempt broke: by UID, the octets.
@@ -67,11 +71,13 @@ impl Tally {
         self.max_date_shift = 0;
     }
 
-    /// The buckets of `path`, emptied but for what this run has written.
+    /// The buckets of `path`, emptied but for what this run has written, and deleted at the source.
     pub(super) fn begin_folder(&mut self, path: &FolderPath) -> &mut FolderTally {
         let folder = self.folders.entry(path.clone()).or_default();
         *folder = FolderTally {
             added: folder.added,
+            source_deleted: folder.source_deleted,
+            leaving: std::mem::take(&mut folder.leaving),
             ..FolderTally::default()
         };
         folder
@@ -117,6 +123,7 @@ impl Tally {
             report.kept += folder.kept;
             report.changed += folder.changed;
             report.left_deleted += folder.left_deleted;
+            report.source_deleted += folder.source_deleted;
             let why = folder.why_pending(failure.as_ref());
             let pending = folder.pending.into_iter().map(|skip| Skip {
                 reason: why.clone().map_or(skip.reason, Cow::Owned),

@@ -365,7 +365,7 @@ fn a_wrong_command_line_starts_nothing() {
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 58] = [
+    const OPTIONS: [&str; 60] = [
         "--imap <URL>",
         "--pop3 <URL>",
         "--tls-ca <FILE>",
@@ -403,6 +403,8 @@ fn help_tells_every_option() {
         "--after-cutover",
         "--max-delete <PERCENT>",
         "--keep-deleted",
+        "--delete-source[=<WHAT>]",
+        "--expunge-marked",
         "--delete-local",
         "--ignore-missing-uidls",
         "--ignore-extra-uidls",
@@ -579,7 +581,7 @@ fn a_list_from_standard_input_and_the_files_of_a_report() {
 
     let summary = fs::read_to_string(report_dir.join("summary.csv")).expect("written");
     let columns = "user,status,folders,messages,bytes,added,kept,changed,deleted,skipped,uidls,\
-                   uidls_missing,uidls_extra,max_date_shift_s,seconds,attempts,error,uidls_elsewhere,left_deleted\n";
+                   uidls_missing,uidls_extra,max_date_shift_s,seconds,attempts,error,uidls_elsewhere,left_deleted,source_deleted\n";
     assert!(summary.starts_with(columns), "{summary}");
     let rows = report::summary(&report_dir);
     let told: Vec<_> = rows

@@ -10,6 +10,7 @@
 mod bulk;
 mod check;
 mod cyrus;
+mod delete_source;
 mod elsewhere;
 mod explain;
 mod export;

@@ -99,6 +99,7 @@ pub fn list(
             Err(fault) => return Err(fault),
         }
     }
+    let mut subscriptions_refused = false;
     for (command, reply) in commands.iter().zip(&replies) {
         if let Some(reply) = reply.as_ref().filter(|reply| reply.status != Status::Ok) {
             let problem = reply.refusal(command, Reach::User);
@@ -110,10 +111,12 @@ pub fn list(
                 }
                 return Ok(Err(problem));
             }
+            subscriptions_refused |= command.starts_with("LSUB");
             talk.warnings.add(problem.to_string());
         }
     }
     let mut list = sort(listed, subscribed, &namespaces);
+    list.subscriptions_refused = subscriptions_refused;
     list.unusable.append(&mut unreadable);
     for folder in list.folders.iter_mut().filter(|folder| folder.selectable) {
         folder.marks = marks.remove(&folder.wire_name);

@@ -44,7 +44,12 @@ pub fn search(
     Ok(Ok(UidSet::from_ranges(found)))
 }
 
-fn one(talk: &mut Talk<'_>, command: &str, found: &mut Vec<(u32, u32)>) -> Result<Reply, Fault> {
+/// One command; what it finds is put at the end of `found`.
+pub(super) fn one(
+    talk: &mut Talk<'_>,
+    command: &str,
+    found: &mut Vec<(u32, u32)>,
+) -> Result<Reply, Fault> {
     let tags = talk.send(&[command])?;
     let mut answered = false;
     loop {

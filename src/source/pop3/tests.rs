@@ -140,7 +140,9 @@ impl Read for Pipe {
 impl Write for Pipe {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(bytes).into_owned();
-        for line in text.lines() {
+        let is_dele = |step: &Step| matches!(step, Step::Client(line) if line.starts_with("DELE "));
+        let may_delete = self.0.borrow().steps.iter().any(is_dele);
+        for line in text.lines().filter(|_| !may_delete) {
             let verb = line
                 .split(' ')
                 .next()
@@ -357,6 +359,40 @@ fn qmail_is_asked_one_command_at_a_time_and_never_by_apop() {
             );
         },
     );
+}
+
+#[test]
+fn what_is_deleted_goes_with_quit() {
+    let plain = Security::Plain;
+    play("delete", &user(None), plain, None, |session, pipe| {
+        let mut session = session.unwrap();
+        let refused = session.delete(&[2, 1, 7]).unwrap();
+        assert_eq!(refused, [(1, "message 1 is in use".to_owned())]);
+        assert!(!session.deletes_what_was_retrieved());
+        session.commit().unwrap();
+        let writes = pipe.writes();
+        assert!(writes.contains(&"DELE 2\r\nDELE 1\r\nDELE 7\r\n".to_owned()));
+    });
+    play("delete-refused", &user(None), plain, None, |session, _| {
+        let mut session = session.unwrap();
+        assert_eq!(session.delete(&[1, 2]).unwrap(), []);
+        let problem = session.commit().unwrap_err();
+        assert_eq!(
+            (problem.kind, problem.reach),
+            (Kind::Refused, Reach::Folder)
+        );
+        assert!(
+            problem
+                .to_string()
+                .ends_with("some deleted messages not removed")
+        );
+    });
+    play("delete-cut", &user(None), plain, None, |session, _| {
+        let mut session = session.unwrap();
+        assert_eq!(session.delete(&[1]).unwrap(), []);
+        let problem = session.commit().unwrap_err();
+        assert_eq!((problem.kind, problem.retry), (Kind::Network, true));
+    });
 }
 
 #[test]

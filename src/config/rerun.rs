@@ -1,0 +1,117 @@
+//! What happens to what is there already, on the target and at the source: from the options typed.
+
+use super::{Fsync, Mode, Rerun, SourceDeletion};
+use crate::cli::{self, DeleteSource};
+
+/// What was typed, with defaults.
+pub(super) fn from_cli(typed: &cli::Rerun) -> Rerun {
+    let usual = Rerun::default();
+    Rerun {
+        mode: match (typed.mirror, typed.after_cutover) {
+            (true, _) => Mode::Mirror,
+            (false, true) => Mode::AfterCutover,
+            (false, false) => Mode::Merge,
+        },
+        keep_deleted: typed.keep_deleted,
+        delete_local: typed.delete_local,
+        max_delete: typed.max_delete.unwrap_or(usual.max_delete),
+        delete_source: match (typed.delete_source, typed.expunge_marked) {
+            (None, _) => SourceDeletion::None,
+            (Some(_), false) => SourceDeletion::Exact,
+            (Some(_), true) => SourceDeletion::WithMarked,
+        },
+    }
+}
+
+/// Why nothing may be deleted at the source: whoever asks for it has to have said of what, and what
+/// is not synced is not safe.
+pub(super) fn refusals(typed: &cli::Export) -> Vec<&'static str> {
+    let Some(what) = typed.rerun.delete_source else {
+        return Vec::new();
+    };
+    let is_said = !typed.selection.folder.is_empty() || typed.selection.max_age.is_some();
+    let unsaid = (what == DeleteSource::Selected && !is_said).then_some(
+        "--delete-source of what? Give --folder or --max-age with it, or --delete-source=all",
+    );
+    let unsynced = (typed.target.fsync == Fsync::Never).then_some(
+        "--delete-source deletes what is synced to disk, and --fsync never syncs nothing: leave one out",
+    );
+    unsaid.into_iter().chain(unsynced).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn typed(line: &[&str]) -> Option<cli::Export> {
+        let line = ["mailseed", "export"].iter().chain(line);
+        match Cli::try_parse_from(line).ok()?.command {
+            Command::Export { options, .. } => Some(*options),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn deleting_at_the_source_has_to_be_said_of_what() {
+        const UNSAID: &str = "of what?";
+        const UNSYNCED: &str = "--fsync never";
+        for (line, want) in [
+            (&["--fsync", "never"][..], &[][..]),
+            (&["--delete-source"], &[UNSAID]),
+            (&["--delete-source=selected"], &[UNSAID]),
+            (
+                &["--delete-source", "--exclude", "A", "--search", "SEEN"],
+                &[UNSAID],
+            ),
+            (&["--delete-source", "--since", "2025-01-01"], &[UNSAID]),
+            (&["--delete-source", "--folder", "INBOX"], &[]),
+            (&["--delete-source", "--max-age", "1"], &[]),
+            (
+                &["--delete-source", "--max-age", "1", "--after-cutover"],
+                &[],
+            ),
+            (&["--delete-source=all"], &[]),
+            (&["--delete-source=all", "--fsync", "always"], &[]),
+            (&["--delete-source=all", "--fsync", "never"], &[UNSYNCED]),
+            (
+                &["--delete-source", "--fsync", "never"],
+                &[UNSAID, UNSYNCED],
+            ),
+        ] {
+            let told = refusals(&typed(line).expect("it can be typed"));
+            assert_eq!(told.len(), want.len(), "{line:?}: {told:?}");
+            for (told, want) in told.iter().zip(want) {
+                assert!(told.contains(want), "{line:?}: {told}");
+            }
+        }
+        // The next word is not its value.
+        for line in [
+            &["--delete-source", "all"][..],
+            &["--delete-source=all", "--mirror"],
+            &["--delete-source=none"],
+            &["--expunge-marked"],
+        ] {
+            assert!(typed(line).is_none(), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_typed_is_what_is_meant() {
+        for (line, want) in [
+            (&[][..], SourceDeletion::None),
+            (&["--delete-source"], SourceDeletion::Exact),
+            (&["--delete-source=all"], SourceDeletion::Exact),
+            (
+                &["--delete-source", "--expunge-marked"],
+                SourceDeletion::WithMarked,
+            ),
+        ] {
+            let rerun = from_cli(&typed(line).expect("it can be typed").rerun);
+            assert_eq!(rerun.delete_source, want, "{line:?}");
+            assert_eq!(rerun.deletes_at_source(), want != SourceDeletion::None);
+        }
+    }
+}
