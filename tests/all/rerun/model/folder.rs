@@ -167,10 +167,12 @@ impl Sides<'_> {
             let last = known.and_then(|uid| at(self.last, *uid));
             let now = messages(self.now)
                 .find(|now| now.hash == message.hash && !matched.contains(&now.uid));
+            let copies = self.disk.iter().flat_map(|disk| &disk.messages);
+            let copies = copies.filter(|one| one.hash == message.hash).count();
             let as_it_is = Expected {
                 hash: message.hash,
                 optional: false,
-                loose: false,
+                loose: copies > 1,
                 flags: message.flags.clone(),
                 date: message.date,
                 uid: UidRule::AtLeast(0),
