@@ -306,7 +306,8 @@ impl Sides<'_> {
         let certain = expected.iter().any(|one| !one.optional);
         match (self.now, self.last, self.disk) {
             (Some(now), last, disk) => {
-                let user_removed = last.is_some() && disk.is_none();
+                let was_there = last.is_some() || self.renames.has_left(self.name);
+                let user_removed = was_there && disk.is_none();
                 match there {
                     None if user_removed && !certain => (),
                     None if self.was_renamed() && !certain => (),
