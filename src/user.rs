@@ -11,8 +11,10 @@ mod elsewhere;
 mod evidence;
 mod folder;
 mod inbox;
+mod links;
 mod listing;
 mod login_delay;
+mod on_target;
 mod pop3_only;
 mod record;
 mod rematch;
@@ -41,6 +43,7 @@ use bodies::Bodies;
 use delete_source::Deletable;
 pub(crate) use elsewhere::{KnownElsewhere, Search, note as note_elsewhere};
 pub(crate) use evidence::Sessions;
+use links::Links;
 pub(crate) use login_delay::LoginDelay;
 use record::Book;
 use removal::Removals;
@@ -100,6 +103,8 @@ struct Memory {
     listed: HashSet<FolderPath>,
     /// What is to be taken away when all folders have been seen.
     removals: Removals,
+    /// What messages of virtual folders can be linked to.
+    links: Links,
     /// What may be deleted at the source when all folders are done.
     deletable: Vec<Deletable>,
 }

@@ -7,7 +7,7 @@ use crate::config::{FolderEncoding, Layout};
 use crate::mail::FolderPath;
 use crate::naming::MaildirFolder;
 use crate::problem::{Kind, Problem, Reach};
-use crate::source::ListedFolder;
+use crate::source::{ListedFolder, SpecialUse};
 
 const ANOTHER_NAME: &str = "give one of them another name by --map, or leave it out by --exclude";
 
@@ -22,8 +22,9 @@ pub struct Placed {
     pub target: Result<MaildirFolder, Problem>,
 }
 
-/// Gives each selectable folder that is taken its directory, INBOX first, then in the source's
-/// order. Folders that would share a directory are all refused, but for INBOX: who takes its place
+/// Gives each selectable folder that is taken its directory: INBOX first, then the others in the
+/// source's order, last those whose messages are to be links, \All before what shows a part of it.
+/// Folders that would share a directory are all refused, but for INBOX: who takes its place
 /// has to wait.
 pub fn place(
     folders: &[ListedFolder],
@@ -82,7 +83,15 @@ pub fn place(
             .with_hint(ANOTHER_NAME));
         }
     }
-    placed.sort_by_key(|folder| !folder.listed.path.is_inbox());
+    placed.sort_by_key(|Placed { listed, .. }| {
+        let shows_all = listed.special_use == Some(SpecialUse::All);
+        match choice.links(listed) {
+            _ if listed.path.is_inbox() => 0,
+            false => 1,
+            true if shows_all => 2,
+            true => 3,
+        }
+    });
     placed
 }
 

@@ -212,6 +212,7 @@ impl Attempt<'_> {
         self.memory.listed = selectable.map(|folder| folder.path.clone()).collect();
         self.note_searchable(&list.folders);
         let mut placed = place(&list.folders, &choice, target.layout, target.encoding);
+        self.begin_links(&session, &placed, &choice);
         self.ask_for_marks(&mut session, &mut placed)?;
         let used: HashSet<MaildirFolder> = placed
             .iter()
@@ -502,16 +503,26 @@ impl Attempt<'_> {
             called: "UID",
         };
         let path = &shown.placed.listed.path;
+        let links = self.find_links(session, shown, &folder)?;
+        let mut linked = 0;
         let bodies = self.memory.bodies.take(path, validity);
+        let user = self.user;
         let mut fetch = |wanted: &[(u32, u64)], arrivals: &mut Arrivals<'_>| {
+            let to_fetch = links.deliver(&user.maildir, wanted, arrivals)?;
+            linked = wanted.len() - to_fetch.len();
             let wanted: Vec<_> = bodies
-                .deliver(wanted, arrivals)?
+                .deliver(&to_fetch, arrivals)?
                 .iter()
                 .filter_map(|(uid, size)| Some((Uid::new(*uid)?, *size)))
                 .collect();
             session.fetch_bodies(&wanted, arrivals)
         };
         let result = self.bring_up_to_date(&folder, tree, &mut fetch, left);
+        if linked > 0 {
+            let line =
+                format!("folder {path}: {linked} messages are links to files of other folders");
+            self.log.line(Level::INFO, line);
+        }
         if result.is_err() {
             self.memory.bodies.put_back(path, bodies);
         }

@@ -19,14 +19,15 @@ use tracing::Level;
 
 use super::attempt::Attempt;
 use super::folder::{Digests, Folder};
+use super::on_target::{Files, on_target};
 use super::{Breaks, interrupted};
 use crate::config::SourceDeletion;
 use crate::mail::{Entry, Flags, FolderPath, Uid, UidSet, UidValidity};
-use crate::naming::{Identity, MaildirFolder};
-use crate::plan::on_disk::{DiskFile, OnDisk};
+use crate::naming::MaildirFolder;
+use crate::plan::FolderPlan;
+use crate::plan::on_disk::OnDisk;
 use crate::plan::pop3_only::Numbered;
 use crate::plan::seen::Gathered;
-use crate::plan::{self, FolderPlan, Step};
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::digest::{StoredDigest, read_back};
 use crate::sink::maildir::Messages;
@@ -78,38 +79,15 @@ impl Attempt<'_> {
         if !self.wants_digests() {
             return;
         }
-        let policy = self.policy();
-        let renamed: HashMap<u32, &str> = plan
-            .steps
-            .iter()
-            .filter_map(|step| match step {
-                Step::Rename { file, base, .. } => Some((*file, base.as_deref()?)),
-                _ => None,
-            })
-            .collect();
         let source = &folder.source;
-        let entries = source.entries.iter().enumerate();
-        let messages = entries.filter_map(|(index, entry)| {
-            let is_there = plan.uids.get(index).is_some_and(Option::is_some) && !missing(index);
-            if !is_there || !self.is_selected(folder, entry) {
-                return None;
-            }
-            let file = plan.files.get(index).copied().flatten();
-            let name: Box<str> = match file {
-                Some(file) => match renamed.get(&file) {
-                    Some(name) => (*name).into(),
-                    None => disk.files.get(file as usize)?.base.clone(),
-                },
-                None => plan::base_name(source, &policy, index, 0, 0)
-                    .as_str()
-                    .into(),
-            };
-            let is_told = Identity::parse(&name) == Some(plan::identity(source, index));
-            Some(Message {
+        let on_target = on_target(source, disk, plan, &self.policy(), missing);
+        let messages = on_target.into_iter().filter_map(|(index, name)| {
+            let entry = source.entries.get(index)?;
+            self.is_selected(folder, entry).then(|| Message {
                 uid: entry.uid,
                 key: (folder.key)(index),
                 size: entry.size,
-                name: (!is_told).then_some(name),
+                name,
                 sent: digests.get(&index).copied(),
             })
         });
@@ -397,7 +375,7 @@ impl Attempt<'_> {
             };
             let mut other = None;
             let mut is_proven = false;
-            for file in files.of_message(message) {
+            for file in files.of_message(message.uid, message.name.as_deref()) {
                 match read_back(&messages, file).map_err(cannot)? {
                     Some(found) if found == *told => is_proven = true,
                     Some(_) => other = Some(file),
@@ -501,51 +479,6 @@ fn expires() -> Problem {
     let what = "the POP3 server deletes at the end of a session whatever was retrieved (EXPIRE 0); \
                 the session was ended without that, and nothing was deleted there";
     Problem::new(Kind::Refused, Reach::Folder, what)
-}
-
-/// The files of a folder.
-struct Files<'d> {
-    /// By the UID that the name tells. A server may have moved a file here from a folder of the same
-    /// UIDVALIDITY, so that two tell the same.
-    by_uid: Vec<(Uid, &'d DiskFile)>,
-    by_name: HashMap<&'d str, &'d DiskFile>,
-}
-
-impl<'d> Files<'d> {
-    fn of(disk: &'d OnDisk, validity: UidValidity) -> Self {
-        let by_uid = disk.files.iter().filter_map(|file| {
-            let (of, uid) = match Identity::parse(&file.base)? {
-                Identity::Imap(of, uid) | Identity::Pop3(of, uid, _) => (of, uid),
-            };
-            (of == validity).then_some((uid, file))
-        });
-        let mut by_uid: Vec<(Uid, &DiskFile)> = by_uid.collect();
-        by_uid.sort_by_key(|(uid, _)| *uid);
-        let by_name = disk.files.iter().map(|file| (file.base.as_ref(), file));
-        Self {
-            by_uid,
-            by_name: by_name.collect(),
-        }
-    }
-
-    /// Those that may be the file of `message`.
-    fn of_message(&self, message: &Message) -> Vec<&'d DiskFile> {
-        match &message.name {
-            Some(name) => self
-                .by_name
-                .get(name.as_ref())
-                .copied()
-                .into_iter()
-                .collect(),
-            None => {
-                let first = self.by_uid.partition_point(|(uid, _)| *uid < message.uid);
-                let same = self.by_uid[first..].iter();
-                same.take_while(|(uid, _)| *uid == message.uid)
-                    .map(|(_, file)| *file)
-                    .collect()
-            }
-        }
-    }
 }
 
 /// Blames a break on the first message that had not come.

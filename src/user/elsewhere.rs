@@ -193,11 +193,15 @@ impl Evidence for Others<'_> {
 }
 
 /// UIDs that were listed under another UIDVALIDITY name other messages now.
-fn is_the_same(folder: &ListedFolder, then: &Examined, now: &Examined) -> Result<(), Problem> {
+pub(super) fn is_the_same(
+    folder: &ListedFolder,
+    then: &Examined,
+    now: &Examined,
+) -> Result<(), Problem> {
     if then.uid_validity == now.uid_validity {
         return Ok(());
     }
-    let what = "the folder was replaced by another while UIDLs were matched";
+    let what = "the folder was replaced by another while it was worked on";
     Err(Problem::new(Kind::Protocol, Reach::User, what)
         .worth_retry(true)
         .in_folder(&folder.path))

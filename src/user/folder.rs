@@ -144,6 +144,7 @@ impl Attempt<'_> {
         self.save(Some(tree))?;
         let disk = disk.as_ref().unwrap_or(&folder.disk);
         self.note_deletable(folder, disk, &plan, &digests, &missing);
+        self.note_linkable(&folder.source, folder.target, disk, &plan, &missing);
         self.log.line(
             Level::INFO,
             format!(
