@@ -16,6 +16,7 @@ mod explain;
 mod export;
 mod input;
 mod interrupted;
+mod links;
 mod marks;
 mod migration;
 mod pairing;
