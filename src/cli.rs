@@ -347,6 +347,13 @@ pub enum Server {
     Qmail,
 }
 
+/// Where messages go that POP3 shows and INBOX has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Pop3Collect {
+    /// INBOX, besides their own folders
+    Inbox,
+}
+
 /// What happens in doubt about UIDLs.
 #[derive(Debug, Args)]
 #[command(next_help_heading = UIDLS)]
@@ -364,6 +371,12 @@ pub struct Uidls {
     /// show it
     #[arg(long)]
     pub pop3_all_mailboxes: bool,
+
+    /// As --pop3-all-mailboxes, and copies of the messages that it finds in other folders are put
+    /// into INBOX, with their UIDLs and in their order, so that the new POP3 server shows what the
+    /// old one does
+    #[arg(long, value_name = "WHERE", value_enum)]
+    pub pop3_collect: Option<Pop3Collect>,
 
     /// Take no message sizes as evidence when UIDLs are matched: for POP3 servers whose LIST lies
     #[arg(long)]

@@ -360,6 +360,8 @@ pub struct UidlPolicy {
     pub ignore_extra: bool,
     /// UIDLs without a message in INBOX are looked for in all folders.
     pub all_mailboxes: bool,
+    /// INBOX gets copies of those that have their messages in other folders.
+    pub collect: bool,
     /// What to do with what the target cannot hold.
     pub unholdable: Unholdable,
     /// qmail: order or date.

@@ -21,7 +21,7 @@ use crate::mail::header;
 use crate::naming::MaildirFolder;
 use crate::plan::on_disk::OnDisk;
 use crate::problem::{Kind, Problem, Reach};
-use crate::sink::maildir::{self, Messages};
+use crate::sink::on_disk::{self, Messages};
 use crate::sink::{control, target_problem};
 use crate::state::{self, Fault, Folder, Parsed, Record};
 use crate::text::printable;
@@ -79,7 +79,7 @@ pub fn explain(question: &Question, out: &mut impl Write) -> Result<bool, Proble
         let what = format!("read the Maildir {}", question.maildir.display());
         target_problem(&what, error)
     };
-    let mut on_disk = maildir::folders(&question.maildir, question.layout).map_err(cannot)?;
+    let mut on_disk = on_disk::folders(&question.maildir, question.layout).map_err(cannot)?;
     let (record, damage) = read_record(question, &mut on_disk)?;
     let mut search = Search {
         question,
@@ -112,7 +112,7 @@ fn read_record(
     on_disk: &mut Vec<MaildirFolder>,
 ) -> Result<(Option<Record>, Option<String>), Problem> {
     let told = |error| target_problem(&format!("read {}", state::FILE), error);
-    let root = maildir::open_existing(&question.maildir, &MaildirFolder::root()).map_err(told)?;
+    let root = on_disk::open_existing(&question.maildir, &MaildirFolder::root()).map_err(told)?;
     let Some(root) = root else {
         return Ok((None, Some(format!("{} is not there", state::FILE))));
     };
@@ -234,7 +234,7 @@ impl<'a, W: Write> Search<'a, W> {
         let root = &self.question.maildir;
         let scan = |list| {
             let dated = self.question.servers.qmail && folder.is_root();
-            maildir::scan(root, folder, Some(list), dated)
+            on_disk::scan(root, folder, Some(list), dated)
         };
         view.disk = scan("dovecot-uidlist")?;
         if view.disk.uidlist.is_none() && folder.is_root() {

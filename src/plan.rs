@@ -17,6 +17,7 @@
 //! After the cutover the first row holds, and everything else stays. Removals are planned here and
 //! carried out when all folders of a user have been seen, so that there can be a limit for them.
 
+pub mod collect;
 pub mod describe;
 pub mod folders;
 mod marks;
@@ -69,12 +70,38 @@ pub struct SourceFolder<'a> {
     pub uidls: Option<&'a [Option<Announced>]>,
     /// For a POP3-only source: for each entry the digest that stands for it in file names.
     pub digests: Option<&'a [UidlDigest]>,
+    /// INBOX that gets copies of messages in other folders (see [`collect`]): the last so many of
+    /// `entries` are such copies, each with the digest of its UIDL, which stands for it in file names.
+    /// `None`: nothing is collected.
+    pub collected: Option<&'a [UidlDigest]>,
     /// Whether `entries` are all messages that the source has. Where it listed some in words that make
     /// no sense, one that is missing may still be there.
     pub is_whole: bool,
 }
 
 impl SourceFolder<'_> {
+    /// How many of the entries are the folder's own: the copies come after them.
+    fn own(&self) -> usize {
+        let copies = self.collected.map_or(0, <[UidlDigest]>::len);
+        self.entries.len().saturating_sub(copies)
+    }
+
+    /// The copies, where they are collected: their UIDs, and what stands for their UIDLs.
+    pub fn copies(&self) -> Option<impl Iterator<Item = (Uid, UidlDigest)>> {
+        let entries = self.entries.iter().skip(self.own());
+        let copies = entries.zip(self.collected?);
+        Some(copies.map(|(entry, digest)| (entry.uid, *digest)))
+    }
+
+    /// What stands for entry `index` in file names besides its UID.
+    fn digest(&self, index: usize) -> Option<UidlDigest> {
+        if let Some(digests) = self.digests {
+            return digests.get(index).copied();
+        }
+        let copy = index.checked_sub(self.own())?;
+        self.collected?.get(copy).copied()
+    }
+
     /// Whether the source has a message of this UID.
     pub fn has(&self, uid: Uid) -> bool {
         let entries = self.entries;
@@ -244,6 +271,11 @@ pub struct FolderPlan {
     pub moved: u64,
     /// Messages on the target that the source never had.
     pub local: u64,
+    /// Copies of messages in other folders that an earlier run has collected, where nothing is
+    /// collected now: by the UIDs that they were given, also those that were deleted on the target.
+    pub copies: UidSet,
+    /// How many of `copies` are on disk. They stay as they are.
+    pub kept_copies: u64,
     /// The list as it is to be, without the messages still to be delivered, where there is one.
     pub list: Option<UidList>,
 }
@@ -286,8 +318,8 @@ pub fn estranged(
 /// The identity of entry `index`, as file names carry it.
 pub fn identity(source: &SourceFolder<'_>, index: usize) -> Identity {
     let uid = source.entries[index].uid;
-    match source.digests.and_then(|digests| digests.get(index)) {
-        Some(digest) => Identity::Pop3(source.validity, uid, *digest),
+    match source.digest(index) {
+        Some(digest) => Identity::Pop3(source.validity, uid, digest),
         None => Identity::Imap(source.validity, uid),
     }
 }

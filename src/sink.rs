@@ -16,6 +16,7 @@ pub mod export;
 pub mod line_ends;
 pub mod list_lock;
 pub mod maildir;
+pub mod on_disk;
 pub mod removal;
 pub mod sync;
 pub mod tree;

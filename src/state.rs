@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::mail::{FolderPath, Uid, UidSet, UidValidity};
+use crate::mail::{FolderPath, Uid, UidSet, UidValidity, Uidl};
 use crate::matching::{Pairing, Stage};
 use crate::naming::message::UidlDigest;
 use crate::plan::pop3_only::Remembered;
@@ -131,6 +131,10 @@ pub struct Folder {
     /// Where POP3 is the only source: what stands for the UIDL of each UID that was given.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub numbered: BTreeMap<u32, String>,
+    /// INBOX with copies of messages in other folders: what stands for the UIDL of each, by the UID
+    /// that it was given under `seen_validity`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub collected: BTreeMap<u32, String>,
     /// INBOX of a user with POP3: a digest of the POP3 listing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maildrop: Option<String>,
@@ -472,18 +476,36 @@ impl Folder {
             foreign: self.foreign.clone(),
             writing: self.writing.clone(),
             paired: self.paired.as_ref().map(Paired::all).unwrap_or_default(),
+            collected: self
+                .collected
+                .keys()
+                .filter_map(|uid| Uid::new(*uid))
+                .collect(),
             deleted_at_source: self.deleted_at_source.clone(),
         })
     }
 
     /// The UIDs given where POP3 is the only source.
     pub fn remembered(&self) -> Remembered {
-        let numbered = self.numbered.iter();
         Remembered {
             validity: self.uid_validity.and_then(UidValidity::new),
-            uids: numbered
-                .filter_map(|(uid, digest)| Some((Uid::new(*uid)?, UidlDigest::parse(digest)?)))
-                .collect(),
+            uids: digests(&self.numbered),
+        }
+    }
+
+    /// The UID on the target of INBOX's copy of the message of another folder that has this UIDL.
+    pub fn copy_of(&self, uidl: &str) -> Option<u32> {
+        let digest = UidlDigest::of(&Uidl::parse(uidl.as_bytes()).ok()?).to_string();
+        let mut copies = self.collected.iter();
+        let (uid, _) = copies.find(|(_, copy)| **copy == digest)?;
+        Some(*self.renumbered.get(uid).unwrap_or(uid))
+    }
+
+    /// The UIDs given to copies of messages in other folders.
+    pub fn copies(&self) -> Remembered {
+        Remembered {
+            validity: self.seen_validity.and_then(UidValidity::new),
+            uids: digests(&self.collected),
         }
     }
 
@@ -495,6 +517,8 @@ impl Folder {
             && self.left.is_none()
             && self.skipped.is_empty()
             && self.pending.is_empty()
+            // What they are copies of may have changed.
+            && self.collected.is_empty()
             && self.seen_validity == self.uid_validity
             && self.listed.is_some_and(|(listed, _)| listed == seen)
     }
@@ -537,6 +561,13 @@ impl Folder {
             elsewhere: elsewhere(pairing, &old),
         });
     }
+}
+
+fn digests(numbered: &BTreeMap<u32, String>) -> Vec<(Uid, UidlDigest)> {
+    let numbered = numbered.iter();
+    numbered
+        .filter_map(|(uid, digest)| Some((Uid::new(*uid)?, UidlDigest::parse(digest)?)))
+        .collect()
 }
 
 /// The UIDLs of other folders, each folder where POP3 first shows one of its messages.

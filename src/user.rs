@@ -6,6 +6,7 @@
 
 mod attempt;
 mod bodies;
+mod collect;
 mod delete_source;
 mod elsewhere;
 mod evidence;
@@ -40,6 +41,7 @@ use crate::source::login::Login;
 use crate::source::net::Dialer;
 use attempt::Attempt;
 use bodies::Bodies;
+pub(crate) use collect::Copies;
 use delete_source::Deletable;
 pub(crate) use elsewhere::{KnownElsewhere, Search, note as note_elsewhere};
 pub(crate) use evidence::Sessions;

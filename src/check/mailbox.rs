@@ -9,13 +9,14 @@ use crate::mail::{FolderPath, UidSet};
 use crate::matching::{self, ImapSide, Pairing};
 use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
+use crate::plan::pop3_only::Remembered;
 use crate::plan::selection::Choice;
 use crate::plan::{self, Announced, FolderPlan, Past, Policy, SourceFolder};
 use crate::problem::{Problem, Reach};
 use crate::sink::export::now;
 use crate::source::{Examined, FolderList, ListedFolder, Maildrop, MessageList, imap};
 use crate::text::printable;
-use crate::user::{KnownElsewhere, Search, Sessions};
+use crate::user::{Copies, KnownElsewhere, Search, Sessions};
 
 /// A server that wants a longer pause between two logins is not listed a second time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -299,7 +300,25 @@ impl Check<'_> {
         }
         mailbox.messages += list.unreadable.len() as u64;
         mailbox.judge_listing(path, &examined, &list);
-        self.judge_plan(folder, &examined, (&list, selected.as_ref()), paired)
+        let copies = match &paired {
+            Some((pairing, _)) if self.context.config.uidls.collect => {
+                let mut select = |session: &mut imap::Session, list: &MessageList| {
+                    let found = keys.map(|keys| session.search(keys, &list.entries));
+                    let found = found.transpose()?;
+                    Ok(choice.messages(&list.entries, found.as_ref(), now()))
+                };
+                let stop = self.context.stop;
+                Some(Copies::list(
+                    session,
+                    searchable,
+                    pairing,
+                    stop,
+                    &mut select,
+                )?)
+            }
+            _ => None,
+        };
+        self.judge_plan(folder, &examined, (list, selected), paired, copies)
     }
 
     /// INBOX has become `destination`, which POP3 does not show.
@@ -319,8 +338,9 @@ impl Check<'_> {
         &mut self,
         folder: &Placed,
         examined: &Examined,
-        (list, selected): (&MessageList, Option<&UidSet>),
+        (mut list, mut selected): (MessageList, Option<UidSet>),
         paired: Option<(Pairing, Maildrop)>,
+        copies: Option<Copies>,
     ) -> Result<(), Problem> {
         let config = self.context.config;
         let policy = Policy {
@@ -328,7 +348,7 @@ impl Check<'_> {
             uidls: config.uidls,
             rerun: config.rerun,
         };
-        let announced = paired.as_ref().map(|(pairing, _)| {
+        let mut announced = paired.as_ref().map(|(pairing, _)| {
             let entries = list.entries.iter();
             let announced = entries.map(|entry| {
                 let (position, uidl) = pairing.of(entry.uid)?;
@@ -339,6 +359,25 @@ impl Check<'_> {
             });
             announced.collect::<Vec<_>>()
         });
+        let mut collected = None;
+        if let (Some(copies), Some(validity), Some(announced)) =
+            (copies, examined.uid_validity, &mut announced)
+        {
+            let count = copies.refused.len();
+            if count > 0 {
+                let what = format!(
+                    "{count} messages that POP3 shows are in folders that did not show them"
+                );
+                self.finding
+                    .mailbox
+                    .flaws
+                    .push(Flaw::new(Matter::Uidls, what));
+            }
+            let marks = (validity, examined.uid_next);
+            let target = (&OnDisk::default(), &Remembered::default());
+            let joined = copies.join(&mut list, &mut selected, announced, marks, target)?;
+            collected = Some(joined.digests);
+        }
         let path = &folder.listed.path;
         let plan = match examined.uid_validity {
             Some(validity) => {
@@ -349,10 +388,11 @@ impl Check<'_> {
                     uid_next: examined.uid_next.unwrap_or(1),
                     in_root: folder.destination.is_inbox(),
                     entries: &list.entries,
-                    selected,
+                    selected: selected.as_ref(),
                     keywords: &list.keywords,
                     uidls: announced.as_deref(),
                     digests: None,
+                    collected: collected.as_deref(),
                     is_whole: true,
                 };
                 Some(foretold(&source, policy)?)

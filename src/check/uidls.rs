@@ -121,7 +121,7 @@ impl Uidls {
             flaws.push(flaw.accepted_if(policy.ignore_extra));
         }
         // Who asks for them to be looked for knows that POP3 will show INBOX only.
-        if let Some(what) = note_elsewhere(pairing) {
+        if let Some(what) = note_elsewhere(pairing).filter(|_| !policy.collect) {
             flaws.push(Flaw::new(Matter::Uidls, what).accepted_if(policy.all_mailboxes));
         }
         flaws

@@ -36,7 +36,12 @@ pub(super) fn refusals(typed: &cli::Export) -> Vec<&'static str> {
     let unsynced = (typed.target.fsync == Fsync::Never).then_some(
         "--delete-source deletes what is synced to disk, and --fsync never syncs nothing: leave one out",
     );
-    unsaid.into_iter().chain(unsynced).collect()
+    // What POP3 no longer shows would take its copy with it.
+    let collected = typed.uidls.pop3_collect.is_some().then_some(
+        "--delete-source takes from the POP3 server what --pop3-collect follows: leave one out",
+    );
+    let refusals = [unsaid, unsynced, collected];
+    refusals.into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -68,6 +73,10 @@ mod tests {
             ),
             (&["--delete-source", "--since", "2025-01-01"], &[UNSAID]),
             (&["--delete-source", "--folder", "INBOX"], &[]),
+            (
+                &["--delete-source=all", "--pop3-collect", "inbox"],
+                &["--pop3-collect"],
+            ),
             (&["--delete-source", "--max-age", "1"], &[]),
             (
                 &["--delete-source", "--max-age", "1", "--after-cutover"],

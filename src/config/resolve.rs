@@ -15,7 +15,7 @@ use super::{
     Config, FolderEncoding, Layout, Owner, Pop3Order, Selection, Servers, TargetPolicy, Task,
     UidlPolicy, Voice, rerun, selection,
 };
-use crate::cli::{self, Server};
+use crate::cli::{self, Pop3Collect, Server};
 use crate::matching::{self, Policy};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::login::Mechanism;
@@ -124,7 +124,8 @@ pub(super) fn resolve(
         uidls: UidlPolicy {
             ignore_missing: typed.uidls.ignore_missing_uidls,
             ignore_extra: typed.uidls.ignore_extra_uidls,
-            all_mailboxes: typed.uidls.pop3_all_mailboxes,
+            all_mailboxes: typed.uidls.pop3_all_mailboxes || typed.uidls.pop3_collect.is_some(),
+            collect: typed.uidls.pop3_collect == Some(Pop3Collect::Inbox),
             unholdable: typed.uidls.unholdable,
             pop3_order: typed.uidls.pop3_order,
             pairing: Policy {
@@ -380,6 +381,7 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "ignore-missing-uidls": uidls.ignore_missing_uidls,
         "ignore-extra-uidls": uidls.ignore_extra_uidls,
         "pop3-all-mailboxes": uidls.pop3_all_mailboxes,
+        "pop3-collect": uidls.pop3_collect.as_ref().map(word),
         "skip-size-check": uidls.skip_size_check,
         "uidl-template": uidls.uidl_template,
         "unholdable": word(&uidls.unholdable),

@@ -143,6 +143,7 @@ pub(super) fn hits(key: &Key<'_>, view: &View<'_>) -> Vec<Hit> {
             add(Hit::of_file(view, index));
         }
     }
+    let mut has_uidl = false;
     for line in view.disk.uidlist.iter().flat_map(|list| &list.lines) {
         // A lone P says that the name is the UIDL.
         let uidl = match line.field('P') {
@@ -150,6 +151,7 @@ pub(super) fn hits(key: &Key<'_>, view: &View<'_>) -> Vec<Hit> {
             uidl => uidl,
         };
         if uidl == Some(key.text) || *line.name == *key.base {
+            has_uidl |= uidl == Some(key.text);
             add(Hit::of_uid(view, line.uid));
         }
     }
@@ -171,7 +173,8 @@ pub(super) fn hits(key: &Key<'_>, view: &View<'_>) -> Vec<Hit> {
         }
     }
     let paired = record.paired.as_ref();
-    if paired.is_some_and(|paired| paired.elsewhere(key.text).is_some()) {
+    // The story of a copy says what it is a copy of.
+    if !has_uidl && paired.is_some_and(|paired| paired.elsewhere(key.text).is_some()) {
         add(Hit::Elsewhere(key.text.to_owned()));
     }
     hits

@@ -13,7 +13,8 @@ use crate::plan::on_disk::DiskFile;
 use crate::problem::Problem;
 use crate::sink::export::now;
 use crate::sink::line_ends;
-use crate::sink::maildir::{Messages, Sizes};
+use crate::sink::maildir::Sizes;
+use crate::sink::on_disk::Messages;
 use crate::sink::target_problem;
 use crate::state::{Folder, POP3_ONLY, Paired, Record};
 
@@ -79,6 +80,9 @@ impl Story<'_> {
         if self.view.is_inbox() {
             let uidl = self.uidl(uid, line);
             self.add("UIDL", uidl);
+            if let Some(original) = line.and_then(|line| self.original(line)) {
+                self.add("copy of", original);
+            }
         } else if let Some(uidl) = uid.and_then(|uid| self.uidl_elsewhere(uid)) {
             self.add("UIDL", uidl);
         }
@@ -152,7 +156,37 @@ impl Story<'_> {
                 shown.size
             ),
         );
-        self.add("noticed", ELSEWHERE);
+        let noticed = self.copy(uidl).unwrap_or_else(|| ELSEWHERE.to_owned());
+        self.add("noticed", noticed);
+    }
+
+    /// What INBOX has a copy of in this line.
+    fn original(&self, line: &UidLine) -> Option<String> {
+        let record = self.view.record?;
+        let uidl = line.field('P')?;
+        record.copy_of(uidl)?;
+        let original = record
+            .paired
+            .as_ref()
+            .and_then(|paired| paired.elsewhere(uidl));
+        Some(match original {
+            Some((folder, shown)) => format!(
+                "the message in folder {}, UID {}, found by {}; for POP3, which shows INBOX only",
+                folder.path(),
+                shown.uid,
+                shown.stage
+            ),
+            None => "a message that the last run did not find in any folder".to_owned(),
+        })
+    }
+
+    /// The copy in INBOX by which POP3 goes on to show a message of another folder.
+    fn copy(&self, uidl: &str) -> Option<String> {
+        let mut folders = self.record?.folders().iter();
+        let uid = folders.find_map(|folder| folder.copy_of(uidl))?;
+        Some(format!(
+            "the new POP3 server shows its copy in INBOX, UID {uid}"
+        ))
     }
 
     /// The UIDL of a message outside INBOX, where POP3 showed it.
@@ -164,8 +198,10 @@ impl Story<'_> {
             .filter(|folder| folder.path().to_string() == self.view.name)
             .flat_map(|folder| &folder.messages);
         let shown = found.find(|shown| shown.uid == uid.value())?;
+        let copy = self.copy(&shown.uidl);
+        let noticed = copy.as_deref().unwrap_or(ELSEWHERE);
         Some(format!(
-            "{}, found by {}; {ELSEWHERE}",
+            "{}, found by {}; {noticed}",
             shown.uidl, shown.stage
         ))
     }

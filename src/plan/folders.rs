@@ -112,6 +112,7 @@ fn unholdable(path: &FolderPath, why: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::selection::AllMail;
     use crate::config::{Selection, User};
     use crate::source::FolderList;
 
@@ -123,6 +124,39 @@ mod tests {
             special_use: None,
             repaired: false,
             marks: None,
+        }
+    }
+
+    #[test]
+    fn what_shows_others_comes_last_where_it_is_linked() {
+        let with_use = |name: &str, special_use| ListedFolder {
+            special_use,
+            ..listed(name, &[name], true)
+        };
+        let list = FolderList {
+            folders: vec![
+                with_use("Starred", Some(SpecialUse::Flagged)),
+                with_use("All", Some(SpecialUse::All)),
+                with_use("Sent", Some(SpecialUse::Sent)),
+                with_use("INBOX", None),
+                with_use("Work", None),
+            ],
+            ..FolderList::default()
+        };
+        let user = User::of_no_server("ann");
+        for (all_mail, want) in [
+            (AllMail::Link, ["INBOX", "Sent", "Work", "All", "Starred"]),
+            (AllMail::Keep, ["INBOX", "Starred", "All", "Sent", "Work"]),
+        ] {
+            let selection = Selection {
+                all_mail: Some(all_mail),
+                ..Selection::default()
+            };
+            let choice = Choice::of(&selection, &user, &list);
+            let (layout, encoding) = (Layout::Fs, FolderEncoding::Utf8);
+            let placed = place(&list.folders, &choice, layout, encoding);
+            let names = placed.iter().map(|it| it.listed.wire_name.as_str());
+            assert_eq!(names.collect::<Vec<_>>(), want);
         }
     }
 

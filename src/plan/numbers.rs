@@ -203,7 +203,8 @@ impl Giver<'_> {
                 if !wanted.get(index).copied().unwrap_or(false) {
                     continue;
                 }
-                let uid = match self.line_of(index).and_then(|line| self.uid_of_line(line)) {
+                let listed = self.line_of(index).and_then(|line| self.uid_of_line(line));
+                let uid = match listed.filter(|uid| !self.was_copy(index, *uid)) {
                     Some(uid) => Some(uid),
                     None => self.earlier(entry.uid).filter(|uid| {
                         !self.is_held(list, &roles, *uid) && !self.is_spent(list, *uid)
@@ -251,6 +252,17 @@ impl Giver<'_> {
         let seen = self.past.seen;
         let renumbered = seen.and_then(|seen| seen.renumbered.get(&uid.value()));
         renumbered.map_or(Some(uid), |target| Uid::new(*target))
+    }
+
+    /// Whether a message of the folder's own lies there as the copy that it was while it was in
+    /// another folder: now the source has given it a UID.
+    fn was_copy(&self, index: usize, uid: Uid) -> bool {
+        let seen = self.past.seen.filter(|_| self.goes_on());
+        let copy = seen.and_then(|seen| {
+            let uid = seen.source_uid(uid)?;
+            Some(seen.collected.contains(uid))
+        });
+        index < self.source.own() && copy.unwrap_or(false)
     }
 
     /// Whether other mail is listed under `uid`.

@@ -56,6 +56,8 @@ impl Planner<'_> {
             foreign: numbers.foreign.clone(),
             moved: numbers.moved.len() as u64,
             local,
+            copies: found.copies(self.source, self.disk, self.past, self.mode()),
+            kept_copies: found.kept_copies(),
             list: None,
         };
         let has_work = wanted.iter().any(|wanted| *wanted) || self.past.seen.is_none();
@@ -213,7 +215,7 @@ impl Planner<'_> {
         let files = (0..).zip(found.roles.iter().zip(&self.disk.files));
         files
             .filter_map(|(at, (role, file))| match (role, self.mode()) {
-                (Role::Gone(uid), Mode::Mirror) => Some((at, Some(*uid))),
+                (Role::Gone(uid) | Role::Copy(uid), Mode::Mirror) => Some((at, Some(*uid))),
                 (Role::Ours | Role::Local, Mode::Mirror) => Some((at, None)),
                 (Role::Gone(uid), _) if self.may_go(file, *uid, letters) => Some((at, Some(*uid))),
                 _ => None,

@@ -1,5 +1,7 @@
 //! Which file on disk is which message of the source.
 
+mod copies;
+
 use std::collections::HashMap;
 
 use super::on_disk::{DiskFile, OnDisk};
@@ -15,6 +17,9 @@ pub(super) enum Role {
     Entry(u32),
     /// A message that the source had under this UID when it was last seen, and has no longer.
     Gone(Uid),
+    /// A copy of a message in another folder, with the UID that it was given: an earlier run has
+    /// collected it, and this one collects nothing.
+    Copy(Uid),
     /// A message of the source by its name, of which nothing more is known.
     Ours,
     /// A message that the source never had, or that was deleted there because it is here.
@@ -32,8 +37,8 @@ pub(super) struct Recognised {
     pub lines: Vec<Option<u32>>,
 }
 
-/// Recognises files by what an earlier comparison of contents has found, by their UIDL as their
-/// name, by the identity in their name, and by the list.
+/// Recognises files by their UIDL as their name, by the UIDL of a copy, by what an earlier comparison
+/// of contents has found, by the identity in their name, and by the list.
 pub(super) fn recognise(source: &SourceFolder<'_>, disk: &OnDisk, past: &Past<'_>) -> Recognised {
     let mut recogniser = Recogniser {
         source,
@@ -80,6 +85,7 @@ impl Recogniser<'_> {
                 *slot = Some(number);
             }
         }
+        self.by_uidl();
         let mut contradicted = Vec::new();
         let mut some_agree = false;
         for (at, file) in (0..).zip(&self.disk.files) {
@@ -185,14 +191,22 @@ impl Recogniser<'_> {
                 if !self.is_of_this_folder(validity) {
                     return;
                 }
-                let here = validity == self.source.validity && self.source.digests.is_none();
-                (uid, self.entry_of(uid).filter(|_| here))
+                let here = validity == self.source.validity;
+                let index = self.entry_of(uid).filter(|_| here);
+                (
+                    uid,
+                    index.filter(|index| self.source.digest(*index).is_none()),
+                )
+            }
+            // A copy that the owner has moved out of INBOX.
+            Some(Identity::Pop3(validity, ..))
+                if !self.source.in_root && !self.is_of_this_folder(validity) =>
+            {
+                return;
             }
             Some(Identity::Pop3(_, uid, digest)) => {
-                let index = self.entry_of(uid).filter(|index| {
-                    let digests = self.source.digests;
-                    digests.and_then(|digests| digests.get(*index)) == Some(&digest)
-                });
+                let index = self.entry_of(uid);
+                let index = index.filter(|index| self.source.digest(*index) == Some(digest));
                 (uid, index)
             }
             None => return,
@@ -222,7 +236,7 @@ impl Recogniser<'_> {
         };
         match self.past.seen.filter(|it| Some(it.validity) == validity) {
             Some(seen) if seen.deleted_at_source.contains(uid) => Role::Local,
-            Some(seen) if seen.marks(uid).is_some() => Role::Gone(uid),
+            Some(seen) if seen.marks(uid).is_some() => self.gone(uid),
             _ => Role::Ours,
         }
     }
@@ -250,7 +264,7 @@ impl Recogniser<'_> {
             (Some(index), _) if self.is_same(index, line, file, was_exported.is_none()) => {
                 self.is_entry(file, index);
             }
-            (None, Some(true)) => self.set(file, Role::Gone(uid)),
+            (None, Some(true)) => self.set(file, self.gone(uid)),
             _ => {}
         }
     }

@@ -28,6 +28,8 @@ pub struct Seen {
     pub writing: Option<(u32, UidSet)>,
     /// The messages that had a UIDL.
     pub paired: UidSet,
+    /// The copies of messages in other folders, see [`super::collect`].
+    pub collected: UidSet,
     /// The messages that `--delete-source` has deleted at the source, or was about to: since then
     /// they are the target's own. None of them is among `marked`.
     pub deleted_at_source: UidSet,
@@ -167,6 +169,12 @@ pub fn after(
             gathered.add_marked(uid, marked);
         }
     }
+    // Copies that stay though nothing is collected now may be collected again.
+    for uid in plan.copies.iter() {
+        if let Some(marked) = before.and_then(|before| before.marks(uid)) {
+            gathered.add_marked(uid, marked);
+        }
+    }
     let mut sets = gathered.into_sets(source.keywords);
     if let Some(before) = before.filter(|_| !source.is_whole) {
         let listed: UidSet = source.entries.iter().map(|entry| entry.uid).collect();
@@ -238,6 +246,7 @@ mod tests {
             foreign: UidSet::default(),
             writing: Some((120, [uid(110)].into_iter().collect())),
             paired: UidSet::default(),
+            collected: UidSet::default(),
             deleted_at_source: [uid(11)].into_iter().collect(),
         };
         assert_eq!(seen.given(119), (None, &UidSet::default()));

@@ -76,6 +76,7 @@ impl<'a> Choice<'a> {
     /// Whether messages of the folder are to be links to files of other folders.
     pub fn links(&self, folder: &ListedFolder) -> bool {
         self.selection.all_mail == Some(AllMail::Link)
+            && !folder.path.is_inbox()
             && folder.special_use.is_some_and(SpecialUse::is_virtual)
     }
 

@@ -1,5 +1,7 @@
 //! Plans as lines: what the source has, what lies on disk, what is to be done.
 
+mod copies;
+
 use super::on_disk::{DiskFile, OnDisk};
 use std::collections::BTreeMap;
 
@@ -31,6 +33,7 @@ struct Source {
     entries: Vec<Entry>,
     keywords: KeywordTable,
     uidls: Option<Vec<Option<Announced>>>,
+    copies: Option<Vec<UidlDigest>>,
     selected: Option<UidSet>,
     seen: Option<Seen>,
     rematched: Option<HashMap<Box<str>, Uid>>,
@@ -51,6 +54,7 @@ impl Source {
             entries: uids.iter().map(|uid| entry(*uid)).collect(),
             keywords: KeywordTable::default(),
             uidls: None,
+            copies: None,
             selected: None,
             seen: None,
             rematched: None,
@@ -82,6 +86,7 @@ impl Source {
             foreign: UidSet::default(),
             writing: None,
             paired: UidSet::default(),
+            collected: UidSet::default(),
             deleted_at_source: UidSet::default(),
         });
         self
@@ -147,6 +152,7 @@ impl Source {
             keywords: &self.keywords,
             uidls: self.uidls.as_deref(),
             digests: None,
+            collected: self.copies.as_deref(),
             is_whole: true,
         }
     }
@@ -238,6 +244,7 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
         keywords: &source.keywords,
         uidls: source.uidls.as_deref(),
         digests: None,
+        collected: source.copies.as_deref(),
         is_whole: true,
     };
     let policy = Policy {
@@ -577,6 +584,7 @@ fn a_message_that_was_listed_in_words_without_sense_is_not_taken_for_deleted() {
             keywords: &source.keywords,
             uidls: None,
             digests: None,
+            collected: None,
             is_whole,
         };
         let past = Past {
@@ -709,6 +717,7 @@ fn no_uid_has_two_contents() {
             keywords: &source.keywords,
             uidls: None,
             digests: None,
+            collected: None,
             is_whole: true,
         },
         source.seen.as_ref(),
@@ -810,6 +819,7 @@ fn what_the_source_calls_by_another_uid_is_renamed_and_not_fetched() {
         foreign: UidSet::default(),
         writing: None,
         paired: [uid(8), uid(9)].into_iter().collect(),
+        collected: UidSet::default(),
         deleted_at_source: UidSet::default(),
     });
     let plan = source.plan(&there, DOVECOT).unwrap();

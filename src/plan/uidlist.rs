@@ -61,7 +61,10 @@ pub(super) fn desired(
             let uid = seen.source_uid(uid)?;
             seen.marks(uid).map(|_| uid)
         });
-        mode == Mode::Merge && known.is_some_and(|uid| !source.has(uid))
+        let is_copy = |uid: Uid| {
+            source.collected.is_none() && seen.is_some_and(|seen| seen.collected.contains(uid))
+        };
+        mode == Mode::Merge && known.is_some_and(|uid| !source.has(uid) && !is_copy(uid))
     };
     let announced: HashSet<&str> = announced_uidls(source).collect();
     let given: HashSet<Uid> = numbers.entries.iter().flatten().copied().collect();

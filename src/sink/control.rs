@@ -159,7 +159,7 @@ pub fn remove_all(dir: &OwnedFd, prefix: &str) -> io::Result<bool> {
     Ok(any)
 }
 
-/// Removes Dovecot's indexes of a folder, the one last by which [`super::maildir::scan`] knows that
+/// Removes Dovecot's indexes of a folder, the one last by which [`super::on_disk::scan`] knows that
 /// there are any: a run that is cut before that removes the rest.
 ///
 /// # Errors

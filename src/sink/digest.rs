@@ -7,7 +7,7 @@ use std::io::{self, Read as _};
 use rustix::fs::Advice;
 
 use super::line_ends::Stored;
-use super::maildir::Messages;
+use super::on_disk::Messages;
 use crate::plan::on_disk::DiskFile;
 
 /// Bytes worked on at once.

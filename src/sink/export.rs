@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::arrivals::{Arrivals, Held};
 use super::maildir;
+use super::on_disk;
 use super::tree::{FolderDirs, Tree};
 use super::{control, target_problem};
 use crate::config::Layout;
@@ -162,7 +163,7 @@ pub fn subscribe(
     change: impl FnOnce(&mut Subscriptions) -> usize,
 ) -> Result<usize, Problem> {
     let told = |error| target_problem("read subscriptions", error);
-    let dir = maildir::open_existing(root, &MaildirFolder::root()).map_err(told)?;
+    let dir = on_disk::open_existing(root, &MaildirFolder::root()).map_err(told)?;
     let old = match &dir {
         Some(dir) => control::read(dir, "subscriptions").map_err(told)?,
         None => None,

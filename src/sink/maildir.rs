@@ -1,4 +1,4 @@
-//! One message onto the disk, and what lies there already.
+//! One message onto the disk, and what becomes of its file later.
 //!
 //! # The states of a message
 //! A run may be cut between any two lines of this table; the next run finds one of these states.
@@ -14,25 +14,19 @@
 
 mod link;
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
-use std::path::Path;
 
 use filetime::FileTime;
 use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
-use walkdir::WalkDir;
 
 use super::line_ends::Stored;
-use super::tree::{FILE_MODE, FolderDirs, Tree, give_to, open_dir, remove};
+use super::tree::{FILE_MODE, FolderDirs, Tree, give_to, remove};
 use super::{control, target_problem};
-use crate::config::{Fsync, Layout};
-use crate::mail::UidList;
-use crate::naming::message::size_field;
-use crate::naming::{Identity, KeywordLetters, MaildirFolder};
-use crate::plan::on_disk::{DiskFile, OnDisk};
-use crate::problem::{Kind, Problem, Reach};
+use crate::config::Fsync;
+use crate::plan::on_disk::DiskFile;
+use crate::problem::Problem;
 
 pub use link::{Alike, Link};
 
@@ -291,7 +285,7 @@ pub fn measure(dir: &OwnedFd, name: &str) -> io::Result<Sizes> {
     super::line_ends::measure(&mut open_message(dir, name)?)
 }
 
-fn open_message(dir: &OwnedFd, name: &str) -> io::Result<File> {
+pub(super) fn open_message(dir: &OwnedFd, name: &str) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::openat(
         dir,
@@ -299,81 +293,6 @@ fn open_message(dir: &OwnedFd, name: &str) -> io::Result<File> {
         flags,
         Mode::empty(),
     )?))
-}
-
-/// The messages of one folder, to be read. Nothing is made, changed or locked.
-#[derive(Debug)]
-pub struct Messages {
-    new: Option<OwnedFd>,
-    cur: Option<OwnedFd>,
-}
-
-impl Messages {
-    /// Opens the folder of the Maildir at `root`; one that does not exist has no messages.
-    ///
-    /// # Errors
-    /// Those of the file system; a link in place of a directory is one.
-    pub fn open(root: &Path, folder: &MaildirFolder) -> io::Result<Self> {
-        let Some(dir) = open_existing(root, folder)? else {
-            return Ok(Self {
-                new: None,
-                cur: None,
-            });
-        };
-        let part = |name| existing(open_dir(&dir, name));
-        Ok(Self {
-            new: part("new")?,
-            cur: part("cur")?,
-        })
-    }
-
-    /// Opens a message.
-    ///
-    /// # Errors
-    /// Those of the file system; `NotFound` where it is no longer there.
-    pub fn file(&self, file: &DiskFile) -> io::Result<File> {
-        let dir = if file.in_new { &self.new } else { &self.cur };
-        let dir = dir.as_ref().ok_or(io::ErrorKind::NotFound)?;
-        open_message(dir, &file.name())
-    }
-}
-
-/// The folders of the Maildir at `root`, INBOX first, then by name. Names that are not UTF-8 are
-/// left out: mailseed writes none.
-///
-/// # Errors
-/// Those of the file system; that there is no Maildir is one.
-pub fn folders(root: &Path, layout: Layout) -> io::Result<Vec<MaildirFolder>> {
-    open_dir(rustix::fs::CWD, root)?;
-    let depth = match layout {
-        Layout::MaildirPlusPlus => 1,
-        Layout::Fs => usize::MAX,
-    };
-    let is_folder = |entry: &walkdir::DirEntry| {
-        let name = entry.file_name().as_encoded_bytes();
-        entry.file_type().is_dir()
-            && match layout {
-                Layout::MaildirPlusPlus => name.starts_with(b"."),
-                Layout::Fs => !matches!(name, b"cur" | b"new" | b"tmp"),
-            }
-    };
-    let entries = WalkDir::new(root)
-        .min_depth(1)
-        .max_depth(depth)
-        .sort_by_file_name()
-        .into_iter()
-        .filter_entry(is_folder);
-    let mut folders = vec![MaildirFolder::root()];
-    for entry in entries {
-        let entry = entry.map_err(io::Error::from)?;
-        let below = entry.path().strip_prefix(root).ok();
-        let components = below.and_then(|path| {
-            let names = path.components().map(|part| part.as_os_str().to_str());
-            names.map(|name| name.map(str::to_owned)).collect()
-        });
-        folders.extend(components.and_then(MaildirFolder::found));
-    }
-    Ok(folders)
 }
 
 /// Removes what a run that was cut left in `tmp`.
@@ -384,170 +303,4 @@ pub fn sweep(tree: &Tree, dirs: &FolderDirs) -> Result<(), Problem> {
     control::remove_all(&dirs.tmp, TEMPORARY)
         .map(drop)
         .map_err(|error| target_problem(&format!("clean tmp in {}", tree.path().display()), error))
-}
-
-/// What the folder of the Maildir at `root` holds. With `dates` the messages' dates are read too.
-/// Nothing is made, changed or locked: a dry run uses it as well.
-///
-/// # Errors
-/// Those of the file system (a link in place of a directory is one), or control files that make
-/// no sense.
-pub fn scan(
-    root: &Path,
-    folder: &MaildirFolder,
-    list_file: Option<&str>,
-    dates: bool,
-) -> Result<OnDisk, Problem> {
-    let told = |error| target_problem(&format!("read {folder} in {}", root.display()), error);
-    let Some(dir) = open_existing(root, folder).map_err(told)? else {
-        return Ok(OnDisk::default());
-    };
-    let mut disk = OnDisk {
-        exists: true,
-        is_dated: dates,
-        ..OnDisk::default()
-    };
-    let mut path = root.to_owned();
-    path.extend(folder.components());
-    for (name, in_new) in [("new", true), ("cur", false)] {
-        match open_dir(&dir, name) {
-            Ok(_) => collect(&path.join(name), in_new, dates, &mut disk.files).map_err(told)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => disk.exists = false,
-            Err(error) => return Err(told(error)),
-        }
-    }
-    if let Some(name) = list_file
-        && let Some(bytes) = control::read(&dir, name).map_err(told)?
-    {
-        let list = UidList::parse(&bytes).map_err(|fault| {
-            let what = format!("{folder}: {name} makes no sense");
-            Problem::new(Kind::Conflict, Reach::User, what)
-                .caused_by(fault)
-                .with_hint(
-                    "a server would number these messages anew; restore the file, or move the \
-                     folder away and run again",
-                )
-        })?;
-        disk.uidlist = Some(list);
-    }
-    if let Some(torn) = torn(&disk, &path).map_err(told)? {
-        let what = format!("{folder}: the file {torn} has not the size that its name says");
-        return Err(Problem::new(Kind::Conflict, Reach::User, what).with_hint(
-            "the machine stopped before the file was on disk; remove it and run again: its \
-             message is then fetched anew",
-        ));
-    }
-    if let Some(bytes) = control::read(&dir, "dovecot-keywords").map_err(told)? {
-        disk.keywords = KeywordLetters::parse(&String::from_utf8_lossy(&bytes));
-    }
-    let is_there = |name: &str| rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
-    disk.is_locked = is_there("dovecot-uidlist.lock");
-    disk.has_indexes = disk.is_locked || is_there("dovecot.index") || is_there("dovecot.index.log");
-    Ok(disk)
-}
-
-/// A message of ours that no list mentions yet and that is not whole: under `--fsync batch` a loss
-/// of power can leave the name without the bytes. What is listed was on disk before.
-fn torn<'d>(disk: &'d OnDisk, path: &Path) -> io::Result<Option<&'d str>> {
-    let lines = disk.uidlist.as_ref().map_or(&[][..], |list| &list.lines);
-    let listed: HashSet<&str> = lines.iter().map(|line| line.name.as_ref()).collect();
-    for file in &disk.files {
-        let ours = Identity::parse(&file.base).and_then(|_| size_field(&file.base, 'S'));
-        let Some(said) = ours.filter(|_| !listed.contains(file.base.as_ref())) else {
-            continue;
-        };
-        let place = if file.in_new { "new" } else { "cur" };
-        match path.join(place).join(file.name()).symlink_metadata() {
-            Ok(metadata) if metadata.len() != said => return Ok(Some(&file.base)),
-            // A server has renamed it since.
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    Ok(None)
-}
-
-/// Opens a folder that may not exist.
-///
-/// # Errors
-/// Those of the file system; a link in place of a directory is one.
-pub fn open_existing(root: &Path, folder: &MaildirFolder) -> io::Result<Option<OwnedFd>> {
-    let mut found = existing(open_dir(rustix::fs::CWD, root))?;
-    for component in folder.components() {
-        let Some(dir) = found else { break };
-        found = existing(open_dir(&dir, component.as_str()))?;
-    }
-    Ok(found)
-}
-
-fn existing(opened: io::Result<OwnedFd>) -> io::Result<Option<OwnedFd>> {
-    match opened {
-        Ok(dir) => Ok(Some(dir)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The message files of one directory. Servers do not list names with a leading dot; a name that
-/// is not UTF-8 is nobody's UIDL and no name of ours, and is left alone.
-fn collect(path: &Path, in_new: bool, dates: bool, files: &mut Vec<DiskFile>) -> io::Result<()> {
-    let entries = WalkDir::new(path)
-        .min_depth(1)
-        .max_depth(1)
-        .follow_root_links(false);
-    for entry in entries {
-        let entry = entry.map_err(io::Error::from)?;
-        if !entry.file_type().is_file() {
-            continue;
-        }
-        let mtime = if dates {
-            let metadata = entry.metadata().map_err(io::Error::from)?;
-            Some(FileTime::from_last_modification_time(&metadata).unix_seconds())
-        } else {
-            None
-        };
-        if let Some(name) = entry.file_name().to_str()
-            && !name.starts_with('.')
-        {
-            let (base, suffix) = name.split_at(name.find(':').unwrap_or(name.len()));
-            files.push(DiskFile {
-                base: base.into(),
-                suffix: suffix.into(),
-                in_new,
-                mtime,
-            });
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_of_ours_that_is_not_whole_is_named_unless_it_is_listed() {
-        let root = tempfile::tempdir().unwrap();
-        for name in ["cur", "new", "tmp"] {
-            std::fs::create_dir(root.path().join(name)).unwrap();
-        }
-        let base = "7.M0000000003.mailseed,S=4,W=5";
-        let file = root.path().join("cur").join(format!("{base}:2,S"));
-        let scanned = || {
-            let list = Some("dovecot-uidlist");
-            scan(root.path(), &MaildirFolder::root(), list, false)
-        };
-        std::fs::write(&file, b"a\nb\n").unwrap();
-        assert_eq!(scanned().unwrap().files.len(), 1);
-        std::fs::write(&file, b"").unwrap();
-        let problem = scanned().unwrap_err();
-        assert_eq!(problem.kind, Kind::Conflict);
-        assert!(problem.to_string().contains(base), "{problem}");
-        // Somebody's own file may be of any size.
-        let own = root.path().join("cur/local,S=9:2,");
-        std::fs::write(own, b"").unwrap();
-        let list = format!("3 V7 N4\n3 :{base}\n");
-        std::fs::write(root.path().join("dovecot-uidlist"), list).unwrap();
-        assert_eq!(scanned().unwrap().files.len(), 2);
-    }
 }

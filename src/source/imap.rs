@@ -36,7 +36,7 @@ use std::fmt;
 use std::io::Write as _;
 
 pub use self::attributes::Attribute;
-pub use self::expunge::{Deleted, Expunge, changed};
+pub use self::expunge::{Expunge, changed};
 use self::extensions::Extensions;
 use self::heard::Heard;
 use self::items::Section;
@@ -275,10 +275,11 @@ impl Session {
     /// marks them as deleted and removes what is marked, piece by piece, and looks what is left. What has
     /// gone when something goes wrong is gone; what is marked and not removed stays marked.
     ///
-    /// `gone` is told of what is known to have gone, as soon as it is, and may stop it.
+    /// `gone` is told of what is known to have gone, as soon as it is, and may stop it. Returned is why
+    /// the server has not deleted all, of reach Folder.
     ///
     /// # Errors
-    /// What `gone` says; Network or Protocol of reach User; anything else is in [`Deleted::problem`].
+    /// What `gone` says; Network or Protocol of reach User.
     pub fn delete(
         &mut self,
         folder: &ListedFolder,
@@ -286,21 +287,19 @@ impl Session {
         uids: &UidSet,
         how: Expunge,
         gone: &mut dyn FnMut(&UidSet) -> Result<(), Problem>,
-    ) -> Result<Deleted, Problem> {
+    ) -> Result<Option<Problem>, Problem> {
         let opened = self.converse(|talk| expunge::select(talk, &folder.wire_name, validity))?;
         if let Err(problem) = opened {
-            let problem = Some(problem.in_folder(&folder.path));
-            return Ok(Deleted { problem });
+            return Ok(Some(problem.in_folder(&folder.path)));
         }
         for piece in expunge::pieces(uids) {
             let (went, problem) = self.converse(|talk| expunge::piece(talk, &piece, how))?;
             gone(&went)?;
             if let Some(problem) = problem {
-                let problem = Some(problem.in_folder(&folder.path));
-                return Ok(Deleted { problem });
+                return Ok(Some(problem.in_folder(&folder.path)));
             }
         }
-        Ok(Deleted { problem: None })
+        Ok(None)
     }
 
     /// What went wrong without stopping anything since this was called last: the server's

@@ -282,6 +282,35 @@ fn a_million_messages_are_a_few_lines() {
 }
 
 #[test]
+fn copies_are_known_by_their_uidls() {
+    let mut record = Record::new("ann");
+    let inbox = record.folder(&FolderPath::inbox());
+    (inbox.uid_validity, inbox.seen_validity) = (Some(7), Some(7));
+    inbox.listed = Some((1, 30));
+    inbox.seen = BTreeMap::from([(
+        "S".to_owned(),
+        UidSet::from_ranges([(1_000_900, 1_000_900)]),
+    )]);
+    assert!(inbox.is_done());
+    let digest = UidlDigest::of(&Uidl::parse(b"ua").unwrap());
+    inbox.collected.insert(1_000_900, digest.to_string());
+    let text = written(&record);
+    let record = Record::parse(text.as_bytes()).unwrap().record;
+    let inbox = record.known(&FolderPath::inbox()).unwrap();
+    assert!(!inbox.is_done(), "what it is a copy of may have changed");
+    assert_eq!(inbox.copy_of("ua"), Some(1_000_900));
+    assert_eq!(inbox.copy_of("ub"), None);
+    let copies = inbox.copies();
+    assert_eq!(copies.validity, UidValidity::new(7));
+    assert_eq!(copies.uids, [(Uid::new(1_000_900).unwrap(), digest)]);
+    assert_eq!(inbox.past().unwrap().collected.to_string(), "1000900");
+    // The target may have given it another.
+    let mut inbox = inbox.clone();
+    inbox.renumbered.insert(1_000_900, 5);
+    assert_eq!(inbox.copy_of("ua"), Some(5));
+}
+
+#[test]
 fn what_was_seen_goes_with_the_place_it_was_put() {
     let mut folder = Folder {
         path: vec!["INBOX".to_owned()],

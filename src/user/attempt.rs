@@ -15,6 +15,7 @@ use crate::mail::subscriptions::Subscriptions;
 use crate::mail::{Entry, FolderPath, Uid, UidSet, UidValidity};
 use crate::naming::MaildirFolder;
 use crate::naming::folder::subscription_line;
+use crate::naming::message::UidlDigest;
 use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
 use crate::plan::selection::Choice;
@@ -23,7 +24,7 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::sink::arrivals::Arrivals;
 use crate::sink::export;
-use crate::sink::maildir::scan;
+use crate::sink::on_disk::scan;
 use crate::sink::tree::Tree;
 use crate::source::{Examined, FolderList, Maildrop, MessageList, imap, pop3};
 
@@ -61,6 +62,7 @@ impl Shown<'_> {
         target: &MaildirFolder,
         validity: UidValidity,
         uidls: Option<&'s [Option<Announced>]>,
+        collected: Option<&'s [UidlDigest]>,
     ) -> SourceFolder<'s> {
         SourceFolder {
             owner: &user.name,
@@ -73,6 +75,7 @@ impl Shown<'_> {
             keywords: &self.list.keywords,
             uidls,
             digests: None,
+            collected,
             is_whole: self.list.unreadable.is_empty(),
         }
     }
@@ -470,13 +473,14 @@ impl Attempt<'_> {
             rematched: None,
         };
         let rematched = {
-            let source = shown.source(self.user, target, validity, None);
+            let source = shown.source(self.user, target, validity, None, None);
             self.rematch(session, &source, target, &past, &disk)?
         };
         let mut stamp = Stamp {
             highest_modseq: shown.examined.highest_modseq,
             maildrop: None,
         };
+        let mut collected = None;
         let uidls = match maildrop {
             Some(maildrop) => {
                 let known = known_pairs(&disk, validity, seen.as_ref(), &rematched);
@@ -484,13 +488,20 @@ impl Attempt<'_> {
                 let pairing = self.pair(session, shown, maildrop, &known)?;
                 // Before any file bears a UIDL: the next run would know that it does, not why.
                 self.save(tree)?;
-                Some(self.announced(&shown.list, &pairing))
+                let mut uidls = self.announced(&shown.list, &pairing);
+                if self.context.config.uidls.collect {
+                    let past = (&disk, seen.as_ref());
+                    collected =
+                        Some(self.collect(session, shown, &pairing, validity, past, &mut uidls)?);
+                }
+                Some(uidls)
             }
             None => None,
         };
         let list = &shown.list;
         let key = |index: usize| list.entries[index].uid.value();
-        let source = shown.source(self.user, target, validity, uidls.as_deref());
+        let digests = collected.as_ref().map(|collected| &collected.digests[..]);
+        let source = shown.source(self.user, target, validity, uidls.as_deref(), digests);
         let folder = Folder {
             source,
             destination: &shown.placed.destination,
@@ -507,15 +518,31 @@ impl Attempt<'_> {
         let mut linked = 0;
         let bodies = self.memory.bodies.take(path, validity);
         let user = self.user;
+        let mut of_others = std::mem::take(&mut self.memory.bodies);
+        let stop = self.context.stop;
         let mut fetch = |wanted: &[(u32, u64)], arrivals: &mut Arrivals<'_>| {
             let to_fetch = links.deliver(&user.maildir, wanted, arrivals)?;
             linked = wanted.len() - to_fetch.len();
-            let wanted: Vec<_> = bodies
-                .deliver(&to_fetch, arrivals)?
+            let (copies, own): (Vec<_>, Vec<_>) = to_fetch.iter().partition(|(uid, _)| {
+                let collected = collected.as_ref();
+                collected.is_some_and(|collected| collected.has(*uid))
+            });
+            let own: Vec<_> = bodies
+                .deliver(&own, arrivals)?
                 .iter()
                 .filter_map(|(uid, size)| Some((Uid::new(*uid)?, *size)))
                 .collect();
-            session.fetch_bodies(&wanted, arrivals)
+            let mut refused = session.fetch_bodies(&own, arrivals)?;
+            if let Some(collected) = &collected {
+                refused.extend(collected.fetch(
+                    session,
+                    &copies,
+                    &mut of_others,
+                    stop,
+                    arrivals,
+                )?);
+            }
+            Ok(refused)
         };
         let result = self.bring_up_to_date(&folder, tree, &mut fetch, left);
         if linked > 0 {
@@ -523,6 +550,7 @@ impl Attempt<'_> {
                 format!("folder {path}: {linked} messages are links to files of other folders");
             self.log.line(Level::INFO, line);
         }
+        self.memory.bodies = of_others;
         if result.is_err() {
             self.memory.bodies.put_back(path, bodies);
         }

@@ -66,7 +66,7 @@ impl Search<'_> {
             && let Some(listed) = search.folders.iter().find(is_inbox)
         {
             let again = search.imap.examine(listed)?;
-            is_the_same(listed, inbox, &again)?;
+            is_the_same(&listed.path, inbox.uid_validity, again.uid_validity)?;
         }
         Ok(told)
     }
@@ -154,7 +154,9 @@ impl Folders for Others<'_> {
     fn open(&mut self, folder: usize) -> Result<(), Problem> {
         let again = self.examine(folder)?;
         match self.others.get(folder) {
-            Some((listed, Some(seen))) => is_the_same(listed, seen, &again),
+            Some((listed, Some(seen))) => {
+                is_the_same(&listed.path, seen.uid_validity, again.uid_validity)
+            }
             _ => Err(no_such_folder()),
         }
     }
@@ -194,17 +196,17 @@ impl Evidence for Others<'_> {
 
 /// UIDs that were listed under another UIDVALIDITY name other messages now.
 pub(super) fn is_the_same(
-    folder: &ListedFolder,
-    then: &Examined,
-    now: &Examined,
+    folder: &FolderPath,
+    then: Option<UidValidity>,
+    now: Option<UidValidity>,
 ) -> Result<(), Problem> {
-    if then.uid_validity == now.uid_validity {
+    if then == now {
         return Ok(());
     }
     let what = "the folder was replaced by another while it was worked on";
     Err(Problem::new(Kind::Protocol, Reach::User, what)
         .worth_retry(true)
-        .in_folder(&folder.path))
+        .in_folder(folder))
 }
 
 fn no_such_folder() -> Problem {

@@ -308,6 +308,13 @@ impl Attempt<'_> {
                 plan.order_breaks
             ));
         }
+        if plan.kept_copies > 0 {
+            notes.push(format!(
+                "folder {path}: {} messages are copies that --pop3-collect has put there; without it \
+                 they stay and are not kept up to date",
+                plan.kept_copies
+            ));
+        }
         for (uid, uidl, why) in &plan.unholdable {
             self.log.line(
                 Level::WARN,

@@ -156,7 +156,8 @@ impl Attempt<'_> {
             self.log
                 .line(Level::INFO, format!("UIDLs paired: {}", stages.join(", ")));
         }
-        if let Some(note) = elsewhere::note(pairing) {
+        let is_lost = !self.context.config.uidls.collect;
+        if let Some(note) = elsewhere::note(pairing).filter(|_| is_lost) {
             self.log.line(Level::WARN, &note);
             self.memory.tally.notes.push(note);
         }

@@ -17,7 +17,7 @@ use super::folder::Folder;
 use super::interrupted;
 use super::on_target::{Files, on_target};
 use crate::mail::{FolderPath, Uid, UidValidity};
-use crate::naming::MaildirFolder;
+use crate::naming::{Identity, MaildirFolder};
 use crate::plan::folders::Placed;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::selection::Choice;
@@ -25,7 +25,7 @@ use crate::plan::{self, FolderPlan, Past, SourceFolder, Step};
 use crate::problem::{Problem, Reach};
 use crate::sink::arrivals::Arrivals;
 use crate::sink::export;
-use crate::sink::maildir::{Messages, scan};
+use crate::sink::on_disk::{Messages, scan};
 use crate::sink::target_problem;
 use crate::source::ListedFolder;
 use crate::source::imap::{Attribute, Session};
@@ -187,8 +187,11 @@ impl Attempt<'_> {
         let policy = self.policy();
         let messages = on_target(source, disk, plan, &policy, missing).into_iter();
         let messages = messages.filter_map(|(index, name)| {
-            let entry = source.entries.get(index)?;
-            Some((entry.uid, name))
+            // The server knows nothing of copies that are our own.
+            match plan::identity(source, index) {
+                Identity::Imap(_, uid) => Some((uid, name)),
+                Identity::Pop3(..) => None,
+            }
         });
         self.memory.links.done.push(Done {
             listed,
@@ -235,7 +238,8 @@ impl Attempt<'_> {
         }
         if self.ask_others(session, attribute)? {
             let again = session.examine(listed)?;
-            is_the_same(listed, &shown.examined, &again)?;
+            let then = shown.examined.uid_validity;
+            is_the_same(&listed.path, then, again.uid_validity)?;
         }
         let links = &self.memory.links;
         let found = links.known.find(&wanted).into_iter();

@@ -125,6 +125,7 @@ impl Attempt<'_> {
             keywords: &list.keywords,
             uidls: uidls.as_deref(),
             digests: None,
+            collected: None,
             is_whole: true,
         };
         let past = Past {

@@ -134,6 +134,7 @@ impl Attempt<'_> {
                 // Elsewhere POP3 does not show them.
                 uidls: target.is_root().then_some(&numbered.uidls[..]),
                 digests: Some(&numbered.digests),
+                collected: None,
                 is_whole: true,
             },
             destination,

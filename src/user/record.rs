@@ -17,7 +17,7 @@ use crate::plan::{FolderPlan, SourceFolder};
 use crate::problem::{Kind, Problem, Reach};
 use crate::report::Skip;
 use crate::sink::tree::Tree;
-use crate::sink::{control, maildir, target_problem};
+use crate::sink::{control, on_disk, target_problem};
 use crate::source::{Examined, Maildrop};
 use crate::state::{
     self, Extra, Fault, Folder, Left, POP3_ONLY, Paired, Parsed, Record, Skipped, forget_line,
@@ -123,7 +123,7 @@ impl Attempt<'_> {
     pub(super) fn open_book(&mut self) -> Result<(), Problem> {
         let file = self.state_file();
         let told = |error| target_problem(&format!("read {file}"), error);
-        let root = maildir::open_existing(&self.user.maildir, &MaildirFolder::root());
+        let root = on_disk::open_existing(&self.user.maildir, &MaildirFolder::root());
         let bytes = match root.map_err(told)? {
             Some(root) => control::read(&root, file.as_str()).map_err(told)?,
             None => None,
@@ -248,12 +248,14 @@ impl Attempt<'_> {
         let validity = Some(source.validity.value());
         if folder.seen_validity != validity {
             folder.seen_validity = validity;
+            folder.collected.clear();
             folder.seen_next = None;
             folder.written_next = None;
             folder.foreign = UidSet::default();
             folder.renumbered.clear();
             folder.deleted_at_source = UidSet::default();
         }
+        note_copies(folder, source, plan);
     }
 
     /// Notes what a plan that has been carried out has left; `missing` are the entries that did not
@@ -274,8 +276,11 @@ impl Attempt<'_> {
         }
         folder.seen = sets;
         folder.pending = UidSet::default();
+        if folder.seen_validity.replace(source.validity.value()) != Some(source.validity.value()) {
+            folder.collected.clear();
+        }
+        note_copies(folder, source, plan);
         folder.writing = None;
-        folder.seen_validity = Some(source.validity.value());
         folder.renumbered.clone_from(&plan.renumbered);
         folder.foreign.clone_from(&plan.foreign);
         folder.written_next = plan.list.as_ref().map(|list| list.next_uid);
@@ -343,6 +348,21 @@ impl Attempt<'_> {
 
     pub(super) fn noted(&mut self, path: &FolderPath) -> &mut Folder {
         self.memory.book.folder(path)
+    }
+}
+
+/// Notes which UIDs are those of copies of messages in other folders. Where nothing is collected, those
+/// that an earlier run has put there stay.
+fn note_copies(folder: &mut Folder, source: &SourceFolder<'_>, plan: &FolderPlan) {
+    match source.copies() {
+        Some(copies) => {
+            folder.collected = copies
+                .map(|(uid, digest)| (uid.value(), digest.to_string()))
+                .collect();
+        }
+        None => folder
+            .collected
+            .retain(|uid, _| Uid::new(*uid).is_some_and(|uid| plan.copies.contains(uid))),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::naming::message::size_field;
 use crate::plan::on_disk::{DiskFile, OnDisk};
 use crate::plan::{self, Past, SourceFolder};
 use crate::problem::Problem;
-use crate::sink::maildir::Messages;
+use crate::sink::on_disk::Messages;
 use crate::sink::{line_ends, target_problem};
 use crate::source::imap;
 

@@ -14,7 +14,7 @@ use crate::plan::selection::Choice;
 use crate::plan::{self, FolderPlan, Mode, Past, SourceFolder};
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::tree::Tree;
-use crate::sink::{export, maildir, removal, target_problem};
+use crate::sink::{export, on_disk, removal, target_problem};
 
 /// What is to be taken away.
 #[derive(Debug, Default)]
@@ -140,13 +140,13 @@ impl Attempt<'_> {
         if mode == Mode::Mirror {
             let target = self.context.config.target;
             let told = |error| target_problem("list the folders of the Maildir", error);
-            let on_disk = match maildir::folders(&self.user.maildir, target.layout) {
+            let folders = match on_disk::folders(&self.user.maildir, target.layout) {
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
                 other => other.map_err(told)?,
             };
             let known: HashSet<MaildirFolder> =
                 vanished.iter().map(|(_, target)| target.clone()).collect();
-            for folder in on_disk {
+            for folder in folders {
                 let path = folder.path(target.layout, target.encoding);
                 let is_known = used.contains(&folder)
                     || known.contains(&folder)
@@ -195,6 +195,7 @@ impl Attempt<'_> {
             keywords: &keywords,
             uidls: None,
             digests: None,
+            collected: None,
             is_whole: true,
         };
         let past = Past {

@@ -12,9 +12,9 @@ use crate::support::report;
 use crate::support::tree::TempTree;
 use crate::support::{give_to_mail_owner, mail_owner};
 
-const PASSWORD: &str = "any";
+pub const PASSWORD: &str = "any";
 
-fn content(subject: &str, body: &str) -> String {
+pub fn content(subject: &str, body: &str) -> String {
     format!(
         "From: a@example.org\nMessage-ID: <{subject}@example.org>\n\
          Date: Mon, 5 Jan 2015 10:00:00 +0000\nSubject: {subject}\n\n{body}\n"
@@ -47,14 +47,14 @@ fn write_folder(
 }
 
 /// A server with ann's folders, and what POP3 shows of them as the INBOX of `ann-pop3`.
-struct Source {
-    server: Dovecot,
-    target: TempTree,
-    report: TempTree,
+pub struct Source {
+    pub server: Dovecot,
+    pub target: TempTree,
+    pub report: TempTree,
 }
 
 impl Source {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let server = Dovecot::start(DovecotOptions {
             any_password: true,
             ..DovecotOptions::default()
@@ -66,7 +66,7 @@ impl Source {
         }
     }
 
-    fn folder(&self, folder: &str, validity: u32, messages: &[(u32, &str)]) {
+    pub fn folder(&self, folder: &str, validity: u32, messages: &[(u32, &str)]) {
         let messages: Vec<_> = messages
             .iter()
             .map(|(uid, subject)| (*uid, None, content(subject, subject)))
@@ -75,7 +75,7 @@ impl Source {
     }
 
     /// What POP3 shows: UIDLs and the messages that have them.
-    fn pop3(&self, messages: &[(&str, String)]) {
+    pub fn pop3(&self, messages: &[(&str, String)]) {
         let messages: Vec<_> = (1..)
             .zip(messages)
             .map(|(uid, (uidl, content))| (uid, Some(*uidl), content.clone()))
@@ -114,14 +114,14 @@ impl Source {
     }
 
     /// [`Source::mailseed`] that must end so.
-    fn ends(&self, command: &str, more: &[&str], code: i32) -> Output {
+    pub fn ends(&self, command: &str, more: &[&str], code: i32) -> Output {
         let output = self.mailseed(command, more);
         let shown = (&output.stdout, &output.stderr);
         assert_eq!(output.code, Some(code), "{command} {more:?}: {shown:#?}");
         output
     }
 
-    fn explain(&self, message: &str) -> String {
+    pub fn explain(&self, message: &str) -> String {
         let maildir = self.target.path().join("Maildir").display().to_string();
         let output = program::mailseed(["explain", "ann", message, "--maildir", &maildir]);
         assert_eq!(output.code, Some(0), "{message}: {}", output.stdout);
@@ -129,7 +129,7 @@ impl Source {
     }
 
     /// The UIDLs that the new POP3 server announces.
-    fn announced(&self) -> Vec<String> {
+    pub fn announced(&self) -> Vec<String> {
         let home = self.target.path().display().to_string();
         give_to_mail_owner(self.target.path());
         let new = Dovecot::start(DovecotOptions::reading(&home));
@@ -137,7 +137,7 @@ impl Source {
         listing.into_iter().map(|entry| entry.uidl).collect()
     }
 
-    fn check_row(&self) -> std::collections::HashMap<String, String> {
+    pub fn check_row(&self) -> std::collections::HashMap<String, String> {
         let path = self.report.path().join("check.csv");
         let mut reader = csv::Reader::from_path(path).expect("it was written");
         let mut rows = reader.deserialize();

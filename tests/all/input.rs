@@ -365,7 +365,7 @@ fn a_wrong_command_line_starts_nothing() {
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 60] = [
+    const OPTIONS: [&str; 61] = [
         "--imap <URL>",
         "--pop3 <URL>",
         "--tls-ca <FILE>",
@@ -409,6 +409,7 @@ fn help_tells_every_option() {
         "--ignore-missing-uidls",
         "--ignore-extra-uidls",
         "--pop3-all-mailboxes",
+        "--pop3-collect <WHERE>",
         "--unholdable <WHAT>",
         "--pop3-order <WHICH>",
         "--skip-size-check",

@@ -196,6 +196,36 @@ fn links_go_with_their_own_folder() {
     assert_nothing_left(&target, &only_imap, "ann", &LINK);
 }
 
+/// What is deleted at the source is compared in each folder.
+#[test]
+fn what_is_linked_can_be_deleted_at_the_source() {
+    let (cyrus, _client) = labelled();
+    let before = view(&cyrus);
+    let target = Target::new();
+    let options = [&LINK[..], &["--delete-source=all"]].concat();
+    target.export_ok(&source(cyrus.imap_port()), "ann", &options);
+    assert_eq!(view(&cyrus).message_count(), 0);
+    assert_eq!(counted(&target, ".Work"), [(1, 3), (2, 2)]);
+    assert_like(&before, &target.serve(Layout::MaildirPlusPlus));
+}
+
+/// The dates of qmail's INBOX make the POP3 order, and may change with every run: nothing is linked to it.
+#[test]
+fn nothing_is_linked_to_an_inbox_that_has_dates_of_its_own() {
+    let (cyrus, _client) = labelled();
+    let before = view(&cyrus);
+    let target = Target::new();
+    let both = Source::both(cyrus.imap_port(), cyrus.pop3_port());
+    let options = [&LINK[..], &["--target", "qmail,dovecot"]].concat();
+    let output = target.export_ok(&both, "ann", &options);
+    let line = "folder All: 2 messages are links to files of other folders";
+    assert!(output.stderr.contains(line), "{}", output.stderr);
+    let all = [(1, 1), (2, 2), (3, 1), (4, 1), (5, 3), (6, 2), (7, 2)];
+    assert_eq!(counted(&target, ".All"), all);
+    assert_like(&before, &target.serve(Layout::MaildirPlusPlus));
+    assert_nothing_left(&target, &both, "ann", &options);
+}
+
 /// A Dovecot 2.3 does not tell which messages are the same.
 #[test]
 fn without_ids_all_is_fetched_and_a_note_says_so() {

@@ -9,6 +9,7 @@
 
 mod bulk;
 mod check;
+mod collect;
 mod cyrus;
 mod delete_source;
 mod elsewhere;

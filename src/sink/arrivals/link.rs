@@ -3,7 +3,8 @@
 use super::Arrivals;
 use crate::plan::on_disk::DiskFile;
 use crate::problem::Problem;
-use crate::sink::maildir::{Alike, Link, Messages};
+use crate::sink::maildir::{Alike, Link};
+use crate::sink::on_disk::Messages;
 
 impl Arrivals<'_> {
     /// Lets the message `key` appear, which `file` of `messages` is said to hold, as one more link to
@@ -25,8 +26,7 @@ impl Arrivals<'_> {
             virtual_size: self.job.source.entries[entry as usize].size,
             mtime,
         };
-        let link = messages
-            .link(file, alike, self.dirs, self.drafts)
+        let link = Link::make(messages, file, alike, self.dirs, self.drafts)
             .map_err(|error| self.job.failed("link a message", error))?;
         self.drafts += 1;
         let Some(Link { finished, sizes }) = link else {

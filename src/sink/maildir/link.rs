@@ -10,9 +10,11 @@ use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
 use super::super::line_ends;
-use super::{Finished, Messages, Sizes, TEMPORARY, open_message, size_field};
+use super::{Finished, Sizes, TEMPORARY, open_message};
 use crate::naming::Identity;
+use crate::naming::message::size_field;
 use crate::plan::on_disk::DiskFile;
+use crate::sink::on_disk::Messages;
 use crate::sink::tree::{FolderDirs, remove};
 
 /// What a file has to be like to be linked.
@@ -46,21 +48,20 @@ const CANNOT: [Errno; 8] = [
     Errno::LOOP,
 ];
 
-impl Messages {
-    /// Links the message `file` into the `tmp` of `dirs`; `number` as for [`super::Draft::begin`]. `None`:
+impl Link {
+    /// Links the message `file` of `messages` into the `tmp` of `dirs`; `number` as for [`super::Draft::begin`]. `None`:
     /// it is not as `alike` says, or cannot be linked.
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn link(
-        &self,
+    pub fn make(
+        messages: &Messages,
         file: &DiskFile,
         alike: Alike,
         dirs: &FolderDirs,
         number: u64,
-    ) -> io::Result<Option<Link>> {
-        let from = if file.in_new { &self.new } else { &self.cur };
-        let Some(from) = from else {
+    ) -> io::Result<Option<Self>> {
+        let Some(from) = messages.dir_of(file) else {
             return Ok(None);
         };
         let name = format!("{TEMPORARY}{number}");
@@ -112,4 +113,77 @@ fn look(
     };
     let link = Link { finished, sizes };
     Ok((sizes.virtual_size == alike.virtual_size).then_some(link))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{MetadataExt as _, symlink};
+
+    use super::*;
+    use crate::naming::MaildirFolder;
+    use crate::sink::maildir::redate;
+    use crate::sink::tree::open_dir;
+
+    fn dirs(root: &std::path::Path) -> FolderDirs {
+        let dir = open_dir(rustix::fs::CWD, root).unwrap();
+        let part = |name| {
+            std::fs::create_dir(root.join(name)).unwrap();
+            open_dir(&dir, name).unwrap()
+        };
+        let (cur, new, tmp) = (part("cur"), part("new"), part("tmp"));
+        FolderDirs { dir, cur, new, tmp }
+    }
+
+    #[test]
+    fn only_a_message_of_that_size_and_date_is_linked() {
+        let (there, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (from, to) = (dirs(there.path()), dirs(here.path()));
+        let ours = "7.M0000000003.mailseed,S=4,W=6";
+        for name in [ours, "named-otherwise", "7.M0000000004.mailseed,S=5,W=6"] {
+            std::fs::write(there.path().join("cur").join(name), b"a\nb\n").unwrap();
+            redate(&from.cur, name, 1000).unwrap();
+        }
+        symlink(ours, there.path().join("cur/link")).unwrap();
+        std::fs::create_dir(there.path().join("cur/directory")).unwrap();
+        let messages = Messages::open(there.path(), &MaildirFolder::root()).unwrap();
+        for (name, virtual_size, mtime, want) in [
+            (ours, 6, 1000, true),
+            // What the name does not tell for sure is read.
+            ("named-otherwise", 6, 1000, true),
+            ("7.M0000000004.mailseed,S=5,W=6", 6, 1000, true),
+            (ours, 4, 1000, false),
+            (ours, 6, 1001, false),
+            ("named-otherwise", 7, 1000, false),
+            ("gone", 6, 1000, false),
+            ("link", 6, 1000, false),
+            ("directory", 6, 1000, false),
+        ] {
+            let file = DiskFile {
+                base: name.into(),
+                suffix: "".into(),
+                in_new: false,
+                mtime: None,
+            };
+            let alike = Alike {
+                virtual_size,
+                mtime,
+            };
+            let link = Link::make(&messages, &file, alike, &to, 5).unwrap();
+            let told = format!("{name} {virtual_size} {mtime}");
+            assert_eq!(link.is_some(), want, "{told}");
+            let Some(Link { finished, sizes }) = link else {
+                assert_eq!(
+                    std::fs::read_dir(here.path().join("tmp")).unwrap().count(),
+                    0,
+                    "{told}"
+                );
+                continue;
+            };
+            assert_eq!((sizes.size, sizes.virtual_size), (4, 6), "{told}");
+            let inode = |path: std::path::PathBuf| path.metadata().unwrap().ino();
+            let linked = inode(here.path().join("tmp/mailseed.5"));
+            assert_eq!(linked, inode(there.path().join("cur").join(name)));
+            finished.discard(&to);
+        }
+    }
 }

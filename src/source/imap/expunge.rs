@@ -22,13 +22,6 @@ pub enum Expunge {
     AllMarked,
 }
 
-/// How a deletion ended.
-#[derive(Debug)]
-pub struct Deleted {
-    /// Why not all are gone (reach Folder).
-    pub problem: Option<Problem>,
-}
-
 /// `uids` as sequence sets for one command each.
 pub fn pieces(uids: &UidSet) -> Vec<String> {
     let uids: Vec<u32> = uids.iter().map(|uid| uid.value()).collect();
@@ -196,10 +189,7 @@ mod tests {
         if !transcript.ends_with("E:\n") {
             script.finish();
         }
-        let problem = match deleted {
-            Ok(deleted) => deleted.problem,
-            Err(problem) => Some(problem),
-        };
+        let problem = deleted.unwrap_or_else(Some);
         (
             all.to_string(),
             problem.map_or(String::new(), |it| it.to_string()),

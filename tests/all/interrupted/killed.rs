@@ -1,19 +1,20 @@
 //! Killed by SIGKILL: at growing moments, and at each single change of the disk.
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::{State, golden, mark, source, state_of};
 use crate::migration::{PASSWORD, Source, Target};
-use crate::support::Layout;
 use crate::support::corpus::{self, PopOrder, Uidls};
 use crate::support::delivery::deliver;
 use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::mail_user::{Client, Store};
 use crate::support::program;
 use crate::support::tree::TempTree;
+use crate::support::{Layout, give_to_mail_owner};
 
 /// A large mailbox with one of everything, killed again and again until it is done.
 #[test]
@@ -107,6 +108,34 @@ fn a_run_from_pop3_alone_killed_at_each_change_ends_in_the_same_tree() {
     at_each_change(&source, &more, None);
     // Digests instead of UIDLs in the names.
     at_each_change(&source, &["--target", "dovecot", "--fsync", "always"], None);
+}
+
+/// A POP3 server that shows INBOX and Sent: INBOX gets copies of what is in Sent.
+#[test]
+fn a_run_that_collects_killed_at_each_change_ends_in_the_same_tree() {
+    let server = source(4);
+    let shows_all = Dovecot::start(DovecotOptions::with_users(&[("ann", PASSWORD)]));
+    let mut files = Vec::new();
+    for folder in ["", ".Sent"] {
+        let cur = server.mail_dir("ann").join(folder).join("cur");
+        for file in fs::read_dir(cur).expect("it was made").flatten() {
+            let content = fs::read(file.path()).expect("it is ours");
+            files.push((format!("{:03}.all:2,", files.len()), content));
+        }
+    }
+    assert_eq!(files.len(), 6);
+    let files: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(name, content)| (name.as_str(), content.as_slice()))
+        .collect();
+    let maildir = shows_all.mail_dir("ann");
+    corpus::bare(&maildir, &files);
+    give_to_mail_owner(&maildir);
+    let source = Source::both(server.imap_port(), shows_all.pop3_port());
+    for target in ["dovecot", "qmail"] {
+        let more = ["--target", target, "--pop3-collect", "inbox"];
+        at_each_change(&source, &more, None);
+    }
 }
 
 /// Files of a run without POP3 get their UIDLs as names by the next run.
