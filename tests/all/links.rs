@@ -11,6 +11,7 @@ use crate::support::cyrus::{Cyrus, Names};
 use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::imap_client::ImapClient;
 use crate::support::imap_view::ImapView;
+use crate::support::proxy::{Fault, Proxy};
 use crate::support::wiretap::Wiretap;
 use crate::support::{Layout, compare};
 
@@ -114,6 +115,8 @@ fn what_all_mail_shows_is_fetched_and_stored_once() {
         let output = target.export_ok(&source(tap.port()), "ann", &options);
         let heard = tap.take();
         received.push(heard.received);
+        // Of the two virtual folders, of INBOX and Work for both, of All for Important.
+        assert_eq!(heard.sent.matches("(UID EMAILID)").count(), 5);
         for line in [
             "folder All: 6 messages are links to files of other folders",
             "folder Important: 3 messages are links to files of other folders",
@@ -134,7 +137,7 @@ fn what_all_mail_shows_is_fetched_and_stored_once() {
         assert_tmp_is_empty(&target);
         assert_like(&before, &target.serve(Layout::MaildirPlusPlus));
         assert_nothing_left(&target, &source(tap.port()), "ann", &LINK);
-        tap.take();
+        assert!(!tap.take().sent.contains("EMAILID"));
     }
     // Seven bodies, of sixteen messages.
     let bodies = 7 * SIZE as u64;
@@ -194,6 +197,40 @@ fn links_go_with_their_own_folder() {
     assert_like(&view(&cyrus), &destination);
     drop(destination);
     assert_nothing_left(&target, &only_imap, "ann", &LINK);
+}
+
+/// The connection breaks while it is asked which message is which, and around that.
+#[test]
+fn a_connection_cut_meanwhile_costs_nothing() {
+    let (cyrus, _client) = labelled();
+    let before = view(&cyrus);
+    let proxy = Proxy::start(cyrus.imap_port(), Fault::None);
+    let first = Target::new();
+    first.export_ok(&source(proxy.port()), "ann", &LINK);
+    let whole = proxy.passed()[0];
+    let alone = SIZE as u64;
+    // The last bodies are that of All, and before it what Work has.
+    let cuts = (whole - 2 * alone..whole - alone / 2).step_by(1500);
+    for after in cuts.chain((whole - 1500..whole).step_by(150)) {
+        let fault = Fault::Cut {
+            connection: 0,
+            after,
+        };
+        let proxy = Proxy::start(cyrus.imap_port(), fault);
+        let target = Target::new();
+        target.export_ok(&source(proxy.port()), "ann", &LINK);
+        assert!(proxy.passed().len() > 1 || after + 300 > whole, "{after}");
+        for folder in ["", ".Work", ".All", ".Important"] {
+            let want = counted(&first, folder);
+            assert_eq!(
+                counted(&target, folder),
+                want,
+                "{folder}, cut after {after}"
+            );
+        }
+        assert_tmp_is_empty(&target);
+    }
+    assert_like(&before, &first.serve(Layout::MaildirPlusPlus));
 }
 
 /// What is deleted at the source is compared in each folder.
