@@ -7,7 +7,7 @@
 //! # What counts as proof
 //! | stage | a pair is found by | and is accepted when |
 //! | --- | --- | --- |
-//! | known | an earlier run | the UID is there and the UIDL is listed once |
+//! | known | an earlier run | the UID is there, the UIDL is listed once, in the order of then, and the sizes agree where most do |
 //! | template | a UIDL written from UIDVALIDITY and UID | a sample of headers agrees, and every message that the listing throws doubt on |
 //! | x-guid, md5-guid, gmail-id, email-id | a UIDL made of an id that IMAP shows as well | as for a template |
 //! | x-uidl, message-id, md5-message-id | a UIDL made of a header field | as for a template; since anyone can copy a field, also with the header of each message whose size is not the only one of its kind |
@@ -87,6 +87,8 @@ pub struct Known {
     pub uid: Uid,
     /// Its UIDL.
     pub uidl: Uidl,
+    /// Its place in the POP3 listing then, where that is known.
+    pub position: Option<u32>,
 }
 
 /// What the admin has decided, for servers that are known to be odd.

@@ -21,6 +21,7 @@ mod record;
 mod rematch;
 mod removal;
 mod renamed;
+mod subscriptions;
 mod tally;
 
 use std::collections::{HashMap, HashSet};

@@ -182,14 +182,38 @@ impl<'a> Work<'a> {
     pub(super) fn join_known(&mut self, known: &[Known]) {
         let mut uids: HashMap<Uid, usize> = HashMap::new();
         let mut uidls: HashMap<&Uidl, usize> = HashMap::new();
-        for Known { uid, uidl } in known {
+        for Known { uid, uidl, .. } in known {
             *uids.entry(*uid).or_default() += 1;
             *uidls.entry(uidl).or_default() += 1;
         }
-        for Known { uid, uidl } in known {
+        let mut pairs = Vec::with_capacity(known.len());
+        for Known {
+            uid,
+            uidl,
+            position,
+        } in known
+        {
             let once = uids.get(uid) == Some(&1) && uidls.get(uidl) == Some(&1);
             let imap = self.imap_side.index.get(uid).copied();
             if let (true, Some(pop), Some(imap)) = (once, self.owner(uidl.as_str()), imap) {
+                pairs.push((pop, imap, *position));
+            }
+        }
+        // A UIDL that has gone over to another message shows by its size, where most sizes agree, and by
+        // its place among the others.
+        let agrees = |(pop, imap, _): &(usize, usize, Option<u32>)| {
+            let sizes = (self.pops.get(*pop), self.imaps.get(*imap));
+            matches!(sizes, (Some(pop), Some(imap)) if pop.size == imap.size)
+        };
+        let agreeing = pairs.iter().filter(|pair| agrees(pair)).count();
+        if !self.policy.skip_sizes && agreeing * 2 > pairs.len() {
+            pairs.retain(agrees);
+        }
+        pairs.sort_unstable_by_key(|(pop, ..)| *pop);
+        let positions: Vec<Option<u32>> = pairs.iter().map(|(.., position)| *position).collect();
+        let in_order = in_order(&positions);
+        for ((pop, imap, _), in_order) in pairs.into_iter().zip(in_order) {
+            if in_order {
                 self.join(pop, imap, Stage::Known);
             }
         }
@@ -390,6 +414,54 @@ impl<'a> Work<'a> {
             Some(why) => why,
             None if matches!(header, Some(Seen::Absent)) => Why::Unread,
             None => Why::NoMessage,
+        }
+    }
+}
+
+/// For each of `positions` whether it is above all known ones before it and below all after it; one
+/// that is not known is in order.
+fn in_order(positions: &[Option<u32>]) -> Vec<bool> {
+    let mut highest = 0;
+    let mut fits: Vec<bool> = positions
+        .iter()
+        .map(|position| {
+            let fits = position.is_none_or(|position| position > highest);
+            highest = highest.max(position.unwrap_or(0));
+            fits
+        })
+        .collect();
+    let mut lowest = u32::MAX;
+    for (fits, position) in fits.iter_mut().zip(positions).rev() {
+        *fits &= position.is_none_or(|position| position < lowest);
+        lowest = lowest.min(position.unwrap_or(u32::MAX));
+    }
+    fits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_order;
+
+    #[test]
+    fn what_was_exchanged_is_out_of_order_and_the_rest_is_not() {
+        let order = |positions: &[u32]| {
+            let positions: Vec<Option<u32>> = positions
+                .iter()
+                .map(|position| Some(*position).filter(|position| *position > 0))
+                .collect();
+            let fits = in_order(&positions).into_iter();
+            fits.map(|fits| if fits { '.' } else { 'x' })
+                .collect::<String>()
+        };
+        for (positions, want) in [
+            (&[][..], ""),
+            (&[1, 2, 5, 9], "...."),
+            (&[1, 3, 2, 4], ".xx."),
+            (&[2, 3, 4, 1], "xxxx"),
+            (&[1, 0, 2, 0], "...."),
+            (&[1, 1], "xx"),
+        ] {
+            assert_eq!(order(positions), want, "{positions:?}");
         }
     }
 }

@@ -215,12 +215,23 @@ impl Planner<'_> {
         let files = (0..).zip(found.roles.iter().zip(&self.disk.files));
         files
             .filter_map(|(at, (role, file))| match (role, self.mode()) {
-                (Role::Gone(uid) | Role::Copy(uid), Mode::Mirror) => Some((at, Some(*uid))),
+                (Role::Gone(uid) | Role::Copy(uid), Mode::Mirror) => {
+                    Some((at, self.remembered(*uid)))
+                }
                 (Role::Ours | Role::Local, Mode::Mirror) => Some((at, None)),
-                (Role::Gone(uid), _) if self.may_go(file, *uid, letters) => Some((at, Some(*uid))),
+                (Role::Gone(uid), _) if self.may_go(file, *uid, letters) => {
+                    Some((at, self.remembered(*uid)))
+                }
                 _ => None,
             })
             .collect()
+    }
+
+    /// The UID that a message had at the source, where what is remembered goes on to hold: under
+    /// another UIDVALIDITY it is another message's.
+    fn remembered(&self, uid: Uid) -> Option<Uid> {
+        let seen = self.past.seen?;
+        (seen.validity == self.source.validity).then_some(uid)
     }
 
     /// Whether the owner has left the message as it came.

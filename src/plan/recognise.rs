@@ -135,14 +135,17 @@ impl Recogniser<'_> {
     /// Whether a name is right although the list says another UID. A Dovecot moves a file between
     /// folders under the name that it has, and many servers give several folders one UIDVALIDITY: then
     /// the name tells of a message of the other folder. But a list that was lost has been made anew
-    /// with UIDs of the server's own for all files.
+    /// with UIDs of the server's own for all files, above those that the last run has written.
     fn is_name_to_be_trusted(&self, file: &DiskFile, some_agree: bool) -> bool {
         let Some(Identity::Imap(_, uid)) = Identity::parse(&file.base) else {
             return false;
         };
         if let Some(seen) = self.past.seen {
+            let written = seen.written_next.unwrap_or(1);
+            let lines = self.disk.uidlist.iter().flat_map(|list| &list.lines);
+            let made_anew = lines.map(|line| line.uid.value()).all(|uid| uid >= written);
             // What a run that was cut had not listed yet may have been numbered too.
-            return !some_agree || seen.pending.contains(uid);
+            return (made_anew && !some_agree) || seen.pending.contains(uid);
         }
         self.entry_of(uid).is_some_and(|index| {
             let entry = &self.source.entries[index];

@@ -1,6 +1,7 @@
 use super::*;
-use crate::mail::Uidl;
-use crate::matching::{self, Pair, Template, Why};
+use crate::mail::{Uid, UidSet, UidValidity, Uidl};
+use crate::matching::{self, Pair, Pairing, Stage, Template, Why};
+use crate::naming::message::UidlDigest;
 
 fn uid(value: u32) -> Uid {
     Uid::new(value).unwrap()

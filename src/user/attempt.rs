@@ -1,6 +1,6 @@
 //! One attempt to bring a user's Maildir up to date, and the folders of a user with IMAP.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
 use tracing::Level;
@@ -11,10 +11,8 @@ use super::listing::{Stamp, digest};
 use super::removal::Removals;
 use super::{Context, Logins, Memory, interrupted};
 use crate::config::User;
-use crate::mail::subscriptions::Subscriptions;
 use crate::mail::{Entry, FolderPath, Uid, UidSet, UidValidity};
 use crate::naming::MaildirFolder;
-use crate::naming::folder::subscription_line;
 use crate::naming::message::UidlDigest;
 use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
@@ -561,68 +559,6 @@ impl Attempt<'_> {
     pub(super) fn scan(&self, target: &MaildirFolder, dated: bool) -> Result<OnDisk, Problem> {
         let list_file = self.policy().list_file(target);
         scan(&self.user.maildir, target, list_file, dated)
-    }
-
-    fn subscribe(
-        &mut self,
-        tree: Option<&Tree>,
-        list: &FolderList,
-        choice: &Choice<'_>,
-    ) -> Result<(), Problem> {
-        let target = self.context.config.target;
-        let mode = self.context.config.rerun.mode;
-        if !target.servers.dovecot || mode == Mode::AfterCutover || list.subscriptions_refused {
-            return Ok(());
-        }
-        // What was told in words without sense may be any of them: then none has ended.
-        let all_are_told = list.unusable.is_empty();
-        let mut now = BTreeMap::new();
-        for path in list.subscribed.iter().filter(|path| choice.takes(path)) {
-            match subscription_line(&choice.destination(path), target.layout, target.encoding) {
-                Ok(line) => {
-                    now.insert(path.to_string(), line);
-                }
-                Err(fault) => self.log.line(
-                    Level::WARN,
-                    format!("the subscription of {path} cannot be kept: {fault}"),
-                ),
-            }
-        }
-        let listed: HashSet<String> = list.subscribed.iter().map(FolderPath::to_string).collect();
-        let head = &self.memory.book.record.head;
-        let before = head.subscribed.clone().unwrap_or_default();
-        let known: HashSet<&String> = before.values().collect();
-        // What is subscribed at the source and not taken this time is left as it is.
-        let ended = before
-            .iter()
-            .filter(|(path, _)| all_are_told && !listed.contains(*path));
-        let ended: Vec<String> = ended.map(|(_, line)| line.clone()).collect();
-        let lines: Vec<String> = now.values().cloned().collect();
-        let new: Vec<String> = now
-            .values()
-            .filter(|line| !known.contains(line))
-            .cloned()
-            .collect();
-        let change = |subscriptions: &mut Subscriptions| match mode {
-            Mode::Mirror if all_are_told && choice.is_everything() => {
-                subscriptions.become_like(&lines)
-            }
-            _ => subscriptions.change(&ended, &new),
-        };
-        let changed = export::subscribe(&self.user.maildir, tree, target.layout, change)?;
-        let untaken = before.into_iter().filter(|(path, _)| {
-            (listed.contains(path) || !all_are_told) && !now.contains_key(path)
-        });
-        now.extend(untaken.collect::<Vec<_>>());
-        self.memory.book.record.head.subscribed = Some(now);
-        if changed > 0 {
-            let line = format!("subscriptions: change {changed}");
-            self.log.line(Level::INFO, &line);
-            if tree.is_none() {
-                self.memory.plan.push(format!("  {line}"));
-            }
-        }
-        Ok(())
     }
 }
 

@@ -131,7 +131,11 @@ impl Attempt<'_> {
                 let known = messages.filter_map(|message| {
                     let uidl = Uidl::parse(message.uidl.as_bytes()).ok()?;
                     let uid = Uid::new(message.uid)?;
-                    Some(Known { uid, uidl })
+                    Some(Known {
+                        uid,
+                        uidl,
+                        position: None,
+                    })
                 });
                 Some((found.path(), (validity, known.collect())))
             })
@@ -222,6 +226,7 @@ pub(super) fn known_pairs(
             Some(Known {
                 uidl: Uidl::parse(line.field('P')?.as_bytes()).ok()?,
                 uid: uid(line)?,
+                position: line.field('O').and_then(|position| position.parse().ok()),
             })
         })
         .collect()

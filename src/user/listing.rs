@@ -1,6 +1,6 @@
 //! What the source has of a folder, asked for no more than has changed since the last run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::attempt::{Attempt, Maildropped};
 use crate::mail::{Uid, UidSet, UidValidity, Uidl};
@@ -9,7 +9,7 @@ use crate::naming::message::size_field;
 use crate::plan::folders::Placed;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::seen::{Seen, marked};
-use crate::plan::{self, Announced, Mode, Past, SourceFolder};
+use crate::plan::{self, Announced, FolderPlan, Mode, Past, SourceFolder};
 use crate::problem::Problem;
 use crate::sink::export;
 use crate::source::combine::combine;
@@ -136,6 +136,9 @@ impl Attempt<'_> {
             return Ok(false);
         };
         if !plan.steps.is_empty() || !plan.removals.is_empty() || disk.is_locked {
+            return Ok(false);
+        }
+        if maildrop.is_some() && has_lost_uidls(&list, &plan, &disk, &seen) {
             return Ok(false);
         }
         self.memory.removals.count_in(&disk);
@@ -274,6 +277,22 @@ fn combined(seen: &Seen, changes: Changes) -> MessageList {
         (&marked.uids, marked.flags, keywords)
     });
     combine(sets, changes)
+}
+
+/// Whether a message that had a UIDL has none in the list on disk: a server has made the list anew.
+fn has_lost_uidls(list: &MessageList, plan: &FolderPlan, disk: &OnDisk, seen: &Seen) -> bool {
+    let lines = disk.uidlist.as_ref().map_or(&[][..], |list| &list.lines);
+    let with_uidl: HashSet<&str> = lines
+        .iter()
+        .filter(|line| line.field('P').is_some())
+        .map(|line| line.name.as_ref())
+        .collect();
+    let mut entries = list.entries.iter().zip(&plan.files);
+    entries.any(|(entry, file)| {
+        let file = file.and_then(|file| disk.files.get(file as usize));
+        seen.paired.contains(entry.uid)
+            && file.is_some_and(|file| !with_uidl.contains(file.base.as_ref()))
+    })
 }
 
 /// What POP3 announces, by the list on disk: the POP3 listing is that by which it was written.

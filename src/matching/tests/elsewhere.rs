@@ -248,7 +248,11 @@ impl World {
                 && let Some(uidl) = uidl.clone()
             {
                 let uid = self.uid(at);
-                listed[*folder].known.push(Known { uid, uidl });
+                listed[*folder].known.push(Known {
+                    uid,
+                    uidl,
+                    position: None,
+                });
             }
             let size = message.over_imap(false).len() as u64;
             maildrop.entries.push(PopEntry {

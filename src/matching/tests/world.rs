@@ -289,6 +289,7 @@ impl World {
                 known.push(Known {
                     uid: uid(*at),
                     uidl,
+                    position: Some(number),
                 });
             }
             if uidl.is_none() {

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::both::Both;
-use super::mail::{LATER, count, message, the_one};
+use super::mail::{LATER, count, message, the_one, uidl_of};
 use super::pair::Pair;
 use crate::support::mail_user::Store;
 
@@ -56,6 +56,22 @@ fn without_state_and_lists_nothing_is_downloaded_again() {
         both.pair.assert_equal(user);
     }
     goes_on(&both);
+}
+
+/// The lists are lost, and Dovecot has made them anew with UIDs of its own before mailseed runs again.
+#[test]
+fn without_lists_and_with_new_ones_of_the_server_nothing_is_doubled() {
+    let both = Both::after_first_run();
+    for (user, more) in MODES {
+        remove_lists(&both.pair.maildir(user));
+        both.pair.at_destination(user).select_each();
+        let run = both.pair.export_ok(&[user], more);
+        assert_eq!(run.row(user).number("added"), 0, "{user}");
+        let (after, pop3) = both.pair.destination_views(user);
+        assert_eq!(after.message_count(), 11);
+        assert_eq!(uidl_of(&pop3, "inbox-5"), "old-inbox-5");
+    }
+    both.pair.assert_equal("mirror");
 }
 
 /// The same with Dovecot's indexes gone: a tree from a backup of the mail alone.

@@ -1,6 +1,7 @@
 //! Mail of which each message has a word of its own in it, its token, so that what is lost and what is
 //! doubled is found by content; and what befalls the mail of an old host.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -147,8 +148,25 @@ pub fn lose_validity(maildir: &Path, name: &str) {
     let (header, lines) = list.split_once('\n').expect("a list has a header");
     let mut messages = String::new();
     let mut next = 1;
+    let there: HashSet<String> = ["cur", "new"]
+        .iter()
+        .flat_map(|part| fs::read_dir(directory.join(part)).expect("it is there"))
+        .map(|entry| entry.expect("it stands still").file_name())
+        .map(|name| {
+            name.to_string_lossy()
+                .split(':')
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        })
+        .collect();
     for line in lines.lines() {
         let (_, rest) = line.split_once(' ').expect("a line has a UID and a name");
+        // Dovecot forgets the lines of what is gone when it likes.
+        let (_, name) = rest.split_once(':').expect("a line has a UID and a name");
+        if !there.contains(name) {
+            continue;
+        }
         messages.push_str(&format!("{next} {rest}\n"));
         next += 1;
     }

@@ -114,6 +114,11 @@ impl Merged {
             &mut problems,
         );
 
+        // A folder that is made anew some day may get the same UIDVALIDITY: it is a second's number.
+        self.shown
+            .retain(|(name, _), _| after.folders.contains_key(name));
+        self.given
+            .retain(|(name, _), _| after.folders.contains_key(name));
         self.next = after
             .folders
             .iter()

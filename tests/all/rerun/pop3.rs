@@ -52,23 +52,12 @@ fn a_uidl_that_changes_is_followed_by_a_mirror_and_kept_by_a_merge() {
     for user in ["mirror", "merge"] {
         let maildir = both.pair.source_maildir(user);
         change_uidl(&maildir, "old-inbox-5", "renewed-5");
-        // Two that are exchanged: to keep them would be to have one twice where one of them has gone.
-        for (from, to) in [("8", "8x"), ("9", "8"), ("8x", "9")] {
-            change_uidl(
-                &maildir,
-                &format!("old-inbox-{from}"),
-                &format!("old-inbox-{to}"),
-            );
-        }
     }
     both.pair.export_ok(&["mirror"], &["--mirror"]);
     both.pair.assert_equal("mirror");
     both.pair.export_ok(&["merge"], &[]);
     let (after, pop3) = both.pair.destination_views("merge");
-    for (mail, uidl) in [("5", "5"), ("8", "9"), ("9", "8")] {
-        let found = uidl_of(&pop3, &format!("inbox-{mail}"));
-        assert_eq!(found, format!("old-inbox-{uidl}"));
-    }
+    assert_eq!(uidl_of(&pop3, "inbox-5"), "old-inbox-5");
     assert_eq!(after.folders["INBOX"].messages.len(), 6);
     let before = both.pair.listing("merge");
     both.pair.export_ok(&["merge"], &[]);

@@ -33,6 +33,26 @@ fn another_uidvalidity_costs_no_download() {
     assert_eq!(merge.row("merge").number("kept"), 11);
 }
 
+/// Flags that change after it are seen: the marks by which a server tells of changes have begun anew too.
+#[test]
+fn changes_are_seen_after_another_uidvalidity() {
+    let mut both = Both::after_first_run();
+    // Other messages get the UIDs of those that go.
+    both.at_source(|client| {
+        client.expunge("INBOX", 5);
+        client.expunge("Work", 1);
+    });
+    both.lose_validity("INBOX");
+    both.lose_validity("Work");
+    both.run();
+    for (folder, uid, flag) in [("INBOX", 5, "\\Draft"), ("Work", 1, "\\Answered")] {
+        both.at_source(|client| client.store(folder, uid, Store::Set, &[flag]));
+        let (mirror, merge, _) = both.run();
+        assert_eq!(mirror.row("mirror").number("changed"), 1);
+        assert_eq!(merge.row("merge").number("changed"), 1);
+    }
+}
+
 /// With everything else that can happen at the same time.
 #[test]
 fn another_uidvalidity_beside_new_and_local_mail() {

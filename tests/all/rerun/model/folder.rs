@@ -82,12 +82,18 @@ impl Sides<'_> {
             let last = known.and_then(|uid| at(self.last, *uid));
             let (Some(source_uid), Some(last)) = (known, last) else {
                 // Local mail.
+                // In a folder that its user has made anew one that comes back may be known again.
+                let is_back = !same_numbers && messages(self.now).any(|it| it.hash == message.hash);
                 let disputed = new.iter().any(|new| Some(new.uid) == message.uid);
-                expected.push(as_it_is(match message.uid {
+                let uid = match message.uid {
                     Some(_) if disputed => UidRule::AtLeast(both_next),
                     Some(_) => its_uid,
                     None => UidRule::AtLeast(both_next),
-                }));
+                };
+                expected.push(Expected {
+                    loose: is_back,
+                    ..as_it_is(uid)
+                });
                 continue;
             };
             if let Some(now) = at(self.now, *source_uid) {
@@ -161,10 +167,12 @@ impl Sides<'_> {
             let last = known.and_then(|uid| at(self.last, *uid));
             let now = messages(self.now)
                 .find(|now| now.hash == message.hash && !matched.contains(&now.uid));
+            let copies = self.disk.iter().flat_map(|disk| &disk.messages);
+            let copies = copies.filter(|one| one.hash == message.hash).count();
             let as_it_is = Expected {
                 hash: message.hash,
                 optional: false,
-                loose: false,
+                loose: copies > 1,
                 flags: message.flags.clone(),
                 date: message.date,
                 uid: UidRule::AtLeast(0),
