@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::on_disk::OnDisk;
 use super::recognise::{Recognised, Role};
+use super::seen::Renumbered;
 use super::{Mode, Past, SourceFolder};
 use crate::mail::{Uid, UidList, UidSet, UidValidity};
 
@@ -93,22 +94,6 @@ impl Giver<'_> {
         Some(list.lines.get(line as usize)?.uid)
     }
 
-    /// For each line of the list the role of its file; `None` where the file is gone.
-    fn roles_of_lines(&self) -> Vec<Option<Role>> {
-        let count = self
-            .disk
-            .uidlist
-            .as_ref()
-            .map_or(0, |list| list.lines.len());
-        let mut roles = vec![None; count];
-        for (line, role) in self.found.lines.iter().zip(&self.found.roles) {
-            if let Some(slot) = line.and_then(|line| roles.get_mut(line as usize)) {
-                *slot = Some(*role);
-            }
-        }
-        roles
-    }
-
     /// The first UID that neither side has given or will give soon.
     fn first_free(&self, leave_gap: bool) -> u32 {
         let above = |uid: Option<Uid>| uid.map_or(1, |uid| uid.value().saturating_add(1));
@@ -120,7 +105,7 @@ impl Giver<'_> {
             .max(above(lines.last().map(|line| line.uid)))
             .max(above(self.source.entries.last().map(|entry| entry.uid)));
         let renumbered = self.past.seen.map(|seen| &seen.renumbered);
-        if let Some(last) = renumbered.and_then(|renumbered| renumbered.values().max()) {
+        if let Some(last) = renumbered.and_then(Renumbered::last_target) {
             free = free.max(last.saturating_add(1));
         }
         if leave_gap && free < CROWDED {
@@ -149,7 +134,7 @@ impl Giver<'_> {
 
     /// Lines whose files are no messages that the source has.
     fn others(&self) -> impl Iterator<Item = u32> {
-        let roles = self.roles_of_lines();
+        let roles = self.found.roles_of_lines(self.disk);
         (0..).zip(roles).filter_map(|(line, role)| {
             let other = role.is_some_and(|role| !matches!(role, Role::Entry(_)));
             other.then_some(line)
@@ -195,7 +180,7 @@ impl Giver<'_> {
 
     /// Beside a list of the same UIDVALIDITY, in which a server may have given UIDs too.
     fn beside(&mut self, list: &UidList, wanted: &[bool]) -> Option<()> {
-        let roles = self.roles_of_lines();
+        let roles = self.found.roles_of_lines(self.disk);
         if self.mode == Mode::Mirror {
             self.as_at_source(wanted);
         } else {
@@ -250,8 +235,8 @@ impl Giver<'_> {
     /// The UID that the target has for the source's `uid`, as far as earlier runs know.
     fn earlier(&self, uid: Uid) -> Option<Uid> {
         let seen = self.past.seen;
-        let renumbered = seen.and_then(|seen| seen.renumbered.get(&uid.value()));
-        renumbered.map_or(Some(uid), |target| Uid::new(*target))
+        let renumbered = seen.and_then(|seen| seen.renumbered.target(uid.value()));
+        renumbered.map_or(Some(uid), Uid::new)
     }
 
     /// Whether a message of the folder's own lies there as the copy that it was while it was in

@@ -37,6 +37,20 @@ pub(super) struct Recognised {
     pub lines: Vec<Option<u32>>,
 }
 
+impl Recognised {
+    /// For each line of the list on disk the role of its file; `None` where that is gone.
+    pub fn roles_of_lines(&self, disk: &OnDisk) -> Vec<Option<Role>> {
+        let count = disk.uidlist.as_ref().map_or(0, |list| list.lines.len());
+        let mut roles = vec![None; count];
+        for (line, role) in self.lines.iter().zip(&self.roles) {
+            if let Some(slot) = line.and_then(|line| roles.get_mut(line as usize)) {
+                *slot = Some(*role);
+            }
+        }
+        roles
+    }
+}
+
 /// Recognises files by their UIDL as their name, by the UIDL of a copy, by what an earlier comparison
 /// of contents has found, by the identity in their name, and by the list.
 pub(super) fn recognise(source: &SourceFolder<'_>, disk: &OnDisk, past: &Past<'_>) -> Recognised {

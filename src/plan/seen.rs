@@ -17,7 +17,7 @@ pub struct Seen {
     /// Those that were about to be: the run may have been cut before they were on disk.
     pub pending: UidSet,
     /// UIDs that the target has given another number, since they were not free there.
-    pub renumbered: BTreeMap<u32, u32>,
+    pub renumbered: Renumbered,
     /// The next UID of the target as the last run has written it. What a list has above has been
     /// given by a server.
     pub written_next: Option<u32>,
@@ -33,6 +33,40 @@ pub struct Seen {
     /// The messages that `--delete-source` has deleted at the source, or was about to: since then
     /// they are the target's own. None of them is among `marked`.
     pub deleted_at_source: UidSet,
+}
+
+/// UIDs of the source and the other UIDs that the target has for them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Renumbered {
+    by_source: BTreeMap<u32, u32>,
+    by_target: BTreeMap<u32, u32>,
+}
+
+impl From<BTreeMap<u32, u32>> for Renumbered {
+    fn from(by_source: BTreeMap<u32, u32>) -> Self {
+        let by_target = by_source.iter().map(|(source, target)| (*target, *source));
+        Self {
+            by_target: by_target.collect(),
+            by_source,
+        }
+    }
+}
+
+impl Renumbered {
+    /// The UID on the target of the source's `uid`, if it is another.
+    pub fn target(&self, uid: u32) -> Option<u32> {
+        self.by_source.get(&uid).copied()
+    }
+
+    /// The UID at the source of what the target calls `uid`, if that is another.
+    pub fn source(&self, uid: u32) -> Option<u32> {
+        self.by_target.get(&uid).copied()
+    }
+
+    /// The highest UID given so.
+    pub fn last_target(&self) -> Option<u32> {
+        self.by_target.keys().next_back().copied()
+    }
 }
 
 /// Messages of one folder with the same flags and keywords.
@@ -61,10 +95,9 @@ impl Seen {
     /// The UID at the source of what the target has as `uid`. `None`: the source's message of that
     /// UID has another on the target.
     pub fn source_uid(&self, uid: Uid) -> Option<Uid> {
-        let mut renumbered = self.renumbered.iter();
-        match renumbered.find(|(_, target)| **target == uid.value()) {
-            Some((source, _)) => Uid::new(*source),
-            None => Some(uid).filter(|uid| !self.renumbered.contains_key(&uid.value())),
+        match self.renumbered.source(uid.value()) {
+            Some(source) => Uid::new(source),
+            None => Some(uid).filter(|uid| self.renumbered.target(uid.value()).is_none()),
         }
     }
 
@@ -241,7 +274,7 @@ mod tests {
             validity: UidValidity::new(7).unwrap(),
             marked: marked(&sets),
             pending: [uid(9)].into_iter().collect(),
-            renumbered: BTreeMap::from([(3, 100)]),
+            renumbered: BTreeMap::from([(3, 100)]).into(),
             written_next: None,
             foreign: UidSet::default(),
             writing: Some((120, [uid(110)].into_iter().collect())),

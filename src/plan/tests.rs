@@ -81,7 +81,7 @@ impl Source {
             validity: UidValidity::new(self.validity).unwrap(),
             marked: seen::marked(&sets),
             pending: UidSet::default(),
-            renumbered: BTreeMap::new(),
+            renumbered: seen::Renumbered::default(),
             written_next: Some(500),
             foreign: UidSet::default(),
             writing: None,
@@ -724,7 +724,7 @@ fn no_uid_has_two_contents() {
         &plan,
         &|_| false,
     ));
-    seen.renumbered.clone_from(&plan.renumbered);
+    seen.renumbered = plan.renumbered.clone().into();
     seen.foreign = plan.foreign.clone();
     seen.written_next = done.uidlist.as_ref().map(|list| list.next_uid);
     source.seen = Some(seen);
@@ -814,7 +814,7 @@ fn what_the_source_calls_by_another_uid_is_renamed_and_not_fetched() {
         validity: UidValidity::new(5).unwrap(),
         marked: seen::marked(&sets),
         pending: UidSet::default(),
-        renumbered: BTreeMap::new(),
+        renumbered: seen::Renumbered::default(),
         written_next: Some(10),
         foreign: UidSet::default(),
         writing: None,

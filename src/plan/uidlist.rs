@@ -68,7 +68,7 @@ pub(super) fn desired(
     };
     let announced: HashSet<&str> = announced_uidls(source).collect();
     let given: HashSet<Uid> = numbers.entries.iter().flatten().copied().collect();
-    let roles = roles_of_lines(disk, found);
+    let roles = found.roles_of_lines(disk);
     for (number, line) in (0_u32..).zip(old.map_or(&[][..], |old| &old.lines)) {
         let role = roles.get(number as usize).copied().flatten();
         let stays = match role {
@@ -127,18 +127,6 @@ fn new_names(plan: &FolderPlan) -> HashMap<u32, &str> {
 fn line_of<'d>(disk: &'d OnDisk, found: &Recognised, file: u32) -> Option<&'d UidLine> {
     let line = (*found.lines.get(file as usize)?)?;
     disk.uidlist.as_ref()?.lines.get(line as usize)
-}
-
-/// For each line of the list on disk the role of its file; `None` where that is gone.
-fn roles_of_lines(disk: &OnDisk, found: &Recognised) -> Vec<Option<Role>> {
-    let count = disk.uidlist.as_ref().map_or(0, |list| list.lines.len());
-    let mut roles = vec![None; count];
-    for (line, role) in found.lines.iter().zip(&found.roles) {
-        if let Some(slot) = line.and_then(|line| roles.get_mut(line as usize)) {
-            *slot = Some(*role);
-        }
-    }
-    roles
 }
 
 /// All UIDLs that the source announces.

@@ -229,7 +229,7 @@ impl Folder {
             validity: UidValidity::new(self.seen_validity?)?,
             marked: marked(&self.seen),
             pending: self.pending.clone(),
-            renumbered: self.renumbered.clone(),
+            renumbered: self.renumbered.clone().into(),
             written_next: self.written_next,
             foreign: self.foreign.clone(),
             writing: self.writing.clone(),

@@ -176,7 +176,7 @@ fn a_message_that_moves_between_folders_is_there_already() {
         assert_eq!(*done.files[0].base, *name(true));
         let mut again = Source::inbox(&[COPY]).uidls(&["b"]).copies(1);
         again = again.seen_copies(&[("S", &[COPY])], &[COPY], COPY + 1);
-        again.seen.as_mut().unwrap().renumbered = plan.renumbered;
+        again.seen.as_mut().unwrap().renumbered = plan.renumbered.into();
         assert_eq!(again.steps(&done, servers), [""; 0], "{servers:?}");
 
         // Into INBOX: it has the UID that the source has given it now.

@@ -81,7 +81,7 @@ fn copies_of_what_cannot_be_found_stay_as_they_were() {
             keywords: vec!["$Label1".to_owned()],
         }],
         pending: UidSet::default(),
-        renumbered: BTreeMap::new(),
+        renumbered: crate::plan::seen::Renumbered::default(),
         written_next: None,
         foreign: UidSet::default(),
         writing: None,
