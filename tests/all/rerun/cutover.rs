@@ -72,6 +72,79 @@ fn mirrors_until_the_change_then_only_additions() {
     assert_untouched(&before, &pair.maildir("ann"));
 }
 
+/// The other method: from the change on what still arrives at the old host is moved over, in runs that
+/// take the last day's mail of INBOX alone and delete there what has been written here.
+#[test]
+fn mirrors_until_the_change_then_late_mail_is_moved_over() {
+    let users = ["ann", "bob"];
+    let pair = Pair::new(&users);
+    let mirror = ["--mirror", "--delete-local", "--max-delete", "100"];
+    pair.export_ok(&users, &mirror);
+    for user in users {
+        let mut client = pair.at_source(user);
+        client.append("INBOX", &[], LATER, &message("last-mirrored"));
+        client.expunge("INBOX", 3);
+    }
+    pair.export_ok(&users, &mirror);
+    let moving = [
+        "--after-cutover",
+        "--folder",
+        "INBOX",
+        "--skip-empty",
+        "--max-age",
+        "1",
+        "--delete-source",
+    ];
+    let now = jiff::Timestamp::now().as_second();
+    for day in 1..=3 {
+        for user in users {
+            pair.deliver(user, "INBOX", &format!("at-new-{day}"));
+            let mut client = pair.at_destination(user);
+            client.select_each();
+            if day == 1 {
+                client.expunge("INBOX", 12);
+            }
+            drop(client);
+            let mut client = pair.at_source(user);
+            client.append("INBOX", &[], now - 600, &message(&format!("late-{day}")));
+            client.append("INBOX", &[], LATER, &message(&format!("old-{day}")));
+            client.append(
+                "Work",
+                &[],
+                now - 600,
+                &message(&format!("elsewhere-{day}")),
+            );
+        }
+        let announced: Vec<_> = users
+            .map(|user| uidl_of(&pair.source_views(user).1, &format!("late-{day}")))
+            .into();
+        let run = pair.export_ok(&users, &moving);
+        for (user, uidl) in users.iter().zip(announced) {
+            assert_eq!(run.row(user).number("added"), 1);
+            let (after, pop3) = pair.destination_views(user);
+            for token in [format!("late-{day}"), format!("at-new-{day}")] {
+                the_one(&after, "INBOX", &token);
+            }
+            assert_eq!(uidl_of(&pop3, &format!("late-{day}")), uidl);
+            assert_eq!(count(&after, "INBOX", "inbox-12"), 0);
+            assert_eq!(count(&after, "INBOX", &format!("old-{day}")), 0);
+            assert_eq!(count(&after, "Work", &format!("elsewhere-{day}")), 0);
+            // What is older than a day, or elsewhere, is where it was at the old host too.
+            let (source, _) = pair.source_views(user);
+            assert_eq!(count(&source, "INBOX", &format!("late-{day}")), 0);
+            for token in ["inbox-12".to_owned(), format!("old-{day}")] {
+                the_one(&source, "INBOX", &token);
+            }
+            the_one(&source, "Work", &format!("elsewhere-{day}"));
+        }
+    }
+    // The next run sees that what it has deleted is gone, and the one after it has nothing to do.
+    pair.export_ok(&users, &moving);
+    let before = stamps(&pair.maildir("ann"));
+    pair.export_ok(&users, &moving);
+    assert_untouched(&before, &pair.maildir("ann"));
+}
+
 /// On a live destination only what is new at the source is added, above every UID that was ever
 /// given; no file of before changes its name, date or inode, no message its UID, flags or UIDL.
 #[test]
