@@ -11,6 +11,7 @@ mod delete_source;
 mod elsewhere;
 mod evidence;
 mod folder;
+mod imap_folder;
 mod inbox;
 mod links;
 mod listing;

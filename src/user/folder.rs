@@ -6,7 +6,8 @@ use std::collections::{HashMap, HashSet};
 use tracing::Level;
 
 use super::Breaks;
-use super::attempt::{Attempt, Left};
+use super::attempt::Attempt;
+use super::imap_folder::Left;
 use super::listing::Stamp;
 use crate::config::Layout;
 use crate::mail::{FolderPath, Uid};

@@ -11,9 +11,10 @@ use std::sync::atomic::Ordering;
 
 use tracing::Level;
 
-use super::attempt::{Attempt, Shown};
+use super::attempt::Attempt;
 use super::elsewhere::is_the_same;
 use super::folder::Folder;
+use super::imap_folder::Shown;
 use super::interrupted;
 use super::on_target::{Files, on_target};
 use crate::mail::{FolderPath, Uid, UidValidity};
