@@ -11,9 +11,12 @@ mod delete_source;
 mod elsewhere;
 mod evidence;
 mod folder;
+mod imap_folder;
 mod inbox;
+mod links;
 mod listing;
 mod login_delay;
+mod on_target;
 mod pop3_only;
 mod record;
 mod rematch;
@@ -44,6 +47,7 @@ pub(crate) use collect::Copies;
 use delete_source::Deletable;
 pub(crate) use elsewhere::{KnownElsewhere, Search, note as note_elsewhere};
 pub(crate) use evidence::Sessions;
+use links::Links;
 pub(crate) use login_delay::LoginDelay;
 use record::Book;
 use removal::Removals;
@@ -103,6 +107,8 @@ struct Memory {
     listed: HashSet<FolderPath>,
     /// What is to be taken away when all folders have been seen.
     removals: Removals,
+    /// What messages of virtual folders can be linked to.
+    links: Links,
     /// What may be deleted at the source when all folders are done.
     deletable: Vec<Deletable>,
 }

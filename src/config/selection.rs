@@ -53,6 +53,10 @@ pub enum AllMail {
     Skip,
     /// Take them as folders like all others
     Keep,
+    /// Take them too, and link their messages to the files of other folders (hard links) where the
+    /// server tells by X-GM-MSGID or EMAILID that they are the same: nothing is fetched or stored
+    /// twice. A server's quota counts each link
+    Link,
 }
 
 impl Selection {

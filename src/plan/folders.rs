@@ -7,7 +7,7 @@ use crate::config::{FolderEncoding, Layout};
 use crate::mail::FolderPath;
 use crate::naming::MaildirFolder;
 use crate::problem::{Kind, Problem, Reach};
-use crate::source::ListedFolder;
+use crate::source::{ListedFolder, SpecialUse};
 
 const ANOTHER_NAME: &str = "give one of them another name by --map, or leave it out by --exclude";
 
@@ -22,8 +22,9 @@ pub struct Placed {
     pub target: Result<MaildirFolder, Problem>,
 }
 
-/// Gives each selectable folder that is taken its directory, INBOX first, then in the source's
-/// order. Folders that would share a directory are all refused, but for INBOX: who takes its place
+/// Gives each selectable folder that is taken its directory: INBOX first, then the others in the
+/// source's order, last those whose messages are to be links, \All before what shows a part of it.
+/// Folders that would share a directory are all refused, but for INBOX: who takes its place
 /// has to wait.
 pub fn place(
     folders: &[ListedFolder],
@@ -82,7 +83,15 @@ pub fn place(
             .with_hint(ANOTHER_NAME));
         }
     }
-    placed.sort_by_key(|folder| !folder.listed.path.is_inbox());
+    placed.sort_by_key(|Placed { listed, .. }| {
+        let shows_all = listed.special_use == Some(SpecialUse::All);
+        match choice.links(listed) {
+            _ if listed.path.is_inbox() => 0,
+            false => 1,
+            true if shows_all => 2,
+            true => 3,
+        }
+    });
     placed
 }
 
@@ -103,6 +112,7 @@ fn unholdable(path: &FolderPath, why: &str) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::selection::AllMail;
     use crate::config::{Selection, User};
     use crate::source::FolderList;
 
@@ -114,6 +124,39 @@ mod tests {
             special_use: None,
             repaired: false,
             marks: None,
+        }
+    }
+
+    #[test]
+    fn what_shows_others_comes_last_where_it_is_linked() {
+        let with_use = |name: &str, special_use| ListedFolder {
+            special_use,
+            ..listed(name, &[name], true)
+        };
+        let list = FolderList {
+            folders: vec![
+                with_use("Starred", Some(SpecialUse::Flagged)),
+                with_use("All", Some(SpecialUse::All)),
+                with_use("Sent", Some(SpecialUse::Sent)),
+                with_use("INBOX", None),
+                with_use("Work", None),
+            ],
+            ..FolderList::default()
+        };
+        let user = User::of_no_server("ann");
+        for (all_mail, want) in [
+            (AllMail::Link, ["INBOX", "Sent", "Work", "All", "Starred"]),
+            (AllMail::Keep, ["INBOX", "Starred", "All", "Sent", "Work"]),
+        ] {
+            let selection = Selection {
+                all_mail: Some(all_mail),
+                ..Selection::default()
+            };
+            let choice = Choice::of(&selection, &user, &list);
+            let (layout, encoding) = (Layout::Fs, FolderEncoding::Utf8);
+            let placed = place(&list.folders, &choice, layout, encoding);
+            let names = placed.iter().map(|it| it.listed.wire_name.as_str());
+            assert_eq!(names.collect::<Vec<_>>(), want);
         }
     }
 

@@ -73,6 +73,13 @@ impl<'a> Choice<'a> {
             && !self.left_out.contains(listed)
     }
 
+    /// Whether messages of the folder are to be links to files of other folders.
+    pub fn links(&self, folder: &ListedFolder) -> bool {
+        self.selection.all_mail == Some(AllMail::Link)
+            && !folder.path.is_inbox()
+            && folder.special_use.is_some_and(SpecialUse::is_virtual)
+    }
+
     /// Where the folder goes. The name is what was asked for; whether the target can hold it is for
     /// [`crate::naming`].
     pub fn destination(&self, listed: &FolderPath) -> FolderPath {
@@ -226,7 +233,7 @@ impl<'a> Choice<'a> {
             shown(folders.iter().copied())
         );
         if list.has_labels {
-            note.push_str("; mail without a label lies there alone, --all-mail keep brings it");
+            note.push_str("; mail without a label lies there alone, --all-mail link brings it");
         }
         self.notes.push(note);
         self.left_out = folders.into_iter().collect();

@@ -2,6 +2,8 @@
 //! that a server is using they are held back first, whole but without their names, and appear
 //! together when the list of UIDs is locked: otherwise the server would number them.
 
+mod link;
+
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
@@ -315,22 +317,34 @@ impl<'a> Arrivals<'a> {
         let (finished, buffer) = draft.close(job.tree, self.held.is_some()).map_err(told)?;
         self.buffer = buffer;
         let digest = self.digest.take().map(StoredDigest::finish);
-        match &mut self.held {
-            Some(held) => {
-                let key = (self.key)(index);
-                let message = HeldBack {
-                    finished,
-                    sizes,
-                    dated,
-                    digest,
-                };
-                if let Some(doubled) = held.insert(key, message) {
-                    doubled.finished.discard(self.dirs);
-                }
-                Ok(())
-            }
-            None => self.publish(finished, entry, sizes, mtime.or(dated), digest),
+        let dates = (mtime, dated);
+        self.hand_on(finished, entry, dates, sizes, digest)
+    }
+
+    /// Lets a message appear, or holds it back. `dates`: that of the source, and where it gives none
+    /// that of the header.
+    fn hand_on(
+        &mut self,
+        finished: Finished,
+        entry: u32,
+        (mtime, dated): (Option<i64>, Option<i64>),
+        sizes: Sizes,
+        digest: Option<blake3::Hash>,
+    ) -> Result<(), Problem> {
+        let Some(held) = &mut self.held else {
+            return self.publish(finished, entry, sizes, mtime.or(dated), digest);
+        };
+        let key = (self.key)(entry as usize);
+        let message = HeldBack {
+            finished,
+            sizes,
+            dated,
+            digest,
+        };
+        if let Some(doubled) = held.insert(key, message) {
+            doubled.finished.discard(self.dirs);
         }
+        Ok(())
     }
 
     fn publish(
@@ -359,6 +373,16 @@ impl<'a> Arrivals<'a> {
             told(index, digest);
         }
         Ok(())
+    }
+
+    fn may_go_on(&self) -> Result<(), Problem> {
+        match self.watch.stop.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(
+                Problem::new(Kind::Interrupted, Reach::Run, "the run was interrupted")
+                    .with_hint("run it again to go on"),
+            ),
+        }
     }
 
     /// Why the message must not appear.
@@ -394,12 +418,7 @@ impl<'a> Arrivals<'a> {
 impl BodySink for Arrivals<'_> {
     fn begin(&mut self, announced: Option<u64>) -> Result<(), Problem> {
         self.abandon();
-        if self.watch.stop.load(Ordering::Relaxed) {
-            return Err(
-                Problem::new(Kind::Interrupted, Reach::Run, "the run was interrupted")
-                    .with_hint("run it again to go on"),
-            );
-        }
+        self.may_go_on()?;
         let buffer = std::mem::take(&mut self.buffer);
         let keep_double_cr = self.job.policy.servers.dovecot;
         let draft = Draft::begin(

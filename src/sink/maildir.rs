@@ -12,6 +12,8 @@
 //! | a file in `cur`, a line in `dovecot-uidlist` | done | keeps it |
 //! | a line without a file | deleted here, or a server is renaming it | fetches it unless the file is back |
 
+mod link;
+
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
@@ -25,6 +27,8 @@ use super::{control, target_problem};
 use crate::config::Fsync;
 use crate::plan::on_disk::DiskFile;
 use crate::problem::Problem;
+
+pub use link::{Alike, Link};
 
 /// Every temporary file of ours begins so. The lock on the Maildir means that such a file found
 /// at the start was left by a run that was cut.
@@ -122,6 +126,7 @@ impl Draft {
         let finished = Finished {
             file: (!held_back).then_some(self.file),
             name: self.name,
+            is_link: false,
         };
         Ok((finished, self.buffer))
     }
@@ -140,6 +145,8 @@ pub struct Finished {
     /// Open where it appears at once.
     file: Option<File>,
     name: String,
+    /// Whether it is the file of another folder too, and so has its date.
+    is_link: bool,
 }
 
 impl Finished {
@@ -153,7 +160,9 @@ impl Finished {
             Some(file) => file,
             None => open_message(&dirs.tmp, &self.name)?,
         };
-        set_date(&file, mtime)?;
+        if !self.is_link {
+            set_date(&file, mtime)?;
+        }
         if tree.fsync() == Fsync::Always {
             file.sync_all()?;
         }

@@ -51,9 +51,14 @@ impl Messages {
     /// # Errors
     /// Those of the file system; `NotFound` where it is no longer there.
     pub fn file(&self, file: &DiskFile) -> io::Result<File> {
-        let dir = if file.in_new { &self.new } else { &self.cur };
-        let dir = dir.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        let dir = self.dir_of(file).ok_or(io::ErrorKind::NotFound)?;
         open_message(dir, &file.name())
+    }
+
+    /// The directory in which a message lies.
+    pub(super) fn dir_of(&self, file: &DiskFile) -> Option<&OwnedFd> {
+        let dir = if file.in_new { &self.new } else { &self.cur };
+        dir.as_ref()
     }
 }
 

@@ -259,6 +259,13 @@ impl Session {
         self.converse(|talk| attributes::fetch(talk, attribute, uids))
     }
 
+    /// The attribute by which the server tells that messages of several folders are one and the same;
+    /// `None` where it has none.
+    pub fn identifies_by(&self) -> Option<Attribute> {
+        let mut attributes = [Attribute::GmailId, Attribute::EmailId].into_iter();
+        attributes.find(|it| it.capability().is_some_and(|word| self.abilities.has(word)))
+    }
+
     /// Whether the server can remove messages by their UIDs, and no others (UIDPLUS, RFC 4315).
     pub fn expunges_by_uid(&self) -> bool {
         self.abilities.has("UIDPLUS") || self.abilities.has("IMAP4REV2")

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::Level;
 
-use super::attempt::{Attempt, Shown};
+use super::attempt::Attempt;
 use super::elsewhere::{folders_in_words, is_the_same};
+use super::imap_folder::Shown;
 use super::interrupted;
 use crate::mail::{Entry, FolderPath, KeywordTable, PopNumber, Uid, UidSet, UidValidity};
 use crate::matching::{Elsewhere, Pairing, Why};

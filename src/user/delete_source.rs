@@ -22,13 +22,14 @@ use tracing::Level;
 use super::attempt::Attempt;
 use super::folder::{Digests, Folder};
 use super::interrupted;
+use super::on_target::on_target;
 use crate::config::SourceDeletion;
 use crate::mail::{Entry, Flags, FolderPath, Uid, UidSet, UidValidity};
-use crate::naming::{Identity, MaildirFolder};
+use crate::naming::MaildirFolder;
+use crate::plan::FolderPlan;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::pop3_only::Numbered;
 use crate::plan::seen::Gathered;
-use crate::plan::{self, FolderPlan, Step};
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::tree::Tree;
 use crate::source::imap::Expunge;
@@ -77,38 +78,15 @@ impl Attempt<'_> {
         if !self.wants_digests() {
             return;
         }
-        let policy = self.policy();
-        let renamed: HashMap<u32, &str> = plan
-            .steps
-            .iter()
-            .filter_map(|step| match step {
-                Step::Rename { file, base, .. } => Some((*file, base.as_deref()?)),
-                _ => None,
-            })
-            .collect();
         let source = &folder.source;
-        let entries = source.entries.iter().enumerate();
-        let messages = entries.filter_map(|(index, entry)| {
-            let is_there = plan.uids.get(index).is_some_and(Option::is_some) && !missing(index);
-            if !is_there || !self.is_selected(folder, entry) {
-                return None;
-            }
-            let file = plan.files.get(index).copied().flatten();
-            let name: Box<str> = match file {
-                Some(file) => match renamed.get(&file) {
-                    Some(name) => (*name).into(),
-                    None => disk.files.get(file as usize)?.base.clone(),
-                },
-                None => plan::base_name(source, &policy, index, 0, 0)
-                    .as_str()
-                    .into(),
-            };
-            let is_told = Identity::parse(&name) == Some(plan::identity(source, index));
-            Some(Message {
+        let on_target = on_target(source, disk, plan, &self.policy(), missing);
+        let messages = on_target.into_iter().filter_map(|(index, name)| {
+            let entry = source.entries.get(index)?;
+            self.is_selected(folder, entry).then(|| Message {
                 uid: entry.uid,
                 key: (folder.key)(index),
                 size: entry.size,
-                name: (!is_told).then_some(name),
+                name,
                 sent: digests.get(&index).copied(),
             })
         });

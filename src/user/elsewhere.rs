@@ -203,7 +203,7 @@ pub(super) fn is_the_same(
     if then == now {
         return Ok(());
     }
-    let what = "the folder was replaced by another while UIDLs were matched";
+    let what = "the folder was replaced by another while it was worked on";
     Err(Problem::new(Kind::Protocol, Reach::User, what)
         .worth_retry(true)
         .in_folder(folder))

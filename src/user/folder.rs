@@ -6,7 +6,8 @@ use std::collections::{HashMap, HashSet};
 use tracing::Level;
 
 use super::Breaks;
-use super::attempt::{Attempt, Left};
+use super::attempt::Attempt;
+use super::imap_folder::Left;
 use super::listing::Stamp;
 use crate::config::Layout;
 use crate::mail::{FolderPath, Uid};
@@ -144,6 +145,7 @@ impl Attempt<'_> {
         self.save(Some(tree))?;
         let disk = disk.as_ref().unwrap_or(&folder.disk);
         self.note_deletable(folder, disk, &plan, &digests, &missing);
+        self.note_linkable(&folder.source, folder.target, disk, &plan, &missing);
         self.log.line(
             Level::INFO,
             format!(

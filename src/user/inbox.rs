@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use tracing::Level;
 
-use super::attempt::{Attempt, Maildropped, Shown};
+use super::attempt::{Attempt, Maildropped};
 use super::elsewhere::{self, KnownElsewhere, Search};
 use super::evidence::Sessions;
+use super::imap_folder::Shown;
 use crate::mail::{FolderPath, Uid, UidLine, UidValidity, Uidl};
 use crate::matching::{self, ImapSide, Known, Pairing, Why};
 use crate::plan::Announced;

@@ -142,6 +142,7 @@ impl Attempt<'_> {
             return Ok(false);
         }
         self.memory.removals.count_in(&disk);
+        self.note_linkable(&source, target, &disk, &plan, &|_| false);
         let tally = &mut self.memory.tally;
         tally.uidls += plan.uidls;
         let folder = tally.begin_folder(path);

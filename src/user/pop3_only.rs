@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::attempt::{Attempt, Left, Maildropped};
+use super::attempt::{Attempt, Maildropped};
 use super::folder::{Folder, skip};
+use super::imap_folder::Left;
 use super::listing::Stamp;
 use crate::mail::{FolderPath, Uidl};
 use crate::naming::MaildirFolder;

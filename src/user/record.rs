@@ -5,7 +5,8 @@ use std::io::Write as _;
 
 use tracing::Level;
 
-use super::attempt::{Attempt, Shown};
+use super::attempt::Attempt;
+use super::imap_folder::Shown;
 use super::listing::Stamp;
 use crate::mail::{FolderPath, Uid, UidSet, Uidl};
 use crate::matching::Pairing;

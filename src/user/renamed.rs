@@ -3,7 +3,8 @@
 
 use tracing::Level;
 
-use super::attempt::{Attempt, Shown};
+use super::attempt::Attempt;
+use super::imap_folder::Shown;
 use crate::mail::FolderPath;
 use crate::naming::message::size_field;
 use crate::naming::{Identity, MaildirFolder};

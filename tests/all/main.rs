@@ -17,6 +17,7 @@ mod explain;
 mod export;
 mod input;
 mod interrupted;
+mod links;
 mod marks;
 mod migration;
 mod pairing;

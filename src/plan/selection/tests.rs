@@ -146,6 +146,7 @@ fn virtual_folders_are_left_out_where_folders_are_labels() {
         (&plain, &[][..], all),
         (&labels, &[], 3),
         (&labels, &["--all-mail", "keep"], all),
+        (&labels, &["--all-mail", "link"], all),
         (&labels, &["--all-mail", "skip"], 3),
         (&plain, &["--all-mail", "skip"], 3),
         (&labels, &["--folder", "[Gmail]/All Mail"], 0),
@@ -158,7 +159,7 @@ fn virtual_folders_are_left_out_where_folders_are_labels() {
         notes.contains("[Gmail]/All Mail, [Gmail]/Starred, [Gmail]/Important"),
         "{notes}"
     );
-    assert!(notes.contains("--all-mail keep brings it"), "{notes}");
+    assert!(notes.contains("--all-mail link brings it"), "{notes}");
 }
 
 /// `FROM -> TO` for each folder, or why it has no place.

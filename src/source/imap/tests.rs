@@ -949,3 +949,23 @@ fn special_uses_are_asked_for_where_they_can_be() {
         );
     }
 }
+
+#[test]
+fn messages_are_identified_by_what_the_server_has() {
+    for (extensions, want) in [
+        ("UIDPLUS", None),
+        ("OBJECTID", Some(Attribute::EmailId)),
+        ("X-GM-EXT-1 OBJECTID", Some(Attribute::GmailId)),
+    ] {
+        let transcript = format!(
+            "S: * OK [CAPABILITY IMAP4rev1] hello\nC: a1 CAPABILITY\n\
+             S: * CAPABILITY IMAP4rev1\nS: a1 OK\nC: a2 LOGIN \"anna\" \"s3cret-word\"\nS: a2 OK in\n\
+             C: a3 CAPABILITY\nS: * CAPABILITY IMAP4rev1 {extensions}\nS: a3 OK\n"
+        );
+        let script = Script::new(transcript.as_bytes(), usize::MAX);
+        let session =
+            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        assert_eq!(session.identifies_by(), want, "{extensions}");
+        script.finish();
+    }
+}

@@ -6,15 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::Level;
 
 use super::{Deletable, Message};
-use crate::mail::{Uid, UidSet, UidValidity};
-use crate::naming::Identity;
-use crate::plan::on_disk::{DiskFile, OnDisk};
+use crate::mail::UidSet;
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::digest::{StoredDigest, read_back};
 use crate::sink::on_disk::Messages;
 use crate::sink::target_problem;
 use crate::source::{BodySink, Refused};
 use crate::user::attempt::Attempt;
+use crate::user::on_target::Files;
 use crate::user::{Breaks, interrupted};
 
 impl Attempt<'_> {
@@ -77,7 +76,7 @@ impl Attempt<'_> {
             };
             let mut other = None;
             let mut is_proven = false;
-            for file in files.of_message(message) {
+            for file in files.of_message(message.uid, message.name.as_deref()) {
                 match read_back(&messages, file).map_err(cannot)? {
                     Some(found) if found == *told => is_proven = true,
                     Some(_) => other = Some(file),
@@ -111,51 +110,6 @@ impl Attempt<'_> {
             self.noted(&folder.path).forget_seen(&damaged);
         }
         Ok(proven)
-    }
-}
-
-/// The files of a folder.
-struct Files<'d> {
-    /// By the UID that the name tells. A server may have moved a file here from a folder of the same
-    /// UIDVALIDITY, so that two tell the same.
-    by_uid: Vec<(Uid, &'d DiskFile)>,
-    by_name: HashMap<&'d str, &'d DiskFile>,
-}
-
-impl<'d> Files<'d> {
-    fn of(disk: &'d OnDisk, validity: UidValidity) -> Self {
-        let by_uid = disk.files.iter().filter_map(|file| {
-            let (of, uid) = match Identity::parse(&file.base)? {
-                Identity::Imap(of, uid) | Identity::Pop3(of, uid, _) => (of, uid),
-            };
-            (of == validity).then_some((uid, file))
-        });
-        let mut by_uid: Vec<(Uid, &DiskFile)> = by_uid.collect();
-        by_uid.sort_by_key(|(uid, _)| *uid);
-        let by_name = disk.files.iter().map(|file| (file.base.as_ref(), file));
-        Self {
-            by_uid,
-            by_name: by_name.collect(),
-        }
-    }
-
-    /// Those that may be the file of `message`.
-    fn of_message(&self, message: &Message) -> Vec<&'d DiskFile> {
-        match &message.name {
-            Some(name) => self
-                .by_name
-                .get(name.as_ref())
-                .copied()
-                .into_iter()
-                .collect(),
-            None => {
-                let first = self.by_uid.partition_point(|(uid, _)| *uid < message.uid);
-                let same = self.by_uid[first..].iter();
-                same.take_while(|(uid, _)| *uid == message.uid)
-                    .map(|(_, file)| *file)
-                    .collect()
-            }
-        }
     }
 }
 

@@ -1,0 +1,307 @@
+//! One folder of a user with IMAP: what the source has of it, which UIDL is whose, and the plan for it.
+
+use tracing::Level;
+
+use super::attempt::{Attempt, Maildropped};
+use super::folder::{Folder, skip};
+use super::inbox::known_pairs;
+use super::listing::{Stamp, digest};
+use crate::config::User;
+use crate::mail::{Entry, FolderPath, Uid, UidSet, UidValidity};
+use crate::naming::MaildirFolder;
+use crate::naming::message::UidlDigest;
+use crate::plan::folders::Placed;
+use crate::plan::selection::Choice;
+use crate::plan::{Announced, Past, SourceFolder};
+use crate::problem::{Kind, Problem, Reach};
+use crate::sink::arrivals::Arrivals;
+use crate::sink::export;
+use crate::sink::tree::Tree;
+use crate::source::{Examined, MessageList, imap};
+
+/// A folder as IMAP shows it.
+pub(super) struct Shown<'p> {
+    pub(super) placed: &'p Placed,
+    pub(super) choice: &'p Choice<'p>,
+    pub(super) examined: Examined,
+    pub(super) list: MessageList,
+    /// What the server has found by the search keys; `None`: it was not asked.
+    pub(super) found: Option<UidSet>,
+    /// The messages that may be delivered; `None`: all.
+    pub(super) selected: Option<UidSet>,
+}
+
+impl Shown<'_> {
+    /// The folder as a plan wants it.
+    fn source<'s>(
+        &'s self,
+        user: &'s User,
+        target: &MaildirFolder,
+        validity: UidValidity,
+        uidls: Option<&'s [Option<Announced>]>,
+        collected: Option<&'s [UidlDigest]>,
+    ) -> SourceFolder<'s> {
+        SourceFolder {
+            owner: &user.name,
+            path: &self.placed.listed.path,
+            validity,
+            uid_next: self.examined.uid_next.unwrap_or(1),
+            in_root: target.is_root(),
+            entries: &self.list.entries,
+            selected: self.selected.as_ref(),
+            keywords: &self.list.keywords,
+            uidls,
+            digests: None,
+            collected,
+            is_whole: self.list.unreadable.is_empty(),
+        }
+    }
+}
+
+/// What is still to come of a folder, by UID or POP3 number, with its octets. `None`: all of it.
+pub(super) type Left = Option<Vec<(u32, u64)>>;
+
+impl Attempt<'_> {
+    /// Brings one folder of the source up to date on the target.
+    pub(super) fn imap_folder(
+        &mut self,
+        session: &mut imap::Session,
+        choice: &Choice<'_>,
+        placed: &Placed,
+        maildrop: Option<Maildropped>,
+        tree: Option<&Tree>,
+    ) -> Result<(), Problem> {
+        let path = &placed.listed.path;
+        self.note_place(placed);
+        if self.is_still(placed, maildrop.as_ref())? {
+            if let Some(maildrop) = maildrop {
+                maildrop.session.quit();
+            }
+            return Ok(());
+        }
+        let (examined, mut list) = self.look(session, &placed.listed, maildrop.is_some())?;
+        self.note_examined(path, &examined);
+        self.settle_leaving(path, examined.uid_validity, &mut list);
+        let found = self.search(session, choice, &list)?;
+        let selected = choice.messages(&list.entries, found.as_ref(), export::now());
+        if self.is_skipped_as_empty(placed, &list, selected.as_ref())? {
+            let line = format!("folder {path} is empty, and is not made");
+            self.log.line(Level::INFO, line);
+            return Ok(());
+        }
+        self.count(path, &list, selected.as_ref());
+        let mut shown = Shown {
+            placed,
+            choice,
+            examined,
+            list,
+            found,
+            selected,
+        };
+        let mut left = None;
+        let result = self.shown_folder(session, &mut shown, maildrop, tree, &mut left);
+        if result.is_err() {
+            let left = match left {
+                Some(left) => left,
+                None => {
+                    self.count(path, &shown.list, shown.selected.as_ref());
+                    // What an earlier attempt wrote is not part of this folder as it is now.
+                    self.memory.tally.folder(path).added = 0;
+                    selected_of(&shown.list, shown.selected.as_ref())
+                        .map(|entry| (entry.uid.value(), entry.size))
+                        .collect()
+                }
+            };
+            let tally = self.memory.tally.folder(path);
+            tally.pending = left
+                .into_iter()
+                .map(|(uid, size)| skip(path, Some(uid), None, Some(size), ""))
+                .collect();
+        }
+        result
+    }
+
+    /// Which messages of the folder that is open the server finds, where it is to be asked.
+    pub(super) fn search(
+        &self,
+        session: &mut imap::Session,
+        choice: &Choice<'_>,
+        list: &MessageList,
+    ) -> Result<Option<UidSet>, Problem> {
+        let keys = choice.search_keys();
+        keys.map(|keys| session.search(keys, &list.entries))
+            .transpose()
+    }
+
+    /// Finds out which messages may be delivered, and counts them anew.
+    pub(super) fn select(&mut self, shown: &mut Shown<'_>) {
+        let entries = &shown.list.entries;
+        let found = shown.found.as_ref();
+        shown.selected = shown.choice.messages(entries, found, export::now());
+        let path = &shown.placed.listed.path;
+        self.count(path, &shown.list, shown.selected.as_ref());
+    }
+
+    /// Whether the folder has nothing for the target, does not exist there and need not.
+    fn is_skipped_as_empty(
+        &self,
+        placed: &Placed,
+        list: &MessageList,
+        selected: Option<&UidSet>,
+    ) -> Result<bool, Problem> {
+        let is_empty = list.unreadable.is_empty() && selected_of(list, selected).next().is_none();
+        let target = placed.target.as_ref().ok();
+        match target.filter(|it| is_empty && !it.is_root()) {
+            Some(target) if self.context.config.selection.skip_empty => {
+                Ok(!self.scan(target, false)?.exists)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Begins the buckets of a folder that has been listed. Until then those of the attempt before
+    /// stand. What is not selected is not counted unless it is found on disk.
+    pub(super) fn count(
+        &mut self,
+        path: &FolderPath,
+        list: &MessageList,
+        selected: Option<&UidSet>,
+    ) {
+        let folder = self.memory.tally.begin_folder(path);
+        let count = selected_of(list, selected).count();
+        folder.messages = (count + list.unreadable.len()) as u64;
+        folder.bytes = selected_of(list, selected).map(|entry| entry.size).sum();
+        folder.left_out = (list.entries.len() - count) as u64;
+        for (uid, why) in &list.unreadable {
+            let uid = uid.map(Uid::value);
+            folder.skips.push(skip(path, uid, None, None, why));
+        }
+    }
+
+    fn shown_folder(
+        &mut self,
+        session: &mut imap::Session,
+        shown: &mut Shown<'_>,
+        maildrop: Option<Maildropped>,
+        tree: Option<&Tree>,
+        left: &mut Left,
+    ) -> Result<(), Problem> {
+        let target = match &shown.placed.target {
+            Ok(target) => target,
+            Err(problem) => return Err(problem.restated()),
+        };
+        let is_new = self.past(&shown.placed.listed.path).is_none();
+        let former = self.follow_rename(shown, tree)?;
+        let target = former.as_ref().unwrap_or(target);
+        let ordered_by_date = self.context.config.target.servers.qmail && target.is_root();
+        let dated = is_new || (ordered_by_date && maildrop.is_some());
+        let disk = self.scan(target, dated)?;
+        self.complete(session, &mut shown.list, shown.examined.uid_validity, &disk)?;
+        // Only now all dates and sizes are known that it goes by.
+        self.select(shown);
+        let Some(validity) = shown.examined.uid_validity else {
+            return Err(Problem::new(
+                Kind::Protocol,
+                Reach::Folder,
+                "the server gives no UIDVALIDITY, so nothing tells its messages apart from one run to the next",
+            ));
+        };
+        let seen = self.past(&shown.placed.listed.path);
+        let past = Past {
+            seen: seen.as_ref(),
+            rematched: None,
+        };
+        let rematched = {
+            let source = shown.source(self.user, target, validity, None, None);
+            self.rematch(session, &source, target, &past, &disk)?
+        };
+        let mut stamp = Stamp {
+            highest_modseq: shown.examined.highest_modseq,
+            maildrop: None,
+        };
+        let mut collected = None;
+        let uidls = match maildrop {
+            Some(maildrop) => {
+                let known = known_pairs(&disk, validity, seen.as_ref(), &rematched);
+                stamp.maildrop = Some(digest(&maildrop.listing));
+                let pairing = self.pair(session, shown, maildrop, &known)?;
+                // Before any file bears a UIDL: the next run would know that it does, not why.
+                self.save(tree)?;
+                let mut uidls = self.announced(&shown.list, &pairing);
+                if self.context.config.uidls.collect {
+                    let past = (&disk, seen.as_ref());
+                    collected =
+                        Some(self.collect(session, shown, &pairing, validity, past, &mut uidls)?);
+                }
+                Some(uidls)
+            }
+            None => None,
+        };
+        let list = &shown.list;
+        let key = |index: usize| list.entries[index].uid.value();
+        let digests = collected.as_ref().map(|collected| &collected.digests[..]);
+        let source = shown.source(self.user, target, validity, uidls.as_deref(), digests);
+        let folder = Folder {
+            source,
+            destination: &shown.placed.destination,
+            target,
+            disk,
+            seen,
+            rematched,
+            stamp,
+            key: &key,
+            called: "UID",
+        };
+        let path = &shown.placed.listed.path;
+        let links = self.find_links(session, shown, &folder)?;
+        let mut linked = 0;
+        let bodies = self.memory.bodies.take(path, validity);
+        let user = self.user;
+        let mut of_others = std::mem::take(&mut self.memory.bodies);
+        let stop = self.context.stop;
+        let mut fetch = |wanted: &[(u32, u64)], arrivals: &mut Arrivals<'_>| {
+            let to_fetch = links.deliver(&user.maildir, wanted, arrivals)?;
+            linked = wanted.len() - to_fetch.len();
+            let (copies, own): (Vec<_>, Vec<_>) = to_fetch.iter().partition(|(uid, _)| {
+                let collected = collected.as_ref();
+                collected.is_some_and(|collected| collected.has(*uid))
+            });
+            let own: Vec<_> = bodies
+                .deliver(&own, arrivals)?
+                .iter()
+                .filter_map(|(uid, size)| Some((Uid::new(*uid)?, *size)))
+                .collect();
+            let mut refused = session.fetch_bodies(&own, arrivals)?;
+            if let Some(collected) = &collected {
+                refused.extend(collected.fetch(
+                    session,
+                    &copies,
+                    &mut of_others,
+                    stop,
+                    arrivals,
+                )?);
+            }
+            Ok(refused)
+        };
+        let result = self.bring_up_to_date(&folder, tree, &mut fetch, left);
+        if linked > 0 {
+            let line =
+                format!("folder {path}: {linked} messages are links to files of other folders");
+            self.log.line(Level::INFO, line);
+        }
+        self.memory.bodies = of_others;
+        if result.is_err() {
+            self.memory.bodies.put_back(path, bodies);
+        }
+        result
+    }
+}
+
+/// The messages of `list` that may be delivered.
+pub(super) fn selected_of<'l>(
+    list: &'l MessageList,
+    selected: Option<&'l UidSet>,
+) -> impl Iterator<Item = &'l Entry> {
+    let is_selected = move |entry: &&Entry| selected.is_none_or(|set| set.contains(entry.uid));
+    list.entries.iter().filter(is_selected)
+}
