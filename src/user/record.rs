@@ -199,6 +199,8 @@ impl Attempt<'_> {
             return Ok(());
         }
         if book.saved_head.is_some() {
+            // Half a line may be there: the next to write puts the whole file in its place.
+            book.saved_head = None;
             control::append_in_root(tree, &file, &lines)?;
             book.saved_head = Some(book.record.head.to_line());
             return Ok(());
