@@ -181,6 +181,16 @@ fn torn<'d>(disk: &'d OnDisk, path: &Path) -> io::Result<Option<&'d str>> {
     Ok(None)
 }
 
+/// Whether any directory lies at the place of a folder.
+///
+/// # Errors
+/// Those of the file system; a link in place of a directory is one.
+pub fn is_there(root: &Path, folder: &MaildirFolder) -> Result<bool, Problem> {
+    let found = open_existing(root, folder);
+    let found = found.map_err(|error| target_problem(&format!("read {folder}"), error))?;
+    Ok(found.is_some())
+}
+
 /// Opens a folder that may not exist.
 ///
 /// # Errors

@@ -13,7 +13,6 @@ use rustix::fs::AtFlags;
 use super::control;
 use super::list_lock::ListLock;
 use super::maildir;
-use super::on_disk;
 use super::target_problem;
 use super::tree::{Tree, open_dir};
 use crate::config::Layout;
@@ -140,14 +139,4 @@ pub fn move_folder(tree: &Tree, from: &MaildirFolder, to: &MaildirFolder) -> Res
         maildir::move_in(&old_parent, old, &new_parent, new)
     };
     attempt().map_err(told)
-}
-
-/// Whether anything lies at the place of a folder.
-///
-/// # Errors
-/// Those of the file system.
-pub fn is_there(tree: &Tree, folder: &MaildirFolder) -> Result<bool, Problem> {
-    let found = on_disk::open_existing(tree.path(), folder);
-    let found = found.map_err(|error| target_problem(&format!("read {folder}"), error))?;
-    Ok(found.is_some())
 }

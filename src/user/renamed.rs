@@ -11,8 +11,8 @@ use crate::naming::{Identity, MaildirFolder};
 use crate::plan::Mode;
 use crate::plan::on_disk::OnDisk;
 use crate::problem::Problem;
-use crate::sink::removal;
 use crate::sink::tree::Tree;
+use crate::sink::{on_disk, removal};
 use crate::state;
 
 impl Attempt<'_> {
@@ -36,6 +36,12 @@ impl Attempt<'_> {
             return Ok(None);
         };
         let new_is_there = self.scan(target, false)?.exists;
+        // In the layout fs folders lie within each other: a directory cannot move into itself, nor to
+        // where one is that holds others.
+        let is_nested = is_within(target, &old) || is_within(&old, target);
+        if !new_is_there && (is_nested || on_disk::is_there(&self.user.maildir, target)?) {
+            return Ok(None);
+        }
         let place = if new_is_there { target } else { &old };
         if !holds(&self.scan(place, true)?, shown) {
             return Ok(None);
@@ -80,6 +86,10 @@ impl Attempt<'_> {
         let place = MaildirFolder::found(components.map(str::to_owned).collect())?;
         (!place.is_root()).then(|| (folder.path(), place))
     }
+}
+
+fn is_within(folder: &MaildirFolder, other: &MaildirFolder) -> bool {
+    folder.components().starts_with(other.components())
 }
 
 /// Whether the messages on disk are those that the source lists under their UIDs, as far as sizes and

@@ -13,6 +13,7 @@ mod limit;
 mod lost;
 mod mail;
 mod model;
+mod nested;
 mod no_op;
 mod other_sources;
 mod pair;
