@@ -249,6 +249,8 @@ pub struct FolderPlan {
     pub unholdable: Vec<(Uid, Uidl, String)>,
     /// Messages that keep the UIDL they had, though the source now says another; by entry.
     pub kept_uidls: HashMap<usize, Uidl>,
+    /// Messages for which the source now says another UIDL than before, whether they get it or not.
+    pub changed_uidls: u64,
     /// Messages to be delivered without their UIDL, since other mail has it that keeps what it has;
     /// by entry.
     pub withheld_uidls: HashSet<usize>,

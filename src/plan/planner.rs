@@ -31,6 +31,7 @@ impl Planner<'_> {
         let wanted = self.wanted(&found);
         let numbers = self.numbers(&found, &wanted)?;
         let (letters, homeless_keywords) = self.letters(&wanted);
+        let (kept_uidls, changed_uidls) = self.kept_uidls(&found);
         let mut plan = FolderPlan {
             mode: self.mode(),
             steps: Vec::new(),
@@ -45,7 +46,8 @@ impl Planner<'_> {
             letters,
             homeless_keywords,
             unholdable,
-            kept_uidls: self.kept_uidls(&found),
+            kept_uidls,
+            changed_uidls,
             withheld_uidls: self.withheld_uidls(&found),
             max_date_shift: 0,
             order_breaks: 0,
@@ -244,13 +246,15 @@ impl Planner<'_> {
     }
 
     /// UIDLs that have changed at the source while the target was used: in a merge they stay.
-    fn kept_uidls(&self, found: &Recognised) -> HashMap<usize, Uidl> {
+    /// Returned with them is how many have changed, whether they stay or not.
+    fn kept_uidls(&self, found: &Recognised) -> (HashMap<usize, Uidl>, u64) {
         let mut kept = HashMap::new();
+        let mut changed = 0;
         let (Some(seen), Some(list)) = (self.past.seen, &self.disk.uidlist) else {
-            return kept;
+            return (kept, changed);
         };
-        if self.mode() == Mode::Mirror || seen.validity != self.source.validity {
-            return kept;
+        if seen.validity != self.source.validity {
+            return (kept, changed);
         }
         let all: HashSet<&str> = uidlist::announced_uidls(self.source).collect();
         for (index, file) in found.files.iter().enumerate() {
@@ -259,14 +263,16 @@ impl Planner<'_> {
             if let Some(announced) = announced(self.source, index)
                 && let Some(held) = line.and_then(|line| line.field('P'))
                 && held != announced.uidl.as_str()
-                && !all.contains(held)
                 && seen.paired.contains(self.source.entries[index].uid)
-                && let Ok(held) = Uidl::parse(held.as_bytes())
             {
-                kept.insert(index, held);
+                changed += 1;
+                let stays = self.mode() != Mode::Mirror && !all.contains(held);
+                if let Some(held) = Uidl::parse(held.as_bytes()).ok().filter(|_| stays) {
+                    kept.insert(index, held);
+                }
             }
         }
-        kept
+        (kept, changed)
     }
 
     /// After the cutover mail that is there keeps its UIDL, though the source may have given it to

@@ -9,7 +9,7 @@ use super::Breaks;
 use super::attempt::Attempt;
 use super::imap_folder::Left;
 use super::listing::Stamp;
-use crate::config::Layout;
+use crate::config::{Fsync, Layout};
 use crate::mail::{FolderPath, Uid};
 use crate::naming::MaildirFolder;
 use crate::plan::on_disk::OnDisk;
@@ -139,6 +139,13 @@ impl Attempt<'_> {
             added,
             digests,
         } = done;
+        // What a run that was cut had let appear may not be on disk yet; once it is remembered as
+        // exported, a loss of it would be taken for a deletion.
+        let was_cut = folder.seen.as_ref();
+        let was_cut = was_cut.is_some_and(|seen| !seen.pending.is_empty());
+        if was_cut && tree.fsync() == Fsync::Batch {
+            tree.sync_all()?;
+        }
         self.skip(folder, &not_come);
         let missing = |index| not_come.contains_key(&(folder.key)(index));
         self.note_done(&folder.source, &plan, &folder.stamp, &missing);
@@ -307,6 +314,14 @@ impl Attempt<'_> {
             notes.push(format!(
                 "folder {path}: the dates do not keep the POP3 order in {} places",
                 plan.order_breaks
+            ));
+        }
+        if plan.changed_uidls > 0 {
+            notes.push(format!(
+                "folder {path}: the old server has given {} messages another UIDL since the last run; \
+                 {} keep the one that they have here (--mirror follows the old server)",
+                plan.changed_uidls,
+                plan.kept_uidls.len()
             ));
         }
         if plan.kept_copies > 0 {
