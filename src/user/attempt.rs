@@ -39,6 +39,7 @@ impl Attempt<'_> {
     pub(super) fn run(mut self) -> Result<(), Problem> {
         self.memory.tally.begin_attempt();
         self.memory.plan.clear();
+        self.memory.connections.begin_attempt();
         // POP3 first: a mail that comes between the two listings is then in IMAP only, and is
         // picked up by the next run.
         let maildrop = match self.wants_uidls() {
@@ -202,6 +203,7 @@ impl Attempt<'_> {
         self.subscribe(tree, &list, &choice)?;
         self.delete_at_source(&mut session, &list.folders, tree)?;
         session.logout();
+        self.memory.connections.close();
         if list.unusable.is_empty() {
             self.plan_vanished(&used, &choice)?;
         } else {

@@ -3,6 +3,7 @@
 use tracing::Level;
 
 use super::attempt::{Attempt, Maildropped};
+use super::connections::Way;
 use super::folder::{Folder, skip};
 use super::inbox::known_pairs;
 use super::listing::{Stamp, digest};
@@ -259,6 +260,15 @@ impl Attempt<'_> {
         let user = self.user;
         let mut of_others = std::mem::take(&mut self.memory.bodies);
         let stop = self.context.stop;
+        let mut connections = std::mem::take(&mut self.memory.connections);
+        let way = Way {
+            user,
+            logins: self.logins,
+            context: self.context,
+            log: self.log,
+            folder: &shown.placed.listed,
+            validity,
+        };
         let mut fetch = |wanted: &[(u32, u64)], arrivals: &mut Arrivals<'_>| {
             let to_fetch = links.deliver(&user.maildir, wanted, arrivals)?;
             linked = wanted.len() - to_fetch.len();
@@ -271,7 +281,7 @@ impl Attempt<'_> {
                 .iter()
                 .filter_map(|(uid, size)| Some((Uid::new(*uid)?, *size)))
                 .collect();
-            let mut refused = session.fetch_bodies(&own, arrivals)?;
+            let mut refused = connections.fetch(session, &way, &own, arrivals)?;
             if let Some(collected) = &collected {
                 refused.extend(collected.fetch(
                     session,
@@ -290,6 +300,7 @@ impl Attempt<'_> {
             self.log.line(Level::INFO, line);
         }
         self.memory.bodies = of_others;
+        self.memory.connections = connections;
         if result.is_err() {
             self.memory.bodies.put_back(path, bodies);
         }
