@@ -22,6 +22,7 @@ mod marks;
 mod migration;
 mod pairing;
 mod readme;
+mod report;
 mod rerun;
 mod secrets;
 mod selection;
