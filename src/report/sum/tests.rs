@@ -409,7 +409,7 @@ fn a_person_sees_the_runs_the_troubled_and_the_sums() {
     let mut out = Vec::new();
     person::tell(&sum.unwrap(), &mut out).unwrap();
     let want = "\
-run     began (UTC)         time  users  ok  added  messages/s  MiB/s
+run     began (UTC)        time  users  ok  added  messages/s  MiB/s
 night1  1970-01-01 00:00  1h00m      2   1  7,200        2.00   0.00
 night2  1970-01-02 00:00  1m00s      1   0      2        0.03   0.00
 
@@ -417,9 +417,9 @@ user       status   folders  messages  added  kept  skipped      size  time
 b@y\\u{1b}  partial        0         3      2     0        1  2.93 KiB  2.0s
     not exported: A UID 7: it is too large
 
-domain     users  transparent  accepted  not transparent  not done  messages      size
-x              1            1         0                0         0     7,200  6.87 MiB
-y\\u{1b}        1            0         0                1         0         3  2.93 KiB
+domain   users  transparent  accepted  not transparent  not done  messages      size
+x            1            1         0                0         0     7,200  6.87 MiB
+y\\u{1b}      1            0         0                1         0         3  2.93 KiB
 
 transparent: 1 (moved, and no client will notice)
 not transparent: 1 (moved in part, or a verify found differences)
