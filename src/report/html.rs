@@ -10,6 +10,8 @@ mod data;
 mod page;
 mod plots;
 mod scale;
+mod summary;
+mod to_do;
 
 pub use page::write;
 

@@ -7,6 +7,7 @@ pub mod domains;
 mod files;
 mod history;
 pub mod person;
+mod progress;
 pub mod verdict;
 
 use std::path::PathBuf;

@@ -8,12 +8,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
 
-use jiff::Timestamp;
-
-use super::{Load, Point, Run, Standing, Sum, written};
+use super::{Load, Run, Standing, Sum, progress, written};
 use crate::problem::{Kind, Problem, Reach};
 use crate::report::read::{Checked, Difference, Found, Rows};
-use crate::report::{RunReport, Status, Totals, UserReport};
+use crate::report::{RunReport, Status, UserReport};
 
 impl Sum {
     /// Sums what was found in report directories, in whatever order they are named.
@@ -199,7 +197,7 @@ impl Gather {
             );
             sum.notes.push(note);
         }
-        sum.progress = progress(&sum.runs, &self.outcomes, sum.users.len());
+        sum.progress = progress::points(&sum.runs, &self.outcomes, sum.users.len());
         let mut loads: Vec<_> = self.loads.into_iter().collect();
         loads.sort_unstable_by_key(|(user, _)| *user);
         sum.loads = loads.into_iter().map(|(_, load)| load).collect();
@@ -228,50 +226,4 @@ fn load(user: &UserReport) -> Option<Load> {
         bytes,
         seconds: user.seconds,
     })
-}
-
-/// How `users` users stood at each end of a run.
-fn progress(runs: &[Run], outcomes: &[Vec<(usize, Status)>], users: usize) -> Vec<Point> {
-    let mut ends: Vec<(Timestamp, usize)> = runs
-        .iter()
-        .enumerate()
-        .map(|(place, run)| (run.finished, place))
-        .collect();
-    ends.sort_unstable();
-    // The run that says how each user stands: of those that have ended, the one that began last.
-    let mut standing: Vec<Option<(usize, Status)>> = vec![None; users];
-    let mut counts = Totals::default();
-    let mut points: Vec<Point> = Vec::new();
-    for (at, run) in ends {
-        for (user, status) in &outcomes[run] {
-            let known = &mut standing[*user];
-            match known {
-                Some((by, _)) if *by > run => continue,
-                Some((_, before)) => *bucket(&mut counts, *before) -= 1,
-                None => {}
-            }
-            *known = Some((run, *status));
-            *bucket(&mut counts, *status) += 1;
-        }
-        let point = Point {
-            at,
-            ok: counts.ok,
-            partial: counts.partial,
-            failed: counts.failed,
-            to_come: users as u64 - counts.ok - counts.partial - counts.failed,
-        };
-        match points.last_mut() {
-            Some(last) if last.at == at => *last = point,
-            _ => points.push(point),
-        }
-    }
-    points
-}
-
-fn bucket(counts: &mut Totals, status: Status) -> &mut u64 {
-    match status {
-        Status::Ok => &mut counts.ok,
-        Status::Partial => &mut counts.partial,
-        Status::Failed => &mut counts.failed,
-    }
 }
