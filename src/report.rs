@@ -1,6 +1,7 @@
 //! What was done: a [`UserReport`] a user, made by its task; a [`RunReport`] of all, in the order
 //! of the input, from which come the words for a person ([`person`]), the files for `--report`
-//! ([`files`]) and the exit status. A check has a report of its own ([`check`]).
+//! ([`files`]) and the exit status. A check has a report of its own ([`check`]). Reports of many runs
+//! are read back ([`read`]) and summed ([`sum`]) for a person, as text, CSV or a page ([`html`]).
 
 pub mod check;
 pub mod files;

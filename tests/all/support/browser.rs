@@ -34,11 +34,11 @@ impl Browser {
     /// When there is no Chromium (`scripts/install-deps`).
     pub fn start() -> Self {
         let profile = TempTree::new();
-        // Chromium's end of the pipe is at descriptors 3 and 4.
+        // None outlives a test for long. Chromium's end of the pipe is at descriptors 3 and 4.
         let mut child = Command::new("sh")
             .args([
                 "-c",
-                "exec chromium \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1",
+                "exec timeout 150 chromium \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1",
                 "sh",
             ])
             .args([
