@@ -60,7 +60,7 @@ impl Attempt<'_> {
             .collect();
         session.foresee(&looks)?;
         let mut kept = 0;
-        for placed in &folders {
+        for (at, placed) in folders.iter().enumerate() {
             if self.context.stop.load(Ordering::Relaxed) {
                 return Err(interrupted());
             }
@@ -71,11 +71,13 @@ impl Attempt<'_> {
                 return looked.map(drop);
             }
             let count = looked.as_ref().map_or(0, |(_, list)| list.entries.len());
-            // Beyond the first one, a folder that is too large is looked at when it is first.
-            if kept > 0 && kept + count > KEPT {
+            if at > 0 {
+                kept += count;
+            }
+            // Looked at again when its turn has come.
+            if kept > KEPT {
                 break;
             }
-            kept += count;
             self.memory
                 .survey
                 .0
