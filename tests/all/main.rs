@@ -12,6 +12,7 @@ mod check;
 mod collect;
 mod cyrus;
 mod delete_source;
+mod distance;
 mod elsewhere;
 mod explain;
 mod export;
