@@ -22,6 +22,7 @@ use crate::mail::{Uid, UidValidity};
 use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::sink::arrivals::Arrivals;
+use crate::source::net::Dialer;
 use crate::source::{ListedFolder, Refused, imap};
 
 /// Pieces that may wait to be written, for each connection.
@@ -73,9 +74,9 @@ impl Connections {
     }
 
     /// Says good-bye on all of them.
-    pub(super) fn close(&mut self) {
+    pub(super) fn close(&mut self, dialer: &Dialer) {
         for session in self.idle.drain(..) {
-            session.logout();
+            dialer.see_off(|| session.logout());
         }
     }
 
