@@ -17,7 +17,7 @@ use tracing::Level;
 use self::relay::{Relay, land};
 use self::share::{Share, is_much};
 use super::{Context, Logins};
-use crate::config::User;
+use crate::config::{Config, User};
 use crate::mail::{Uid, UidValidity};
 use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
@@ -80,6 +80,16 @@ impl Connections {
         }
     }
 
+    /// The most that may be opened beside the first.
+    fn extra(&self, config: &Config) -> usize {
+        self.most.min(config.connections.saturating_sub(1))
+    }
+
+    /// Whether several fetch what is wanted of a folder.
+    pub(super) fn share(&self, config: &Config, wanted: &[(Uid, u64)]) -> bool {
+        self.extra(config) > 0 && is_much(wanted)
+    }
+
     /// As [`imap::Session::fetch_bodies`] of `session`, with more connections where there is much to
     /// fetch.
     pub(super) fn fetch(
@@ -89,10 +99,8 @@ impl Connections {
         wanted: &[(Uid, u64)],
         arrivals: &mut Arrivals<'_>,
     ) -> Result<Refused, Problem> {
-        let extra = self
-            .most
-            .min(way.context.config.connections.saturating_sub(1));
-        if extra == 0 || !is_much(wanted) {
+        let extra = self.extra(way.context.config);
+        if !self.share(way.context.config, wanted) {
             return session.fetch_bodies(wanted, arrivals);
         }
         let share = Share::new(wanted, extra + 1);
