@@ -15,6 +15,7 @@ use crate::config::{FolderEncoding, Fsync, Layout, Pop3Order, Unholdable};
 use crate::logging::Format;
 use crate::progress::Mode;
 use crate::source::login::Mechanism;
+use crate::source::net::Compress;
 
 pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
@@ -174,6 +175,10 @@ pub struct Export {
     /// throttle each connection
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = RUNNING)]
     pub connections: usize,
+
+    /// When IMAP servers that can compress (COMPRESS=DEFLATE) are asked to
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = RUNNING)]
+    pub compress: Compress,
 }
 
 /// Everything that `check` takes.
@@ -227,6 +232,7 @@ impl From<Check> for Export {
             uidls: check.uidls,
             running: check.running,
             connections: 1,
+            compress: Compress::default(),
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::problem::Problem;
 use crate::progress;
 use crate::secret_command;
 use crate::source::login::{Login, Mechanism, Secret};
-use crate::source::net::{Endpoint, TlsPolicy};
+use crate::source::net::{Compress, Endpoint, TlsPolicy};
 
 /// A whole run.
 #[derive(Debug)]
@@ -45,6 +45,8 @@ pub struct Config {
     pub jobs: usize,
     /// IMAP connections of one user for a large folder, at least 1.
     pub connections: usize,
+    /// When servers are asked to compress.
+    pub compress: Compress,
     /// The limit for each connect and each wait for a server.
     pub timeout: Duration,
     /// How often a failed connection is tried again for one user.

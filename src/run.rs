@@ -84,7 +84,7 @@ pub fn run(
     progress: &Progress,
     stop: &AtomicBool,
 ) -> Result<Vec<Outcome>, Problem> {
-    let dialer = Dialer::new(&config.tls, config.timeout)?;
+    let dialer = Dialer::new(&config.tls, config.timeout)?.compressing(config.compress);
     let syncer = Arc::new(Syncer::default());
     let context = Context {
         config,
@@ -107,7 +107,7 @@ pub fn check(
     progress: &Progress,
     stop: &AtomicBool,
 ) -> Result<Vec<Finding>, Problem> {
-    let dialer = Dialer::new(&config.tls, config.timeout)?;
+    let dialer = Dialer::new(&config.tls, config.timeout)?.compressing(config.compress);
     let context = check::Context {
         config,
         dialer: &dialer,

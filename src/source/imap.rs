@@ -14,6 +14,7 @@ mod changes;
 #[cfg(test)]
 mod changes_tests;
 mod date;
+mod deflate;
 mod examine;
 mod expunge;
 mod extensions;
@@ -37,6 +38,7 @@ mod tests;
 
 use std::fmt;
 use std::io::Write as _;
+use std::sync::Arc;
 
 use self::ahead::{Ahead, Question};
 pub use self::attributes::Attribute;
@@ -49,7 +51,7 @@ use self::reader::{Fault, Reader, Response};
 use self::reply::connection_problem;
 use self::stream::{Inner, Shared, Warnings, Wire};
 use super::login::Login;
-use super::net::{Connection, Endpoint};
+use super::net::{Connection, Endpoint, Line};
 use super::{
     BodySink, Examined, FolderList, ListedFolder, Marks, MessageList, News, Refused, Since,
 };
@@ -72,6 +74,9 @@ pub struct Session {
     greeting: String,
     tags: u32,
     ahead: Ahead,
+    line: Arc<Line>,
+    /// The server can compress, and neither does nor has refused to.
+    may_compress: bool,
     dead: Option<String>,
 }
 
@@ -119,16 +124,23 @@ impl Session {
         let greeting_due = connection.greeting.is_none();
         let shared = Shared::new(connection.stream, greeting_due);
         let (client, abilities, greeting) = login::log_in(&shared, greeting_due, login, endpoint)?;
-        Ok(Self {
+        let mut session = Self {
             client,
             shared,
             extensions: Extensions::of(&abilities),
+            line: connection.line,
+            may_compress: abilities.has(deflate::CAPABILITY),
             abilities,
             greeting: greeting.or(connection.greeting).unwrap_or_default(),
             tags: 0,
             ahead: Ahead::default(),
             dead: None,
-        })
+        };
+        session.converse(|talk| match talk.should_compress() {
+            true => talk.compress(),
+            false => Ok(()),
+        })?;
+        Ok(session)
     }
 
     /// Says what the next calls are going to be, in this order, so that their commands are sent before
@@ -397,6 +409,8 @@ impl Session {
             tags: &mut self.tags,
             extensions: &mut self.extensions,
             ahead: &mut self.ahead,
+            line: &self.line,
+            may_compress: &mut self.may_compress,
         };
         work(&mut talk).map_err(|fault| {
             let mut problem = Problem::from(fault);
@@ -415,6 +429,8 @@ struct Talk<'s> {
     tags: &'s mut u32,
     extensions: &'s mut Extensions,
     ahead: &'s mut Ahead,
+    line: &'s Line,
+    may_compress: &'s mut bool,
 }
 
 impl Talk<'_> {

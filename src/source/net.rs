@@ -1,16 +1,19 @@
 //! Connections: dialling, time limits, TLS in its three forms. The one place for sockets and
 //! certificates; both sources sit on what it returns.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::problem::{Kind, Problem, Reach};
 
 mod endpoint;
 mod farewell;
+mod line;
 mod pace;
 mod starttls;
 #[cfg(test)]
@@ -19,6 +22,8 @@ mod tls;
 
 pub use endpoint::{Endpoint, Protocol, Security};
 use farewell::Farewells;
+use line::Gauge;
+pub use line::{Compress, Line};
 use pace::PacedSocket;
 
 /// Bytes that are read ahead for each connection.
@@ -47,6 +52,8 @@ pub struct Connection {
     /// The greeting line, where it was already read because STARTTLS had to follow it. It came
     /// over plaintext: nothing in it may be believed but the APOP timestamp.
     pub greeting: Option<String>,
+    /// The line that it goes over.
+    pub line: Arc<Line>,
 }
 
 impl fmt::Debug for Connection {
@@ -62,6 +69,9 @@ pub struct Dialer {
     tls: tls::Connector,
     timeout: Duration,
     farewells: Farewells,
+    compress: Compress,
+    /// By host.
+    lines: Mutex<HashMap<String, Arc<Line>>>,
 }
 
 impl fmt::Debug for Dialer {
@@ -84,7 +94,24 @@ impl Dialer {
             tls: tls::Connector::new(policy)?,
             timeout,
             farewells: Farewells::new(),
+            compress: Compress::Never,
+            lines: Mutex::default(),
         })
+    }
+
+    /// The same, with compression where `when` says.
+    #[must_use]
+    pub fn compressing(self, when: Compress) -> Self {
+        Self {
+            compress: when,
+            ..self
+        }
+    }
+
+    fn line(&self, host: &str) -> Arc<Line> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Line::new(self.compress));
+        Arc::clone(lines.entry(host.to_owned()).or_insert_with(new))
     }
 
     /// Says `goodbye` to a server in a thread of its own, so that nothing waits for the answer; the
@@ -103,7 +130,8 @@ impl Dialer {
     /// Busy (retry) where the server sent us away before STARTTLS; kind Tls (no retry) where it
     /// could not be secured as asked; kind Protocol where it speaks something else.
     pub fn connect(&self, endpoint: &Endpoint) -> Result<Connection, Problem> {
-        let socket = self.dial(endpoint)?;
+        let line = self.line(&endpoint.host);
+        let socket = self.dial(endpoint, &line)?;
         let (stream, greeting): (Box<dyn Stream>, _) = match endpoint.security {
             Security::Tls => (self.tls.secure(endpoint, socket)?, None),
             Security::StartTls => {
@@ -115,11 +143,12 @@ impl Dialer {
         Ok(Connection {
             stream: BufReader::with_capacity(BUFFER, stream),
             greeting,
+            line,
         })
     }
 
     /// The first address of the host that answers, in the resolver's order.
-    fn dial(&self, endpoint: &Endpoint) -> Result<PacedSocket, Problem> {
+    fn dial(&self, endpoint: &Endpoint, line: &Arc<Line>) -> Result<PacedSocket, Problem> {
         let to = endpoint.address();
         let problem = |what: String| Problem::new(Kind::Network, Reach::User, what);
         let addresses = (endpoint.host.as_str(), endpoint.port)
@@ -127,9 +156,11 @@ impl Dialer {
             .map_err(|error| problem(format!("{to}: no address found")).caused_by(error))?;
         let mut failures: Vec<String> = Vec::new();
         for address in addresses {
+            let start = Instant::now();
             match TcpStream::connect_timeout(&address, self.timeout) {
                 Ok(tcp) => {
-                    return PacedSocket::new(tcp, self.timeout)
+                    let gauge = Gauge::new(line, start.elapsed());
+                    return PacedSocket::new(tcp, self.timeout, gauge)
                         .map_err(|error| io_problem(endpoint, "setting its time limits", error));
                 }
                 Err(error) => {

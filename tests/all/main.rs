@@ -11,6 +11,7 @@ mod beside;
 mod bulk;
 mod check;
 mod collect;
+mod compressed;
 mod cyrus;
 mod delete_source;
 mod distance;

@@ -246,6 +246,10 @@ impl Talk<'_> {
 
     /// Asks ahead what is expected next, as far as there is room.
     pub(super) fn ask_ahead(&mut self) -> Result<(), Fault> {
+        if self.should_compress() {
+            // It begins when nothing is under way any more.
+            return Ok(());
+        }
         let mut lines = String::new();
         while let Some(question) = self.ahead.next() {
             let tag = self.line(&mut lines, PREFIX, &question.command);

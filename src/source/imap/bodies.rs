@@ -101,7 +101,10 @@ pub fn fetch(
     let mut flight: VecDeque<Batch> = VecDeque::new();
     let mut refused = Refused::new();
     loop {
-        while has_room(&flight) {
+        if flight.is_empty() && talk.compresses_next() {
+            talk.compress()?;
+        }
+        while has_room(&flight) && !talk.compresses_next() {
             let Some(next) = waiting.take().or_else(|| agenda.next(section)) else {
                 break;
             };

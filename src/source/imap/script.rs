@@ -80,6 +80,7 @@ impl Script {
         Connection {
             stream: BufReader::new(Box::new(self.clone())),
             greeting: greeting.map(str::to_owned),
+            line: Default::default(),
         }
     }
 

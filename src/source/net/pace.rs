@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 
+use super::line::Gauge;
+
 /// What must arrive, in bytes, in the time of [`PATIENCE`] timeouts spent waiting for one answer.
 /// It is little, since some servers work for minutes and only say `* OK still here` meanwhile.
 const LEAST: usize = 256;
@@ -17,11 +19,12 @@ pub(super) struct PacedSocket {
     tcp: TcpStream,
     timeout: Duration,
     pace: Pace,
+    gauge: Option<Gauge>,
 }
 
 impl PacedSocket {
     /// Sets the limits on the socket itself, so that they hold for a TLS handshake too.
-    pub(super) fn new(tcp: TcpStream, timeout: Duration) -> io::Result<Self> {
+    pub(super) fn new(tcp: TcpStream, timeout: Duration, gauge: Option<Gauge>) -> io::Result<Self> {
         tcp.set_read_timeout(Some(timeout))?;
         tcp.set_write_timeout(Some(timeout))?;
         tcp.set_nodelay(true)?;
@@ -32,6 +35,7 @@ impl PacedSocket {
             tcp,
             timeout,
             pace: Pace::new(timeout.saturating_mul(PATIENCE)),
+            gauge,
         })
     }
 
@@ -51,7 +55,11 @@ impl Read for PacedSocket {
         // A socket with a timeout is interrupted even by signals that restart other calls.
         let count = uninterrupted(|| self.tcp.read(buf))
             .map_err(|error| self.timed_out(error, "the server was silent"))?;
-        if !self.pace.keeps_up(start.elapsed(), count) {
+        let waited = start.elapsed();
+        if let Some(gauge) = &mut self.gauge {
+            gauge.count(count, waited);
+        }
+        if !self.pace.keeps_up(waited, count) {
             let text = format!(
                 "the server sent less than {LEAST} bytes in {}",
                 seconds(self.pace.window)
@@ -166,7 +174,7 @@ mod tests {
             }
         });
         let tcp = TcpStream::connect(address).expect("connect");
-        let mut socket = PacedSocket::new(tcp, Duration::from_millis(200)).expect("socket");
+        let mut socket = PacedSocket::new(tcp, Duration::from_millis(200), None).expect("socket");
         let error = io::copy(&mut socket, &mut io::sink()).expect_err("a trickle");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(error.to_string().contains("256 bytes in 0.8 s"), "{error}");
@@ -187,7 +195,7 @@ mod tests {
             }
         });
         let tcp = TcpStream::connect(address).expect("connect");
-        let mut socket = PacedSocket::new(tcp, Duration::from_millis(400)).expect("socket");
+        let mut socket = PacedSocket::new(tcp, Duration::from_millis(400), None).expect("socket");
         // Longer in all than what a trickle is given.
         for _ in 0..10 {
             socket.write_all(b"c").expect("command");
@@ -203,7 +211,7 @@ mod tests {
         let address = listener.local_addr().expect("address");
         let tcp = TcpStream::connect(address).expect("connect");
         let _peer = listener.accept().expect("accept");
-        let mut socket = PacedSocket::new(tcp, Duration::from_millis(100)).expect("socket");
+        let mut socket = PacedSocket::new(tcp, Duration::from_millis(100), None).expect("socket");
         let error = io::copy(&mut io::repeat(b'x'), &mut socket).expect_err("a full pipe");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(

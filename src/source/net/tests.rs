@@ -303,7 +303,7 @@ fn the_dot_of_an_absolute_host_name_is_not_in_its_certificate() {
     let (port, server) = serve("127.0.0.1", greet_and_echo(pki.acceptor()));
     // Not through the dialer: the resolver does not find "localhost." in /etc/hosts.
     let tcp = TcpStream::connect(("127.0.0.1", port)).expect("connect");
-    let socket = PacedSocket::new(tcp, TIMEOUT).expect("socket");
+    let socket = PacedSocket::new(tcp, TIMEOUT, None).expect("socket");
     let connector = tls::Connector::new(&pki.trusted()).expect("connector");
     let mut stream = connector
         .secure(&endpoint(Security::Tls, "localhost.", port), socket)
