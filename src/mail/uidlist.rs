@@ -1,10 +1,10 @@
 //! `dovecot-uidlist` as a plain value: read, change, write (Dovecot 2.3 and 2.4,
 //! `maildir-uidlist.c`; version 3, and version 1 on reading).
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::io::{self, Write};
 
-use super::{Uid, UidValidity};
+use super::{Places, Strings, Uid, UidSet, UidValidity};
 
 /// The whole list of one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,15 @@ pub struct UidList {
     /// Header fields that we do not know, kept as they were.
     pub other: Vec<String>,
     /// A line a message, ascending by UID.
-    pub lines: Vec<UidLine>,
+    pub lines: UidLines,
+}
+
+/// Lines of a list, in little room.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UidLines {
+    uids: Vec<Uid>,
+    /// What follows the UID and a space.
+    rests: Strings,
 }
 
 /// One message of the list.
@@ -73,7 +81,7 @@ impl UidList {
             next_uid,
             guid: Some(guid),
             other: Vec::new(),
-            lines: Vec::new(),
+            lines: UidLines::default(),
         }
     }
 
@@ -85,7 +93,7 @@ impl UidList {
             next_uid: self.next_uid,
             guid: self.guid.clone(),
             other: self.other.clone(),
-            lines: Vec::new(),
+            lines: UidLines::default(),
         }
     }
 
@@ -134,7 +142,7 @@ impl UidList {
                 return Err(fault(index + 1, "its name is no file name"));
             }
             last_uid = line.uid.value();
-            list.lines.push(line);
+            list.lines.push(&line);
         }
         list.next_uid = list.next_uid.max(last_uid.saturating_add(1));
         list.forget_doubled_names();
@@ -168,42 +176,37 @@ impl UidList {
             next_uid: next_uid.filter(|next| *next > 0)?,
             guid,
             other,
-            lines: Vec::new(),
+            lines: UidLines::default(),
         })
     }
 
     fn parse_line(row: &str, old_version: bool) -> Option<UidLine> {
         let (uid, rest) = row.split_once(' ')?;
         let uid = Uid::new(uid.parse().ok()?)?;
-        let (fields, name) = if old_version {
-            ("", rest)
-        } else if let Some(name) = rest.strip_prefix(':') {
-            ("", name)
-        } else {
-            rest.split_once(" :")?
+        let mut line = match old_version {
+            true => line_of(uid, &format!(":{rest}"))?,
+            false => line_of(uid, rest)?,
         };
+        line.fields = line.fields.trim_end().into();
         // A name may carry flags, which do not count.
-        let name = name.split(':').next().unwrap_or(name);
-        Some(UidLine {
-            uid,
-            fields: fields.trim_end().into(),
-            name: name.into(),
-        })
+        if let Some((name, _)) = line.name.split_once(':') {
+            line.name = name.into();
+        }
+        Some(line)
     }
 
     fn forget_doubled_names(&mut self) {
-        let mut last: HashMap<&str, Uid> = HashMap::with_capacity(self.lines.len());
-        for line in &self.lines {
-            last.insert(&line.name, line.uid);
-        }
-        if last.len() < self.lines.len() {
-            let keep: Vec<bool> = self
-                .lines
-                .iter()
-                .map(|line| last.get(line.name.as_ref()) == Some(&line.uid))
-                .collect();
-            let mut keep = keep.into_iter();
-            self.lines.retain(|_| keep.next().unwrap_or(true));
+        let names = Places::of(self.lines.iter().map(|line| line.name));
+        let mut doubtful: Vec<u32> = names.doubtful().collect();
+        doubtful.sort_unstable();
+        let lines = doubtful.into_iter().rev();
+        let mut later = HashSet::new();
+        let doubled: UidSet = lines
+            .filter_map(|place| self.lines.get(place as usize))
+            .filter_map(|line| (!later.insert(line.name)).then_some(line.uid))
+            .collect();
+        if !doubled.is_empty() {
+            self.lines.retain(|line| !doubled.contains(line.uid));
         }
     }
 
@@ -220,12 +223,93 @@ impl UidList {
             write!(out, " {field}")?;
         }
         out.write_all(b"\n")?;
-        for line in &self.lines {
-            let gap = if line.fields.is_empty() { "" } else { " " };
-            writeln!(out, "{} {}{gap}:{}", line.uid, line.fields, line.name)?;
+        for (uid, rest) in self.lines.uids.iter().zip(self.lines.rests.iter()) {
+            writeln!(out, "{uid} {rest}")?;
         }
         Ok(())
     }
+}
+
+impl UidLines {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.uids.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.uids.is_empty()
+    }
+
+    /// Adds a line behind the others.
+    pub fn push(&mut self, line: &UidLine) {
+        let gap = if line.fields.is_empty() { "" } else { " " };
+        self.uids.push(line.uid);
+        self.rests
+            .push(&format!("{}{gap}:{}", line.fields, line.name));
+    }
+
+    /// The line at `place`.
+    pub fn get(&self, place: usize) -> Option<UidLine> {
+        line_of(*self.uids.get(place)?, &self.rests.get(place)?)
+    }
+
+    /// The UID of each line.
+    pub fn uids(&self) -> &[Uid] {
+        &self.uids
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = UidLine> {
+        let lines = self.uids.iter().zip(self.rests.iter());
+        lines.filter_map(|(uid, rest)| line_of(*uid, &rest))
+    }
+
+    /// These and those of `new`, ascending by UID. Of two lines with one UID the new one stays, of two
+    /// new ones the first.
+    #[must_use]
+    pub fn with(&self, new: &Self) -> Self {
+        let old = (0_u32..).zip(&self.uids).map(|(at, uid)| (*uid, true, at));
+        let new_ones = (0_u32..).zip(&new.uids).map(|(at, uid)| (*uid, false, at));
+        let mut order: Vec<(Uid, bool, u32)> = old.chain(new_ones).collect();
+        order.sort_unstable();
+        order.dedup_by_key(|(uid, ..)| *uid);
+        let lines = order.into_iter();
+        lines
+            .filter_map(|(_, is_old, at)| match is_old {
+                true => self.get(at as usize),
+                false => new.get(at as usize),
+            })
+            .collect()
+    }
+
+    /// Takes away those that are not to stay.
+    pub fn retain(&mut self, stays: impl Fn(&UidLine) -> bool) {
+        *self = self.iter().filter(stays).collect();
+    }
+}
+
+impl FromIterator<UidLine> for UidLines {
+    fn from_iter<I: IntoIterator<Item = UidLine>>(lines: I) -> Self {
+        let mut all = Self::default();
+        for line in lines {
+            all.push(&line);
+        }
+        all
+    }
+}
+
+/// The line of `uid` that goes on so.
+fn line_of(uid: Uid, rest: &str) -> Option<UidLine> {
+    let (fields, name) = match rest.strip_prefix(':') {
+        Some(name) => ("", name),
+        None => rest.split_once(" :")?,
+    };
+    Some(UidLine {
+        uid,
+        fields: fields.into(),
+        name: name.into(),
+    })
 }
 
 #[cfg(test)]
@@ -246,9 +330,12 @@ mod tests {
                     431 :plain\n";
         let list = UidList::parse(text.as_bytes()).unwrap();
         assert_eq!(written(&list), text);
-        assert_eq!(list.lines[0].field('P'), Some("1294690616.429"));
-        assert_eq!(list.lines[1].field('P'), Some(""));
-        assert_eq!(list.lines[2].field('P'), None);
+        assert_eq!(
+            list.lines.get(0).unwrap().field('P'),
+            Some("1294690616.429")
+        );
+        assert_eq!(list.lines.get(1).unwrap().field('P'), Some(""));
+        assert_eq!(list.lines.get(2).unwrap().field('P'), None);
     }
 
     #[test]
@@ -256,7 +343,8 @@ mod tests {
         let mut line = UidList::parse(b"3 V1 N9\n4 Pold W34 Zmore :x\n")
             .unwrap()
             .lines
-            .remove(0);
+            .get(0)
+            .unwrap();
         line.set_field('P', Some("new:1"));
         line.set_field('O', Some("7"));
         assert_eq!(&*line.fields, "O7 Pnew:1 W34 Zmore");

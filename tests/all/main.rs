@@ -7,6 +7,7 @@
     reason = "the numbers are small ones of the tests' own"
 )]
 
+mod beside;
 mod bulk;
 mod check;
 mod collect;
@@ -23,6 +24,7 @@ mod marks;
 mod migration;
 mod pairing;
 mod readme;
+mod report;
 mod rerun;
 mod secrets;
 mod selection;
