@@ -2,10 +2,11 @@
 
 use tracing::Level;
 
-use super::attempt::{Attempt, Maildropped};
+use super::attempt::Attempt;
 use super::folder::{Folder, skip};
 use super::inbox::known_pairs;
 use super::listing::{Stamp, digest};
+use super::maildrop::Beside;
 use crate::config::User;
 use crate::mail::{Entry, FolderPath, Uid, UidSet, UidValidity};
 use crate::naming::MaildirFolder;
@@ -68,14 +69,14 @@ impl Attempt<'_> {
         session: &mut imap::Session,
         choice: &Choice<'_>,
         placed: &Placed,
-        maildrop: Option<Maildropped>,
+        mut maildrop: Option<&mut Beside<'_>>,
         tree: Option<&Tree>,
     ) -> Result<(), Problem> {
         let path = &placed.listed.path;
         self.note_place(placed);
-        if self.is_still(placed, maildrop.as_ref())? {
+        if self.is_still(placed, maildrop.as_deref_mut())? {
             if let Some(maildrop) = maildrop {
-                maildrop.session.quit();
+                maildrop.end(&mut self.memory.pop3, false);
             }
             return Ok(());
         }
@@ -182,7 +183,7 @@ impl Attempt<'_> {
         &mut self,
         session: &mut imap::Session,
         shown: &mut Shown<'_>,
-        maildrop: Option<Maildropped>,
+        maildrop: Option<&mut Beside<'_>>,
         tree: Option<&Tree>,
         left: &mut Left,
     ) -> Result<(), Problem> {
@@ -222,6 +223,7 @@ impl Attempt<'_> {
         let mut collected = None;
         let uidls = match maildrop {
             Some(maildrop) => {
+                let maildrop = maildrop.take(&mut self.memory.pop3)?;
                 let known = known_pairs(&disk, validity, seen.as_ref(), &rematched);
                 stamp.maildrop = Some(digest(&maildrop.listing));
                 let pairing = self.pair(session, shown, maildrop, &known)?;
