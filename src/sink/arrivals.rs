@@ -249,7 +249,7 @@ impl<'a> Arrivals<'a> {
         let job = self.job;
         let mut dated: Vec<Dated> = Vec::with_capacity(job.source.entries.len());
         for (index, file) in job.plan.files.iter().enumerate() {
-            let on_disk = file.and_then(|file| job.disk.files.mtime(file));
+            let on_disk = file.and_then(|file| job.disk.files.mtime(file.at()));
             let announced = job
                 .source
                 .uidls
@@ -272,7 +272,7 @@ impl<'a> Arrivals<'a> {
                 continue;
             };
             if let Some(file) = job.plan.files[index] {
-                job.redate(self.dirs, file, time)?;
+                job.redate(self.dirs, file.at(), time)?;
             } else if let Some(sizes) = new_files.get(&index) {
                 maildir::redate(&self.dirs.cur, &self.file_name(index, *sizes), time)
                     .map_err(|error| job.failed("set a date", error))?;
