@@ -7,6 +7,7 @@ pub mod courier;
 pub mod cyrus;
 pub mod delivery;
 pub mod disk_view;
+pub mod distance;
 pub mod dovecot;
 pub mod fake_server;
 pub mod imap_client;
