@@ -116,7 +116,7 @@ fn the_check_notices_what_is_missing_changed_doubled_or_under_another_uidl() {
         list(result, " Px", " P00000002");
     };
     type Damage<'a> = &'a dyn Fn(&Path);
-    let cases: [(&str, Damage<'_>, &[&str], bool); 10] = [
+    let cases: [(&str, Damage<'_>, &[&str], bool); 12] = [
         ("nothing", &|_| (), &["--uidls"], true),
         (
             "CRLF, another name and folder",
@@ -141,9 +141,30 @@ fn the_check_notices_what_is_missing_changed_doubled_or_under_another_uidl() {
             false,
         ),
         (
-            "changed below a header that is left out",
-            &|result| fs::write(result.join(second), content("Text of 3.")).unwrap(),
-            &["--body"],
+            "changed, and a header more that is left out",
+            &|result| {
+                let changed = "X-Added: y\n z\n".to_owned() + &content("Text of 3.");
+                fs::write(result.join(second), changed).unwrap();
+            },
+            &["--without", "x-added"],
+            false,
+        ),
+        (
+            "a header more that is left out",
+            &|result| {
+                let more = "X-Added: y\n z\n".to_owned() + &content("Text of 2.");
+                fs::write(result.join(second), more).unwrap();
+            },
+            &["--without", "x-added"],
+            true,
+        ),
+        (
+            "a header more",
+            &|result| {
+                let more = "X-Added: y\n".to_owned() + &content("Text of 2.");
+                fs::write(result.join(second), more).unwrap();
+            },
+            &[],
             false,
         ),
         (

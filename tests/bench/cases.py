@@ -248,9 +248,9 @@ def _many(bench, case, corpus, distance, mbsync_limit, doveadm_limit):
 def large(bench, case="large"):
     """200 messages of 1 to 25 MB."""
     users = bench.corpus(mail.LARGE)
-    ours = Contestant("mailseed", _thrown_away(bench, bench.ours(bench.site, users)))
+    ours = Contestant("mailseed", _thrown_away(bench.ours(bench.site, users)))
     mbsync = bench.peer(clients.mbsync, bench.site, users)
-    mbsync = Contestant("mbsync", _thrown_away(bench, mbsync))
+    mbsync = Contestant("mbsync", _thrown_away(mbsync))
     bench.warm(users, ours, mbsync)
     rounds = bench.runner.in_turn(case, [ours, mbsync])
     bench.runner.remove()
@@ -261,13 +261,14 @@ def large(bench, case="large"):
     bench.bound(case, "memory MB", peak, 18, "16 + 2 x jobs")
 
 
-def _thrown_away(bench, make):
-    """With the results of the run before removed: few files, but gigabytes."""
+def _thrown_away(make):
+    """With the result of the run before removed: few files, but gigabytes."""
+    before = []
 
     def made(work):
-        for older in bench.runner.directory.iterdir():
-            if older != work:
-                shutil.rmtree(older)
+        for older in before:
+            shutil.rmtree(older)
+        before[:] = [work]
         return make(work)
 
     return made

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Whether a client brought everything: the mail of a result against that of its source.
 
-    check.py SOURCE RESULT [--body] [--uidls]
+    check.py SOURCE RESULT [--without HEADER]... [--uidls]
 
 SOURCE is a Maildir that a Dovecot serves, RESULT a tree of Maildirs in any layout. Ends with 1 and
 says what differs. By itself for the tests; the benchmark imports it.
@@ -9,17 +9,22 @@ says what differs. By itself for the tests; the benchmark imports it.
 
 import argparse
 import os
+import re
 import sys
 from collections import Counter
 from hashlib import blake2b
 from pathlib import Path
 
 
-def digest(content, body_only=False):
-    """Of a message with line ends as LF; of what follows its header where clients add to that."""
+def digest(content, without=()):
+    """Of a message with line ends as LF, without those headers that a client adds or changes."""
     content = content.replace(b"\r\n", b"\n")
-    if body_only:
-        content = content.partition(b"\n\n")[2]
+    if without:
+        header, end, body = content.partition(b"\n\n")
+        names = b"|".join(re.escape(name.encode()) for name in without)
+        # A field goes on in lines that begin with a blank.
+        field = rb"^(?:" + names + rb"):.*\n(?:[ \t].*\n)*"
+        content = re.sub(field, b"", header + b"\n", flags=re.M | re.I) + end + body
     return blake2b(content, digest_size=16).digest()
 
 
@@ -31,12 +36,12 @@ def messages(tree):
                 yield os.path.join(directory, name)
 
 
-def contents(tree, body_only=False):
+def contents(tree, without=()):
     """How often each content is there."""
     found = Counter()
     for path in messages(tree):
         with open(path, "rb") as file:
-            found[digest(file.read(), body_only)] += 1
+            found[digest(file.read(), without)] += 1
     return found
 
 
@@ -61,10 +66,10 @@ def listed(maildir):
     return validity, [found[uid] for uid in sorted(found)]
 
 
-def content_differences(wanted, result, body_only=False):
+def content_differences(wanted, result, without=()):
     """What is wrong with the messages of a tree, given the contents of the source; nothing if
     none is missing, changed, or there too often."""
-    found = contents(result, body_only)
+    found = contents(result, without)
     differences = []
     if found.total() != wanted.total():
         differences.append(f"{found.total()} messages, not {wanted.total()}")
@@ -96,11 +101,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("source", type=Path)
     parser.add_argument("result", type=Path)
-    parser.add_argument("--body", action="store_true", help="leave the headers out")
+    parser.add_argument(
+        "--without", action="append", default=[], metavar="HEADER", help="leave this header out"
+    )
     parser.add_argument("--uidls", action="store_true", help="UIDs and UIDLs of INBOX too")
     asked = parser.parse_args()
-    wanted = contents(asked.source, asked.body)
-    differences = content_differences(wanted, asked.result, asked.body)
+    wanted = contents(asked.source, asked.without)
+    differences = content_differences(wanted, asked.result, asked.without)
     if asked.uidls:
         differences += uidl_differences(asked.source, asked.result)
     for difference in differences:

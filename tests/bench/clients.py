@@ -17,8 +17,8 @@ class Job:
     argv: list
     results: dict
     environment: dict = field(default_factory=dict)
-    # It adds to the headers of messages, so that only what follows them can be compared.
-    body_only: bool = False
+    # The headers that it adds to messages or writes anew.
+    adds: tuple = ()
     # The target's INBOX has a dovecot-uidlist with UIDs and UIDLs.
     uidls: bool = False
 
@@ -99,7 +99,8 @@ SyncState *
         configurations.append(_write(work / f"{user}.mbsyncrc", text))
     command = ["mbsync", "-aq", "-c", "{}"]
     argv = _one_by_one(configurations, work, jobs, command)
-    return Job(argv, {user: work / user for user in users})
+    results = {user: work / user for user in users}
+    return Job(argv, results, adds=("X-TUID",))
 
 
 def doveadm(site, users, work, *, pop3=True, fsync="never", jobs=1):
@@ -226,7 +227,7 @@ verbose = 0
 """
     _write(work / "getmailrc", text)
     argv = ["getmail", "--getmaildir", str(work)]
-    return Job(argv, {user: work / "mail"}, {"LD_PRELOAD": EATMYDATA}, body_only=True)
+    return Job(argv, {user: work / "mail"}, {"LD_PRELOAD": EATMYDATA}, adds=("Return-Path",))
 
 
 def fetchmail(site, users, work):
@@ -245,7 +246,7 @@ poll 127.0.0.1 service {site.pop3} protocol pop3 uidl auth password
   mda "{deliver}"
 """
     argv = ["fetchmail", "-s", "-f", _write(work / "fetchmailrc", text)]
-    return Job(argv, {user: mail}, {"FETCHMAILHOME": str(work)}, body_only=True)
+    return Job(argv, {user: mail}, {"FETCHMAILHOME": str(work)})
 
 
 def copy(tree, work):

@@ -104,10 +104,10 @@ class Runner:
         """Holds each user's mail against the source."""
         for user, tree in job.results.items():
             source = self.site.maildir(user)
-            key = user, job.body_only
+            key = user, job.adds
             if key not in self.wanted:
-                self.wanted[key] = check.contents(source, job.body_only)
-            differences = check.content_differences(self.wanted[key], tree, job.body_only)
+                self.wanted[key] = check.contents(source, job.adds)
+            differences = check.content_differences(self.wanted[key], tree, job.adds)
             if job.uidls:
                 differences += check.uidl_differences(source, tree)
             if differences:
@@ -115,8 +115,7 @@ class Runner:
 
     def source_changed(self, user):
         """What was read of a user's source before is no longer true."""
-        for body_only in (False, True):
-            self.wanted.pop((user, body_only), None)
+        self.wanted = {key: wanted for key, wanted in self.wanted.items() if key[0] != user}
 
     def in_turn(self, case, contestants, rounds=None):
         """Runs them all in each round, another one first each time; a dict of samples a round."""
