@@ -253,7 +253,6 @@ def large(bench, case="large"):
     mbsync = Contestant("mbsync", _thrown_away(mbsync))
     bench.warm(users, ours, mbsync)
     rounds = bench.runner.in_turn(case, [ours, mbsync])
-    bench.runner.remove()
     bench.compare(case, "wall s", rounds, wall("mailseed"), "mbsync", wall("mbsync"), 0.6)
     bench.compare(case, "CPU s", rounds, cpu("mailseed"), "mbsync", cpu("mbsync"))
     bench.compare(case, "memory MB", rounds, memory("mailseed"), "mbsync", memory("mbsync"))
@@ -278,7 +277,6 @@ def huge(bench, case="huge"):
     """One message of 1 GiB: memory."""
     users = bench.corpus(mail.HUGE)
     sample, _ = bench.runner.run("mailseed", bench.ours(bench.site, users))
-    bench.runner.remove()
     bench.bound(case, "memory MB", sample.memory / MB, 18, "16 + 2 x jobs")
     bench.note(case, "wall s", sample.wall)
 
@@ -413,16 +411,15 @@ def _no_op(bench, case, users, site):
 
 
 def _again(first, make):
-    """The job that `make` gives, on the results of another."""
+    """The job that `make` gives, on the results of another, which go along from run to run."""
+    there = dict(first.results)
 
     def made(work):
         job = make(work)
-        for user, before in first.results.items():
-            target = job.results[user]
+        for user, target in job.results.items():
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.is_dir() and not target.is_symlink():
-                shutil.rmtree(target)
-            target.symlink_to(before)
+            there[user].rename(target)
+            there[user] = target
         return job
 
     return made
@@ -447,14 +444,15 @@ def _growth_of_a_folder(bench, case, pop3):
         bench.runner.run("reader", bench.reader(users))
         make = bench.ours(bench.site, users, pop3=pop3)
         first, job = bench.runner.run("mailseed", make)
-        again, _ = bench.runner.run("mailseed", _again(job, make), checked=False)
+        make_again = _again(job, make)
+        again, job = bench.runner.run("mailseed", make_again, checked=False)
         state = sum(
             file.stat().st_size for file in job.results[users[0]].glob("mailseed.state*")
         )
         _change_a_little(bench, users[0], count)
-        delta, _ = bench.runner.run("mailseed", _again(job, make))
-        mail.remove(corpus, bench.site.mail)
-        bench.runner.remove()
+        delta, _ = bench.runner.run("mailseed", make_again)
+        # Changed, it is of no more use; removing it now would slow down what follows.
+        mail.give_up(corpus, bench.site.mail, bench.runner.directory)
 
         label = f"{count} messages: "
         bound = 40 + 100 * count / MB
@@ -482,7 +480,8 @@ def _growth_of_users(bench, case):
         make = bench.ours(bench.site, users, pop3=True, jobs=8)
         bench.runner.run("mailseed", make)
         first, job = bench.runner.run("mailseed", make)
-        again, _ = bench.runner.run("mailseed", _again(job, make), checked=False)
+        make_again = _again(job, make)
+        again, job = bench.runner.run("mailseed", make_again, checked=False)
         label = f"{count} users: "
         for what, sample in (("first run", first), ("no-op", again)):
             bench.runner.journal(case, 1, label + what, sample)

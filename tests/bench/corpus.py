@@ -3,6 +3,7 @@
 import os
 import random
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,11 +65,11 @@ def make(corpus, mail):
     os.sync()
 
 
-def remove(corpus, mail):
-    """Removes it again."""
-    (mail / f".{corpus.name}").unlink(missing_ok=True)
+def give_up(corpus, mail, among):
+    """Moves it to what will be removed, in another directory of the disk."""
+    (mail / f".{corpus.name}").unlink()
     for user in corpus.user_names():
-        shutil.rmtree(mail / user, ignore_errors=True)
+        (mail / user).rename(Path(tempfile.mkdtemp(dir=among)) / user)
 
 
 def _make_user(corpus, user, home):
