@@ -426,6 +426,7 @@ impl BodySink for Arrivals<'_> {
             self.dirs,
             self.drafts,
             keep_double_cr,
+            self.held.is_some(),
             buffer,
         )
         .map_err(|error| self.job.failed("write a message", error))?;
