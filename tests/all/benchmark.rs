@@ -14,8 +14,11 @@ use crate::support::tree::TempTree;
 
 /// The port of a server that says all back.
 fn echo() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
+    let port = listener
+        .local_addr()
+        .expect("a bound listener has an address")
+        .port();
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
             thread::spawn(move || std::io::copy(&mut &client, &mut &client));
@@ -25,8 +28,9 @@ fn echo() -> u16 {
 }
 
 fn far_away(round_trip: Duration, rate: Option<u64>) -> TcpStream {
-    let port = distance::start("127.0.0.1", echo(), Line { round_trip, rate }).unwrap();
-    TcpStream::connect(("127.0.0.1", port)).unwrap()
+    let port = distance::start("127.0.0.1", echo(), Line { round_trip, rate })
+        .expect("loopback has free ports");
+    TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens")
 }
 
 /// Never an upper bound: a busy machine delays too.
@@ -67,8 +71,8 @@ const UIDVALIDITY: u32 = 1_500_000_000;
 /// leaves it.
 fn maildir(at: &Path, with_uidls: bool) -> PathBuf {
     let mut list = format!("3 V{UIDVALIDITY} N4 G0123456789abcdef0123456789abcdef\n");
-    fs::create_dir_all(at.join("cur")).unwrap();
-    fs::create_dir_all(at.join("new")).unwrap();
+    fs::create_dir_all(at.join("cur")).expect("scratch directories are writable");
+    fs::create_dir_all(at.join("new")).expect("scratch directories are writable");
     for uid in 1..=3 {
         let name = format!("150000000{uid}.M{uid}.host");
         let extensions = if with_uidls {
@@ -78,9 +82,10 @@ fn maildir(at: &Path, with_uidls: bool) -> PathBuf {
         };
         list.push_str(&format!("{uid}{extensions} :{name}\n"));
         let content = format!("Subject: {uid}\n\nText of {uid}.\n");
-        fs::write(at.join(format!("cur/{name}:2,S")), content).unwrap();
+        fs::write(at.join(format!("cur/{name}:2,S")), content)
+            .expect("scratch directories are writable");
     }
-    fs::write(at.join("dovecot-uidlist"), list).unwrap();
+    fs::write(at.join("dovecot-uidlist"), list).expect("scratch directories are writable");
     at.to_owned()
 }
 

@@ -68,15 +68,13 @@ def main():
         shutil.copy2(REPOSITORY / "target/release" / built, target)
         programs.append(target)
     with Report(asked.csv, machine(directory)) as report:
-        try:
-            run(asked, directory, programs, report)
-        except Incomplete as failure:
-            print(f"scripts/bench: {failure}", file=sys.stderr)
-            return 1
-    return 0
+        failed = run(asked, directory, programs, report)
+    return 1 if failed else 0
 
 
 def run(asked, directory, programs, report):
+    """Runs the cases; the names of those in which something failed, which end there."""
+    failed = []
     program, tool = programs
     server, corpora = directory / "server", directory / "mail"
     corpora.mkdir(exist_ok=True)
@@ -89,12 +87,17 @@ def run(asked, directory, programs, report):
                 if shutil.disk_usage(directory).free < FREE_BYTES:
                     runner.remove()
                 runner.rest()
-                CASES[name](bench)
+                try:
+                    CASES[name](bench)
+                except Incomplete as failure:
+                    print(f"scripts/bench: {name}: {failure}", file=sys.stderr)
+                    failed.append(name)
                 if not asked.keep:
                     runner.remove()
         finally:
             if not asked.keep:
                 runner.remove()
+    return failed
 
 
 def machine(directory):
@@ -109,7 +112,8 @@ def machine(directory):
     commit = output("git", "-C", str(REPOSITORY), "describe", "--always", "--dirty")
     return [
         time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}",
+        f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GiB, Linux {platform.release()}, "
+        f"load {os.getloadavg()[0]:.1f} before",
         f"{disk} ({directory})",
         f"mailseed {commit}, " + output(*query).rstrip(", "),
     ]
