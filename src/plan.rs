@@ -38,6 +38,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub use crate::config::Mode;
 use crate::config::{Rerun, Servers, UidlPolicy};
+use crate::mail::date::Seconds;
 use crate::mail::{Entry, FolderPath, KeywordTable, Uid, UidList, UidSet, UidValidity, Uidl};
 use crate::naming::message::{UidlDigest, size_field, uidl_name};
 use crate::naming::{BaseName, Identity, KeywordLetters, MaildirFolder, UidlNameFault};
@@ -174,18 +175,16 @@ pub enum Step {
     Deliver {
         /// Which of the source's entries.
         entry: u32,
-        /// The file's date, in seconds since 1970; `None`: from its headers.
-        mtime: Option<i64>,
+        /// The file's date; `None`: from its headers.
+        mtime: Option<Seconds>,
     },
     /// Give a file on disk another name: its message has got a UIDL that is to be its name, another
     /// UID, or other flags. After all steps that call it by the old one.
     Rename {
         /// Which of the files on disk.
         file: u32,
-        /// Its new base name, where that changes.
-        base: Option<Box<str>>,
-        /// Its new suffix, where that changes.
-        suffix: Option<Box<str>>,
+        /// The name.
+        to: Box<NewName>,
     },
     /// Give a file on disk another date, for the POP3 order of qmail.
     Redate {
@@ -201,6 +200,15 @@ pub enum Step {
     RemoveIndexes,
     /// Replace the list file, see [`Policy::list_file`].
     WriteUidList,
+}
+
+/// What changes in the name of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewName {
+    /// Its new base name, where that changes.
+    pub base: Option<Box<str>>,
+    /// Its new suffix, where that changes.
+    pub suffix: Option<Box<str>>,
 }
 
 impl Step {
@@ -313,7 +321,7 @@ pub fn estranged(
     source: &SourceFolder<'_>,
     past: &Past<'_>,
     disk: &OnDisk,
-) -> (Vec<usize>, Vec<usize>) {
+) -> (Vec<u32>, Vec<usize>) {
     recognise::estranged(source, disk, past)
 }
 

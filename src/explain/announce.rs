@@ -1,7 +1,5 @@
 //! What POP3 servers say of the messages of an INBOX. Pure.
 
-use std::collections::HashSet;
-
 use crate::mail::{Uid, UidLine};
 use crate::plan::on_disk::{DiskFile, OnDisk};
 
@@ -9,10 +7,11 @@ use crate::plan::on_disk::{DiskFile, OnDisk};
 /// then by UID; a message without `O` comes after all that have one (Dovecot, pop3 and
 /// `maildir-uidlist.c`). Messages that are not listed yet come last.
 pub(super) fn dovecot_number(disk: &OnDisk, line: &UidLine) -> usize {
-    let present: HashSet<&str> = disk.files.iter().map(|file| &*file.base).collect();
+    let present = disk.files.by_base();
     let place = place(line);
-    let lines = disk.uidlist.iter().flat_map(|list| &list.lines);
-    let before = lines.filter(|other| self::place(other) < place && present.contains(&*other.name));
+    let lines = disk.uidlist.iter().flat_map(|list| list.lines.iter());
+    let before =
+        lines.filter(|other| self::place(other) < place && present.get(&other.name).is_some());
     before.count() + 1
 }
 

@@ -96,7 +96,7 @@ fn inbox(record: &Record) -> View<'_> {
         record: record.folders().first(),
         takes_plain_uids: true,
         disk: OnDisk {
-            files: vec![
+            files: [
                 file("a", 30),
                 file("b,S=1", 10),
                 file("c", 20),
@@ -104,7 +104,9 @@ fn inbox(record: &Record) -> View<'_> {
                 file("77.M0000000006.mailseed,S=1,W=1", 40),
                 file("78.M0000000007.mailseed", 50),
                 file("foreign@host", 99),
-            ],
+            ]
+            .into_iter()
+            .collect(),
             uidlist: Some(UidList::parse(list.as_bytes()).unwrap()),
             ..OnDisk::default()
         },
@@ -163,10 +165,11 @@ fn dovecot_numbers_by_o_then_by_uid() {
     let mut view = inbox(&record);
     let numbers = |view: &View<'_>| -> Vec<usize> {
         let list = view.disk.uidlist.as_ref().unwrap();
-        let lines = [1, 2, 3, 5].map(|value| list.lines.iter().find(|one| one.uid == uid(value)));
+        let lines =
+            [1, 2, 3, 5].map(|value| list.lines.iter().find(|one| one.uid == uid(value)).unwrap());
         lines
             .iter()
-            .map(|line| dovecot_number(&view.disk, line.unwrap()))
+            .map(|line| dovecot_number(&view.disk, line))
             .collect()
     };
     assert_eq!(numbers(&view), [3, 1, 2, 4]);
@@ -189,7 +192,10 @@ fn qmail_numbers_by_whole_seconds() {
         (5, Qmail::Hidden),
         (6, Qmail::Hidden),
     ] {
-        assert_eq!(qmail_number(&disk, &disk.files[index], 50), Some(want));
+        assert_eq!(
+            qmail_number(&disk, &disk.files.get(index).unwrap(), 50),
+            Some(want)
+        );
     }
     let undated = DiskFile {
         mtime: None,

@@ -12,8 +12,9 @@ use super::export::{Job, Watch, forget_quota, now};
 use super::maildir::{self, Draft, Finished, Sizes};
 use super::tree::FolderDirs;
 use crate::config::Fsync;
-use crate::mail::UidLine;
+use crate::mail::UidLines;
 use crate::mail::date::arrival;
+use crate::naming::BaseName;
 use crate::plan::order::{self, Dated};
 use crate::plan::uidlist::new_line;
 use crate::plan::{self, Mode, Step};
@@ -23,12 +24,14 @@ use crate::source::BodySink;
 /// Bytes of a message that are kept to find its date in, where the source gives none.
 const HEADER_KEPT: usize = 64 << 10;
 
-/// A message that has appeared.
-#[derive(Debug, Clone)]
-struct Delivered {
-    entry: u32,
-    sizes: Sizes,
-    mtime: i64,
+/// A message that is to come.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    /// By what it is asked for.
+    key: u32,
+    /// Which step of the plan it is.
+    step: u32,
+    has_come: bool,
 }
 
 /// Messages that are whole and have not appeared yet, by what they were asked for.
@@ -51,10 +54,10 @@ pub struct Arrivals<'a> {
     watch: Watch<'a>,
     /// By what a message is asked for.
     key: &'a dyn Fn(usize) -> u32,
-    /// What is still to come: by key, the entry and its date.
-    wanted: HashMap<u32, (u32, Option<i64>)>,
-    /// The order in which to ask.
-    order: Vec<u32>,
+    /// What is to come, ascending by key.
+    wanted: Vec<Wanted>,
+    /// Whether all of it has been asked for.
+    asked: bool,
     draft: Option<Draft>,
     /// Of the message at hand, where its digest is wanted.
     digest: Option<StoredDigest>,
@@ -64,9 +67,17 @@ pub struct Arrivals<'a> {
     header: Vec<u8>,
     buffer: Vec<u8>,
     drafts: u64,
-    delivered: Vec<Delivered>,
+    /// How many have appeared, and their octets as stored.
+    count: u64,
+    stored: u64,
+    /// Their lines, where the folder has a list.
+    lines: UidLines,
+    /// Their dates by entry, where files are to be given others: see [`Arrivals::arrange`].
+    dates: Vec<(u32, i64, Sizes)>,
     /// Where messages are held back.
     held: Option<Held>,
+    /// Whether the plan arranges files by their dates.
+    arranges: bool,
     /// Whether something has appeared that is not known to be on disk.
     unsynced: bool,
 }
@@ -75,7 +86,7 @@ impl std::fmt::Debug for Arrivals<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Arrivals")
             .field("wanted", &self.wanted.len())
-            .field("delivered", &self.delivered.len())
+            .field("count", &self.count)
             .finish_non_exhaustive()
     }
 }
@@ -87,19 +98,26 @@ impl<'a> Arrivals<'a> {
         watch: Watch<'a>,
         key: &'a dyn Fn(usize) -> u32,
     ) -> Self {
-        let deliveries = job.plan.steps.iter().filter_map(|step| match step {
-            Step::Deliver { entry, mtime } => Some((key(*entry as usize), (*entry, *mtime))),
-            _ => None,
-        });
-        let order: Vec<u32> = deliveries.clone().map(|(key, _)| key).collect();
-        let some_undated = deliveries.clone().any(|(_, (_, mtime))| mtime.is_none());
+        let mut some_undated = false;
+        let mut wanted = Vec::new();
+        for (step, what) in (0..).zip(&job.plan.steps) {
+            if let Step::Deliver { entry, mtime } = what {
+                some_undated |= mtime.is_none();
+                wanted.push(Wanted {
+                    key: key(*entry as usize),
+                    step,
+                    has_come: false,
+                });
+            }
+        }
+        wanted.sort_unstable_by_key(|wanted| wanted.key);
         Self {
             job,
             dirs,
             watch,
             key,
-            wanted: deliveries.collect(),
-            order,
+            wanted,
+            asked: false,
             draft: None,
             digest: None,
             announced: None,
@@ -107,8 +125,12 @@ impl<'a> Arrivals<'a> {
             header: Vec::new(),
             buffer: Vec::new(),
             drafts: 0,
-            delivered: Vec::new(),
+            count: 0,
+            stored: 0,
+            lines: UidLines::default(),
+            dates: Vec::new(),
             held: None,
+            arranges: job.plan.steps.contains(&Step::Arrange),
             // Files that a cut run left without a line may not be on disk either.
             unsynced: job.plan.kept > 0 && job.plan.steps.contains(&Step::WriteUidList),
         }
@@ -127,8 +149,8 @@ impl<'a> Arrivals<'a> {
     /// Lets what was held back appear, as far as the plan still wants it. What it no longer wants is
     /// thrown away.
     pub(super) fn release(&mut self, mut held: Held) -> Result<(), Problem> {
-        for key in std::mem::take(&mut self.order) {
-            let wanted = self.wanted.get(&key).copied();
+        for key in self.to_come() {
+            let wanted = self.wanted(key);
             let (Some((entry, mtime)), Some(message)) = (wanted, held.remove(&key)) else {
                 continue;
             };
@@ -139,7 +161,7 @@ impl<'a> Arrivals<'a> {
                 digest,
             } = message;
             self.publish(finished, entry, sizes, mtime.or(dated), digest)?;
-            self.wanted.remove(&key);
+            self.has_come(key);
         }
         for message in held.into_values() {
             message.finished.discard(self.dirs);
@@ -149,18 +171,46 @@ impl<'a> Arrivals<'a> {
 
     /// How many messages have appeared.
     pub(super) fn count(&self) -> u64 {
-        self.delivered.len() as u64
+        self.count
     }
 
     /// What is still to come, with its announced size, in the order of the plan.
     pub fn missing(&self) -> Vec<(u32, u64)> {
-        self.order
-            .iter()
-            .filter_map(|key| {
-                let (entry, _) = self.wanted.get(key)?;
-                Some((*key, self.job.source.entries[*entry as usize].size))
-            })
-            .collect()
+        let keys = self.to_come().into_iter();
+        keys.filter_map(|key| {
+            let (entry, _) = self.wanted(key)?;
+            Some((key, self.job.source.entries[entry as usize].size))
+        })
+        .collect()
+    }
+
+    /// The keys of what is still to come, in the order of the plan.
+    fn to_come(&self) -> Vec<u32> {
+        let wanted = self.wanted.iter().filter(|wanted| !wanted.has_come);
+        let mut wanted: Vec<(u32, u32)> = wanted.map(|it| (it.step, it.key)).collect();
+        wanted.sort_unstable();
+        wanted.into_iter().map(|(_, key)| key).collect()
+    }
+
+    fn place(&self, key: u32) -> Option<usize> {
+        self.wanted.binary_search_by_key(&key, |it| it.key).ok()
+    }
+
+    /// The entry and the date of a message that is still to come.
+    fn wanted(&self, key: u32) -> Option<(u32, Option<i64>)> {
+        let wanted = self.wanted.get(self.place(key)?)?;
+        match self.job.plan.steps.get(wanted.step as usize)? {
+            Step::Deliver { entry, mtime } if !wanted.has_come => {
+                Some((*entry, mtime.map(i64::from)))
+            }
+            _ => None,
+        }
+    }
+
+    fn has_come(&mut self, key: u32) {
+        if let Some(place) = self.place(key) {
+            self.wanted[place].has_come = true;
+        }
     }
 
     pub(super) fn bring(
@@ -168,7 +218,7 @@ impl<'a> Arrivals<'a> {
         fetch: &mut dyn FnMut(&mut Arrivals<'_>) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
         // The plan has a step for each message; the first brings all that can be had.
-        if self.order.is_empty() {
+        if self.asked || self.wanted.is_empty() {
             return Ok(());
         }
         if self.job.plan.mode != Mode::AfterCutover {
@@ -176,14 +226,13 @@ impl<'a> Arrivals<'a> {
         }
         let result = fetch(self);
         self.abandon();
-        self.order.clear();
+        self.asked = true;
         result
     }
 
     /// Octets as stored of what has appeared.
     pub(super) fn stored(&self) -> u64 {
-        let delivered = self.delivered.iter();
-        delivered.map(|delivered| delivered.sizes.size).sum()
+        self.stored
     }
 
     /// Makes sure that what has appeared is on disk, as `--fsync` wants it.
@@ -200,7 +249,7 @@ impl<'a> Arrivals<'a> {
         let job = self.job;
         let mut dated: Vec<Dated> = Vec::with_capacity(job.source.entries.len());
         for (index, file) in job.plan.files.iter().enumerate() {
-            let on_disk = file.and_then(|file| job.disk.files[file as usize].mtime);
+            let on_disk = file.and_then(|file| job.disk.files.mtime(file));
             let announced = job
                 .source
                 .uidls
@@ -211,12 +260,11 @@ impl<'a> Arrivals<'a> {
                 on_disk,
             });
         }
-        let mut new_files = HashMap::with_capacity(self.delivered.len());
-        for delivered in &self.delivered {
-            new_files.insert(delivered.entry as usize, delivered.sizes);
-            let dated = &mut dated[delivered.entry as usize];
-            dated.date = Some(delivered.mtime);
-            dated.on_disk = Some(delivered.mtime);
+        let mut new_files = HashMap::with_capacity(self.dates.len());
+        for (entry, mtime, sizes) in &self.dates {
+            let index = *entry as usize;
+            new_files.insert(index, *sizes);
+            (dated[index].date, dated[index].on_disk) = (Some(*mtime), Some(*mtime));
         }
         let times = order::arrange(&dated, now());
         for (index, (dated, time)) in dated.iter().zip(times).enumerate() {
@@ -235,27 +283,9 @@ impl<'a> Arrivals<'a> {
 
     /// The lines of `dovecot-uidlist` for what has appeared, and the sizes of files that an
     /// earlier run left without a line.
-    pub(super) fn lines(&self) -> Result<Vec<UidLine>, Problem> {
+    pub(super) fn take_lines(&mut self) -> Result<UidLines, Problem> {
         let job = self.job;
-        let mut lines: Vec<UidLine> = self
-            .delivered
-            .iter()
-            .map(|delivered| {
-                let index = delivered.entry as usize;
-                let Sizes {
-                    size, virtual_size, ..
-                } = delivered.sizes;
-                let name = plan::base_name(job.source, job.policy, index, size, virtual_size);
-                new_line(
-                    job.source,
-                    job.plan,
-                    index,
-                    name.as_str(),
-                    size,
-                    virtual_size,
-                )
-            })
-            .collect();
+        let mut lines = std::mem::take(&mut self.lines);
         for (index, name, file) in job.plan.unmeasured(job.disk) {
             let dir = if file.in_new {
                 &self.dirs.new
@@ -264,7 +294,7 @@ impl<'a> Arrivals<'a> {
             };
             let sizes = maildir::measure(dir, &format!("{name}{}", file.suffix))
                 .map_err(|error| job.failed("read a message", error))?;
-            lines.push(new_line(
+            lines.push(&new_line(
                 job.source,
                 job.plan,
                 index,
@@ -276,15 +306,16 @@ impl<'a> Arrivals<'a> {
         Ok(lines)
     }
 
+    fn base_name(&self, index: usize, sizes: Sizes) -> BaseName {
+        let Sizes {
+            size, virtual_size, ..
+        } = sizes;
+        plan::base_name(self.job.source, self.job.policy, index, size, virtual_size)
+    }
+
     fn file_name(&self, index: usize, sizes: Sizes) -> String {
         let job = self.job;
-        let base = plan::base_name(
-            job.source,
-            job.policy,
-            index,
-            sizes.size,
-            sizes.virtual_size,
-        );
+        let base = self.base_name(index, sizes);
         let entry = &job.source.entries[index];
         let suffix = job
             .plan
@@ -363,11 +394,23 @@ impl<'a> Arrivals<'a> {
             .publish(job.tree, self.dirs, &name, mtime)
             .map_err(|error| job.failed("write a message", error))?;
         self.unsynced = true;
-        self.delivered.push(Delivered {
-            entry,
-            sizes,
-            mtime,
-        });
+        (self.count, self.stored) = (self.count + 1, self.stored + sizes.size);
+        if job.plan.list.is_some() {
+            let base = self.base_name(index, sizes);
+            let (size, virtual_size) = (sizes.size, sizes.virtual_size);
+            let line = new_line(
+                job.source,
+                job.plan,
+                index,
+                base.as_str(),
+                size,
+                virtual_size,
+            );
+            self.lines.push(&line);
+        }
+        if self.arranges {
+            self.dates.push((entry, mtime, sizes));
+        }
         (self.watch.delivered)(job.source.entries[index].size);
         if let (Some(told), Some(digest)) = (self.watch.digested, digest) {
             told(index, digest);
@@ -459,10 +502,10 @@ impl BodySink for Arrivals<'_> {
     }
 
     fn end(&mut self, key: u32) -> Result<(), Problem> {
-        match (self.draft.take(), self.wanted.get(&key).copied()) {
+        match (self.draft.take(), self.wanted(key)) {
             (Some(draft), Some((entry, mtime))) => {
                 self.appear(draft, entry, mtime)?;
-                self.wanted.remove(&key);
+                self.has_come(key);
                 Ok(())
             }
             (Some(draft), None) => {

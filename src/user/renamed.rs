@@ -98,7 +98,7 @@ fn is_within(folder: &MaildirFolder, other: &MaildirFolder) -> bool {
 fn holds(disk: &OnDisk, shown: &Shown<'_>) -> bool {
     let entries = &shown.list.entries;
     let mut alike = 0;
-    for file in &disk.files {
+    for file in disk.files.iter() {
         let Some(Identity::Imap(validity, uid)) = Identity::parse(&file.base) else {
             continue;
         };
@@ -107,7 +107,7 @@ fn holds(disk: &OnDisk, shown: &Shown<'_>) -> bool {
             continue;
         };
         let size = size_field(&file.base, 'W');
-        if size != Some(entries[at].size) || file.mtime != entries[at].internal_date {
+        if size != Some(entries[at].size) || file.mtime != entries[at].date() {
             return false;
         }
         alike += 1;

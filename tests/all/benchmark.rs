@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::distance::{self, Line};
+use crate::support::far_away::{self, Line};
 use crate::support::tree::TempTree;
 
 /// The port of a server that says all back.
@@ -27,8 +27,8 @@ fn echo() -> u16 {
     port
 }
 
-fn far_away(round_trip: Duration, rate: Option<u64>) -> TcpStream {
-    let port = distance::start("127.0.0.1", echo(), Line { round_trip, rate })
+fn echo_at(round_trip: Duration, rate: Option<u64>) -> TcpStream {
+    let port = far_away::start("127.0.0.1", echo(), Line { round_trip, rate })
         .expect("loopback has free ports");
     TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens")
 }
@@ -38,7 +38,7 @@ fn far_away(round_trip: Duration, rate: Option<u64>) -> TcpStream {
 fn each_question_and_the_handshake_take_a_round_trip() {
     let round_trip = Duration::from_millis(60);
     let started = Instant::now();
-    let mut server = far_away(round_trip, None);
+    let mut server = echo_at(round_trip, None);
     for question in 1..=4 {
         server.write_all(b"x").unwrap();
         server.read_exact(&mut [0]).unwrap();
@@ -52,7 +52,7 @@ fn all_bytes_come_through_and_no_faster_than_the_rate() {
     let sent: Vec<u8> = (0..500_000_u32).map(|n| (n / 7) as u8).collect();
     let rate = 2_000_000;
     let started = Instant::now();
-    let mut server = far_away(Duration::from_millis(10), Some(rate));
+    let mut server = echo_at(Duration::from_millis(10), Some(rate));
     let writer = server.try_clone().unwrap();
     let to_send = sent.clone();
     thread::spawn(move || {

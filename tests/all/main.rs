@@ -8,11 +8,13 @@
 )]
 
 mod benchmark;
+mod beside;
 mod bulk;
 mod check;
 mod collect;
 mod cyrus;
 mod delete_source;
+mod distance;
 mod elsewhere;
 mod explain;
 mod export;
@@ -23,6 +25,7 @@ mod marks;
 mod migration;
 mod pairing;
 mod readme;
+mod report;
 mod rerun;
 mod secrets;
 mod selection;

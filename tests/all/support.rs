@@ -1,15 +1,16 @@
 //! What the tests share: real servers on loopback, scratch trees, corpora, readers that know
 //! nothing of mailseed's own code, and a scripted server for faults.
 
+pub mod browser;
 pub mod compare;
 pub mod corpus;
 pub mod courier;
 pub mod cyrus;
 pub mod delivery;
 pub mod disk_view;
-pub mod distance;
 pub mod dovecot;
 pub mod fake_server;
+pub mod far_away;
 pub mod imap_client;
 pub mod imap_view;
 pub mod mail_user;

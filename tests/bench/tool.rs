@@ -3,8 +3,8 @@
 //!
 //! An example to cargo, so that it is built by `cargo build --example bench` and never installed.
 
-#[path = "../all/support/distance.rs"]
-mod distance;
+#[path = "../all/support/far_away.rs"]
+mod far_away;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -109,7 +109,7 @@ fn proxy(
     round_trip: Duration,
     rate: Option<u64>,
 ) -> Result<(), Box<dyn Error>> {
-    let port = distance::start(host, port, distance::Line { round_trip, rate })?;
+    let port = far_away::start(host, port, far_away::Line { round_trip, rate })?;
     let mut out = io::stdout();
     writeln!(out, "{port}")?;
     out.flush()?;

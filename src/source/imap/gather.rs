@@ -3,11 +3,12 @@
 use super::Talk;
 use super::items::{self, FlagList, Item};
 use super::reader::Fault;
+use crate::mail::date::Seconds;
 use crate::mail::{Entry, Flags, KeywordSet, KeywordTable, Uid};
 use crate::source::MessageList;
 
 /// The most responses that are believed of one listing, whatever EXISTS said.
-const MESSAGE_LIMIT: usize = 20_000_000;
+pub const MESSAGE_LIMIT: usize = 20_000_000;
 
 /// What was said of a message; what was not is `None`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,7 +37,7 @@ impl Partial {
             uid: self.uid?,
             flags,
             keywords,
-            internal_date: self.date.flatten(),
+            internal_date: self.date.flatten().map(Seconds::from),
             size: self.size.flatten().unwrap_or(0),
         })
     }
