@@ -76,8 +76,8 @@ impl Attempt<'_> {
         let path = &placed.listed.path;
         self.note_place(placed);
         if self.is_still(placed, maildrop.as_deref_mut())? {
-            if let Some(maildrop) = maildrop {
-                maildrop.end(&mut self.memory.pop3, false);
+            if let Some(session) = maildrop.and_then(|it| it.rest(&mut self.memory.pop3)) {
+                self.context.dialer.see_off(|| session.quit());
             }
             return Ok(());
         }

@@ -137,9 +137,9 @@ impl Attempt<'_> {
             && self.memory.book.record.known(&listed.path).is_none()
     }
 
-    /// Foresees that of each folder that has been looked at all is fetched that is selected, unless
-    /// something of it may be on the target. Of a folder that is shared out among several connections
-    /// nobody knows which fetches what.
+    /// Foresees that of each folder that has been looked at all is fetched that is selected and has not
+    /// been for the pairing of INBOX, unless something of it may be on the target. Of a folder that is
+    /// shared out among several connections nobody knows which fetches what.
     fn foresee_fetches(
         &mut self,
         session: &mut Session,
@@ -165,7 +165,10 @@ impl Attempt<'_> {
             let mut uids = Vec::new();
             if is_new && !self.context.config.dry_run {
                 let selected = choice.messages(&list.entries, None, export::now());
-                let selected = selected_of(list, selected.as_ref());
+                let validity = examined.uid_validity;
+                let bodies = &self.memory.bodies;
+                let selected = selected_of(list, selected.as_ref())
+                    .filter(|entry| !bodies.has(&listed.path, validity, entry.uid));
                 uids = selected.map(|entry| (entry.uid, entry.size)).collect();
             }
             if self.memory.connections.share(self.context.config, &uids) {
