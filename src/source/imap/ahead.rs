@@ -2,7 +2,8 @@
 //!
 //! What is asked ahead is a guess, and nothing but time depends on it. [`Talk::send`] takes up an answer
 //! that was asked for ahead only where it would send that very command now, while the same folder is
-//! open. All else that was asked ahead is read and thrown away; where a folder was opened by it the one
+//! open. Commands about one folder may be answered all at once, in any order: Dovecot turns to the next
+//! while the answer to one waits for us. All else that was asked ahead is read and thrown away; where a folder was opened by it the one
 //! that should be open is opened again, and has to be the same still.
 //!
 //! No command is asked ahead whose meaning depends on the answer to another (RFC 3501 section 5.5), other
@@ -87,6 +88,8 @@ pub struct Ahead {
     /// The server cannot do with commands ahead of their turn.
     stumbled: bool,
     was_used: bool,
+    /// Octets of messages that are under way in their turn.
+    busy: u64,
 }
 
 /// What becomes of what was asked ahead when a command's turn comes.
@@ -145,6 +148,16 @@ impl Ahead {
         });
     }
 
+    /// So many octets of messages are under way in their turn: they take from the room that there is.
+    pub fn set_busy(&mut self, bytes: u64) {
+        self.busy = bytes;
+    }
+
+    /// Whether the next answer that was asked for ahead may be that to `command`.
+    pub fn is_asked(&self, command: &str) -> bool {
+        !self.asked.is_empty() && self.is_next(command)
+    }
+
     /// Whether `command` can be sent while others are under way that have been taken up or sent in
     /// turn: not if anything has to be thrown away first.
     pub fn is_next(&self, command: &str) -> bool {
@@ -158,17 +171,12 @@ impl Ahead {
         let turns_to_folder = commands.iter().any(|command| opens(command));
         let is_it = |at: usize| {
             let asked = self.asked.iter().skip(at).map(|it| &it.question.command);
-            self.asked.len() - at >= commands.len() && asked.zip(commands).all(|(a, b)| a == b)
+            self.asked.len() >= at + commands.len() && asked.zip(commands).all(|(a, b)| a == b)
         };
-        // Of a folder that was not asked for, nothing.
+        // Of a folder that is not open, nothing; and what comes before it may come along with it.
         let reach = match turns_to_folder {
             true => self.asked.len(),
-            false if self.displaced => 0,
-            false => {
-                let mut asked = self.asked.iter();
-                let next_folder = asked.position(|it| opens(&it.question.command));
-                next_folder.unwrap_or(self.asked.len())
-            }
+            false => usize::from(!self.displaced),
         };
         if let Some(at) = (0..reach).find(|at| is_it(*at)) {
             self.off_course &= !turns_to_folder;
@@ -176,7 +184,7 @@ impl Ahead {
         }
         let expected = |at: usize| {
             let guessed = self.guessed.iter().skip(at).map(|it| &it.command);
-            self.guessed.len() - at >= commands.len() && guessed.zip(commands).all(|(a, b)| a == b)
+            self.guessed.len() >= at + commands.len() && guessed.zip(commands).all(|(a, b)| a == b)
         };
         let first = match turns_to_folder {
             true => (0..self.guessed.len()).find(|at| expected(*at)),
@@ -205,11 +213,11 @@ impl Ahead {
             return None;
         }
         let asked = || self.asked.iter().map(|asked| &asked.question);
-        let bytes: u64 = asked().map(|it| it.bytes).sum();
+        let bytes = asked().fold(self.busy, |sum, it| sum.saturating_add(it.bytes));
         let commands: usize = asked().map(|it| it.command.len()).sum();
         let next = self.guessed.front()?;
         let has_room = bytes < BYTES && commands + next.command.len() <= COMMANDS;
-        match has_room || self.asked.is_empty() {
+        match has_room || (self.asked.is_empty() && self.busy == 0) {
             true => self.guessed.pop_front(),
             false => None,
         }
@@ -266,23 +274,21 @@ impl Talk<'_> {
 
     /// Reads the answers to the first `count` commands that were asked ahead.
     fn throw_away(&mut self, count: usize) -> Result<(), Fault> {
-        for _ in 0..count {
-            let Some(asked) = self.ahead.asked.pop_front() else {
-                return Ok(());
-            };
-            // Each FETCH response may be of use to nobody; as many as a folder has are no flood.
-            let mut unasked = 0usize;
-            loop {
-                match self.warnings.cover_reply(self.reader.next())? {
-                    Response::Tagged(tag, _) if tag == asked.tag => break,
-                    Response::Tagged(..) => return Err(Fault::never_sent()),
-                    _ => unasked += 1,
-                }
+        let mut gone: Vec<Asked> = self.ahead.asked.drain(..count).collect();
+        // Each FETCH response may be of use to nobody; as many as a folder has are no flood.
+        let mut unasked = 0;
+        while !gone.is_empty() {
+            let Response::Tagged(tag, _) = self.warnings.cover_reply(self.reader.next())? else {
+                unasked += 1;
                 if unasked > MESSAGE_LIMIT {
                     return Err(Fault::Broken("the server sends endless unasked responses"));
                 }
-            }
+                continue;
+            };
+            let at = gone.iter().position(|asked| asked.tag == tag);
+            let asked = gone.remove(at.ok_or_else(Fault::never_sent)?);
             self.ahead.displaced |= opens(&asked.question.command);
+            unasked = 0;
         }
         Ok(())
     }

@@ -131,6 +131,51 @@ fn messages_of_the_next_folder_are_asked_for_before_its_turn() {
     });
 }
 
+/// Dovecot turns to the next command while the answer to one waits for us to read it.
+#[test]
+fn answers_of_one_folder_may_come_in_any_order() {
+    let uids: Vec<u32> = (0..701).map(|at| 2 * at + 1).collect();
+    let parts: Vec<&[u32]> = uids.chunks(350).collect();
+    let set = |part: &[u32]| {
+        let uids: Vec<String> = part.iter().map(u32::to_string).collect();
+        uids.join(",")
+    };
+    let mut asked = "C: y1 EXAMINE \"A\"\n".to_owned();
+    for (tag, part) in (2..).zip(&parts) {
+        asked += &format!("C: y{tag} UID FETCH {} (UID BODY.PEEK[])\n", set(part));
+    }
+    asked += "C: y5 EXAMINE \"B\"\n";
+    let bodies = |part: &[u32]| -> String { part.iter().map(|uid| body(*uid, "x")).collect() };
+    let (first, rest) = parts[0].split_at(100);
+    let answers = [
+        bodies(first) + &bodies(parts[2]) + "S: y4 OK\n",
+        bodies(parts[1]) + &bodies(rest) + "S: y3 OK\nS: y2 OK\n",
+    ]
+    .concat();
+    play(
+        &format!("{asked}{}{answers}", opened("y1", 701, 7)),
+        |session| {
+            foresee(session, &[("A", Some(&uids)), ("B", Some(&[]))]);
+            session.examine(&folder("A")).unwrap();
+            let got = fetch(session, &uids).unwrap();
+            assert_eq!(got.split(", ").count(), 701);
+        },
+    );
+    // The same when they are thrown away.
+    let next = "C: y5 EXAMINE \"B\"\n".to_owned();
+    let thrown = format!(
+        "{}{}{answers}{}",
+        asked.replace(&next, ""),
+        opened("y1", 701, 7),
+        "C: x5 EXAMINE \"C\"\n".to_owned() + &opened("x5", 0, 9)
+    );
+    play(&thrown, |session| {
+        foresee(session, &[("A", Some(&uids))]);
+        session.examine(&folder("A")).unwrap();
+        session.examine(&folder("C")).unwrap();
+    });
+}
+
 /// The next folder has a message of the same UID, asked for by the same words.
 #[test]
 fn what_was_foreseen_wrongly_is_thrown_away_and_the_folder_opened_again() {
@@ -257,7 +302,7 @@ fn a_server_that_hangs_up_or_falls_out_of_step_may_be_tried_again() {
     // While answers are thrown away.
     for (answer, kind) in [
         ("S: * BYE shutting down\n", Kind::Network),
-        ("S: y2 OK\n", Kind::Protocol),
+        ("S: y9 OK\n", Kind::Protocol),
     ] {
         play(&format!("{ahead}{answer}"), |session| {
             foresee(session, &[("A", None)]);

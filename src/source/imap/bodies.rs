@@ -100,17 +100,25 @@ pub fn fetch(
     let mut waiting = None;
     let mut flight: VecDeque<Batch> = VecDeque::new();
     let mut refused = Refused::new();
+    // Whether something may have to be sent.
+    let mut is_due = true;
     loop {
-        while has_room(&flight) {
-            let Some(next) = waiting.take().or_else(|| agenda.next(section)) else {
-                break;
-            };
-            if !flight.is_empty() && !talk.ahead.is_next(&next.command) {
+        if is_due {
+            talk.ahead.set_busy(octets_of(&flight));
+            talk.ask_ahead()?;
+        }
+        // What was asked ahead is taken up at once: its answers may come between the others.
+        while is_due && let Some(next) = waiting.take().or_else(|| agenda.next(section)) {
+            let may_go = talk.ahead.is_asked(&next.command) || has_room(&flight);
+            if !may_go || (!flight.is_empty() && !talk.ahead.is_next(&next.command)) {
                 waiting = Some(next);
                 break;
             }
+            let busy = octets_of(&flight).saturating_add(octets(&next.messages));
+            talk.ahead.set_busy(busy);
             flight.push_back(next.send(talk)?);
         }
+        is_due = false;
         if flight.is_empty() {
             return Ok(refused);
         }
@@ -123,6 +131,7 @@ pub fn fetch(
                     .and_then(|at| flight.remove(at))
                     .ok_or_else(Fault::never_sent)?;
                 settle(batch, &reply, &mut agenda, &mut refused)?;
+                is_due = true;
             }
             _ => talk.reader.unasked()?,
         }
@@ -159,11 +168,15 @@ fn octets(messages: &[(u32, u64)]) -> u64 {
     sizes.fold(0, u64::saturating_add)
 }
 
+fn octets_of(flight: &VecDeque<Batch>) -> u64 {
+    let bytes = flight.iter().map(|batch| batch.bytes);
+    bytes.fold(0, u64::saturating_add)
+}
+
 /// Whether one more command may be sent: so many are under way at any rate, and more where they are
 /// too small to fill a long line.
 fn has_room(flight: &VecDeque<Batch>) -> bool {
-    let bytes = flight.iter().map(|batch| batch.bytes);
-    let is_small = || bytes.fold(0, u64::saturating_add) < ahead::BYTES;
+    let is_small = || octets_of(flight) < ahead::BYTES;
     flight.len() < IN_FLIGHT || (flight.len() < SMALL_IN_FLIGHT && is_small())
 }
 
