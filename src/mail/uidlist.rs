@@ -2,7 +2,7 @@
 //! `maildir-uidlist.c`; version 3, and version 1 on reading).
 
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 
 use super::{Places, Strings, Uid, UidSet, UidValidity};
 
@@ -50,6 +50,11 @@ pub struct UidListFault {
 }
 
 impl UidLine {
+    fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        let gap = if self.fields.is_empty() { "" } else { " " };
+        writeln!(out, "{} {}{gap}:{}", self.uid, self.fields, self.name)
+    }
+
     /// The value of field `key`.
     pub fn field(&self, key: char) -> Option<&str> {
         self.fields
@@ -97,56 +102,95 @@ impl UidList {
         }
     }
 
+    /// This list with `new` lines in it. Of two lines with one UID the new one stays, of two new ones
+    /// the first.
+    pub fn with<'l>(&'l self, new: &'l UidLines) -> Extended<'l> {
+        let old = (0..).zip(&self.lines.uids);
+        let old = old.map(|(at, uid)| (*uid, From::List(at)));
+        let added = (0..).zip(&new.uids);
+        let added = added.map(|(at, uid)| (*uid, From::New(at)));
+        let mut order: Vec<(Uid, From)> = added.chain(old).collect();
+        order.sort_by_key(|(uid, _)| *uid);
+        order.dedup_by_key(|(uid, _)| *uid);
+        Extended {
+            list: self,
+            new,
+            order,
+        }
+    }
+
     /// Whether `other` is this list with more in it: nothing is lost or changed.
-    pub fn is_extended_by(&self, other: &Self) -> bool {
-        let mut lines = other.lines.iter();
+    pub fn is_extended_by(&self, other: &Extended<'_>) -> bool {
+        let mut lines = other.lines();
         let all_there = self
             .lines
             .iter()
             .all(|line| lines.any(|other| other == line));
-        self.validity == other.validity && self.next_uid <= other.next_uid && all_there
+        let head = other.list;
+        self.validity == head.validity && self.next_uid <= head.next_uid && all_there
     }
 
     /// Reads a list as Dovecot does: a last line without its LF does not count, of two lines with
-    /// one name the last wins.
+    /// one name the last wins. It is read line by line: of a million messages it has 50 MB.
     ///
     /// # Errors
-    /// Where Dovecot would give up and number messages anew: a broken header, UIDs that do not
-    /// ascend, a name with `/`. Bytes that are not UTF-8 are a fault too: no name or UIDL of ours
-    /// holds them.
-    pub fn parse(bytes: &[u8]) -> Result<Self, UidListFault> {
-        let fault = |line, what| UidListFault { line, what };
-        let whole = match memchr::memrchr(b'\n', bytes) {
-            Some(end) => &bytes[..end],
-            None => return Err(fault(1, "the header is missing")),
-        };
-        let text = std::str::from_utf8(whole).map_err(|error| {
-            let before = &whole[..error.valid_up_to()];
-            fault(
-                1 + before.iter().filter(|byte| **byte == b'\n').count(),
-                "it is not UTF-8",
-            )
-        })?;
-        let mut rows = text.split('\n').enumerate();
-        let header = rows.next().map_or("", |(_, header)| header);
-        let mut list = Self::parse_header(header).ok_or(fault(1, "the header makes no sense"))?;
-        let old_version = header.starts_with("1 ");
-        let mut last_uid = 0;
-        for (index, row) in rows {
-            let line = Self::parse_line(row, old_version)
-                .ok_or(fault(index + 1, "it is no uid, fields and name"))?;
-            if line.uid.value() <= last_uid {
-                return Err(fault(index + 1, "its UID is not above the one before"));
+    /// Those of `from`. The inner error: Dovecot would give up and number messages anew, for a broken
+    /// header, UIDs that do not ascend, or a name with `/`. Bytes that are not UTF-8 are a fault too: no
+    /// name or UIDL of ours holds them.
+    pub fn read(from: &mut impl BufRead) -> io::Result<Result<Self, UidListFault>> {
+        let mut row = Vec::new();
+        let mut list: Option<Self> = None;
+        let mut old_version = false;
+        for number in 1.. {
+            row.clear();
+            from.read_until(b'\n', &mut row)?;
+            let Some((b'\n', row)) = row.split_last() else {
+                break;
+            };
+            let taken = match (std::str::from_utf8(row), &mut list) {
+                (Err(_), _) => Err("it is not UTF-8"),
+                (Ok(row), Some(list)) => list.take_line(row, old_version),
+                (Ok(header), list @ None) => {
+                    old_version = header.starts_with("1 ");
+                    *list = Self::parse_header(header);
+                    list.as_ref().map(|_| ()).ok_or("the header makes no sense")
+                }
+            };
+            if let Err(what) = taken {
+                return Ok(Err(UidListFault { line: number, what }));
             }
-            if line.name.contains('/') || line.name.is_empty() {
-                return Err(fault(index + 1, "its name is no file name"));
-            }
-            last_uid = line.uid.value();
-            list.lines.push(&line);
         }
-        list.next_uid = list.next_uid.max(last_uid.saturating_add(1));
+        let Some(mut list) = list else {
+            let (line, what) = (1, "the header is missing");
+            return Ok(Err(UidListFault { line, what }));
+        };
+        let last = list.lines.uids.last().map_or(0, |uid| uid.value());
+        list.next_uid = list.next_uid.max(last.saturating_add(1));
         list.forget_doubled_names();
-        Ok(list)
+        Ok(Ok(list))
+    }
+
+    /// [`UidList::read`] of bytes in memory.
+    ///
+    /// # Errors
+    /// Those of the list.
+    pub fn parse(mut bytes: &[u8]) -> Result<Self, UidListFault> {
+        Self::read(&mut bytes).unwrap_or_else(|_| {
+            let (line, what) = (0, "it cannot be read");
+            Err(UidListFault { line, what })
+        })
+    }
+
+    fn take_line(&mut self, row: &str, old_version: bool) -> Result<(), &'static str> {
+        let line = Self::parse_line(row, old_version).ok_or("it is no uid, fields and name")?;
+        if self.lines.uids.last().is_some_and(|last| line.uid <= *last) {
+            return Err("its UID is not above the one before");
+        }
+        if line.name.contains('/') || line.name.is_empty() {
+            return Err("its name is no file name");
+        }
+        self.lines.push(&line);
+        Ok(())
     }
 
     fn parse_header(header: &str) -> Option<Self> {
@@ -215,6 +259,11 @@ impl UidList {
     /// # Errors
     /// Those of `out`.
     pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        self.write_head(out)?;
+        self.lines.iter().try_for_each(|line| line.write_to(out))
+    }
+
+    fn write_head(&self, out: &mut impl Write) -> io::Result<()> {
         write!(out, "3 V{} N{}", self.validity, self.next_uid)?;
         if let Some(guid) = &self.guid {
             write!(out, " G{guid}")?;
@@ -222,11 +271,42 @@ impl UidList {
         for field in &self.other {
             write!(out, " {field}")?;
         }
-        out.write_all(b"\n")?;
-        for (uid, rest) in self.lines.uids.iter().zip(self.lines.rests.iter()) {
-            writeln!(out, "{uid} {rest}")?;
-        }
-        Ok(())
+        out.write_all(b"\n")
+    }
+}
+
+/// A list with new lines in it, see [`UidList::with`].
+#[derive(Debug)]
+pub struct Extended<'l> {
+    list: &'l UidList,
+    new: &'l UidLines,
+    order: Vec<(Uid, From)>,
+}
+
+/// Where a line comes from, and its place there.
+#[derive(Debug, Clone, Copy)]
+enum From {
+    List(u32),
+    New(u32),
+}
+
+impl Extended<'_> {
+    /// The lines, ascending by UID.
+    pub fn lines(&self) -> impl Iterator<Item = UidLine> {
+        let order = self.order.iter();
+        order.filter_map(|(_, from)| match from {
+            From::List(at) => self.list.lines.get(*at as usize),
+            From::New(at) => self.new.get(*at as usize),
+        })
+    }
+
+    /// Writes the list as version 3.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        self.list.write_head(out)?;
+        self.lines().try_for_each(|line| line.write_to(out))
     }
 }
 
@@ -263,24 +343,6 @@ impl UidLines {
     pub fn iter(&self) -> impl Iterator<Item = UidLine> {
         let lines = self.uids.iter().zip(self.rests.iter());
         lines.filter_map(|(uid, rest)| line_of(*uid, &rest))
-    }
-
-    /// These and those of `new`, ascending by UID. Of two lines with one UID the new one stays, of two
-    /// new ones the first.
-    #[must_use]
-    pub fn with(&self, new: &Self) -> Self {
-        let old = (0_u32..).zip(&self.uids).map(|(at, uid)| (*uid, true, at));
-        let new_ones = (0_u32..).zip(&new.uids).map(|(at, uid)| (*uid, false, at));
-        let mut order: Vec<(Uid, bool, u32)> = old.chain(new_ones).collect();
-        order.sort_unstable();
-        order.dedup_by_key(|(uid, ..)| *uid);
-        let lines = order.into_iter();
-        lines
-            .filter_map(|(_, is_old, at)| match is_old {
-                true => self.get(at as usize),
-                false => new.get(at as usize),
-            })
-            .collect()
     }
 
     /// Takes away those that are not to stay.

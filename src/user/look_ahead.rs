@@ -177,14 +177,18 @@ impl Attempt<'_> {
             let Some(looked) = self.memory.survey.folders.get(&placed.listed.path) else {
                 break;
             };
-            foreseen += 1;
-            let Ok((examined, list)) = looked else {
+            let Some((examined, list)) = looked.as_ref().ok().filter(|it| !is_blank(&it.0, &it.1))
+            else {
+                foreseen += 1;
                 continue;
             };
-            if is_blank(examined, list) {
-                continue;
-            }
             let wanted = self.wanted(choice, placed, examined, list);
+            let uids = wanted.as_deref().unwrap_or_default();
+            // Of a folder that is shared out among several connections nobody knows which fetches what.
+            if self.memory.connections.share(self.context.config, uids) {
+                break;
+            }
+            foreseen += 1;
             let is_last = wanted.is_none();
             next.push(Next {
                 listed: &placed.listed,
@@ -235,7 +239,10 @@ impl Attempt<'_> {
         };
         let selected = choice.messages(&list.entries, None, export::now());
         let selected = selected_of(list, selected.as_ref());
-        let new = selected.filter(|entry| is_new(entry.uid));
+        let (bodies, path) = (&self.memory.bodies, &placed.listed.path);
+        // What the pairing of INBOX has fetched is not fetched again.
+        let is_here = |uid: Uid| bodies.has(path, examined.uid_validity, uid);
+        let new = selected.filter(|entry| is_new(entry.uid) && !is_here(entry.uid));
         Some(new.map(|entry| (entry.uid, entry.size)).collect())
     }
 }

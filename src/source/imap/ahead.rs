@@ -2,8 +2,7 @@
 //!
 //! What is asked ahead is a guess, and nothing but time depends on it. [`Talk::send`] takes up an answer
 //! that was asked for ahead only where it would send that very command now, while the same folder is
-//! open. Commands about one folder may be answered all at once, in any order: Dovecot turns to the next
-//! while the answer to one waits for us. All else that was asked ahead is read and thrown away; where a folder was opened by it the one
+//! open. All else that was asked ahead is read and thrown away; where a folder was opened by it the one
 //! that should be open is opened again, and has to be the same still.
 //!
 //! No command is asked ahead whose meaning depends on the answer to another (RFC 3501 section 5.5), other
@@ -65,6 +64,26 @@ struct Asked {
     tag: String,
 }
 
+/// What commands take that the server has not answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Octets of the answers, about.
+    pub bytes: u64,
+    /// Octets of the commands.
+    pub commands: usize,
+}
+
+impl Load {
+    /// With one more command.
+    #[must_use]
+    pub fn with(self, bytes: u64, command: usize) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(bytes),
+            commands: self.commands.saturating_add(command),
+        }
+    }
+}
+
 /// The folder that whoever asks has opened.
 #[derive(Debug, Clone)]
 struct Open {
@@ -79,6 +98,8 @@ pub struct Ahead {
     guessed: VecDeque<Question>,
     /// Sent, and not taken up yet.
     asked: VecDeque<Asked>,
+    /// What the commands take that are under way in turn.
+    pub under_way: Load,
     open: Option<Open>,
     /// The server has another folder open than `open`, or none.
     displaced: bool,
@@ -88,8 +109,6 @@ pub struct Ahead {
     /// The server cannot do with commands ahead of their turn.
     stumbled: bool,
     was_used: bool,
-    /// Octets of messages that are under way in their turn.
-    busy: u64,
 }
 
 /// What becomes of what was asked ahead when a command's turn comes.
@@ -148,21 +167,16 @@ impl Ahead {
         });
     }
 
-    /// So many octets of messages are under way in their turn: they take from the room that there is.
-    pub fn set_busy(&mut self, bytes: u64) {
-        self.busy = bytes;
-    }
-
-    /// Whether the next answer that was asked for ahead may be that to `command`.
-    pub fn is_asked(&self, command: &str) -> bool {
-        !self.asked.is_empty() && self.is_next(command)
-    }
-
     /// Whether `command` can be sent while others are under way that have been taken up or sent in
     /// turn: not if anything has to be thrown away first.
     pub fn is_next(&self, command: &str) -> bool {
         let next = self.asked.front();
         next.is_none_or(|next| next.question.command == command && !self.displaced)
+    }
+
+    /// Whether `command` is the next of those that have been asked ahead.
+    pub fn has_asked(&self, command: &str) -> bool {
+        !self.asked.is_empty() && self.is_next(command)
     }
 
     /// Decides what becomes of what was asked ahead now that it is the turn of `commands`, and corrects
@@ -171,9 +185,10 @@ impl Ahead {
         let turns_to_folder = commands.iter().any(|command| opens(command));
         let is_it = |at: usize| {
             let asked = self.asked.iter().skip(at).map(|it| &it.question.command);
-            self.asked.len() >= at + commands.len() && asked.zip(commands).all(|(a, b)| a == b)
+            self.asked.len() - at >= commands.len() && asked.zip(commands).all(|(a, b)| a == b)
         };
-        // Of a folder that is not open, nothing; and what comes before it may come along with it.
+        // Of a folder that is not open, nothing; and what is to be thrown away first may bring along what
+        // is not.
         let reach = match turns_to_folder {
             true => self.asked.len(),
             false => usize::from(!self.displaced),
@@ -184,7 +199,7 @@ impl Ahead {
         }
         let expected = |at: usize| {
             let guessed = self.guessed.iter().skip(at).map(|it| &it.command);
-            self.guessed.len() >= at + commands.len() && guessed.zip(commands).all(|(a, b)| a == b)
+            self.guessed.len() - at >= commands.len() && guessed.zip(commands).all(|(a, b)| a == b)
         };
         let first = match turns_to_folder {
             true => (0..self.guessed.len()).find(|at| expected(*at)),
@@ -212,12 +227,13 @@ impl Ahead {
         if self.off_course || self.displaced {
             return None;
         }
-        let asked = || self.asked.iter().map(|asked| &asked.question);
-        let bytes = asked().fold(self.busy, |sum, it| sum.saturating_add(it.bytes));
-        let commands: usize = asked().map(|it| it.command.len()).sum();
+        let mut load = self.under_way;
+        for Asked { question, .. } in &self.asked {
+            load = load.with(question.bytes, question.command.len());
+        }
         let next = self.guessed.front()?;
-        let has_room = bytes < BYTES && commands + next.command.len() <= COMMANDS;
-        match has_room || (self.asked.is_empty() && self.busy == 0) {
+        let has_room = load.bytes < BYTES && load.commands + next.command.len() <= COMMANDS;
+        match has_room || load == Load::default() {
             true => self.guessed.pop_front(),
             false => None,
         }
@@ -272,7 +288,8 @@ impl Talk<'_> {
         self.throw_away(self.ahead.asked.len())
     }
 
-    /// Reads the answers to the first `count` commands that were asked ahead.
+    /// Reads the answers to the first `count` commands that were asked ahead, in whatever order those of
+    /// one folder come.
     fn throw_away(&mut self, count: usize) -> Result<(), Fault> {
         let mut gone: Vec<Asked> = self.ahead.asked.drain(..count).collect();
         // Each FETCH response may be of use to nobody; as many as a folder has are no flood.

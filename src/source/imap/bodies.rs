@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use super::Talk;
-use super::ahead::{self, Question};
+use super::ahead::{self, Load, Question};
 use super::items::{self, Item, Section};
 use super::reader::{Fault, Response};
 use super::reply::{Reply, Status};
@@ -65,8 +65,8 @@ struct Batch {
     tag: String,
     /// Ascending by UID.
     messages: Vec<Wanted>,
-    /// Octets of all of them, as announced.
-    bytes: u64,
+    /// Octets of all of them, as announced, and of the command.
+    load: Load,
     /// One message, asked for the second time.
     again: bool,
 }
@@ -100,25 +100,18 @@ pub fn fetch(
     let mut waiting = None;
     let mut flight: VecDeque<Batch> = VecDeque::new();
     let mut refused = Refused::new();
-    // Whether something may have to be sent.
-    let mut is_due = true;
     loop {
-        if is_due {
-            talk.ahead.set_busy(octets_of(&flight));
-            talk.ask_ahead()?;
-        }
-        // What was asked ahead is taken up at once: its answers may come between the others.
-        while is_due && let Some(next) = waiting.take().or_else(|| agenda.next(section)) {
-            let may_go = talk.ahead.is_asked(&next.command) || has_room(&flight);
-            if !may_go || (!flight.is_empty() && !talk.ahead.is_next(&next.command)) {
+        while let Some(next) = waiting.take().or_else(|| agenda.next(section)) {
+            // What has been asked ahead may be answered at any time: Dovecot begins a FETCH while the
+            // one before it waits for the line.
+            let may_send = has_room(&flight) || talk.ahead.has_asked(&next.command);
+            if !may_send || (!flight.is_empty() && !talk.ahead.is_next(&next.command)) {
                 waiting = Some(next);
                 break;
             }
-            let busy = octets_of(&flight).saturating_add(octets(&next.messages));
-            talk.ahead.set_busy(busy);
+            talk.ahead.under_way = load(&flight).with(octets(&next.messages), next.command.len());
             flight.push_back(next.send(talk)?);
         }
-        is_due = false;
         if flight.is_empty() {
             return Ok(refused);
         }
@@ -131,7 +124,8 @@ pub fn fetch(
                     .and_then(|at| flight.remove(at))
                     .ok_or_else(Fault::never_sent)?;
                 settle(batch, &reply, &mut agenda, &mut refused)?;
-                is_due = true;
+                talk.ahead.under_way = load(&flight);
+                talk.ask_ahead()?;
             }
             _ => talk.reader.unasked()?,
         }
@@ -168,22 +162,25 @@ fn octets(messages: &[(u32, u64)]) -> u64 {
     sizes.fold(0, u64::saturating_add)
 }
 
-fn octets_of(flight: &VecDeque<Batch>) -> u64 {
-    let bytes = flight.iter().map(|batch| batch.bytes);
-    bytes.fold(0, u64::saturating_add)
+/// What the commands under way take in all.
+fn load(flight: &VecDeque<Batch>) -> Load {
+    let none = Load::default();
+    flight.iter().fold(none, |sum, Batch { load, .. }| {
+        sum.with(load.bytes, load.commands)
+    })
 }
 
 /// Whether one more command may be sent: so many are under way at any rate, and more where they are
 /// too small to fill a long line.
 fn has_room(flight: &VecDeque<Batch>) -> bool {
-    let is_small = || octets_of(flight) < ahead::BYTES;
+    let is_small = || load(flight).bytes < ahead::BYTES;
     flight.len() < IN_FLIGHT || (flight.len() < SMALL_IN_FLIGHT && is_small())
 }
 
 impl Next {
     fn send(self, talk: &mut Talk<'_>) -> Result<Batch, Fault> {
         let tag = talk.send(&[&self.command])?.concat();
-        let bytes = octets(&self.messages);
+        let load = Load::default().with(octets(&self.messages), self.command.len());
         let messages = self.messages.into_iter().map(|(uid, announced)| Wanted {
             uid,
             announced,
@@ -193,7 +190,7 @@ impl Next {
         Ok(Batch {
             tag,
             messages: messages.collect(),
-            bytes,
+            load,
             again: self.again,
         })
     }
