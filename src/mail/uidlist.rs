@@ -3,11 +3,12 @@
 
 mod as_read;
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::{Uid, UidValidity};
 
-pub use as_read::{AsRead, Head, LineAsRead};
+pub use as_read::{AsRead, Head, LineAsRead, Rows};
 
 /// The whole list of one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,43 +111,58 @@ impl UidList {
     /// ascend, a name with `/`. Bytes that are not UTF-8 are a fault too: no name or UIDL of ours
     /// holds them.
     pub fn parse(bytes: &[u8]) -> Result<Self, UidListFault> {
-        let read = AsRead::of(bytes);
-        if let Some(fault) = read.fault {
-            return Err(fault);
-        }
-        let fault = |line| UidListFault {
-            line,
-            what: "it is not UTF-8",
+        let text = |bytes, line| {
+            std::str::from_utf8(bytes).map_err(|_| UidListFault {
+                line,
+                what: "it is not UTF-8",
+            })
         };
-        let text = |bytes, line| std::str::from_utf8(bytes).map_err(|_| fault(line));
-        let head = read.head.ok_or(fault(1))?;
+        let (head, mut rows) = Rows::of(bytes)?;
+        let other = head.other.iter();
         let mut list = Self {
             validity: head.validity,
-            next_uid: head.next_uid,
+            next_uid: 0,
             guid: match head.guid {
                 Some(guid) => Some(text(guid, 1)?.to_owned()),
                 None => None,
             },
-            other: Vec::with_capacity(head.other.len()),
-            lines: Vec::with_capacity(read.lines.len()),
+            other: other
+                .map(|field| text(field, 1).map(str::to_owned))
+                .collect::<Result<_, _>>()?,
+            lines: Vec::new(),
         };
-        for field in head.other {
-            list.other.push(text(field, 1)?.to_owned());
-        }
-        for (number, line) in (2..).zip(&read.lines) {
-            if line.name.is_empty() {
-                return Err(UidListFault {
-                    line: number,
-                    what: "its name is no file name",
-                });
-            }
+        for (number, line) in (2..).zip(&mut rows) {
+            let line = line?;
+            let no_name = UidListFault {
+                line: number,
+                what: "its name is no file name",
+            };
+            let uid = Uid::new(line.uid).filter(|_| !line.name.is_empty());
             list.lines.push(UidLine {
-                uid: Uid::new(line.uid).ok_or(fault(number))?,
+                uid: uid.ok_or(no_name)?,
                 fields: text(line.fields, number)?.trim_end_matches(' ').into(),
                 name: text(line.name, number)?.into(),
             });
         }
+        list.next_uid = rows.next_uid();
+        list.forget_doubled_names();
         Ok(list)
+    }
+
+    fn forget_doubled_names(&mut self) {
+        let mut last: HashMap<&str, Uid> = HashMap::with_capacity(self.lines.len());
+        for line in &self.lines {
+            last.insert(&line.name, line.uid);
+        }
+        if last.len() < self.lines.len() {
+            let keep: Vec<bool> = self
+                .lines
+                .iter()
+                .map(|line| last.get(line.name.as_ref()) == Some(&line.uid))
+                .collect();
+            let mut keep = keep.into_iter();
+            self.lines.retain(|_| keep.next().unwrap_or(true));
+        }
     }
 
     /// Writes the list as version 3.

@@ -29,3 +29,4 @@ mod servers;
 mod stranger;
 mod support;
 mod transport;
+mod uidl;
