@@ -106,7 +106,7 @@ pub enum Doubt {
     NumbersOfTheClock(u64),
     /// Courier: lines of the list that are no line of one, or have no LF.
     BadLines(usize),
-    /// Courier: the list has more than one line for a name; the first one counts.
+    /// Courier: the list has more than one line for a name; Courier 1.0 takes the last one.
     SizesForOneName(Sample),
     /// Courier: so many messages that no line has get numbers, from the first to the last.
     NewNumbers(usize, u64, u64),
@@ -253,7 +253,7 @@ impl fmt::Display for Doubt {
             ),
             Doubt::SizesForOneName(some) => write!(
                 f,
-                "{} with more than one line in courierpop3dsizelist: the first one is taken",
+                "{} with more than one line in courierpop3dsizelist: Courier 1.0 takes the last one",
                 Counted(some, "name")
             ),
             Doubt::NewNumbers(1, first, _) => write!(

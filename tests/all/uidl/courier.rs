@@ -201,7 +201,8 @@ fn numbers(random: &mut Random, is_old: bool) -> String {
     let end = if is_old { "" } else { ":0" };
     match random.below(24) {
         0..6 => format!(" {size} 0:0{end}"),
-        6..8 => format!(" {size} {n}:0{end}"),
+        6 => format!(" {size} {n}:0{end}"),
+        7 => format!(" {size} {}:0{end}", n % 3),
         8 => format!(" {size} {n}"),
         9 => " ".to_owned(),
         10 => format!(" x {n}:{v}{end}"),
