@@ -166,7 +166,7 @@ impl fmt::Display for Doubt {
                  the next login, and their UIDLs are lost"
             ),
             Doubt::UnfinishedUidList => f.write_str(
-                "the last line of dovecot-uidlist has no line end: Dovecot does not read it, and breaks \
+                "the last line of dovecot-uidlist has no line end: Dovecot does not read it, and can break \
                  the list when it appends to it; then all UIDLs are lost at the login after the next",
             ),
             Doubt::LinesForOneName(some) => write!(

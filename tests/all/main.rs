@@ -7,11 +7,13 @@
     reason = "the numbers are small ones of the tests' own"
 )]
 
+mod beside;
 mod bulk;
 mod check;
 mod collect;
 mod cyrus;
 mod delete_source;
+mod distance;
 mod elsewhere;
 mod explain;
 mod export;
@@ -22,6 +24,7 @@ mod marks;
 mod migration;
 mod pairing;
 mod readme;
+mod report;
 mod rerun;
 mod secrets;
 mod selection;
