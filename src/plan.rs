@@ -38,6 +38,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub use crate::config::Mode;
 use crate::config::{Rerun, Servers, UidlPolicy};
+use crate::mail::date::Seconds;
 use crate::mail::{Entry, FolderPath, KeywordTable, Uid, UidList, UidSet, UidValidity, Uidl};
 use crate::naming::message::{UidlDigest, size_field, uidl_name};
 use crate::naming::{BaseName, Identity, KeywordLetters, MaildirFolder, UidlNameFault};
@@ -174,8 +175,8 @@ pub enum Step {
     Deliver {
         /// Which of the source's entries.
         entry: u32,
-        /// The file's date, in seconds since 1970; `None`: from its headers.
-        mtime: Option<i64>,
+        /// The file's date; `None`: from its headers.
+        mtime: Option<Seconds>,
     },
     /// Give a file on disk another name: its message has got a UIDL that is to be its name, another
     /// UID, or other flags. After all steps that call it by the old one.

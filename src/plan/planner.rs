@@ -11,6 +11,7 @@ use super::{
     uidl_as_name, uidlist,
 };
 use crate::config::{Pop3Order, Unholdable};
+use crate::mail::date::Seconds;
 use crate::mail::{Flags, KeywordSet, Uid, Uidl};
 use crate::naming::message::{size_field, uidl_name};
 use crate::naming::{Identity, KeywordLetters};
@@ -310,7 +311,7 @@ impl Planner<'_> {
             if wanted[index] {
                 let mtime = times
                     .as_ref()
-                    .map_or(entry.internal_date, |times| times[index]);
+                    .map_or(entry.internal_date, |times| times[index].map(Seconds::from));
                 plan.deliveries += 1;
                 plan.bytes += entry.size;
                 plan.steps.push(Step::Deliver {
@@ -364,7 +365,7 @@ impl Planner<'_> {
                 order::Dated {
                     position: announced.as_ref().map(|announced| announced.position),
                     // A POP3-only source has no dates; those of the files are from the headers.
-                    date: entry.internal_date.or(on_disk),
+                    date: entry.date().or(on_disk),
                     on_disk,
                 }
             })

@@ -165,9 +165,7 @@ impl<'a> Recogniser<'a> {
         self.entry_of(uid).is_some_and(|index| {
             let entry = &self.source.entries[index];
             size_field(&file.base, 'W') == Some(entry.size)
-                && file
-                    .mtime
-                    .is_none_or(|date| entry.internal_date == Some(date))
+                && file.mtime.is_none_or(|date| entry.date() == Some(date))
         })
     }
 
@@ -300,7 +298,7 @@ impl<'a> Recogniser<'a> {
         let size = size_field(&line.name, 'W')
             .or_else(|| line.field('W').and_then(|size| size.parse().ok()));
         let date = self.disk.files.mtime(file);
-        size == Some(entry.size) && date.is_none_or(|date| entry.internal_date == Some(date))
+        size == Some(entry.size) && date.is_none_or(|date| entry.date() == Some(date))
     }
 }
 
