@@ -33,3 +33,4 @@ mod servers;
 mod stranger;
 mod support;
 mod transport;
+mod uidl;
