@@ -299,11 +299,11 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
             Step::RemoveIndexes => done.has_indexes = false,
             Step::WriteUidList => {
                 let new = std::mem::take(&mut lines).into_iter().collect();
-                done.uidlist = plan.list_with(&new).map(|list| {
-                    let mut written = Vec::new();
-                    list.write_to(&mut written).unwrap();
-                    UidList::parse(&written).unwrap()
-                });
+                let lines = plan.list_with(&new).map(|list| list.lines().collect());
+                done.uidlist = plan.list.as_ref().map(UidList::clone_head);
+                if let (Some(list), Some(lines)) = (&mut done.uidlist, lines) {
+                    list.lines = lines;
+                }
             }
             Step::WriteKeywords => done.keywords = plan.letters.clone(),
             Step::CreateFolder | Step::ReserveValidity | Step::Arrange => {}

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::numbers::Numbers;
 use super::on_disk::{DiskFile, OnDisk};
-use super::recognise::{Recognised, Role};
+use super::recognise::{Holds, Recognised};
 use super::{FolderPlan, Mode, Past, SourceFolder, Step};
 use crate::mail::{Extended, Uid, UidLine, UidLines, UidList, UidSet, UidValidity};
 use crate::naming::message::size_field;
@@ -33,7 +33,7 @@ pub(super) fn desired(
     list.guid.get_or_insert_with(|| guid(source, validity));
     let new_names = new_names(plan);
     let line_of_entry = |index: usize, uid: Uid| {
-        let file = (*plan.files.get(index)?)?;
+        let file = (*plan.files.get(index)?)?.at();
         let old_line = line_of(disk, found, file);
         let is_new = old_line.is_none();
         let mut line = old_line.unwrap_or_else(|| UidLine {
@@ -90,11 +90,11 @@ pub(super) fn desired(
         }
     }
     let given: UidSet = plan.uids.iter().flatten().copied().collect();
-    let roles = found.roles_of_lines(disk);
-    for (number, uid) in (0_u32..).zip(old.map_or(&[][..], |old| old.lines.uids())) {
-        let stays = match roles.get(number as usize).copied().flatten() {
-            Some(Role::Entry(_)) => false,
-            Some(_) => true,
+    let uids = old.map_or(&[][..], |old| old.lines.uids());
+    for (number, (uid, holds)) in (0_u32..).zip(uids.iter().zip(found.holders(disk))) {
+        let stays = match holds {
+            Some(Holds::Entry) => false,
+            Some(Holds::Other) => true,
             None => {
                 let goes = given.contains(*uid) || has_ended(*uid);
                 mode != Mode::Mirror && goes_on.is_some() && !goes
@@ -149,7 +149,7 @@ fn new_names(plan: &FolderPlan) -> HashMap<u32, &str> {
 
 fn line_of(disk: &OnDisk, found: &Recognised, file: u32) -> Option<UidLine> {
     let line = (*found.lines.get(file as usize)?)?;
-    disk.uidlist.as_ref()?.lines.get(line as usize)
+    disk.uidlist.as_ref()?.lines.get(line.at() as usize)
 }
 
 /// All UIDLs that the source announces.
@@ -205,7 +205,7 @@ impl FolderPlan {
         let entries = self.uids.iter().enumerate();
         entries.filter_map(move |(index, uid)| {
             let name = by_uid.get(&(*uid)?)?;
-            let file = disk.files.get((*self.files.get(index)?)?)?;
+            let file = disk.files.get((*self.files.get(index)?)?.at())?;
             Some((index, name.clone(), file))
         })
     }

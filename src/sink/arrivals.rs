@@ -47,6 +47,18 @@ pub(super) struct HeldBack {
     digest: Option<blake3::Hash>,
 }
 
+/// A message that is coming.
+#[derive(Debug, Default)]
+pub struct AtHand {
+    draft: Option<Draft>,
+    /// Where its digest is wanted.
+    digest: Option<StoredDigest>,
+    announced: Option<u64>,
+    header: Vec<u8>,
+    /// To be used by the next draft again.
+    buffer: Vec<u8>,
+}
+
 /// Receives the messages of one folder and lets each appear.
 pub struct Arrivals<'a> {
     job: &'a Job<'a>,
@@ -58,14 +70,9 @@ pub struct Arrivals<'a> {
     wanted: Vec<Wanted>,
     /// Whether all of it has been asked for.
     asked: bool,
-    draft: Option<Draft>,
-    /// Of the message at hand, where its digest is wanted.
-    digest: Option<StoredDigest>,
-    announced: Option<u64>,
+    at_hand: AtHand,
     /// Whether the beginnings of messages are kept, to find dates in.
     some_undated: bool,
-    header: Vec<u8>,
-    buffer: Vec<u8>,
     drafts: u64,
     /// How many have appeared, and their octets as stored.
     count: u64,
@@ -118,12 +125,8 @@ impl<'a> Arrivals<'a> {
             key,
             wanted,
             asked: false,
-            draft: None,
-            digest: None,
-            announced: None,
+            at_hand: AtHand::default(),
             some_undated,
-            header: Vec::new(),
-            buffer: Vec::new(),
             drafts: 0,
             count: 0,
             stored: 0,
@@ -134,6 +137,12 @@ impl<'a> Arrivals<'a> {
             // Files that a cut run left without a line may not be on disk either.
             unsynced: job.plan.kept > 0 && job.plan.steps.contains(&Step::WriteUidList),
         }
+    }
+
+    /// Puts the message at hand aside, into `other`, and takes up the one that was there: several can
+    /// be coming at a time, over several connections.
+    pub fn exchange(&mut self, other: &mut AtHand) {
+        std::mem::swap(&mut self.at_hand, other);
     }
 
     /// Holds messages back from now on.
@@ -249,7 +258,7 @@ impl<'a> Arrivals<'a> {
         let job = self.job;
         let mut dated: Vec<Dated> = Vec::with_capacity(job.source.entries.len());
         for (index, file) in job.plan.files.iter().enumerate() {
-            let on_disk = file.and_then(|file| job.disk.files.mtime(file));
+            let on_disk = file.and_then(|file| job.disk.files.mtime(file.at()));
             let announced = job
                 .source
                 .uidls
@@ -272,7 +281,7 @@ impl<'a> Arrivals<'a> {
                 continue;
             };
             if let Some(file) = job.plan.files[index] {
-                job.redate(self.dirs, file, time)?;
+                job.redate(self.dirs, file.at(), time)?;
             } else if let Some(sizes) = new_files.get(&index) {
                 maildir::redate(&self.dirs.cur, &self.file_name(index, *sizes), time)
                     .map_err(|error| job.failed("set a date", error))?;
@@ -332,22 +341,22 @@ impl<'a> Arrivals<'a> {
         let sizes = match draft.finish() {
             Ok(sizes) => sizes,
             Err(error) => {
-                self.buffer = draft.discard(self.dirs);
+                self.at_hand.buffer = draft.discard(self.dirs);
                 return Err(told(error));
             }
         };
         let name = self.file_name(index, sizes);
         if let Some(problem) = self.refusal(index, sizes, &name) {
-            self.buffer = draft.discard(self.dirs);
+            self.at_hand.buffer = draft.discard(self.dirs);
             return Err(problem);
         }
         let dated = match mtime {
             Some(_) => None,
-            None => arrival(&self.header),
+            None => arrival(&self.at_hand.header),
         };
         let (finished, buffer) = draft.close(job.tree, self.held.is_some()).map_err(told)?;
-        self.buffer = buffer;
-        let digest = self.digest.take().map(StoredDigest::finish);
+        self.at_hand.buffer = buffer;
+        let digest = self.at_hand.digest.take().map(StoredDigest::finish);
         let dates = (mtime, dated);
         self.hand_on(finished, entry, dates, sizes, digest)
     }
@@ -432,6 +441,7 @@ impl<'a> Arrivals<'a> {
     fn refusal(&self, index: usize, sizes: Sizes, name: &str) -> Option<Problem> {
         let job = self.job;
         let problem = if self
+            .at_hand
             .announced
             .is_some_and(|announced| announced != sizes.received)
         {
@@ -462,7 +472,7 @@ impl BodySink for Arrivals<'_> {
     fn begin(&mut self, announced: Option<u64>) -> Result<(), Problem> {
         self.abandon();
         self.may_go_on()?;
-        let buffer = std::mem::take(&mut self.buffer);
+        let buffer = std::mem::take(&mut self.at_hand.buffer);
         let keep_double_cr = self.job.policy.servers.dovecot;
         let draft = Draft::begin(
             self.job.tree,
@@ -474,26 +484,27 @@ impl BodySink for Arrivals<'_> {
         )
         .map_err(|error| self.job.failed("write a message", error))?;
         self.drafts += 1;
-        self.draft = Some(draft);
-        self.digest = self
+        self.at_hand.draft = Some(draft);
+        self.at_hand.digest = self
             .watch
             .digested
             .map(|_| StoredDigest::new(keep_double_cr));
-        self.announced = announced;
-        self.header.clear();
+        self.at_hand.announced = announced;
+        self.at_hand.header.clear();
         Ok(())
     }
 
     fn data(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         if self.some_undated {
-            let room = HEADER_KEPT.saturating_sub(self.header.len());
-            self.header
+            let room = HEADER_KEPT.saturating_sub(self.at_hand.header.len());
+            self.at_hand
+                .header
                 .extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
-        if let Some(digest) = &mut self.digest {
+        if let Some(digest) = &mut self.at_hand.digest {
             digest.update(bytes);
         }
-        match &mut self.draft {
+        match &mut self.at_hand.draft {
             Some(draft) => draft
                 .write(bytes)
                 .map_err(|error| self.job.failed("write a message", error)),
@@ -502,14 +513,14 @@ impl BodySink for Arrivals<'_> {
     }
 
     fn end(&mut self, key: u32) -> Result<(), Problem> {
-        match (self.draft.take(), self.wanted(key)) {
+        match (self.at_hand.draft.take(), self.wanted(key)) {
             (Some(draft), Some((entry, mtime))) => {
                 self.appear(draft, entry, mtime)?;
                 self.has_come(key);
                 Ok(())
             }
             (Some(draft), None) => {
-                self.buffer = draft.discard(self.dirs);
+                self.at_hand.buffer = draft.discard(self.dirs);
                 Ok(())
             }
             (None, _) => Ok(()),
@@ -517,8 +528,8 @@ impl BodySink for Arrivals<'_> {
     }
 
     fn abandon(&mut self) {
-        if let Some(draft) = self.draft.take() {
-            self.buffer = draft.discard(self.dirs);
+        if let Some(draft) = self.at_hand.draft.take() {
+            self.at_hand.buffer = draft.discard(self.dirs);
         }
     }
 }
