@@ -4,6 +4,7 @@
 mod report;
 mod rerun;
 mod selection;
+mod uidl;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ use crate::source::net::Compress;
 
 pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
+pub use uidl::{Pop3Server, Uidl};
 
 const SOURCE: &str = "Source";
 const LOGIN: &str = "Login";
@@ -99,6 +101,11 @@ pub enum Command {
     /// and changes nothing.
     #[command(after_help = AFTER_EXPLAIN)]
     Explain(Box<Explain>),
+    /// Say what the new POP3 server will announce of a Maildir: number, UIDL and octets
+    ///
+    /// Works offline, by the rules of the server and from the Maildir alone.
+    #[command(after_help = uidl::AFTER_UIDL)]
+    Uidl(Uidl),
     /// Sum the reports of shards and of successive runs for a person: as text, HTML or CSV
     ///
     /// Reads the directories that export has filled with --report DIR, and check.csv and verify.csv
@@ -513,7 +520,8 @@ mod tests {
             "expunge_marked",
         ];
         export.retain(|(id, _)| {
-            !["dry_run", "owner", "fsync"].contains(&id.as_str()) && !reruns.contains(&id.as_str())
+            let of_delivery = ["dry_run", "owner", "fsync", "connections"];
+            !of_delivery.contains(&id.as_str()) && !reruns.contains(&id.as_str())
         });
         assert_eq!(export, options("check"));
     }
@@ -523,7 +531,7 @@ mod tests {
         let mut command = Cli::command();
         for subcommand in command.get_subcommands_mut() {
             let help = subcommand.render_long_help().to_string();
-            let logs_in = !["explain", "report"].contains(&subcommand.get_name());
+            let logs_in = !["explain", "report", "uidl"].contains(&subcommand.get_name());
             assert_eq!(help.contains("MAILSEED_PASSWORD"), logs_in);
             assert!(
                 subcommand

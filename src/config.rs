@@ -2,6 +2,7 @@
 //! [`crate::cli`]; past it nothing is optional unless absence means something.
 
 mod owner;
+mod pop3_server;
 mod question;
 mod rerun;
 mod resolve;
@@ -116,6 +117,7 @@ impl Voice {
     }
 }
 
+pub use pop3_server::pop3_server;
 pub use question::Question;
 pub use selection::Selection;
 

@@ -1,10 +1,16 @@
 //! `dovecot-uidlist` as a plain value: read, change, write (Dovecot 2.3 and 2.4,
 //! `maildir-uidlist.c`; version 3, and version 1 on reading).
 
+mod as_read;
+
 use std::collections::HashSet;
 use std::io::{self, BufRead, Write};
 
 use super::{Places, Strings, Uid, UidSet, UidValidity};
+
+use as_read::{Head, LineReader};
+
+pub use as_read::{AsRead, LineAsRead};
 
 /// The whole list of one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,8 +136,8 @@ impl UidList {
         self.validity == head.validity && self.next_uid <= head.next_uid && all_there
     }
 
-    /// Reads a list as Dovecot does: a last line without its LF does not count, of two lines with
-    /// one name the last wins. It is read line by line: of a million messages it has 50 MB.
+    /// Reads a list as Dovecot does ([`AsRead`]): a last line without its LF does not count, of two
+    /// lines with one name the last wins. It is read line by line: of a million messages it has 50 MB.
     ///
     /// # Errors
     /// Those of `from`. The inner error: Dovecot would give up and number messages anew, for a broken
@@ -139,33 +145,26 @@ impl UidList {
     /// name or UIDL of ours holds them.
     pub fn read(from: &mut impl BufRead) -> io::Result<Result<Self, UidListFault>> {
         let mut row = Vec::new();
-        let mut list: Option<Self> = None;
-        let mut old_version = false;
+        let mut begun: Option<(Self, LineReader)> = None;
         for number in 1.. {
             row.clear();
             from.read_until(b'\n', &mut row)?;
             let Some((b'\n', row)) = row.split_last() else {
                 break;
             };
-            let taken = match (std::str::from_utf8(row), &mut list) {
-                (Err(_), _) => Err("it is not UTF-8"),
-                (Ok(row), Some(list)) => list.take_line(row, old_version),
-                (Ok(header), list @ None) => {
-                    old_version = header.starts_with("1 ");
-                    *list = Self::parse_header(header);
-                    list.as_ref().map(|_| ()).ok_or("the header makes no sense")
-                }
+            let taken = match &mut begun {
+                Some((list, reader)) => reader.read(row).and_then(|line| list.take_line(line)),
+                None => Self::begin(row).map(|list| begun = Some(list)),
             };
             if let Err(what) = taken {
                 return Ok(Err(UidListFault { line: number, what }));
             }
         }
-        let Some(mut list) = list else {
+        let Some((mut list, reader)) = begun else {
             let (line, what) = (1, "the header is missing");
             return Ok(Err(UidListFault { line, what }));
         };
-        let last = list.lines.uids.last().map_or(0, |uid| uid.value());
-        list.next_uid = list.next_uid.max(last.saturating_add(1));
+        list.next_uid = reader.next_uid();
         list.forget_doubled_names();
         Ok(Ok(list))
     }
@@ -181,62 +180,30 @@ impl UidList {
         })
     }
 
-    fn take_line(&mut self, row: &str, old_version: bool) -> Result<(), &'static str> {
-        let line = Self::parse_line(row, old_version).ok_or("it is no uid, fields and name")?;
-        if self.lines.uids.last().is_some_and(|last| line.uid <= *last) {
-            return Err("its UID is not above the one before");
-        }
-        if line.name.contains('/') || line.name.is_empty() {
-            return Err("its name is no file name");
-        }
-        self.lines.push(&line);
-        Ok(())
-    }
-
-    fn parse_header(header: &str) -> Option<Self> {
-        let (mut validity, mut next_uid, mut guid) = (None, None, None);
-        let mut other = Vec::new();
-        let mut words = header.split(' ').filter(|word| !word.is_empty());
-        match words.next()? {
-            "1" => {
-                validity = words.next()?.parse().ok();
-                next_uid = words.next()?.parse().ok();
-            }
-            "3" => {
-                for word in words {
-                    let value = word.get(1..)?;
-                    match word.as_bytes()[0] {
-                        b'V' => validity = value.parse().ok(),
-                        b'N' => next_uid = value.parse().ok(),
-                        b'G' => guid = Some(value.to_owned()),
-                        _ => other.push(word.to_owned()),
-                    }
-                }
-            }
-            _ => return None,
-        }
-        Some(Self {
-            validity: UidValidity::new(validity?)?,
-            next_uid: next_uid.filter(|next| *next > 0)?,
-            guid,
-            other,
+    fn begin(header: &[u8]) -> Result<(Self, LineReader), &'static str> {
+        let head = Head::of(header).ok_or("the header makes no sense")?;
+        let reader = LineReader::behind(&head);
+        let other = head.other.into_iter();
+        let list = Self {
+            validity: head.validity,
+            next_uid: head.next_uid,
+            guid: head.guid.map(text).transpose()?.map(str::to_owned),
+            other: other
+                .map(|field| text(field).map(str::to_owned))
+                .collect::<Result<_, _>>()?,
             lines: UidLines::default(),
-        })
+        };
+        Ok((list, reader))
     }
 
-    fn parse_line(row: &str, old_version: bool) -> Option<UidLine> {
-        let (uid, rest) = row.split_once(' ')?;
-        let uid = Uid::new(uid.parse().ok()?)?;
-        let mut line = match old_version {
-            true => line_of(uid, &format!(":{rest}"))?,
-            false => line_of(uid, rest)?,
-        };
-        line.fields = line.fields.trim_end().into();
-        // A name may carry flags, which do not count.
-        if let Some((name, _)) = line.name.split_once(':') {
-            line.name = name.into();
-        }
-        Some(line)
+    fn take_line(&mut self, line: LineAsRead<'_>) -> Result<(), &'static str> {
+        let uid = Uid::new(line.uid).filter(|_| !line.name.is_empty());
+        self.lines.push(&UidLine {
+            uid: uid.ok_or("its name is no file name")?,
+            fields: text(line.fields)?.trim_end_matches(' ').into(),
+            name: text(line.name)?.into(),
+        });
+        Ok(())
     }
 
     fn forget_doubled_names(&mut self) {
@@ -359,6 +326,10 @@ impl FromIterator<UidLine> for UidLines {
         }
         all
     }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, &'static str> {
+    std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8")
 }
 
 /// The line of `uid` that goes on so.

@@ -34,3 +34,4 @@ mod servers;
 mod stranger;
 mod support;
 mod transport;
+mod uidl;
