@@ -520,7 +520,7 @@ mod tests {
             "expunge_marked",
         ];
         export.retain(|(id, _)| {
-            let of_delivery = ["dry_run", "owner", "fsync", "connections"];
+            let of_delivery = ["dry_run", "owner", "fsync", "connections", "compress"];
             !of_delivery.contains(&id.as_str()) && !reruns.contains(&id.as_str())
         });
         assert_eq!(export, options("check"));

@@ -416,6 +416,7 @@ fn help_tells_every_option() {
         "--uidl-template <TEMPLATE>",
         "-j, --jobs <N>",
         "--connections <N>",
+        "--compress <WHEN>",
         "--timeout <SECONDS>",
         "--retries <N>",
         "--progress <HOW>",
