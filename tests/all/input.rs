@@ -365,7 +365,7 @@ fn a_wrong_command_line_starts_nothing() {
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 62] = [
+    const OPTIONS: [&str; 63] = [
         "--imap <URL>",
         "--pop3 <URL>",
         "--tls-ca <FILE>",
