@@ -1,6 +1,7 @@
 //! What was typed: clap structs, nothing resolved. Only [`crate::config`] reads them. The doc
 //! comments here are the help texts, and those are the reference of the options.
 
+mod report;
 mod rerun;
 mod selection;
 
@@ -15,6 +16,7 @@ use crate::logging::Format;
 use crate::progress::Mode;
 use crate::source::login::Mechanism;
 
+pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
 
 const SOURCE: &str = "Source";
@@ -96,6 +98,18 @@ pub enum Command {
     /// and changes nothing.
     #[command(after_help = AFTER_EXPLAIN)]
     Explain(Box<Explain>),
+    /// Sum the reports of shards and of successive runs for a person: as text, HTML or CSV
+    ///
+    /// Reads the directories that export has filled with --report DIR, and check.csv and verify.csv
+    /// where they are; touches nothing. Give each run a directory of its own, for a run replaces the
+    /// report of an earlier one.
+    ///
+    /// Runs are ordered by the time at which they began, not by the order of the DIRs. Of each user
+    /// the latest run counts, so shards add up, and a run for a part of the users replaces just their
+    /// rows; the plots of progress are of all runs. Dry runs are left out. check.csv counts for users that no
+    /// run has; of verify.csv what is newer than the user's latest run (by the date of the file).
+    #[command(after_help = report::AFTER_REPORT)]
+    Report(Report),
 }
 
 /// Everything that `explain` takes.
@@ -497,7 +511,7 @@ mod tests {
         let mut command = Cli::command();
         for subcommand in command.get_subcommands_mut() {
             let help = subcommand.render_long_help().to_string();
-            let logs_in = subcommand.get_name() != "explain";
+            let logs_in = !["explain", "report"].contains(&subcommand.get_name());
             assert_eq!(help.contains("MAILSEED_PASSWORD"), logs_in);
             assert!(
                 subcommand

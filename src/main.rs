@@ -12,7 +12,7 @@ use mailseed::explain;
 use mailseed::logging::{self, Verbosity};
 use mailseed::problem::Problem;
 use mailseed::progress::Progress;
-use mailseed::report::{CheckReport, Exit, ReportDir, RunReport, person};
+use mailseed::report::{CheckReport, Exit, ReportDir, RunReport, person, sum};
 use mailseed::run;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         } => (options, Task::Export),
         Command::Export { options, .. } | Command::Plan(options) => (options, Task::Plan),
         Command::Explain(typed) => return explain(&typed),
+        Command::Report(typed) => return report(&typed),
     };
     let voice = Voice::from_cli(&options.running);
     // Whatever is made is for its owner only, also before its mode is set.
@@ -66,6 +67,20 @@ fn explain(typed: &cli::Explain) -> ExitCode {
     // Nobody to tell (a closed pipe) does not change the answer.
     let _ = out.flush();
     exit.into()
+}
+
+fn report(typed: &cli::Report) -> ExitCode {
+    let sum = match sum::read(typed) {
+        Ok(sum) => sum,
+        Err(problems) => return refused(&problems),
+    };
+    match sum::write(&sum, typed) {
+        Ok(()) => Exit::Ok.into(),
+        Err(problem) => {
+            eprintln!("mailseed: {problem}");
+            Exit::Target.into()
+        }
+    }
 }
 
 fn check(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {

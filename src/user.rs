@@ -16,6 +16,7 @@ mod inbox;
 mod links;
 mod listing;
 mod login_delay;
+mod look_ahead;
 mod on_target;
 mod pop3_only;
 mod record;
@@ -49,6 +50,7 @@ pub(crate) use elsewhere::{KnownElsewhere, Search, note as note_elsewhere};
 pub(crate) use evidence::Sessions;
 use links::Links;
 pub(crate) use login_delay::LoginDelay;
+use look_ahead::Survey;
 use record::Book;
 use removal::Removals;
 use tally::Tally;
@@ -97,6 +99,11 @@ struct Memory {
     pop3_login: LoginDelay,
     /// The POP3 server fell out of step: one command at a time.
     pop3_stumbled: bool,
+    /// The attempt at hand has asked the IMAP server for something ahead of its turn.
+    asked_ahead: bool,
+    /// An attempt that did has failed: it may be that the server cannot do with that.
+    imap_stumbled: bool,
+    survey: Survey,
     /// All folders that can be opened, where UIDLs are looked for in all of them.
     searchable: Vec<ListedFolder>,
     /// What pairing has read of INBOX and the export has not delivered yet.
@@ -179,6 +186,7 @@ fn attempt_until_done(
             Ok(()) => return Ok(()),
             Err(problem) => problem,
         };
+        memory.imap_stumbled |= memory.asked_ahead;
         if memory.tally.added() > before {
             failures = 0;
         }

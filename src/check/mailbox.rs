@@ -183,7 +183,7 @@ impl Check<'_> {
             software = Some(String::new());
             software = Some(session.software()?);
             check.read_folders(&mut session, maildrop)?;
-            session.logout();
+            check.context.dialer.see_off(|| session.logout());
             Ok(())
         });
         let (server, _) = self.outcome("IMAP", account, software, outcome)?;
@@ -196,7 +196,7 @@ impl Check<'_> {
         session: &mut imap::Session,
         maildrop: &mut Option<Opened>,
     ) -> Result<(), Problem> {
-        let list = session.list_folders()?;
+        let list = session.list_folders(false)?;
         let Config {
             target, selection, ..
         } = self.context.config;

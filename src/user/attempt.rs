@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tracing::Level;
 
+use super::look_ahead::Survey;
 use super::removal::Removals;
 use super::{Context, Logins, Memory, interrupted};
 use crate::config::User;
@@ -149,7 +150,11 @@ impl Attempt<'_> {
         mut session: imap::Session,
         mut maildrop: Option<Maildropped>,
     ) -> Result<(), Problem> {
-        let list = session.list_folders()?;
+        self.memory.survey = Survey::default();
+        self.memory.asked_ahead = false;
+        // Marks cost the server about as much as opening the folder, and tell only what has changed.
+        let has_past = !self.memory.book.record.folders().is_empty();
+        let list = session.list_folders(has_past)?;
         self.log
             .line(Level::INFO, format!("{} folders", list.folders.len()));
         self.tell_of_names(&list);
@@ -173,18 +178,19 @@ impl Attempt<'_> {
             .filter_map(|placed| placed.target.as_ref().ok().cloned())
             .collect();
         let mut postponed = None;
-        for placed in placed {
+        for (at, folder) in placed.iter().enumerate() {
             if self.context.stop.load(Ordering::Relaxed) {
                 return Err(interrupted());
             }
-            let is_inbox = placed.listed.path.is_inbox();
+            let is_inbox = folder.listed.path.is_inbox();
             let maildrop = maildrop.take_if(|_| is_inbox);
-            let result = self.imap_folder(&mut session, &choice, &placed, maildrop, tree);
+            self.look_ahead(&mut session, &choice, &placed[at..])?;
+            let result = self.imap_folder(&mut session, &choice, folder, maildrop, tree);
             for warning in session.take_warnings() {
                 self.log
                     .line(Level::WARN, format!("the IMAP server says: {warning}"));
             }
-            let path = &placed.listed.path;
+            let path = &folder.listed.path;
             match result {
                 // One folder may be in use; the others must not wait for it.
                 Err(problem) if problem.retry && problem.reach < Reach::User => {
@@ -201,7 +207,7 @@ impl Attempt<'_> {
         }
         self.subscribe(tree, &list, &choice)?;
         self.delete_at_source(&mut session, &list.folders, tree)?;
-        session.logout();
+        self.context.dialer.see_off(|| session.logout());
         if list.unusable.is_empty() {
             self.plan_vanished(&used, &choice)?;
         } else {

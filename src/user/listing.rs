@@ -169,6 +169,9 @@ impl Attempt<'_> {
         listed: &ListedFolder,
         has_pop3: bool,
     ) -> Result<(Examined, MessageList), Problem> {
+        if let Some(looked_at) = self.looked_at(session, listed)? {
+            return Ok(looked_at);
+        }
         let record = &self.memory.book.record;
         // Pairing goes by sizes, and what is to be deleted at the source by dates.
         let needs_all = has_pop3 || self.context.config.rerun.deletes_at_source();

@@ -1,6 +1,7 @@
 //! What the tests share: real servers on loopback, scratch trees, corpora, readers that know
 //! nothing of mailseed's own code, and a scripted server for faults.
 
+pub mod browser;
 pub mod compare;
 pub mod corpus;
 pub mod courier;
