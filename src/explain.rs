@@ -5,7 +5,6 @@
 //! everything that it may be, and all that it finds is told. Message-IDs come last, since for them
 //! the headers of all messages are read.
 
-mod announce;
 mod find;
 mod tell;
 #[cfg(test)]
@@ -232,10 +231,7 @@ impl<'a, W: Write> Search<'a, W> {
             return Ok(view);
         };
         let root = &self.question.maildir;
-        let scan = |list| {
-            let dated = self.question.servers.qmail && folder.is_root();
-            on_disk::scan(root, folder, Some(list), dated)
-        };
+        let scan = |list| on_disk::scan(root, folder, Some(list), false);
         view.disk = scan("dovecot-uidlist")?;
         if view.disk.uidlist.is_none() && folder.is_root() {
             view.disk = scan("mailseed.uidlist")?;

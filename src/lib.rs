@@ -20,6 +20,7 @@
 //! | what is to be done | [`plan`] | ordered steps: pure, printed by a dry run, run by an export |
 //! | doing it | [`sink`] | files under the Maildir, control files after them |
 //! | what is remembered | [`state`] | a small record beside the mail, for [`explain`] and re-runs |
+//! | what servers will make of it | [`announce`] | a POP3 listing, foretold from the disk alone |
 //! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
 
 #![cfg_attr(
@@ -30,6 +31,7 @@
     )
 )]
 
+pub mod announce;
 pub mod check;
 pub mod cli;
 pub mod config;

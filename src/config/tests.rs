@@ -24,7 +24,9 @@ fn typed(line: &[&str]) -> (cli::Export, Task) {
         } => (*options, Task::Export),
         Command::Export { options, .. } | Command::Plan(options) => (*options, Task::Plan),
         Command::Check(options) => ((*options).into(), Task::Check),
-        Command::Explain(_) | Command::Report(_) => panic!("not a command that needs a Config"),
+        Command::Explain(_) | Command::Report(_) | Command::Uidl(_) => {
+            panic!("not a command that needs a Config")
+        }
     }
 }
 

@@ -31,3 +31,4 @@ mod servers;
 mod stranger;
 mod support;
 mod transport;
+mod uidl;

@@ -112,7 +112,7 @@ fn port_file_value(directory: &Path, name: &str) -> String {
 }
 
 /// A line without its CRLF; an error when the connection ends first.
-fn read_line(stream: &mut impl BufRead) -> io::Result<Vec<u8>> {
+pub fn read_line(stream: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     stream.read_until(b'\n', &mut line)?;
     if line.pop() != Some(b'\n') {
