@@ -250,9 +250,9 @@ impl<'a, W: Write> Search<'a, W> {
         let messages = Messages::open(&self.question.maildir, folder).map_err(cannot)?;
         let mut header = Vec::new();
         let mut hits = Vec::new();
-        for (index, file) in view.disk.files.iter().enumerate() {
+        for (index, file) in (0..).zip(view.disk.files.iter()) {
             let read = messages
-                .file(file)
+                .file(&file)
                 .and_then(|mut message| header::read(&mut message, &mut header));
             match read {
                 Ok(()) if header::message_id(&header).as_deref() == Some(wanted) => {

@@ -182,10 +182,8 @@ pub enum Step {
     Rename {
         /// Which of the files on disk.
         file: u32,
-        /// Its new base name, where that changes.
-        base: Option<Box<str>>,
-        /// Its new suffix, where that changes.
-        suffix: Option<Box<str>>,
+        /// The name.
+        to: Box<NewName>,
     },
     /// Give a file on disk another date, for the POP3 order of qmail.
     Redate {
@@ -201,6 +199,15 @@ pub enum Step {
     RemoveIndexes,
     /// Replace the list file, see [`Policy::list_file`].
     WriteUidList,
+}
+
+/// What changes in the name of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewName {
+    /// Its new base name, where that changes.
+    pub base: Option<Box<str>>,
+    /// Its new suffix, where that changes.
+    pub suffix: Option<Box<str>>,
 }
 
 impl Step {
@@ -313,7 +320,7 @@ pub fn estranged(
     source: &SourceFolder<'_>,
     past: &Past<'_>,
     disk: &OnDisk,
-) -> (Vec<usize>, Vec<usize>) {
+) -> (Vec<u32>, Vec<usize>) {
     recognise::estranged(source, disk, past)
 }
 

@@ -35,7 +35,7 @@ pub(super) fn lines(
     match hit {
         Hit::Message(uid, file) => {
             let file = file.and_then(|index| view.disk.files.get(index));
-            story.message(*uid, file)?;
+            story.message(*uid, file.as_ref())?;
         }
         Hit::Skipped(index) => story.skipped(*index),
         Hit::Extra(index) => story.extra(*index),
@@ -76,6 +76,7 @@ impl Story<'_> {
             None => self.head("a file that no list has"),
         }
         let line = uid.and_then(|uid| self.view.line_of(uid));
+        let line = line.as_ref();
         let origin = self.origin(uid, line, file);
         self.add("from", origin);
         if self.view.is_inbox() {

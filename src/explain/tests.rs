@@ -95,7 +95,7 @@ fn inbox(record: &Record) -> View<'_> {
         record: record.folders().first(),
         takes_plain_uids: true,
         disk: OnDisk {
-            files: vec![
+            files: [
                 file("a", 30),
                 file("b,S=1", 10),
                 file("c", 20),
@@ -103,7 +103,9 @@ fn inbox(record: &Record) -> View<'_> {
                 file("77.M0000000006.mailseed,S=1,W=1", 40),
                 file("78.M0000000007.mailseed", 50),
                 file("foreign@host", 99),
-            ],
+            ]
+            .into_iter()
+            .collect(),
             uidlist: Some(UidList::parse(list.as_bytes()).unwrap()),
             ..OnDisk::default()
         },

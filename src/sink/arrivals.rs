@@ -12,7 +12,7 @@ use super::export::{Job, Watch, forget_quota, now};
 use super::maildir::{self, Draft, Finished, Sizes};
 use super::tree::FolderDirs;
 use crate::config::Fsync;
-use crate::mail::UidLine;
+use crate::mail::UidLines;
 use crate::mail::date::arrival;
 use crate::plan::order::{self, Dated};
 use crate::plan::uidlist::new_line;
@@ -27,8 +27,19 @@ const HEADER_KEPT: usize = 64 << 10;
 #[derive(Debug, Clone)]
 struct Delivered {
     entry: u32,
-    sizes: Sizes,
+    size: u64,
+    virtual_size: u64,
     mtime: i64,
+}
+
+/// A message that is to come.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    /// By what it is asked for.
+    key: u32,
+    /// Which step of the plan it is.
+    step: u32,
+    has_come: bool,
 }
 
 /// Messages that are whole and have not appeared yet, by what they were asked for.
@@ -51,10 +62,10 @@ pub struct Arrivals<'a> {
     watch: Watch<'a>,
     /// By what a message is asked for.
     key: &'a dyn Fn(usize) -> u32,
-    /// What is still to come: by key, the entry and its date.
-    wanted: HashMap<u32, (u32, Option<i64>)>,
-    /// The order in which to ask.
-    order: Vec<u32>,
+    /// What is to come, ascending by key.
+    wanted: Vec<Wanted>,
+    /// Whether all of it has been asked for.
+    asked: bool,
     draft: Option<Draft>,
     /// Of the message at hand, where its digest is wanted.
     digest: Option<StoredDigest>,
@@ -87,19 +98,26 @@ impl<'a> Arrivals<'a> {
         watch: Watch<'a>,
         key: &'a dyn Fn(usize) -> u32,
     ) -> Self {
-        let deliveries = job.plan.steps.iter().filter_map(|step| match step {
-            Step::Deliver { entry, mtime } => Some((key(*entry as usize), (*entry, *mtime))),
-            _ => None,
-        });
-        let order: Vec<u32> = deliveries.clone().map(|(key, _)| key).collect();
-        let some_undated = deliveries.clone().any(|(_, (_, mtime))| mtime.is_none());
+        let mut some_undated = false;
+        let mut wanted = Vec::new();
+        for (step, what) in (0..).zip(&job.plan.steps) {
+            if let Step::Deliver { entry, mtime } = what {
+                some_undated |= mtime.is_none();
+                wanted.push(Wanted {
+                    key: key(*entry as usize),
+                    step,
+                    has_come: false,
+                });
+            }
+        }
+        wanted.sort_unstable_by_key(|wanted| wanted.key);
         Self {
             job,
             dirs,
             watch,
             key,
-            wanted: deliveries.collect(),
-            order,
+            wanted,
+            asked: false,
             draft: None,
             digest: None,
             announced: None,
@@ -127,8 +145,8 @@ impl<'a> Arrivals<'a> {
     /// Lets what was held back appear, as far as the plan still wants it. What it no longer wants is
     /// thrown away.
     pub(super) fn release(&mut self, mut held: Held) -> Result<(), Problem> {
-        for key in std::mem::take(&mut self.order) {
-            let wanted = self.wanted.get(&key).copied();
+        for key in self.to_come() {
+            let wanted = self.wanted(key);
             let (Some((entry, mtime)), Some(message)) = (wanted, held.remove(&key)) else {
                 continue;
             };
@@ -139,7 +157,7 @@ impl<'a> Arrivals<'a> {
                 digest,
             } = message;
             self.publish(finished, entry, sizes, mtime.or(dated), digest)?;
-            self.wanted.remove(&key);
+            self.has_come(key);
         }
         for message in held.into_values() {
             message.finished.discard(self.dirs);
@@ -154,13 +172,39 @@ impl<'a> Arrivals<'a> {
 
     /// What is still to come, with its announced size, in the order of the plan.
     pub fn missing(&self) -> Vec<(u32, u64)> {
-        self.order
-            .iter()
-            .filter_map(|key| {
-                let (entry, _) = self.wanted.get(key)?;
-                Some((*key, self.job.source.entries[*entry as usize].size))
-            })
-            .collect()
+        let keys = self.to_come().into_iter();
+        keys.filter_map(|key| {
+            let (entry, _) = self.wanted(key)?;
+            Some((key, self.job.source.entries[entry as usize].size))
+        })
+        .collect()
+    }
+
+    /// The keys of what is still to come, in the order of the plan.
+    fn to_come(&self) -> Vec<u32> {
+        let wanted = self.wanted.iter().filter(|wanted| !wanted.has_come);
+        let mut wanted: Vec<(u32, u32)> = wanted.map(|it| (it.step, it.key)).collect();
+        wanted.sort_unstable();
+        wanted.into_iter().map(|(_, key)| key).collect()
+    }
+
+    fn place(&self, key: u32) -> Option<usize> {
+        self.wanted.binary_search_by_key(&key, |it| it.key).ok()
+    }
+
+    /// The entry and the date of a message that is still to come.
+    fn wanted(&self, key: u32) -> Option<(u32, Option<i64>)> {
+        let wanted = self.wanted.get(self.place(key)?)?;
+        match self.job.plan.steps.get(wanted.step as usize)? {
+            Step::Deliver { entry, mtime } if !wanted.has_come => Some((*entry, *mtime)),
+            _ => None,
+        }
+    }
+
+    fn has_come(&mut self, key: u32) {
+        if let Some(place) = self.place(key) {
+            self.wanted[place].has_come = true;
+        }
     }
 
     pub(super) fn bring(
@@ -168,7 +212,7 @@ impl<'a> Arrivals<'a> {
         fetch: &mut dyn FnMut(&mut Arrivals<'_>) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
         // The plan has a step for each message; the first brings all that can be had.
-        if self.order.is_empty() {
+        if self.asked || self.wanted.is_empty() {
             return Ok(());
         }
         if self.job.plan.mode != Mode::AfterCutover {
@@ -176,14 +220,14 @@ impl<'a> Arrivals<'a> {
         }
         let result = fetch(self);
         self.abandon();
-        self.order.clear();
+        self.asked = true;
         result
     }
 
     /// Octets as stored of what has appeared.
     pub(super) fn stored(&self) -> u64 {
         let delivered = self.delivered.iter();
-        delivered.map(|delivered| delivered.sizes.size).sum()
+        delivered.map(|delivered| delivered.size).sum()
     }
 
     /// Makes sure that what has appeared is on disk, as `--fsync` wants it.
@@ -200,7 +244,7 @@ impl<'a> Arrivals<'a> {
         let job = self.job;
         let mut dated: Vec<Dated> = Vec::with_capacity(job.source.entries.len());
         for (index, file) in job.plan.files.iter().enumerate() {
-            let on_disk = file.and_then(|file| job.disk.files[file as usize].mtime);
+            let on_disk = file.and_then(|file| job.disk.files.mtime(file));
             let announced = job
                 .source
                 .uidls
@@ -213,7 +257,8 @@ impl<'a> Arrivals<'a> {
         }
         let mut new_files = HashMap::with_capacity(self.delivered.len());
         for delivered in &self.delivered {
-            new_files.insert(delivered.entry as usize, delivered.sizes);
+            let sizes = (delivered.size, delivered.virtual_size);
+            new_files.insert(delivered.entry as usize, sizes);
             let dated = &mut dated[delivered.entry as usize];
             dated.date = Some(delivered.mtime);
             dated.on_disk = Some(delivered.mtime);
@@ -235,16 +280,14 @@ impl<'a> Arrivals<'a> {
 
     /// The lines of `dovecot-uidlist` for what has appeared, and the sizes of files that an
     /// earlier run left without a line.
-    pub(super) fn lines(&self) -> Result<Vec<UidLine>, Problem> {
+    pub(super) fn lines(&self) -> Result<UidLines, Problem> {
         let job = self.job;
-        let mut lines: Vec<UidLine> = self
+        let mut lines: UidLines = self
             .delivered
             .iter()
             .map(|delivered| {
                 let index = delivered.entry as usize;
-                let Sizes {
-                    size, virtual_size, ..
-                } = delivered.sizes;
+                let (size, virtual_size) = (delivered.size, delivered.virtual_size);
                 let name = plan::base_name(job.source, job.policy, index, size, virtual_size);
                 new_line(
                     job.source,
@@ -264,7 +307,7 @@ impl<'a> Arrivals<'a> {
             };
             let sizes = maildir::measure(dir, &format!("{name}{}", file.suffix))
                 .map_err(|error| job.failed("read a message", error))?;
-            lines.push(new_line(
+            lines.push(&new_line(
                 job.source,
                 job.plan,
                 index,
@@ -276,15 +319,9 @@ impl<'a> Arrivals<'a> {
         Ok(lines)
     }
 
-    fn file_name(&self, index: usize, sizes: Sizes) -> String {
+    fn file_name(&self, index: usize, (size, virtual_size): (u64, u64)) -> String {
         let job = self.job;
-        let base = plan::base_name(
-            job.source,
-            job.policy,
-            index,
-            sizes.size,
-            sizes.virtual_size,
-        );
+        let base = plan::base_name(job.source, job.policy, index, size, virtual_size);
         let entry = &job.source.entries[index];
         let suffix = job
             .plan
@@ -305,7 +342,7 @@ impl<'a> Arrivals<'a> {
                 return Err(told(error));
             }
         };
-        let name = self.file_name(index, sizes);
+        let name = self.file_name(index, (sizes.size, sizes.virtual_size));
         if let Some(problem) = self.refusal(index, sizes, &name) {
             self.buffer = draft.discard(self.dirs);
             return Err(problem);
@@ -357,7 +394,7 @@ impl<'a> Arrivals<'a> {
     ) -> Result<(), Problem> {
         let job = self.job;
         let index = entry as usize;
-        let name = self.file_name(index, sizes);
+        let name = self.file_name(index, (sizes.size, sizes.virtual_size));
         let mtime = mtime.unwrap_or_else(now);
         finished
             .publish(job.tree, self.dirs, &name, mtime)
@@ -365,7 +402,8 @@ impl<'a> Arrivals<'a> {
         self.unsynced = true;
         self.delivered.push(Delivered {
             entry,
-            sizes,
+            size: sizes.size,
+            virtual_size: sizes.virtual_size,
             mtime,
         });
         (self.watch.delivered)(job.source.entries[index].size);
@@ -459,10 +497,10 @@ impl BodySink for Arrivals<'_> {
     }
 
     fn end(&mut self, key: u32) -> Result<(), Problem> {
-        match (self.draft.take(), self.wanted.get(&key).copied()) {
+        match (self.draft.take(), self.wanted(key)) {
             (Some(draft), Some((entry, mtime))) => {
                 self.appear(draft, entry, mtime)?;
-                self.wanted.remove(&key);
+                self.has_come(key);
                 Ok(())
             }
             (Some(draft), None) => {

@@ -54,7 +54,7 @@ pub fn remove_messages<'f>(
     {
         let gone: HashSet<&str> = removed.iter().map(|file| file.base.as_ref()).collect();
         let before = list.lines.len();
-        list.lines.retain(|line| !gone.contains(line.name.as_ref()));
+        list.lines.retain(|line| !gone.contains(&*line.name));
         if list.lines.len() < before {
             control::replace(tree, &dirs, name, |out| list.write_to(out))?;
         }

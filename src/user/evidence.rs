@@ -87,7 +87,7 @@ pub(super) fn imap_contents(
         let Some(bodies) = bodies else {
             return session.fetch_bodies(&by_uid(wanted), sink);
         };
-        let others = bodies.deliver(&wanted, sink)?;
+        let others = bodies.deliver(wanted, sink)?;
         session.fetch_bodies(&by_uid(others), &mut Keeping::new(bodies, sink))
     })?;
     Ok(by_uid(found))

@@ -259,17 +259,18 @@ impl Attempt<'_> {
         let user = self.user;
         let mut of_others = std::mem::take(&mut self.memory.bodies);
         let stop = self.context.stop;
-        let mut fetch = |wanted: &[(u32, u64)], arrivals: &mut Arrivals<'_>| {
-            let to_fetch = links.deliver(&user.maildir, wanted, arrivals)?;
-            linked = wanted.len() - to_fetch.len();
-            let (copies, own): (Vec<_>, Vec<_>) = to_fetch.iter().partition(|(uid, _)| {
-                let collected = collected.as_ref();
-                collected.is_some_and(|collected| collected.has(*uid))
-            });
+        let mut fetch = |wanted: Vec<(u32, u64)>, arrivals: &mut Arrivals<'_>| {
+            let count = wanted.len();
+            let mut own = links.deliver(&user.maildir, wanted, arrivals)?;
+            linked = count - own.len();
+            let mut copies = Vec::new();
+            if let Some(collected) = &collected {
+                (copies, own) = own.into_iter().partition(|(uid, _)| collected.has(*uid));
+            }
             let own: Vec<_> = bodies
-                .deliver(&own, arrivals)?
-                .iter()
-                .filter_map(|(uid, size)| Some((Uid::new(*uid)?, *size)))
+                .deliver(own, arrivals)?
+                .into_iter()
+                .filter_map(|(uid, size)| Some((Uid::new(uid)?, size)))
                 .collect();
             let mut refused = session.fetch_bodies(&own, arrivals)?;
             if let Some(collected) = &collected {

@@ -226,7 +226,7 @@ pub(super) fn known_pairs(
         .filter_map(|line| {
             Some(Known {
                 uidl: Uidl::parse(line.field('P')?.as_bytes()).ok()?,
-                uid: uid(line)?,
+                uid: uid(&line)?,
                 position: line.field('O').and_then(|position| position.parse().ok()),
             })
         })

@@ -1,6 +1,6 @@
 //! What the source has of a folder, asked for no more than has changed since the last run.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::attempt::{Attempt, Maildropped};
 use crate::mail::{Uid, UidSet, UidValidity, Uidl};
@@ -208,7 +208,7 @@ impl Attempt<'_> {
         disk: &OnDisk,
     ) -> Result<(), Problem> {
         let mut on_disk: HashMap<Uid, u64> = HashMap::new();
-        for file in &disk.files {
+        for file in disk.files.iter() {
             // A server may have moved a file here from another folder.
             if let Some(Identity::Imap(of, uid)) = Identity::parse(&file.base)
                 && Some(of) == validity
@@ -284,31 +284,36 @@ fn combined(seen: &Seen, changes: Changes) -> MessageList {
 
 /// Whether a message that had a UIDL has none in the list on disk: a server has made the list anew.
 fn has_lost_uidls(list: &MessageList, plan: &FolderPlan, disk: &OnDisk, seen: &Seen) -> bool {
-    let lines = disk.uidlist.as_ref().map_or(&[][..], |list| &list.lines);
-    let with_uidl: HashSet<&str> = lines
-        .iter()
-        .filter(|line| line.field('P').is_some())
-        .map(|line| line.name.as_ref())
-        .collect();
+    let files = disk.files.by_base();
+    let mut has_uidl = vec![false; disk.files.len()];
+    let lines = disk.uidlist.iter().flat_map(|list| list.lines.iter());
+    for line in lines.filter(|line| line.field('P').is_some()) {
+        if let Some(at) = files.get(&line.name) {
+            has_uidl[at as usize] = true;
+        }
+    }
     let mut entries = list.entries.iter().zip(&plan.files);
     entries.any(|(entry, file)| {
-        let file = file.and_then(|file| disk.files.get(file as usize));
-        seen.paired.contains(entry.uid)
-            && file.is_some_and(|file| !with_uidl.contains(file.base.as_ref()))
+        seen.paired.contains(entry.uid) && file.is_some_and(|file| !has_uidl[file as usize])
     })
 }
 
 /// What POP3 announces, by the list on disk: the POP3 listing is that by which it was written.
 fn announced(list: &MessageList, disk: &OnDisk, seen: &Seen) -> Vec<Option<Announced>> {
-    let lines = disk.uidlist.as_ref().map_or(&[][..], |list| &list.lines);
-    let by_source_uid: HashMap<Uid, _> = lines
-        .iter()
-        .filter_map(|line| Some((seen.source_uid(line.uid)?, line)))
+    let lines = disk.uidlist.as_ref().map(|list| &list.lines);
+    let uids = lines.map_or(&[][..], |lines| lines.uids());
+    let mut by_source_uid: Vec<(Uid, u32)> = (0..)
+        .zip(uids)
+        .filter_map(|(place, uid)| Some((seen.source_uid(*uid)?, place)))
         .collect();
+    by_source_uid.sort_unstable();
     let entries = list.entries.iter();
     entries
         .map(|entry| {
-            let line = by_source_uid.get(&entry.uid)?;
+            let at = by_source_uid
+                .binary_search_by_key(&entry.uid, |(uid, _)| *uid)
+                .ok()?;
+            let line = lines?.get(by_source_uid.get(at)?.1 as usize)?;
             Some(Announced {
                 position: line.field('O')?.parse().ok()?,
                 uidl: Uidl::parse(line.field('P')?.as_bytes()).ok()?,

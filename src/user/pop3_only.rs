@@ -147,8 +147,8 @@ impl Attempt<'_> {
             key: &key,
             called: "POP3 message",
         };
-        let mut fetch = |wanted: &[(u32, u64)], arrivals: &mut Arrivals<'_>| {
-            let numbers: Vec<u32> = wanted.iter().map(|(number, _)| *number).collect();
+        let mut fetch = |wanted: Vec<(u32, u64)>, arrivals: &mut Arrivals<'_>| {
+            let numbers: Vec<u32> = wanted.into_iter().map(|(number, _)| number).collect();
             session.retrieve(&numbers, arrivals)
         };
         self.bring_up_to_date(&folder, tree, &mut fetch, left)

@@ -173,7 +173,7 @@ fn a_message_that_moves_between_folders_is_there_already() {
         assert_eq!(plan.uids, [Uid::new(5)]);
         assert_eq!(plan.renumbered, BTreeMap::from([(COPY, 5)]));
         let done = after(&away, &before, &plan, servers);
-        assert_eq!(*done.files[0].base, *name(true));
+        assert_eq!(*done.files.get(0).unwrap().base, *name(true));
         let mut again = Source::inbox(&[COPY]).uidls(&["b"]).copies(1);
         again = again.seen_copies(&[("S", &[COPY])], &[COPY], COPY + 1);
         again.seen.as_mut().unwrap().renumbered = plan.renumbered.into();
