@@ -4,6 +4,7 @@
 mod report;
 mod rerun;
 mod selection;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ use crate::source::login::Mechanism;
 
 pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
+pub use verify::{Verify, Verifying};
 
 const SOURCE: &str = "Source";
 const LOGIN: &str = "Login";
@@ -113,6 +115,13 @@ pub enum Command {
     /// Show what export would do now, and touch nothing
     #[command(after_help = AFTER_HELP)]
     Plan(Box<Export>),
+    /// Say for each user whether the new side is what the old one is, before the cutover; touch nothing
+    ///
+    /// Lists the old servers once more and holds every folder, UID, flag, date, size, UIDL and place
+    /// in the POP3 order against the Maildir, as its servers will show it, and with --new against the
+    /// new servers themselves. A sample of the messages is compared byte by byte.
+    #[command(after_help = verify::AFTER_VERIFY)]
+    Verify(Box<Verify>),
     /// Tell the life of one message: where from, how paired, which file, what servers call it
     ///
     /// Reads the Maildir and the record that export keeps in it (mailseed.state); needs no network
@@ -358,7 +367,8 @@ pub struct Users {
     #[arg(long, value_name = "USER")]
     pub only: Vec<String>,
 
-    /// Only the users that failed or are partial in the summary.csv or check.csv of an earlier run
+    /// Only the users that failed or are partial in the summary.csv, check.csv or verified.csv of an
+    /// earlier run
     #[arg(long, value_name = "REPORT.csv")]
     pub only_failed: Option<PathBuf>,
 }
@@ -499,7 +509,7 @@ pub struct Running {
     pub log_format: Format,
 
     /// Write a log for each user into this directory, and summary.csv, skipped.csv and run.json, or
-    /// check.csv for a check
+    /// check.csv for a check, or verify.csv and verified.csv for a verify
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
 }

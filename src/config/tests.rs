@@ -13,7 +13,7 @@ use crate::cli::{Cli, Command};
 
 fn typed(line: &[&str]) -> (cli::Export, Task) {
     let command: &[&str] = match line.first() {
-        Some(&"check") => &["mailseed"],
+        Some(&("check" | "verify")) => &["mailseed"],
         _ => &["mailseed", "export"],
     };
     let line = command.iter().chain(line);
@@ -24,6 +24,11 @@ fn typed(line: &[&str]) -> (cli::Export, Task) {
         } => (*options, Task::Export),
         Command::Export { options, .. } | Command::Plan(options) => (*options, Task::Plan),
         Command::Check(options) => ((*options).into(), Task::Check),
+        Command::Verify(verify) => {
+            let (export, typed) = verify.split();
+            let live = !typed.new.is_empty();
+            (export, Task::Verify { live })
+        }
         Command::Explain(_) | Command::Report(_) | Command::Uidl(_) => {
             panic!("not a command that needs a Config")
         }

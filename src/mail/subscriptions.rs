@@ -34,6 +34,13 @@ impl Subscriptions {
         }
     }
 
+    /// The names that are subscribed, parts with TAB between them.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let separator = self.separator;
+        let lines = self.lines.iter();
+        lines.map(move |line| line.replace(separator, "\t"))
+    }
+
     /// Takes over what has changed at the source: names (parts with TAB between them) that are no
     /// longer subscribed there, and new ones. Says how many lines came or went.
     pub fn change(&mut self, ended: &[String], new: &[String]) -> usize {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::mail::{FolderPath, Uid};
+use crate::text::printable;
 
 /// What differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -75,7 +76,7 @@ impl fmt::Display for What {
 }
 
 /// One difference.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Difference {
     /// The folder; `None` for what is about the user.
     pub folder: Option<FolderPath>,
@@ -89,4 +90,47 @@ pub struct Difference {
     pub old: String,
     /// As it is on the new side.
     pub new: String,
+}
+
+impl Difference {
+    /// A difference in `folder`, or in what is about the user.
+    pub fn new(
+        folder: Option<&FolderPath>,
+        what: What,
+        old: impl Into<String>,
+        new: impl Into<String>,
+    ) -> Self {
+        Self {
+            folder: folder.cloned(),
+            uid: None,
+            uidl: None,
+            what,
+            old: old.into(),
+            new: new.into(),
+        }
+    }
+
+    /// The same, of the message with this UID.
+    #[must_use]
+    pub fn at(mut self, uid: Option<Uid>) -> Self {
+        self.uid = uid;
+        self
+    }
+}
+
+/// One line for people, printable.
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut place: Vec<String> = Vec::new();
+        place.extend(self.folder.iter().map(|it| format!("folder {it}")));
+        place.extend(self.uid.iter().map(|it| format!("UID {it}")));
+        place.extend(self.uidl.iter().map(|it| format!("UIDL {it}")));
+        let side = |text: &str| match text {
+            "" => "-".to_owned(),
+            text => text.to_owned(),
+        };
+        let (what, old, new) = (self.what, side(&self.old), side(&self.new));
+        let line = format!("{}: {what}: {old} -> {new}", place.join(", "));
+        f.write_str(&printable(line.trim_start_matches(": ")))
+    }
 }

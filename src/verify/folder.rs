@@ -21,8 +21,8 @@ pub struct View<'v> {
 /// What is compared.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// Whether the new side holds flags and keywords.
-    pub flags: bool,
+    /// Whether the new side holds keywords.
+    pub keywords: bool,
     /// Seconds by which a date may differ: where the POP3 order hangs on it, it may be another.
     /// `None`: dates are not compared.
     pub date_tolerance: Option<u64>,
@@ -31,12 +31,7 @@ pub struct Rules {
 }
 
 /// The differences between `old` and `new`, in the order of the UIDs.
-pub fn compare(
-    path: &FolderPath,
-    old: &View<'_>,
-    new: &View<'_>,
-    rules: Rules,
-) -> Vec<Difference> {
+pub fn compare(path: &FolderPath, old: &View<'_>, new: &View<'_>, rules: Rules) -> Vec<Difference> {
     let mut found = Found {
         path,
         differences: Vec::new(),
@@ -52,8 +47,10 @@ pub fn compare(
         );
     }
     let last = old.entries.last().map_or(0, |entry| entry.uid.value());
-    if let Some(next) = new.uid_next.filter(|next| *next <= last) {
-        found.add(None, What::UidNext, format!("> {last}"), next.to_string());
+    let given = last.max(old.uid_next.map_or(0, |next| next.saturating_sub(1)));
+    if let Some(next) = new.uid_next.filter(|next| *next <= given) {
+        let least = u64::from(given) + 1;
+        found.add(None, What::UidNext, least.to_string(), next.to_string());
     }
     let mut left = old.entries.iter().peekable();
     let mut right = new.entries.iter().peekable();
@@ -125,11 +122,11 @@ impl Found<'_> {
         rules: Rules,
     ) {
         let uid = Some(was.uid);
-        if rules.flags && was.flags != is.flags {
+        if was.flags != is.flags {
             let shown = |entry: &Entry| entry.flags.maildir_letters().collect();
             self.add(uid, What::Flags, shown(was), shown(is));
         }
-        if rules.flags {
+        if rules.keywords {
             let old = names(was_keywords, was.keywords);
             let new = names(is_keywords, is.keywords);
             let folded = |names: &[&str]| -> BTreeSet<String> {
@@ -158,7 +155,7 @@ fn names(table: &KeywordTable, set: KeywordSet) -> Vec<&str> {
 }
 
 /// A date as people read it, UTC.
-fn shown_date(seconds: i64) -> String {
+pub fn shown_date(seconds: i64) -> String {
     jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |it| it.to_string())
 }
 
@@ -168,7 +165,7 @@ mod tests {
     use crate::mail::Flags;
 
     const STRICT: Rules = Rules {
-        flags: true,
+        keywords: true,
         date_tolerance: Some(0),
         sizes: true,
     };
@@ -257,11 +254,14 @@ mod tests {
             entries: &entries,
             keywords: &table,
         };
-        let old = view(7, Some(10));
+        let old = view(7, Some(12));
         for (new, want) in [
-            (view(7, Some(10)), vec![]),
+            (view(7, Some(12)), vec![]),
+            (view(7, Some(20)), vec![]),
             (view(7, None), vec![]),
-            (view(8, Some(10)), vec![What::UidValidity]),
+            (view(8, Some(12)), vec![What::UidValidity]),
+            // UIDs 10 and 11 have been given, and their messages deleted.
+            (view(7, Some(11)), vec![What::UidNext]),
             (view(7, Some(9)), vec![What::UidNext]),
             (view(0, Some(3)), vec![What::UidValidity, What::UidNext]),
         ] {

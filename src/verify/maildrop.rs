@@ -7,7 +7,7 @@ use crate::mail::FolderPath;
 use crate::text::printable_bytes;
 
 /// The most characters of a UIDL in a report: all of one that RFC 1939 allows.
-const SHOWN: usize = 100;
+pub const SHOWN: usize = 100;
 
 /// One message as POP3 announces it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -152,13 +152,13 @@ mod tests {
             ("", "", "", (0, 0, 0)),
             // Two swapped: one has moved.
             ("a b c", "b a c", "order b: number 2 -> first", (0, 0, 0)),
-            ("a b c d", "d a b c", "order d: number 4 -> first", (0, 0, 0)),
             (
-                "a b c",
-                "a c",
-                "uidl b: number 2 -> ",
+                "a b c d",
+                "d a b c",
+                "order d: number 4 -> first",
                 (0, 0, 0),
             ),
+            ("a b c", "a c", "uidl b: number 2 -> ", (0, 0, 0)),
             (
                 "a b c",
                 "a x=77 c",
@@ -166,12 +166,7 @@ mod tests {
                 (1, 77, 0),
             ),
             ("a", "a b=5", "uidl b:  -> number 2", (1, 5, 1)),
-            (
-                "a b",
-                "a b a",
-                "doubled a: number 1 -> number 3",
-                (0, 0, 0),
-            ),
+            ("a b", "a b a", "doubled a: number 1 -> number 3", (0, 0, 0)),
             ("a=1 b", "a=2 b", "pop3_size a: 1 -> 2", (0, 0, 0)),
         ] {
             let (differences, found) = compare(&list(old), &list(new), true);
@@ -201,7 +196,10 @@ mod tests {
             (vec![], 0),
             (vec![4], 1),
             (vec![2, 1, 0], 1),
-            (vec![0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15], 6),
+            (
+                vec![0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15],
+                6,
+            ),
         ] {
             let kept = ascent(&numbers);
             assert!(kept.is_sorted());
