@@ -516,6 +516,8 @@ pub struct Running {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use clap::CommandFactory as _;
 
     use super::*;
@@ -543,7 +545,7 @@ mod tests {
     }
 
     #[test]
-    fn check_takes_what_export_takes_but_for_writing() {
+    fn check_and_verify_take_what_export_takes_but_for_writing() {
         let command = Cli::command();
         let options = |name: &str| -> Vec<(String, Option<String>)> {
             command
@@ -567,8 +569,16 @@ mod tests {
             "expunge_marked",
         ];
         export.retain(|(id, _)| {
-            !["dry_run", "owner", "fsync"].contains(&id.as_str()) && !reruns.contains(&id.as_str())
+            !["dry_run", "fsync"].contains(&id.as_str()) && !reruns.contains(&id.as_str())
         });
+        let mut verify = options("verify");
+        verify.retain(|(id, _)| id != "content" && !id.starts_with("new"));
+        assert_eq!(
+            BTreeSet::from_iter(&export),
+            BTreeSet::from_iter(&verify),
+            "for verify"
+        );
+        export.retain(|(id, _)| id != "owner");
         assert_eq!(export, options("check"));
     }
 
@@ -577,7 +587,7 @@ mod tests {
         let mut command = Cli::command();
         for subcommand in command.get_subcommands_mut() {
             let help = subcommand.render_long_help().to_string();
-            let logs_in = !["explain", "report"].contains(&subcommand.get_name());
+            let logs_in = !["explain", "report", "uidl"].contains(&subcommand.get_name());
             assert_eq!(help.contains("MAILSEED_PASSWORD"), logs_in);
             assert!(
                 subcommand

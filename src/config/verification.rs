@@ -184,21 +184,18 @@ mod tests {
             mechanism,
         };
         for (host, want) in [
-            (
-                host(None, None, None),
-                "imaps://new.example:993 ann-old - old",
-            ),
+            (host(None, None, None), "imaps://new.example ann-old - old"),
             (
                 host(None, Some("new"), None),
-                "imaps://new.example:993 ann@example - new",
+                "imaps://new.example ann@example - new",
             ),
             (
                 host(Some("boss"), Some("new"), None),
-                "imaps://new.example:993 ann@example*boss - new",
+                "imaps://new.example ann@example*boss - new",
             ),
             (
                 host(Some("boss"), Some("new"), Some(Mechanism::Plain)),
-                "imaps://new.example:993 boss ann@example new",
+                "imaps://new.example boss ann@example new",
             ),
         ] {
             let [imap, pop3] = host.accounts(&user);

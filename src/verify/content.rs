@@ -15,6 +15,10 @@ use crate::sink::target_problem;
 use crate::source::imap;
 use crate::user::{Digested, digests};
 
+/// Where sizes differ and contents do not, so often: the old server does not tell the truth about
+/// sizes, and they are no reason to read more.
+const LIES: usize = 20;
+
 /// What has become of the messages that were compared.
 #[derive(Debug, Default)]
 pub struct Compared {
@@ -128,4 +132,38 @@ fn digest_of(messages: &Messages, file: &File) -> io::Result<Option<blake3::Hash
 /// The file as the rest of the program names it.
 pub fn on_disk(file: &File) -> DiskFile {
     DiskFile::named(&file.name, file.in_new, Some(file.mtime))
+}
+
+/// Reads what is chosen and the first of the suspects; the other suspects only where one of those was
+/// rightly suspected.
+pub(super) fn in_two_goes(
+    chosen: UidSet,
+    suspects: Vec<Uid>,
+    mut read: impl FnMut(&UidSet) -> Result<Compared, Problem>,
+) -> Result<Compared, Problem> {
+    let (first, rest) = suspects.split_at(suspects.len().min(LIES));
+    let mut wanted = chosen;
+    wanted.extend(first.iter().copied());
+    let mut compared = read(&wanted)?;
+    let rest: UidSet = rest.iter().copied().collect();
+    if rest.is_empty() {
+        return Ok(compared);
+    }
+    if first.iter().all(|uid| compared.equal.contains(*uid)) {
+        compared.equal.extend(rest.iter());
+        return Ok(compared);
+    }
+    let more = read(&rest)?;
+    compared.checked.extend(more.checked.iter());
+    compared.equal.extend(more.equal.iter());
+    compared.differences.extend(more.differences);
+    Ok(compared)
+}
+
+/// Leaves out what is said of the sizes of messages that are the same.
+pub(super) fn without_lies(found: Vec<Difference>, compared: &Compared) -> Vec<Difference> {
+    let is_lie = |it: &Difference| {
+        it.what == What::Size && it.uid.is_some_and(|uid| compared.equal.contains(uid))
+    };
+    found.into_iter().filter(|it| !is_lie(it)).collect()
 }

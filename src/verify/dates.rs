@@ -1,8 +1,10 @@
 //! Whether the dates of qmail's INBOX, which carry the POP3 order, are those of the messages as far
 //! as that order lets them. Pure.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
+use crate::mail::Uid;
 use crate::plan::order::Dated;
 
 /// Files are dated at least so many seconds before the present.
@@ -15,31 +17,43 @@ const PRESENT: u64 = 2;
 /// in the POP3 order, and below it where it is the second before that of the next (the row ran into
 /// the present), where the message came in the seconds in which it was exported, or where its own date
 /// is later than `now` (seconds since 1970). What POP3 does not show may have gone back to the first
-/// second that was free.
-pub fn unexplained(messages: &[Dated], now: i64) -> Vec<bool> {
+/// second that was free. Where UIDs show that there may have been another message in between, which
+/// has been deleted since, any date may be its work: dates that are in order are left as they are.
+pub fn unexplained(messages: &[(Uid, Dated)], now: i64) -> Vec<bool> {
     let mut order: Vec<usize> = (0..messages.len())
-        .filter(|at| messages[*at].position.is_some())
+        .filter(|at| messages[*at].1.position.is_some())
         .collect();
-    order.sort_by_key(|at| messages[*at].position);
-    let used: HashSet<i64> = messages.iter().filter_map(|it| it.on_disk).collect();
-    let on_disk = |place: Option<usize>| messages[*order.get(place?)?].on_disk;
+    order.sort_by_key(|at| messages[*at].1.position);
+    let used: HashSet<i64> = messages.iter().filter_map(|(_, it)| it.on_disk).collect();
     let mut wrong = vec![false; messages.len()];
     for (place, at) in order.iter().enumerate() {
-        let (Some(date), Some(is)) = (messages[*at].date, messages[*at].on_disk) else {
+        let (uid, message) = &messages[*at];
+        let (Some(date), Some(is)) = (message.date, message.on_disk) else {
             continue;
         };
-        let before = on_disk(place.checked_sub(1));
-        let next = on_disk(Some(place + 1));
+        // The date of a neighbour; `None` where another message may have been there.
+        let neighbour = |place: Option<usize>| {
+            let (other, dated) = &messages[*order.get(place?)?];
+            let is_next = other.value().abs_diff(uid.value()) <= 1;
+            dated.on_disk.filter(|_| is_next)
+        };
         wrong[*at] = match is.cmp(&date) {
-            std::cmp::Ordering::Equal => false,
-            std::cmp::Ordering::Greater => before.is_none_or(|it| it.saturating_add(1) != is),
-            std::cmp::Ordering::Less => {
-                let joins = next.is_some_and(|it| is.saturating_add(1) == it);
-                !joins && date.abs_diff(is) > PRESENT && date <= now
+            Ordering::Equal => false,
+            Ordering::Greater => match neighbour(place.checked_sub(1)) {
+                Some(before) => before.saturating_add(1) != is,
+                // Nothing has ever been before the first.
+                None => place == 0 && uid.value() == 1,
+            },
+            Ordering::Less => {
+                let is_free = match neighbour(Some(place + 1)) {
+                    Some(next) => is.saturating_add(1) != next,
+                    None => place + 1 == order.len(),
+                };
+                is_free && date.abs_diff(is) > PRESENT && date <= now
             }
         };
     }
-    for (at, message) in messages.iter().enumerate() {
+    for (at, (_, message)) in messages.iter().enumerate() {
         if let (None, Some(date), Some(is)) = (message.position, message.date, message.on_disk) {
             let is_free = |second: i64| !used.contains(&second);
             wrong[at] = is > date || date <= now && (is.saturating_add(1)..=date).any(is_free);
@@ -53,16 +67,17 @@ mod tests {
     use super::*;
     use crate::plan::order::arrange;
 
-    fn message(position: u32, date: i64, on_disk: i64) -> Dated {
-        Dated {
+    fn message(uid: u32, position: u32, date: i64, on_disk: i64) -> (Uid, Dated) {
+        let dated = Dated {
             position: (position > 0).then_some(position),
             date: Some(date),
             on_disk: Some(on_disk),
-        }
+        };
+        (Uid::new(uid).expect("not 0"), dated)
     }
 
     #[test]
-    fn what_an_export_arranges_is_explained_and_other_dates_are_not() {
+    fn what_an_export_arranges_is_explained() {
         for dates in [
             &[10, 20, 30][..],
             &[10, 10, 10, 11, 50],
@@ -80,34 +95,51 @@ mod tests {
             for (message, time) in messages.iter_mut().zip(times) {
                 message.on_disk = time;
             }
+            let uids = (1..).filter_map(Uid::new);
+            let messages: Vec<(Uid, Dated)> = uids.zip(messages).collect();
             let wrong = unexplained(&messages, 1000);
             assert!(!wrong.contains(&true), "{messages:?} {wrong:?}");
         }
+    }
+
+    #[test]
+    fn other_dates_are_not() {
         for (messages, want) in [
             (
-                vec![message(1, 10, 10), message(2, 20, 21)],
+                vec![message(1, 1, 10, 10), message(2, 2, 20, 21)],
                 vec![false, true],
             ),
+            // There may have been one in between.
             (
-                vec![message(1, 10, 7), message(2, 20, 20)],
-                vec![true, false],
-            ),
-            (
-                vec![message(1, 10, 10), message(2, 20, 17)],
-                vec![false, true],
-            ),
-            (
-                vec![message(1, 10, 12), message(2, 11, 13)],
-                vec![true, false],
-            ),
-            (
-                vec![message(0, 10, 9), message(1, 10, 10)],
+                vec![message(1, 1, 10, 10), message(3, 2, 20, 21)],
                 vec![false, false],
             ),
             (
-                vec![message(0, 10, 8), message(1, 10, 10)],
+                vec![message(1, 1, 10, 7), message(2, 2, 20, 20)],
                 vec![true, false],
             ),
+            (
+                vec![message(1, 1, 10, 10), message(2, 2, 20, 17)],
+                vec![false, true],
+            ),
+            (
+                vec![message(1, 1, 10, 12), message(2, 2, 11, 13)],
+                vec![true, false],
+            ),
+            (
+                vec![message(9, 1, 10, 12), message(10, 2, 11, 13)],
+                vec![false, false],
+            ),
+            (
+                vec![message(1, 0, 10, 9), message(2, 1, 10, 10)],
+                vec![false, false],
+            ),
+            (
+                vec![message(1, 0, 10, 8), message(2, 1, 10, 10)],
+                vec![true, false],
+            ),
+            // A date to come is dated back.
+            (vec![message(1, 1, 2_000, 998)], vec![false]),
         ] {
             assert_eq!(unexplained(&messages, 1000), want, "{messages:?}");
         }

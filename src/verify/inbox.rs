@@ -274,3 +274,66 @@ pub(super) fn announces_live(maildrop: &Maildrop) -> Vec<Announces<'_>> {
     });
     announced.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `UIDL=octets` words, in POP3 order; UIDs from 1.
+    fn shown(text: &str, left_out: &[&str], is_honest: bool) -> Shown {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let uids = words.iter().zip(1..);
+        Shown {
+            entries: words.iter().map(|it| (it.as_bytes().into(), 10)).collect(),
+            uids: uids
+                .filter_map(|(it, uid)| Some((it.as_bytes().into(), Uid::new(uid)?)))
+                .collect(),
+            left_out: left_out.iter().map(|it| it.as_bytes().into()).collect(),
+            is_honest,
+            ..Shown::default()
+        }
+    }
+
+    fn told(old: &Shown, new: &[(&str, u32, u64)]) -> String {
+        let new: Vec<Announces<'_>> = new
+            .iter()
+            .map(|(uidl, uid, octets)| Announces {
+                uidl: uidl.as_bytes(),
+                octets: *octets,
+                uid: Uid::new(*uid),
+            })
+            .collect();
+        let (found, _) = old.compare(&new, true);
+        let told = found.iter().map(|it| {
+            let uid = it.uid.map_or(0, Uid::value);
+            let uidl = it.uidl.as_deref().unwrap_or_default();
+            format!("{} {uid} {uidl}: {} -> {}", it.what, it.old, it.new)
+        });
+        told.collect::<Vec<_>>().join("; ")
+    }
+
+    #[test]
+    fn uidls_are_compared_with_whose_they_are() {
+        let old = shown("a b", &[], true);
+        for (new, want) in [
+            (&[("a", 1, 10), ("b", 2, 10)][..], ""),
+            // Where a live server is asked, only UIDLs are known.
+            (&[("a", 0, 10), ("b", 0, 10)], ""),
+            (
+                &[("a", 2, 10), ("b", 1, 10)],
+                "uidl 1 a: of UID 1 -> of UID 2; uidl 2 b: of UID 2 -> of UID 1",
+            ),
+            (
+                &[("a", 1, 10), ("c", 2, 10)],
+                "uidl 2 c:  -> number 2; uidl 2 b: number 2 -> ",
+            ),
+            (&[("a", 1, 10), ("b", 2, 11)], "pop3_size 2 b: 10 -> 11"),
+        ] {
+            assert_eq!(told(&old, new), want);
+        }
+        let lying = shown("a b", &[], false);
+        assert_eq!(told(&lying, &[("a", 1, 10), ("b", 2, 11)]), "");
+        let partly = shown("a", &["b"], true);
+        assert_eq!(told(&partly, &[("a", 1, 10), ("b", 2, 10)]), "");
+    }
+}

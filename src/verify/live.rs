@@ -1,10 +1,10 @@
 //! The old server against the new one, where that runs already.
 
 use super::Verify;
-use super::content::Compared;
+use super::content::{Compared, in_two_goes, without_lies};
 use super::difference::{Difference, What};
 use super::folder::{Rules, View, compare};
-use super::mailbox::{Old, in_two_goes, without_lies};
+use super::mailbox::Old;
 use crate::mail::{Entry, UidSet};
 use crate::plan::folders::Placed;
 use crate::problem::Problem;

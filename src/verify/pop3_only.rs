@@ -6,7 +6,7 @@ use super::content::{self, Compared};
 use super::difference::{Difference, What};
 use super::disk::{self, File};
 use super::inbox::{Shown, announces_live};
-use super::mailbox::told_of;
+use super::maildir::told_of;
 use super::maildrop::SHOWN;
 use super::sample::chosen;
 use super::tree::{Tree, judge_virtual_size};
@@ -15,12 +15,13 @@ use crate::announce;
 use crate::mail::{FolderPath, PopEntry, Uid, UidSet};
 use crate::naming::MaildirFolder;
 use crate::naming::message::size_in_name;
+use crate::plan::selection::Choice;
 use crate::problem::Problem;
 use crate::sink::digest::read_back;
 use crate::sink::line_ends::LineEnds;
 use crate::sink::on_disk::Messages;
 use crate::sink::target_problem;
-use crate::source::Maildrop;
+use crate::source::{FolderList, Maildrop};
 use crate::text::printable_bytes;
 
 impl Verify<'_> {
@@ -41,7 +42,10 @@ impl Verify<'_> {
         }
         let shown = Shown::of(&old.listing, self.context.config.selection.max_size);
         let mut checked = UidSet::default();
-        if self.has_tree() && self.user.subfolder.is_none() {
+        if let Some(place) = self.elsewhere() {
+            let why = format!("it becomes {place}, where POP3 shows nothing: not looked at");
+            found.push(Difference::new(Some(&inbox), What::Doubt, "", why));
+        } else if self.has_tree() {
             let (more, read) = self.maildrop_against_tree(&mut old, &shown)?;
             found.extend(more);
             checked.extend(read.iter());
@@ -61,6 +65,14 @@ impl Verify<'_> {
         self.finding.messages = shown.len();
         self.finding.content_checked = checked.len();
         Ok(())
+    }
+
+    /// Where INBOX goes, if it is not to be INBOX.
+    fn elsewhere(&self) -> Option<FolderPath> {
+        let list = FolderList::default();
+        let choice = Choice::of(&self.context.config.selection, self.user, &list);
+        let place = choice.destination(&FolderPath::inbox());
+        (!place.is_inbox()).then_some(place)
     }
 
     /// The maildrop against INBOX of the Maildir; and the numbers of the messages that were read.

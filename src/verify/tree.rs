@@ -281,3 +281,178 @@ pub fn judge_virtual_size(uid: Uid, file: &File, virtual_size: u64) -> Option<Fa
         is: format!("the name says W={said}"),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: Access = Access {
+        uid: 5,
+        gid: 6,
+        mode: 0o600,
+    };
+
+    fn file(name: &str, size: u64) -> File {
+        File {
+            name: name.into(),
+            in_new: false,
+            size,
+            mtime: 1_000,
+            access: OWN,
+        }
+    }
+
+    fn tree(list: Option<&str>, names: &[&str]) -> Tree {
+        let disk = Disk {
+            files: names.iter().map(|name| file(name, 10)).collect(),
+            uid_list: list.map(|text| text.as_bytes().to_vec()),
+            keywords: Some(b"0 Work\n".to_vec()),
+            ..Disk::default()
+        };
+        Tree::of(disk, Numbering::List("dovecot-uidlist"))
+    }
+
+    /// `UID:flags:keywords` of each message, and what has no UID.
+    fn told(tree: &Tree) -> String {
+        let entries = tree.entries.iter().map(|entry| {
+            let flags: String = entry.flags.maildir_letters().collect();
+            let members = tree.keywords.members(entry.keywords).iter();
+            let names = members.map(|at| tree.keywords.names()[usize::from(*at)].as_str());
+            format!(
+                "{}:{flags}:{}",
+                entry.uid,
+                names.collect::<Vec<_>>().join("+")
+            )
+        });
+        let unlisted = tree.unlisted.iter().map(|file| format!("({})", file.name));
+        entries.chain(unlisted).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn files_get_the_uids_of_their_lines_and_the_marks_of_their_names() {
+        let a_b = "3 V7 N9\n3 :a\n4 :b\n";
+        for (list, names, want, validity, faults) in [
+            (Some(a_b), &["b:2,FS", "a:2,"][..], "3:: 4:FS:", 7, ""),
+            (Some(a_b), &["a:2,ab", "b"], "3::Work+unknown-1 4::", 7, ""),
+            // A line without a file is a message that is not there.
+            (Some(a_b), &["b:2,"], "4::", 7, ""),
+            (
+                Some(a_b),
+                &["a:2,", "a:2,S", "b", "c:2,"],
+                "3:: 3:S: 4:: (c:2,)",
+                7,
+                "",
+            ),
+            (
+                Some("3 V7 N9\n3 :a\n3 :b\n"),
+                &["a", "b"],
+                "3:: (b)",
+                7,
+                "doubt",
+            ),
+            (Some("3 V7 N9\n3 :a\n4 :a\n"), &["a"], "4::", 7, "doubt"),
+            (
+                Some("3 V7 N9\n3 :a\n4 :b"),
+                &["a", "b"],
+                "3:: (b)",
+                7,
+                "doubt",
+            ),
+            (Some("nonsense\n"), &["a"], "(a)", 0, "doubt"),
+            (
+                None,
+                &["7.M0000000003.mailseed,S=10,W=11:2,S", "b"],
+                "3:S: (b)",
+                0,
+                "doubt",
+            ),
+            (None, &[], "", 0, ""),
+        ] {
+            let tree = tree(list, names);
+            assert_eq!(told(&tree), want, "{list:?}");
+            assert_eq!(tree.validity, UidValidity::new(validity), "{list:?}");
+            let whats: Vec<&str> = tree.faults.iter().map(|it| it.what.word()).collect();
+            assert_eq!(whats.join(" "), faults, "{list:?}");
+        }
+    }
+
+    #[test]
+    fn without_any_list_names_tell_the_uids() {
+        let disk = Disk {
+            files: vec![file("7.M0000000003.mailseed,S=10,W=11:2,S", 10)],
+            odd: vec![(".hidden".to_owned(), "why")],
+            ..Disk::default()
+        };
+        let tree = Tree::of(disk, Numbering::Names);
+        assert_eq!(told(&tree), "3:S:");
+        assert_eq!(tree.validity, UidValidity::new(7));
+        assert_eq!(tree.faults.len(), 1);
+        assert_eq!(tree.faults[0].is, ".hidden: why");
+    }
+
+    #[test]
+    fn sizes_in_names_must_be_true() {
+        let uid = Uid::new(3).unwrap();
+        for (name, size_fault, virtual_fault) in [
+            ("a,S=10,W=12:2,", None, None),
+            ("a:2,", None, None),
+            ("a,S=9,W=13:2,", Some("9"), Some("12")),
+        ] {
+            let list = format!("3 V7 N9\n3 :{}\n", name.trim_end_matches(":2,"));
+            let mut tree = tree(Some(&list), &[name]);
+            tree.judge_sizes();
+            let should = tree.faults.first().map(|it| it.should.as_str());
+            assert_eq!(should, size_fault, "{name}");
+            let fault = judge_virtual_size(uid, &file(name, 10), 12);
+            assert_eq!(fault.as_ref().map(|it| it.should.as_str()), virtual_fault);
+        }
+    }
+
+    #[test]
+    fn owners_and_modes_are_judged() {
+        let directory = Access { mode: 0o700, ..OWN };
+        for (surroundings, access, want) in [
+            (("cur", directory), OWN, ""),
+            // Who else may look into a directory is its maker's business.
+            (("cur", Access { mode: 0o755, ..OWN }), OWN, ""),
+            (
+                ("cur", Access { mode: 0o500, ..OWN }),
+                OWN,
+                "mode 0500 of cur",
+            ),
+            (
+                ("dovecot-uidlist", Access { mode: 0o640, ..OWN }),
+                OWN,
+                "mode 0640 of dovecot-uidlist",
+            ),
+            (("new", directory), Access { uid: 0, ..OWN }, "0:6 owns a"),
+            (
+                (
+                    "new",
+                    Access {
+                        gid: 0,
+                        ..directory
+                    },
+                ),
+                OWN,
+                "5:0 owns new",
+            ),
+            (
+                ("new", directory),
+                Access { mode: 0o604, ..OWN },
+                "mode 0604 of a",
+            ),
+            (
+                ("new", directory),
+                Access { mode: 0o400, ..OWN },
+                "mode 0400 of a",
+            ),
+        ] {
+            let mut tree = tree(Some("3 V7 N9\n3 :a\n"), &["a"]);
+            tree.files[0].access = access;
+            tree.judge_access(&[surroundings], Owner { uid: 5, gid: 6 });
+            let told: Vec<&str> = tree.faults.iter().map(|it| it.is.as_str()).collect();
+            assert_eq!(told.join("; "), want);
+        }
+    }
+}

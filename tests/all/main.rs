@@ -32,3 +32,4 @@ mod stranger;
 mod support;
 mod transport;
 mod uidl;
+mod verify;
