@@ -4,6 +4,7 @@
 mod report;
 mod rerun;
 mod selection;
+mod uidl;
 mod verify;
 
 use std::path::PathBuf;
@@ -12,7 +13,6 @@ pub use selection::Selection;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::announce::UidlFormat;
 use crate::config::{FolderEncoding, Fsync, Layout, Pop3Order, Unholdable};
 use crate::logging::Format;
 use crate::progress::Mode;
@@ -20,6 +20,7 @@ use crate::source::login::Mechanism;
 
 pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
+pub use uidl::{Pop3Server, Uidl};
 pub use verify::{Verify, Verifying};
 
 const SOURCE: &str = "Source";
@@ -58,26 +59,6 @@ Exit status:
     0  The message is known
     1  Nothing of that name was found
     2  The command line or the user list is wrong
-    3  The Maildir cannot be read";
-
-const AFTER_UIDL: &str = "\
-Each line is a message: its number, its UIDL and its octets, as UIDL and LIST will give them. POP3
-servers show INBOX only, which is the root of MAILDIR in every layout. Nothing is changed; what
-each server itself would write at the next login is told on standard error, with all that makes
-the answer doubtful:
-
-  dovecot  dovecot-uidlist missing or broken, messages without a line in it, wrong sizes in names
-  qmail    equal dates, whose order is undefined; dates now or later, which are not shown yet
-  courier  courierpop3dsizelist missing or not read, messages without a line in it
-  all      UIDLs twice or not as RFC 1939 wants them, files of one name, hidden files
-
-Settings of Dovecot's other than --pop3-uidl-format are taken to be the defaults.
-
-Exit status:
-    0  The server will announce exactly this
-    1  Something is undefined, doubtful or hard on clients: standard error says what (lines that
-       begin with \"note:\" alone do not count)
-    2  The command line is wrong
     3  The Maildir cannot be read";
 
 /// Stages users' mail from old IMAP and POP3 servers into Maildirs, every UID and UIDL kept
@@ -128,6 +109,11 @@ pub enum Command {
     /// and changes nothing.
     #[command(after_help = AFTER_EXPLAIN)]
     Explain(Box<Explain>),
+    /// Say what the new POP3 server will announce of a Maildir: number, UIDL and octets
+    ///
+    /// Works offline, by the rules of the server and from the Maildir alone.
+    #[command(after_help = uidl::AFTER_UIDL)]
+    Uidl(Uidl),
     /// Sum the reports of shards and of successive runs for a person: as text, HTML or CSV
     ///
     /// Reads the directories that export has filled with --report DIR, and check.csv and verify.csv
@@ -140,41 +126,6 @@ pub enum Command {
     /// run has; of verify.csv what is newer than the user's latest run (by the date of the file).
     #[command(after_help = report::AFTER_REPORT)]
     Report(Report),
-    /// Say what the new POP3 server will announce of a Maildir: number, UIDL and octets
-    ///
-    /// Works offline, by the rules of the server and from the Maildir alone.
-    #[command(after_help = AFTER_UIDL)]
-    Uidl(Uidl),
-}
-
-/// Everything that `uidl` takes.
-#[derive(Debug, Args)]
-#[group(skip)]
-pub struct Uidl {
-    /// The Maildir, the directory with new and cur
-    #[arg(value_name = "MAILDIR")]
-    pub maildir: PathBuf,
-
-    /// The POP3 server that will serve it
-    #[arg(long, value_name = "SERVER", value_enum, default_value_t)]
-    pub target: Pop3Server,
-
-    /// Dovecot's setting pop3_uidl_format, for messages without a UIDL of their own: as in 2.3
-    /// (%v.%u) or in 2.4 (%{uidvalidity}.%{uid}) [default: %08Xu%08Xv]
-    #[arg(long, value_name = "FORMAT")]
-    pub pop3_uidl_format: Option<UidlFormat>,
-}
-
-/// A POP3 server whose announcements are foretold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Pop3Server {
-    /// Dovecot: dovecot-uidlist
-    #[default]
-    Dovecot,
-    /// qmail-pop3d and vpopmail: file names and their dates
-    Qmail,
-    /// Courier: courierpop3dsizelist and file names
-    Courier,
 }
 
 /// Everything that `explain` takes.
@@ -234,6 +185,11 @@ pub struct Export {
     /// How it runs and what it tells.
     #[command(flatten)]
     pub running: Running,
+
+    /// IMAP connections of one user where a folder has much to fetch: for servers that are slow or
+    /// throttle each connection
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = RUNNING)]
+    pub connections: usize,
 }
 
 /// Everything that `check` takes.
@@ -286,6 +242,7 @@ impl From<Check> for Export {
             rerun: Rerun::default(),
             uidls: check.uidls,
             running: check.running,
+            connections: 1,
         }
     }
 }
@@ -569,7 +526,8 @@ mod tests {
             "expunge_marked",
         ];
         export.retain(|(id, _)| {
-            !["dry_run", "fsync"].contains(&id.as_str()) && !reruns.contains(&id.as_str())
+            !["dry_run", "fsync", "connections"].contains(&id.as_str())
+                && !reruns.contains(&id.as_str())
         });
         let mut verify = options("verify");
         verify.retain(|(id, _)| id != "content" && !id.starts_with("new"));

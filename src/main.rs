@@ -33,8 +33,8 @@ fn main() -> ExitCode {
             (Box::new(export), Task::Verify { live })
         }
         Command::Explain(typed) => return explain(&typed),
-        Command::Report(typed) => return report(&typed),
         Command::Uidl(typed) => return uidl(&typed),
+        Command::Report(typed) => return report(&typed),
     };
     let voice = Voice::from_cli(&options.running);
     // Whatever is made is for its owner only, also before its mode is set.
@@ -84,20 +84,6 @@ fn explain(typed: &cli::Explain) -> ExitCode {
     exit.into()
 }
 
-fn report(typed: &cli::Report) -> ExitCode {
-    let sum = match sum::read(typed) {
-        Ok(sum) => sum,
-        Err(problems) => return refused(&problems),
-    };
-    match sum::write(&sum, typed) {
-        Ok(()) => Exit::Ok.into(),
-        Err(problem) => {
-            eprintln!("mailseed: {problem}");
-            Exit::Target.into()
-        }
-    }
-}
-
 fn uidl(typed: &cli::Uidl) -> ExitCode {
     let server = match config::pop3_server(typed) {
         Ok(server) => server,
@@ -122,6 +108,20 @@ fn uidl(typed: &cli::Uidl) -> ExitCode {
         false => Exit::Some,
     };
     exit.into()
+}
+
+fn report(typed: &cli::Report) -> ExitCode {
+    let sum = match sum::read(typed) {
+        Ok(sum) => sum,
+        Err(problems) => return refused(&problems),
+    };
+    match sum::write(&sum, typed) {
+        Ok(()) => Exit::Ok.into(),
+        Err(problem) => {
+            eprintln!("mailseed: {problem}");
+            Exit::Target.into()
+        }
+    }
 }
 
 fn check(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {

@@ -7,6 +7,7 @@
 mod attempt;
 mod bodies;
 mod collect;
+mod connections;
 mod delete_source;
 mod digesting;
 mod elsewhere;
@@ -18,6 +19,7 @@ mod links;
 mod listing;
 mod login_delay;
 mod look_ahead;
+mod maildrop;
 mod on_target;
 mod pop3_only;
 mod record;
@@ -46,6 +48,7 @@ use crate::source::net::Dialer;
 use attempt::Attempt;
 use bodies::Bodies;
 pub(crate) use collect::Copies;
+use connections::Connections;
 use delete_source::Deletable;
 pub(crate) use digesting::{Digested, digests};
 pub(crate) use elsewhere::{KnownElsewhere, Search, note as note_elsewhere};
@@ -53,6 +56,7 @@ pub(crate) use evidence::Sessions;
 use links::Links;
 pub(crate) use login_delay::LoginDelay;
 use look_ahead::Survey;
+use maildrop::Pop3Memory;
 use record::Book;
 use removal::Removals;
 use tally::Tally;
@@ -96,16 +100,12 @@ struct Memory {
     /// By folder, by what its messages are asked for: their UIDs, or their POP3 numbers where there
     /// is no IMAP.
     breaks: HashMap<FolderPath, Breaks>,
-    /// Breaks while the pairing read messages over POP3, by number.
-    pop3_breaks: Breaks,
-    pop3_login: LoginDelay,
-    /// The POP3 server fell out of step: one command at a time.
-    pop3_stumbled: bool,
     /// The attempt at hand has asked the IMAP server for something ahead of its turn.
     asked_ahead: bool,
     /// An attempt that did has failed: it may be that the server cannot do with that.
     imap_stumbled: bool,
     survey: Survey,
+    pop3: Pop3Memory,
     /// All folders that can be opened, where UIDLs are looked for in all of them.
     searchable: Vec<ListedFolder>,
     /// What pairing has read of INBOX and the export has not delivered yet.
@@ -118,6 +118,8 @@ struct Memory {
     removals: Removals,
     /// What messages of virtual folders can be linked to.
     links: Links,
+    /// Those beside the one that each attempt opens.
+    connections: Connections,
     /// What may be deleted at the source when all folders are done.
     deletable: Vec<Deletable>,
 }
@@ -198,7 +200,7 @@ fn attempt_until_done(
             return Err(problem);
         }
         if problem.kind == Kind::Protocol {
-            memory.pop3_stumbled = true;
+            memory.pop3.stumbled = true;
         }
         wait(&problem, failures, context.config, log, context.stop)?;
     }

@@ -41,6 +41,7 @@ use crate::problem::{Kind, Problem};
 use crate::report::UserLog;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
+use crate::source::pop3::Pipelining;
 use crate::source::{Maildrop, imap, pop3};
 use crate::user::{self, Breaks, Failures, LoginDelay};
 
@@ -258,15 +259,16 @@ impl Verify<'_> {
             true => &mut self.new_delay,
             false => &mut self.old_delay,
         };
+        let pipelining = match self.one_at_a_time {
+            true => Pipelining::Never,
+            false => Pipelining::WhereAnnounced,
+        };
         let mut session = delay
             .log_in(self.log, stop, || {
                 let connection = dialer.connect(&account.endpoint)?;
-                pop3::Session::open(connection, login, &account.endpoint)
+                pop3::Session::open(connection, login, &account.endpoint, pipelining, || {})
             })
             .map_err(|problem| problem.at_server(&account.endpoint))?;
-        if self.one_at_a_time {
-            session.disable_pipelining();
-        }
         let listing = session.listing()?;
         Ok(Some(Opened { session, listing }))
     }

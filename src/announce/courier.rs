@@ -102,12 +102,7 @@ pub(super) fn list(maildrop: &Maildrop, now: i64) -> Listing {
     let mut lines: HashMap<NameKey<'_>, &SizeLine<'_>> = HashMap::with_capacity(sizes.lines.len());
     let mut doubled = Vec::new();
     for line in &sizes.lines {
-        let mut is_first = false;
-        lines.entry(NameKey::of(line.name)).or_insert_with(|| {
-            is_first = true;
-            line
-        });
-        if !is_first {
+        if lines.insert(NameKey::of(line.name), line).is_some() {
             doubled.push(base(line.name));
         }
     }

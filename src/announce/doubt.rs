@@ -106,7 +106,7 @@ pub enum Doubt {
     NumbersOfTheClock(u64),
     /// Courier: lines of the list that are no line of one, or have no LF.
     BadLines(usize),
-    /// Courier: the list has more than one line for a name; the first one counts.
+    /// Courier: the list has more than one line for a name; Courier 1.0 takes the last one.
     SizesForOneName(Sample),
     /// Courier: so many messages that no line has get numbers, from the first to the last.
     NewNumbers(usize, u64, u64),
@@ -166,7 +166,7 @@ impl fmt::Display for Doubt {
                  the next login, and their UIDLs are lost"
             ),
             Doubt::UnfinishedUidList => f.write_str(
-                "the last line of dovecot-uidlist has no line end: Dovecot does not read it, and breaks \
+                "the last line of dovecot-uidlist has no line end: Dovecot does not read it, and can break \
                  the list when it appends to it; then all UIDLs are lost at the login after the next",
             ),
             Doubt::LinesForOneName(some) => write!(
@@ -253,7 +253,7 @@ impl fmt::Display for Doubt {
             ),
             Doubt::SizesForOneName(some) => write!(
                 f,
-                "{} with more than one line in courierpop3dsizelist: the first one is taken",
+                "{} with more than one line in courierpop3dsizelist: Courier 1.0 takes the last one",
                 Counted(some, "name")
             ),
             Doubt::NewNumbers(1, first, _) => write!(

@@ -446,6 +446,7 @@ impl Check<'_> {
                 imap_breaks: self.imap_breaks.entry(FolderPath::inbox()).or_default(),
                 pop3: &mut opened.session,
                 pop3_breaks: &mut self.pop3_breaks,
+                ahead: None,
                 bodies: None,
             };
             let mut pairing = matching::pair(policy, &side, &opened.listing, &[], &mut sessions)?;
@@ -454,6 +455,7 @@ impl Check<'_> {
                 pop3: &mut opened.session,
                 imap_breaks: &mut self.imap_breaks,
                 pop3_breaks: &mut self.pop3_breaks,
+                ahead: None,
                 folders: searchable,
                 known: &KnownElsewhere::new(),
                 bodies: None,

@@ -98,6 +98,7 @@ impl Verify {
             rerun: Rerun::default(),
             uidls: self.uidls,
             running: self.running,
+            connections: 1,
         };
         (export, self.verifying)
     }

@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::config::{Pop3Order, Unholdable};
-use crate::mail::Flags;
+use crate::mail::{Flags, UidLines};
 use crate::problem::{Kind, Reach};
 
+/// A GUID of a folder; Dovecot takes no other form.
+const GUID: &str = "0123456789abcdef0123456789abcdef";
 const VALIDITY: u32 = 1_294_690_616;
 const NOW: i64 = 2_000_000_000;
 const DOVECOT: Servers = Servers {
@@ -169,7 +171,7 @@ impl Source {
             Step::WriteKeywords => "keywords".to_owned(),
             Step::Deliver { entry, mtime } => {
                 let uid = self.entries[*entry as usize].uid;
-                format!("deliver {uid} at {}", mtime.unwrap_or(-1))
+                format!("deliver {uid} at {}", mtime.map_or(-1, i64::from))
             }
             Step::Rename { file, to } => format!(
                 "rename {file} to {}{}",
@@ -190,7 +192,7 @@ fn entry(uid: u32) -> Entry {
         uid: Uid::new(uid).unwrap(),
         flags: Flags::SEEN,
         keywords: crate::mail::KeywordSet::default(),
-        internal_date: Some(i64::from(uid) * 1000),
+        internal_date: Some((i64::from(uid) * 1000).into()),
         size: 34,
     }
 }
@@ -237,8 +239,8 @@ fn list_text(list: &UidList) -> String {
     // The GUID is a digest; its form is what matters.
     let guid = list.guid.as_deref().unwrap();
     let is_whole = guid.len() == 32 && guid.bytes().all(|byte| byte.is_ascii_hexdigit());
-    assert!(is_whole || guid == "x", "{guid}");
-    text.replace(&format!(" G{guid}"), " GGUID")
+    assert!(is_whole, "{guid}");
+    text.replace(guid, GUID)
 }
 
 /// What the folder looks like when `plan` has been carried out.
@@ -282,7 +284,7 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
                     base: name.as_str().into(),
                     suffix: ":2,S".into(),
                     in_new: false,
-                    mtime: *mtime,
+                    mtime: mtime.map(i64::from),
                 });
             }
             Step::Rename { file, to } => change(&mut done.files, *file, |file| {
@@ -299,7 +301,11 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
             Step::RemoveIndexes => done.has_indexes = false,
             Step::WriteUidList => {
                 let new = std::mem::take(&mut lines).into_iter().collect();
-                done.uidlist = plan.list_with(&new);
+                let lines = plan.list_with(&new).map(|list| list.lines().collect());
+                done.uidlist = plan.list.as_ref().map(UidList::clone_head);
+                if let (Some(list), Some(lines)) = (&mut done.uidlist, lines) {
+                    list.lines = lines;
+                }
             }
             Step::WriteKeywords => done.keywords = plan.letters.clone(),
             Step::CreateFolder | Step::ReserveValidity | Step::Arrange => {}
@@ -341,7 +347,9 @@ fn the_list_holds_uids_uidls_and_order_and_starts_above_the_source() {
     let (first, second, third) = (ours(3), ours(7), ours(9));
     assert_eq!(
         list_text(&done.uidlist.unwrap()),
-        format!("3 V{VALIDITY} N500 GGUID\n3 Px:1 O9 :{first}\n7 :{second}\n9 Pabc O3 :{third}\n")
+        format!(
+            "3 V{VALIDITY} N500 G{GUID}\n3 Px:1 O9 :{first}\n7 :{second}\n9 Pabc O3 :{third}\n"
+        )
     );
     // Names that are UIDLs carry no sizes: the list does.
     let source = Source::inbox(&[3]).uidls(&["abc"]);
@@ -349,7 +357,7 @@ fn the_list_holds_uids_uidls_and_order_and_starts_above_the_source() {
     let done = after(&source, &nothing, &plan, BOTH);
     assert_eq!(
         list_text(&done.uidlist.unwrap()),
-        format!("3 V{VALIDITY} N500 GGUID\n3 Pabc O1 S30 W34 :abc\n")
+        format!("3 V{VALIDITY} N500 G{GUID}\n3 Pabc O1 S30 W34 :abc\n")
     );
 }
 
@@ -369,7 +377,7 @@ fn what_a_cut_run_left_is_kept_and_listed() {
     assert_eq!(source.told(&plan), ["list"]);
     assert_eq!(
         list_text(plan.list.as_ref().unwrap()),
-        format!("3 V{VALIDITY} N500 GGUID\n3 :{three}\n7 :{seven}\n")
+        format!("3 V{VALIDITY} N500 G{GUID}\n3 :{three}\n7 :{seven}\n")
     );
     // A file under its UIDL, without a line.
     let source = Source::inbox(&[3, 7]).uidls(&["b", "a"]);
@@ -390,7 +398,7 @@ fn what_a_cut_run_left_is_kept_and_listed() {
 fn foreign_mail_and_foreign_fields_stay() {
     let (three, seven) = (ours(3), ours(7));
     let list = format!(
-        "3 V{VALIDITY} N600 Gabc Xkeep\n3 W34 Zkeep :{three}\n501 Pmine :local\n502 :gone\n"
+        "3 V{VALIDITY} N600 G{GUID} Xkeep\n3 W34 Zkeep :{three}\n501 Pmine :local\n502 :gone\n"
     );
     let mut source = Source::inbox(&[3, 7])
         .seen(&[("S", &[3])])
@@ -413,7 +421,7 @@ fn foreign_mail_and_foreign_fields_stay() {
     assert_eq!(
         String::from_utf8(out).unwrap(),
         format!(
-            "3 V{VALIDITY} N600 Gabc Xkeep\n3 Pu3 O1 W34 Zkeep :{three}\n7 Pu7 O2 :{seven}\n\
+            "3 V{VALIDITY} N600 G{GUID} Xkeep\n3 Pu3 O1 W34 Zkeep :{three}\n7 Pu7 O2 :{seven}\n\
              501 Pmine :local\n502 :gone\n"
         )
     );
@@ -423,7 +431,10 @@ fn foreign_mail_and_foreign_fields_stay() {
 fn a_target_that_a_server_has_numbered_takes_over_the_uids_of_the_source() {
     let source = Source::folder(&["A"], &[3, 7]);
     // Mail of the target's own goes above what the source will give soon.
-    let own = disk(&["local"], "3 V5 N9 Gx\n8 Pmine W34 :local\n");
+    let own = disk(
+        &["local"],
+        &format!("3 V5 N9 G{GUID}\n8 Pmine W34 :local\n"),
+    );
     let plan = source.plan(&own, DOVECOT).unwrap();
     assert_eq!(
         source.told(&plan),
@@ -431,7 +442,7 @@ fn a_target_that_a_server_has_numbered_takes_over_the_uids_of_the_source() {
     );
     assert_eq!(
         list_text(plan.list.as_ref().unwrap()),
-        format!("3 V{VALIDITY} N100501 GGUID\n100500 Pmine W34 :local\n")
+        format!("3 V{VALIDITY} N100501 G{GUID}\n100500 Pmine W34 :local\n")
     );
     // Ours, under another UIDVALIDITY, of which nothing more is known: it stays.
     let other = ours(3).replace(&VALIDITY.to_string(), "5");
@@ -449,7 +460,7 @@ fn a_target_that_a_server_has_numbered_takes_over_the_uids_of_the_source() {
 #[test]
 fn what_another_tool_staged_under_the_same_uids_is_the_same_mail_if_size_and_date_agree() {
     let source = Source::folder(&["A"], &[3, 7]);
-    let list = format!("3 V{VALIDITY} N500 Gx\n7 :local,S=30,W=34\n");
+    let list = format!("3 V{VALIDITY} N500 G{GUID}\n7 :local,S=30,W=34\n");
     let mut staged = disk(&["local,S=30,W=34"], &list);
     change(&mut staged.files, 0, |file| file.mtime = Some(7000));
     assert_eq!(
@@ -469,7 +480,7 @@ fn decided(in_source: bool, last_seen: bool, on_disk: bool, rerun: Rerun) -> Vec
     source.rerun = rerun;
     let (three, seven) = (ours(3), ours(7));
     let mut names = vec![format!("{three}:2,S")];
-    let mut list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n");
+    let mut list = format!("3 V{VALIDITY} N500 G{GUID}\n3 :{three}\n");
     if on_disk {
         names.push(format!("{seven}:2,S"));
         list.push_str(&format!("7 :{seven}\n"));
@@ -542,7 +553,7 @@ fn flags_follow_the_source_or_both_sides() {
             source
         };
         let three = ours(3);
-        let list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n");
+        let list = format!("3 V{VALIDITY} N500 G{GUID}\n3 :{three}\n");
         let there = disk(&[&format!("{three}:2,{on_disk}")], &list);
         let steps = |want: Option<&str>| -> Vec<String> {
             let step = want.map(|flags| format!("rename 0 to :2,{flags}"));
@@ -573,7 +584,7 @@ fn flags_follow_the_source_or_both_sides() {
     // Nothing is known of the past: what is on the target stays.
     let unknown = Source::folder(&["A"], &[3]);
     let three = ours(3);
-    let list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n");
+    let list = format!("3 V{VALIDITY} N500 G{GUID}\n3 :{three}\n");
     let there = disk(&[&format!("{three}:2,F")], &list);
     assert_eq!(unknown.steps(&there, DOVECOT), [""; 0]);
 }
@@ -581,7 +592,7 @@ fn flags_follow_the_source_or_both_sides() {
 #[test]
 fn a_message_that_was_listed_in_words_without_sense_is_not_taken_for_deleted() {
     let (three, seven) = (ours(3), ours(7));
-    let list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n7 :{seven}\n");
+    let list = format!("3 V{VALIDITY} N500 G{GUID}\n3 :{three}\n7 :{seven}\n");
     let there = disk(&[&format!("{three}:2,S"), &format!("{seven}:2,S")], &list);
     for mode in [Mode::Merge, Mode::Mirror] {
         let source = Source::folder(&["A"], &[3])
@@ -624,7 +635,7 @@ fn a_message_that_was_listed_in_words_without_sense_is_not_taken_for_deleted() {
 fn to_mirror_over_mail_of_the_targets_own_needs_a_word() {
     let source = || Source::inbox(&[3]).seen(&[("S", &[3])]).mode(Mode::Mirror);
     let three = ours(3);
-    let list = format!("3 V{VALIDITY} N501 Gx\n3 :{three}\n500 :local\n");
+    let list = format!("3 V{VALIDITY} N501 G{GUID}\n3 :{three}\n500 :local\n");
     let there = disk(&[&format!("{three}:2,S"), "local"], &list);
     let problem = source().plan(&there, DOVECOT).unwrap_err();
     assert_eq!((problem.kind, problem.reach), (Kind::Conflict, Reach::User));
@@ -643,7 +654,7 @@ fn what_was_deleted_at_the_source_for_its_copy_here_stays_here() {
         (seven.as_str(), None, DOVECOT),
         ("uidl-of-7", Some(["a"]), BOTH),
     ] {
-        let list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n7 Pb :{name}\n");
+        let list = format!("3 V{VALIDITY} N500 G{GUID}\n3 :{three}\n7 Pb :{name}\n");
         let there = disk(&[&format!("{three}:2,S"), &format!("{name}:2,S")], &list);
         let source = |mode| {
             let source = Source::inbox(&[3]).seen(&[("S", &[3])]).mode(mode);
@@ -669,7 +680,7 @@ fn what_was_deleted_at_the_source_for_its_copy_here_stays_here() {
 #[test]
 fn what_is_marked_to_be_deleted_at_the_source_is_no_change_of_the_source() {
     let (three, seven) = (ours(3), ours(7));
-    let list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n7 :{seven}\n");
+    let list = format!("3 V{VALIDITY} N500 G{GUID}\n3 :{three}\n7 :{seven}\n");
     let both = disk(&[&format!("{three}:2,S"), &format!("{seven}:2,FS")], &list);
     let source = Source::inbox(&[3, 7]).seen(&[("S", &[3])]);
     let source = source.deleted_at_source(&[7]);
@@ -693,7 +704,7 @@ fn what_is_marked_to_be_deleted_at_the_source_is_no_change_of_the_source() {
 fn no_uid_has_two_contents() {
     let three = ours(3);
     // A server has given 500 to a mail of its own; the source gives 500 and 501.
-    let list = format!("3 V{VALIDITY} N501 Gx\n3 :{three}\n500 W9 :local\n");
+    let list = format!("3 V{VALIDITY} N501 G{GUID}\n3 :{three}\n500 W9 :local\n");
     let mut there = disk(&[&format!("{three}:2,S"), "local"], &list);
     there.has_indexes = true;
     let mut source = Source::inbox(&[3, 500, 501])
@@ -763,7 +774,7 @@ fn no_uid_has_two_contents() {
 #[test]
 fn a_local_mail_that_no_list_has_leaves_the_source_its_uid() {
     let three = ours(3);
-    let list = format!("3 V{VALIDITY} N500 Gx\n3 :{three}\n");
+    let list = format!("3 V{VALIDITY} N500 G{GUID}\n3 :{three}\n");
     let there = disk(&[&format!("{three}:2,S"), "local"], &list);
     let mut source = Source::inbox(&[3, 500]).seen(&[("S", &[3])]);
     source.uid_next = 501;
@@ -777,7 +788,8 @@ fn a_local_mail_that_no_list_has_leaves_the_source_its_uid() {
 #[test]
 fn after_the_cutover_lists_only_grow() {
     let (three, four) = (ours(3), ours(4));
-    let list = format!("3 V{VALIDITY} N503 Gx\n3 Pu3 O1 :{three}\n4 Pu4 O2 :{four}\n502 :local\n");
+    let list =
+        format!("3 V{VALIDITY} N503 G{GUID}\n3 Pu3 O1 :{three}\n4 Pu4 O2 :{four}\n502 :local\n");
     let mut there = disk(
         &[&format!("{three}:2,FS"), &format!("{four}:2,"), "local"],
         &list,
@@ -795,7 +807,7 @@ fn after_the_cutover_lists_only_grow() {
     let done = after(&source, &there, &plan, DOVECOT);
     let before = there.uidlist.unwrap();
     let now = done.uidlist.unwrap();
-    assert!(before.is_extended_by(&now));
+    assert!(before.is_extended_by(&now.with(&UidLines::default())));
     let (late, latest) = (ours(500), ours(600));
     assert!(
         list_text(&now).ends_with(&format!(
@@ -805,12 +817,16 @@ fn after_the_cutover_lists_only_grow() {
         list_text(&now)
     );
     // The target has a UIDVALIDITY of its own: it stays, and everything is new there.
-    let own = disk(&["local"], "3 V5 N9 Gx\n8 :local\n");
+    let own = disk(&["local"], &format!("3 V5 N9 G{GUID}\n8 :local\n"));
     let mut source = Source::inbox(&[3]).mode(Mode::AfterCutover);
     source.uid_next = 4;
     let plan = source.plan(&own, DOVECOT).unwrap();
     let now = after(&source, &own, &plan, DOVECOT).uidlist.unwrap();
-    assert!(own.uidlist.unwrap().is_extended_by(&now));
+    assert!(
+        own.uidlist
+            .unwrap()
+            .is_extended_by(&now.with(&UidLines::default()))
+    );
     assert_eq!(now.lines.uids()[1].value(), 9);
 }
 
@@ -818,7 +834,11 @@ fn after_the_cutover_lists_only_grow() {
 fn what_the_source_calls_by_another_uid_is_renamed_and_not_fetched() {
     let old = |uid| ours(uid).replace(&VALIDITY.to_string(), "5");
     let names = [format!("{}:2,FS", old(8)), format!("{}:2,S", old(9))];
-    let list = format!("3 V5 N10 Gx\n8 Pu3 O1 :{}\n9 Pu9 O2 :{}\n", old(8), old(9));
+    let list = format!(
+        "3 V5 N10 G{GUID}\n8 Pu3 O1 :{}\n9 Pu9 O2 :{}\n",
+        old(8),
+        old(9)
+    );
     let there = disk(&[&names[0], &names[1]], &list);
     let mut source = Source::inbox(&[3, 7]).uidls(&["u3", "u7"]);
     let uid = |value| Uid::new(value).unwrap();
@@ -860,7 +880,7 @@ fn what_the_source_calls_by_another_uid_is_renamed_and_not_fetched() {
 #[test]
 fn a_uidl_that_changes_under_a_message_follows_in_a_mirror_and_stays_in_a_merge() {
     let three = ours(3);
-    let list = format!("3 V{VALIDITY} N500 Gx\n3 Pold O1 :{three}\n");
+    let list = format!("3 V{VALIDITY} N500 G{GUID}\n3 Pold O1 :{three}\n");
     let there = disk(&[&format!("{three}:2,S")], &list);
     let source = |mode, was_paired| {
         let mut source = Source::inbox(&[3])
@@ -924,7 +944,7 @@ fn qmail_keeps_the_order_in_the_dates() {
 #[test]
 fn pop3_given_later_renames_for_qmail_and_only_lists_for_dovecot() {
     let (three, seven) = (ours(3), ours(7));
-    let list = format!("3 V{VALIDITY} N500 G0\n3 :{three}\n7 :{seven}\n");
+    let list = format!("3 V{VALIDITY} N500 G{GUID}\n3 :{three}\n7 :{seven}\n");
     let mut staged = disk(&[&format!("{three}:2,S"), &seven], &list);
     for (at, date) in [(0, 3000), (1, 7000)] {
         change(&mut staged.files, at, |file| file.mtime = Some(date));
@@ -961,7 +981,7 @@ fn pop3_given_later_renames_for_qmail_and_only_lists_for_dovecot() {
     plan.list.as_ref().unwrap().write_to(&mut out).unwrap();
     assert_eq!(
         String::from_utf8(out).unwrap(),
-        format!("3 V{VALIDITY} N500 G0\n3 Pc O1 :c\n7 Pb O2 :b\n")
+        format!("3 V{VALIDITY} N500 G{GUID}\n3 Pc O1 :c\n7 Pb O2 :b\n")
     );
 }
 

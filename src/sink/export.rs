@@ -10,7 +10,7 @@ use super::tree::{FolderDirs, Tree};
 use super::{control, target_problem};
 use crate::config::Layout;
 use crate::mail::subscriptions::Subscriptions;
-use crate::mail::{UidLines, UidList};
+use crate::mail::{Extended, UidLines};
 use crate::naming::MaildirFolder;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::{FolderPlan, Mode, Policy, SourceFolder, Step};
@@ -219,7 +219,7 @@ impl Job<'_> {
                 Step::RemoveIndexes => self.remove_indexes(dirs)?,
                 Step::WriteUidList => {
                     arrivals.settle()?;
-                    self.write_list(dirs, &arrivals.lines()?)?;
+                    self.write_list(dirs, &arrivals.take_lines()?)?;
                 }
             }
         }
@@ -263,7 +263,7 @@ impl Job<'_> {
         };
         let mut list = list.clone_head();
         list.next_uid = 1;
-        self.replace_list(dirs, &list)
+        self.replace_list(dirs, &list.with(&UidLines::default()))
     }
 
     fn write_list(&self, dirs: &FolderDirs, new: &UidLines) -> Result<(), Problem> {
@@ -273,7 +273,7 @@ impl Job<'_> {
         }
     }
 
-    fn replace_list(&self, dirs: &FolderDirs, list: &UidList) -> Result<(), Problem> {
+    fn replace_list(&self, dirs: &FolderDirs, list: &Extended<'_>) -> Result<(), Problem> {
         let Some(name) = self.policy.list_file(self.target) else {
             return Ok(());
         };

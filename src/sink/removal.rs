@@ -16,7 +16,6 @@ use super::maildir;
 use super::target_problem;
 use super::tree::{Tree, open_dir};
 use crate::config::Layout;
-use crate::mail::UidList;
 use crate::naming::MaildirFolder;
 use crate::plan::on_disk::DiskFile;
 use crate::problem::Problem;
@@ -49,8 +48,7 @@ pub fn remove_messages<'f>(
         }
     }
     if let Some(name) = list_file
-        && let Some(bytes) = control::read(&dirs.dir, name).map_err(told)?
-        && let Ok(mut list) = UidList::parse(&bytes)
+        && let Some(Ok(mut list)) = control::read_list(&dirs.dir, name).map_err(told)?
     {
         let gone: HashSet<&str> = removed.iter().map(|file| file.base.as_ref()).collect();
         let before = list.lines.len();

@@ -2,10 +2,12 @@
 
 use tracing::Level;
 
-use super::attempt::{Attempt, Maildropped};
+use super::attempt::Attempt;
+use super::connections::Way;
 use super::folder::{Folder, skip};
 use super::inbox::known_pairs;
 use super::listing::{Stamp, digest};
+use super::maildrop::Beside;
 use crate::config::User;
 use crate::mail::{Entry, FolderPath, Uid, UidSet, UidValidity};
 use crate::naming::MaildirFolder;
@@ -68,14 +70,14 @@ impl Attempt<'_> {
         session: &mut imap::Session,
         choice: &Choice<'_>,
         placed: &Placed,
-        maildrop: Option<Maildropped>,
+        mut maildrop: Option<&mut Beside<'_>>,
         tree: Option<&Tree>,
     ) -> Result<(), Problem> {
         let path = &placed.listed.path;
         self.note_place(placed);
-        if self.is_still(placed, maildrop.as_ref())? {
-            if let Some(maildrop) = maildrop {
-                maildrop.session.quit();
+        if self.is_still(placed, maildrop.as_deref_mut())? {
+            if let Some(session) = maildrop.and_then(|it| it.rest(&mut self.memory.pop3)) {
+                self.context.dialer.see_off(|| session.quit());
             }
             return Ok(());
         }
@@ -182,7 +184,7 @@ impl Attempt<'_> {
         &mut self,
         session: &mut imap::Session,
         shown: &mut Shown<'_>,
-        maildrop: Option<Maildropped>,
+        maildrop: Option<&mut Beside<'_>>,
         tree: Option<&Tree>,
         left: &mut Left,
     ) -> Result<(), Problem> {
@@ -222,6 +224,7 @@ impl Attempt<'_> {
         let mut collected = None;
         let uidls = match maildrop {
             Some(maildrop) => {
+                let maildrop = maildrop.take(&mut self.memory.pop3)?;
                 let known = known_pairs(&disk, validity, seen.as_ref(), &rematched);
                 stamp.maildrop = Some(digest(&maildrop.listing));
                 let pairing = self.pair(session, shown, maildrop, &known)?;
@@ -259,6 +262,15 @@ impl Attempt<'_> {
         let user = self.user;
         let mut of_others = std::mem::take(&mut self.memory.bodies);
         let stop = self.context.stop;
+        let mut connections = std::mem::take(&mut self.memory.connections);
+        let way = Way {
+            user,
+            logins: self.logins,
+            context: self.context,
+            log: self.log,
+            folder: &shown.placed.listed,
+            validity,
+        };
         let mut fetch = |wanted: Vec<(u32, u64)>, arrivals: &mut Arrivals<'_>| {
             let count = wanted.len();
             let mut own = links.deliver(&user.maildir, wanted, arrivals)?;
@@ -272,7 +284,7 @@ impl Attempt<'_> {
                 .into_iter()
                 .filter_map(|(uid, size)| Some((Uid::new(uid)?, size)))
                 .collect();
-            let mut refused = session.fetch_bodies(&own, arrivals)?;
+            let mut refused = connections.fetch(session, &way, &own, arrivals)?;
             if let Some(collected) = &collected {
                 refused.extend(collected.fetch(
                     session,
@@ -291,6 +303,7 @@ impl Attempt<'_> {
             self.log.line(Level::INFO, line);
         }
         self.memory.bodies = of_others;
+        self.memory.connections = connections;
         if result.is_err() {
             self.memory.bodies.put_back(path, bodies);
         }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::attempt::{Attempt, Maildropped};
+use super::attempt::Attempt;
+use super::maildrop::Beside;
 use crate::mail::{Uid, UidSet, UidValidity, Uidl};
 use crate::naming::Identity;
 use crate::naming::message::size_field;
@@ -76,7 +77,7 @@ impl Attempt<'_> {
     pub(super) fn is_still(
         &mut self,
         placed: &Placed,
-        maildrop: Option<&Maildropped>,
+        maildrop: Option<&mut Beside<'_>>,
     ) -> Result<bool, Problem> {
         let Placed {
             listed,
@@ -97,8 +98,18 @@ impl Attempt<'_> {
         let (Some(known), Some(marks)) = (known, &listed.marks) else {
             return Ok(false);
         };
-        let digest = maildrop.map(|maildrop| digest(&maildrop.listing));
-        if dated_by_order || !is_unchanged(known, marks) || known.maildrop != digest {
+        if dated_by_order
+            || !is_unchanged(known, marks)
+            || known.maildrop.is_some() != maildrop.is_some()
+        {
+            return Ok(false);
+        }
+        // The first that needs the listing, which may still be on its way.
+        let has_pop3 = maildrop.is_some();
+        let memory = &mut self.memory.pop3;
+        if let Some(maildrop) = maildrop
+            && known.maildrop != Some(digest(&maildrop.get(memory)?.listing))
+        {
             return Ok(false);
         }
         let (Some(seen), Some((messages, bytes))) = (known.past(), known.listed) else {
@@ -108,12 +119,12 @@ impl Attempt<'_> {
         let is_whole = |paired: &state::Paired| {
             paired.missing.is_empty() && paired.extra.is_empty() && paired.elsewhere.is_empty()
         };
-        if maildrop.is_some() && !known.paired.as_ref().is_some_and(is_whole) {
+        if has_pop3 && !known.paired.as_ref().is_some_and(is_whole) {
             return Ok(false);
         }
         let list = remembered(known);
         let disk = self.scan(target, false)?;
-        let uidls = maildrop.map(|_| announced(&list, &disk, &seen));
+        let uidls = has_pop3.then(|| announced(&list, &disk, &seen));
         let source = SourceFolder {
             owner: &self.user.name,
             path,
@@ -138,7 +149,7 @@ impl Attempt<'_> {
         if !plan.steps.is_empty() || !plan.removals.is_empty() || disk.is_locked {
             return Ok(false);
         }
-        if maildrop.is_some() && has_lost_uidls(&list, &plan, &disk, &seen) {
+        if has_pop3 && has_lost_uidls(&list, &plan, &disk, &seen) {
             return Ok(false);
         }
         self.memory.removals.count_in(&disk);
@@ -294,7 +305,7 @@ fn has_lost_uidls(list: &MessageList, plan: &FolderPlan, disk: &OnDisk, seen: &S
     }
     let mut entries = list.entries.iter().zip(&plan.files);
     entries.any(|(entry, file)| {
-        seen.paired.contains(entry.uid) && file.is_some_and(|file| !has_uidl[file as usize])
+        seen.paired.contains(entry.uid) && file.is_some_and(|file| !has_uidl[file.at() as usize])
     })
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::attempt::{Attempt, Maildropped};
+use super::attempt::Attempt;
 use super::folder::{Folder, skip};
 use super::imap_folder::Left;
 use super::listing::Stamp;
+use super::maildrop::Maildropped;
 use crate::mail::{FolderPath, Uidl};
 use crate::naming::MaildirFolder;
 use crate::plan::SourceFolder;

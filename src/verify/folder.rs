@@ -138,9 +138,14 @@ impl Found<'_> {
         }
         if let (Some(tolerance), Some(old), Some(new)) =
             (rules.date_tolerance, was.internal_date, is.internal_date)
-            && old.abs_diff(new) > tolerance
+            && i64::from(old).abs_diff(new.into()) > tolerance
         {
-            self.add(uid, What::Date, shown_date(old), shown_date(new));
+            self.add(
+                uid,
+                What::Date,
+                shown_date(old.into()),
+                shown_date(new.into()),
+            );
         }
         if rules.sizes && was.size != is.size {
             self.add(uid, What::Size, was.size.to_string(), is.size.to_string());
@@ -175,7 +180,7 @@ mod tests {
             uid: Uid::new(uid).expect("not 0"),
             flags: Flags::SEEN,
             keywords: KeywordSet::default(),
-            internal_date: Some(1_000_000_000),
+            internal_date: Some(1_000_000_000.into()),
             size: 100,
         }
     }
@@ -229,14 +234,14 @@ mod tests {
                 "9 keywords:  -> Work $Forwarded",
             ),
             (
-                with(0, &|it| it.internal_date = Some(1_000_000_001)),
+                with(0, &|it| it.internal_date = Some(1_000_000_001.into())),
                 "3 date: 2001-09-09T01:46:40Z -> 2001-09-09T01:46:41Z",
             ),
             (with(0, &|it| it.size = 99), "3 size: 100 -> 99"),
         ] {
             assert_eq!(told(&was, &new, STRICT), [want]);
         }
-        let late = with(0, &|it| it.internal_date = Some(1_000_000_060));
+        let late = with(0, &|it| it.internal_date = Some(1_000_000_060.into()));
         let rules = Rules {
             date_tolerance: Some(60),
             ..STRICT

@@ -189,6 +189,7 @@ impl Verify<'_> {
             imap_breaks: &mut breaks,
             pop3: &mut opened.session,
             pop3_breaks: &mut self.pop3_breaks,
+            ahead: None,
             bodies: None,
         };
         let policy = self.context.config.uidls.pairing;

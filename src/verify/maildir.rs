@@ -192,8 +192,11 @@ fn dates_of(old: &Old<'_>, tree: &Tree, shown: &Shown) -> Vec<Difference> {
         .map(|entry| {
             let dated = Dated {
                 position: shown.positions.get(&entry.uid).copied(),
-                date: old.entry(entry.uid).and_then(|was| was.internal_date),
-                on_disk: entry.internal_date,
+                date: old
+                    .entry(entry.uid)
+                    .and_then(|was| was.internal_date)
+                    .map(i64::from),
+                on_disk: entry.internal_date.map(i64::from),
             };
             (entry.uid, dated)
         })

@@ -80,7 +80,7 @@ impl Tree {
                 uid,
                 flags,
                 keywords,
-                internal_date: Some(file.mtime),
+                internal_date: Some(file.mtime.into()),
                 size: file.size,
             });
             tree.files.push(file);

@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use mailseed::announce::{self, Announcement, Server};
+
 use super::support::program::{Output, mailseed};
 use pop3::Served;
 
@@ -20,6 +22,17 @@ use pop3::Served;
 fn uidl(maildir: &Path, more: &[&str]) -> Output {
     let maildir = maildir.to_str().expect("scratch paths are ASCII");
     mailseed([&["uidl", maildir], more].concat())
+}
+
+/// The same without a process: what it prints, and what it says beside that.
+fn foretold(maildir: &Path, server: &Server) -> (String, Announcement) {
+    let announced = announce::read(maildir, server).expect("it is a Maildir");
+    let mut out = Vec::new();
+    announced.write_to(&mut out).expect("memory takes all");
+    (
+        String::from_utf8(out).expect("it is fit for a terminal"),
+        announced,
+    )
 }
 
 /// The lines that `mailseed uidl` is to print for what a server has said. A UIDL with anything but

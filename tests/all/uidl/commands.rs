@@ -102,7 +102,11 @@ fn links_and_directories_are_no_messages() {
 #[test]
 fn nothing_raw_reaches_the_terminal() {
     let tree = maildir();
-    fs::write(tree.path().join("cur/\u{1b}[2J"), "x\n").expect("it is ours");
+    let file = tree.path().join("cur/\u{1b}[2J");
+    fs::write(&file, "x\n").expect("it is ours");
+    // What is dated now is not shown yet.
+    let date = filetime::FileTime::from_unix_time(50, 0);
+    filetime::set_file_mtime(&file, date).expect("it is ours");
     let output = uidl(tree.path(), &["--target", "qmail"]);
     assert!(output.stdout.contains("\\u{1b}[2J"), "{}", output.stdout);
     assert!(!(output.stdout + &output.stderr).contains('\u{1b}'));

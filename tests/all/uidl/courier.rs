@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
+use mailseed::announce::Server;
+
 use super::files::{self, Message};
 use super::pop3::announced;
 use super::{Told, lines, now, uidl};
@@ -94,10 +96,10 @@ fn check(server: &Courier, seed: u64, maildir: &Path, told: &Mutex<Told>) -> Res
             foretold.code, foretold.stderr
         ));
     }
-    let after = uidl(maildir, &more);
-    match after.stdout.trim_end() == said {
+    let (after, _) = super::foretold(maildir, &Server::Courier);
+    match after.trim_end() == said {
         true => Ok(()),
-        false => Err(format!("afterwards:\n{}\nserved:\n{said}", after.stdout)),
+        false => Err(format!("afterwards:\n{after}\nserved:\n{said}")),
     }
 }
 
@@ -201,7 +203,7 @@ fn numbers(random: &mut Random, is_old: bool) -> String {
     let end = if is_old { "" } else { ":0" };
     match random.below(24) {
         0..6 => format!(" {size} 0:0{end}"),
-        6..8 => format!(" {size} {n}:0{end}"),
+        6..8 => format!(" {size} {}:0{end}", n % 3),
         8 => format!(" {size} {n}"),
         9 => " ".to_owned(),
         10 => format!(" x {n}:{v}{end}"),

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use mailseed::announce::Server;
+
 use super::files::{self, Message};
 use super::pop3::announced;
 use super::{Told, lines, now, uidl};
@@ -125,14 +127,11 @@ fn check(
     {
         return Ok(());
     }
-    let after = uidl(maildir, &more);
-    match after.stdout.trim_end() == said {
+    let format = format.parse().expect("a format of our own");
+    let (after, _) = super::foretold(maildir, &Server::Dovecot(format));
+    match after.trim_end() == said {
         true => Ok(()),
-        false => Err(format!(
-            "afterwards:\n{}\nserved:\n{said}\nLIST {:?}",
-            after.stdout,
-            fs::read(&list).map(|list| list.escape_ascii().to_string().replace("\\n", "\n"))
-        )),
+        false => Err(format!("afterwards:\n{after}\nserved:\n{said}")),
     }
 }
 
@@ -408,4 +407,92 @@ fn old_list(random: &mut Random, messages: &[Message], validity: u64) -> Vec<u8>
         _ => uid + 1,
     };
     [format!("1 {validity} {next}\n").into_bytes(), rows].concat()
+}
+
+/// What is told as doubtful really goes wrong with Dovecot, one Maildir for each.
+#[test]
+fn what_is_doubtful_goes_wrong() {
+    let server = Dovecot::start(DovecotOptions {
+        any_password: true,
+        ..DovecotOptions::default()
+    });
+    let asked = |user: &str, files: &[(&str, &str)], list: &str| {
+        let maildir = server.mail_dir(user);
+        files::make(&maildir);
+        for (name, content) in files {
+            fs::write(maildir.join(name), content).expect("it is ours");
+        }
+        fs::write(maildir.join("dovecot-uidlist"), list).expect("it is ours");
+        give_to_mail_owner(&maildir);
+        let foretold = uidl(&maildir, &[]);
+        assert_eq!(foretold.code, Some(1), "{user}: {}", foretold.stderr);
+        let served = announced(server.pop3_port(), user, "any");
+        (foretold, served)
+    };
+    let text = "Subject: x\n\nbody\n";
+
+    // The name says more than there is, and Dovecot has to read the message for its size.
+    let (foretold, served) = asked(
+        "long",
+        &[("cur/5.a,S=900:2,", text)],
+        "3 V7 N9\n3 Pu :5.a,S=900\n",
+    );
+    assert!(foretold.stderr.contains("not as long as its name"));
+    let refused = served.unwrap_err();
+    assert!(refused.contains("-ERR [SYS/TEMP]"), "{refused}");
+
+    // The same where the size is known: it is listed.
+    let (foretold, served) = asked(
+        "known",
+        &[("cur/5.a,S=900,W=21:2,", text)],
+        "3 V7 N9\n3 Pu :5.a,S=900,W=21\n",
+    );
+    assert_eq!(
+        lines(&served.unwrap()).join("\n"),
+        foretold.stdout.trim_end()
+    );
+
+    // Two files of one name: one of them is shown; it is renamed, and then both are.
+    let (foretold, served) = asked(
+        "twins",
+        &[
+            ("cur/5.a:2,", text),
+            ("cur/5.a:2,S", "Subject: other\n\nx\n"),
+        ],
+        "3 V7 N9\n3 Pu :5.a\n",
+    );
+    assert!(foretold.stderr.contains("with the base name of another"));
+    assert_eq!(lines(&served.unwrap()), ["1 u 21"]);
+    assert_eq!(foretold.stdout, "1 u 21\n");
+    let again = announced(server.pop3_port(), "twins", "any").unwrap();
+    let want = ["1 u 21", "2 0000000900000007 20"];
+    assert_eq!(lines(&again), want);
+    let after = uidl(&server.mail_dir("twins"), &[]);
+    assert_eq!(after.stdout, want.join("\n") + "\n");
+    assert_eq!(after.code, Some(0), "{}", after.stderr);
+
+    // A name without a base is renamed, and shown from the next login on.
+    let (foretold, served) = asked("nameless", &[("cur/:2,S", text)], "3 V7 N9\n");
+    assert_eq!(served.unwrap(), []);
+    assert_eq!(foretold.stdout, "");
+
+    // No UIDs are left: Dovecot fails.
+    let files = [("cur/1.a:2,", text), ("cur/2.b:2,", text)];
+    let (foretold, served) = asked("full", &files, "3 V7 N4294967294\n");
+    assert!(foretold.stderr.contains("there is none left to give"));
+    served.unwrap_err();
+
+    // The last line has no LF: Dovecot adds its own to it, and the next login shows other UIDLs.
+    let files = [
+        ("cur/5.a:2,", text),
+        ("cur/6.b:2,", text),
+        ("cur/7.c:2,", text),
+    ];
+    let list = "3 V7 N9 G0123456789abcdef0123456789abcdef\n3 Pu :5.a\n40 Pv :6.b";
+    let (foretold, served) = asked("unfinished", &files, list);
+    let said = lines(&served.unwrap());
+    assert_eq!(said.join("\n"), foretold.stdout.trim_end());
+    assert!(said.contains(&"1 u 20".to_owned()), "{said:?}");
+    let again = lines(&announced(server.pop3_port(), "unfinished", "any").unwrap());
+    assert!(!again.contains(&"1 u 20".to_owned()), "{again:?}");
 }

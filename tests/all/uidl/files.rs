@@ -96,7 +96,7 @@ fn content(random: &mut Random) -> Vec<u8> {
         content.extend(*random.pick(&LINES));
     }
     if random.below(4) == 0 {
-        const ENDS: [&[u8]; 3] = [b"no end", b"a CR\r", b"."];
+        const ENDS: [&[u8]; 5] = [b"no end", b"a CR\r", b"CRs\r\r\r", b"\r", b"."];
         content.extend(*random.pick(&ENDS));
     }
     if random.below(20) == 0 {
