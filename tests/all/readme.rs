@@ -55,7 +55,7 @@ fn the_readme_names_every_option() {
     assert_eq!(named, there);
     // Elsewhere too; cargo has options of its own.
     let mut anywhere = options(&readme);
-    for of_cargo in ["--path", "--features", "--help"] {
+    for of_cargo in ["--path", "--features", "--case", "--help"] {
         anywhere.remove(of_cargo);
     }
     assert_eq!(anywhere, there);

@@ -636,9 +636,5 @@ pub const POP3_ONLY: &[Spoiling] = &[
         |it| it.rename(5, |name| name.replace(",S=", ",S=1")),
         &["size INBOX 5"],
     ),
-    (
-        "one file twice, in new too",
-        double,
-        &["doubled INBOX 5"],
-    ),
+    ("one file twice, in new too", double, &["doubled INBOX 5"]),
 ];
