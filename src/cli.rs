@@ -526,8 +526,8 @@ mod tests {
             "expunge_marked",
         ];
         export.retain(|(id, _)| {
-            !["dry_run", "fsync", "connections"].contains(&id.as_str())
-                && !reruns.contains(&id.as_str())
+            let of_delivery = ["dry_run", "fsync", "connections"];
+            !of_delivery.contains(&id.as_str()) && !reruns.contains(&id.as_str())
         });
         let mut verify = options("verify");
         verify.retain(|(id, _)| id != "content" && !id.starts_with("new"));
