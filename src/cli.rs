@@ -319,7 +319,8 @@ pub struct Target {
 #[derive(Debug, Args)]
 #[command(next_help_heading = TARGET)]
 pub struct Form {
-    /// The servers that will serve the Maildir: dovecot, qmail, or both as qmail,dovecot
+    /// The servers that will serve the Maildir; several, as in qmail,dovecot, when one tree must do
+    /// for all of them
     #[arg(
         long,
         value_name = "SERVER,...",
@@ -333,9 +334,20 @@ pub struct Form {
     #[arg(long, value_enum, default_value_t)]
     pub layout: Layout,
 
-    /// How folder names are encoded on disk
-    #[arg(long, value_name = "ENCODING", value_enum, default_value_t)]
-    pub folder_encoding: FolderEncoding,
+    /// How folder names are encoded on disk [default: mutf7; utf8 where Courier is a target]
+    #[arg(long, value_name = "ENCODING", value_enum)]
+    pub folder_encoding: Option<FolderEncoding>,
+}
+
+impl Form {
+    /// How folder names are encoded on disk: as said, or as the servers have them by default.
+    pub fn encoding(&self) -> FolderEncoding {
+        let default = match self.target.contains(&Server::Courier) {
+            true => FolderEncoding::Utf8,
+            false => FolderEncoding::Mutf7,
+        };
+        self.folder_encoding.unwrap_or(default)
+    }
 }
 
 /// A server that will serve the Maildir.
@@ -345,6 +357,9 @@ pub enum Server {
     Dovecot,
     /// qmail-pop3d and vpopmail: the UIDL is the file name, the order is that of mtime
     Qmail,
+    /// Courier: UIDs and UIDLs in its own lists, but a UIDL that is not of its form is the file name;
+    /// the POP3 order is that of file names
+    Courier,
 }
 
 /// Where messages go that POP3 shows and INBOX has not.

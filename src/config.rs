@@ -16,7 +16,7 @@ mod users;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli;
+use crate::cli::{self, Server};
 use crate::logging::{Format, Verbosity};
 use crate::mail::FolderPath;
 use crate::matching::Policy;
@@ -224,6 +224,38 @@ pub struct Servers {
     pub qmail: bool,
     /// Dovecot: `dovecot-uidlist` and its companions.
     pub dovecot: bool,
+    /// Courier: UIDs in `courierimapuiddb`, UIDLs in `courierpop3dsizelist` or as file names, POP3 order
+    /// by name.
+    pub courier: bool,
+}
+
+impl Servers {
+    /// The servers that go by the names of files, in words.
+    pub fn by_name(self) -> &'static str {
+        match (self.qmail, self.courier) {
+            (true, true) => "qmail or Courier",
+            (false, true) => "Courier",
+            _ => "qmail",
+        }
+    }
+}
+
+impl FromIterator<Server> for Servers {
+    fn from_iter<I: IntoIterator<Item = Server>>(servers: I) -> Self {
+        let mut all = Self {
+            qmail: false,
+            dovecot: false,
+            courier: false,
+        };
+        for server in servers {
+            match server {
+                Server::Qmail => all.qmail = true,
+                Server::Dovecot => all.dovecot = true,
+                Server::Courier => all.courier = true,
+            }
+        }
+        all
+    }
 }
 
 /// How folders lie on disk.
@@ -244,7 +276,7 @@ pub enum FolderEncoding {
     /// Modified UTF-7: Dovecot's default
     #[default]
     Mutf7,
-    /// UTF-8: Dovecot with the UTF-8 option
+    /// UTF-8: Courier since 5.0 (2018), Dovecot with the UTF-8 option
     Utf8,
 }
 

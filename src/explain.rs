@@ -20,6 +20,7 @@ use crate::config::Question;
 use crate::mail::header;
 use crate::naming::MaildirFolder;
 use crate::plan::on_disk::OnDisk;
+use crate::plan::{DOVECOT_LIST, Lists, OWN_LIST};
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::on_disk::{self, Messages};
 use crate::sink::{control, target_problem};
@@ -232,15 +233,22 @@ impl<'a, W: Write> Search<'a, W> {
             return Ok(view);
         };
         let root = &self.question.maildir;
-        let scan = |list| {
+        let scan = |own| {
             let dated = self.question.servers.qmail && folder.is_root();
-            on_disk::scan(root, folder, Some(list), dated)
+            let lists = Lists {
+                own: Some(own),
+                courier: self.question.servers.courier,
+                // What each server says is wanted, not what an export would make of it.
+                settled: true,
+            };
+            on_disk::scan(root, folder, lists, dated)
         };
-        view.disk = scan("dovecot-uidlist")?;
-        if view.disk.uidlist.is_none() && folder.is_root() {
-            view.disk = scan("mailseed.uidlist")?;
-            view.dovecot_reads_list = view.disk.uidlist.is_none();
-        }
+        let is_missing = |name| !on_disk::holds(root, folder, name);
+        view.dovecot_reads_list = !is_missing(DOVECOT_LIST) || is_missing(OWN_LIST);
+        view.disk = match view.dovecot_reads_list {
+            true => scan(DOVECOT_LIST)?,
+            false => scan(OWN_LIST)?,
+        };
         Ok(view)
     }
 

@@ -420,6 +420,15 @@ impl Check<'_> {
                 let flaw = Flaw::new(Matter::Order, what).accepted_if(accepted);
                 mailbox.flaws.push(flaw);
             }
+            if plan.name_breaks > 0 {
+                let count = plan.name_breaks;
+                let what = format!(
+                    "Courier lists by name, which does not keep the POP3 order in {count} places"
+                );
+                let accepted = policy.uidls.unholdable == Unholdable::Report;
+                let flaw = Flaw::new(Matter::Order, what).accepted_if(accepted);
+                mailbox.flaws.push(flaw);
+            }
         }
         mailbox.uidls = Some(uidls);
         Ok(())

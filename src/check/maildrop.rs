@@ -46,8 +46,8 @@ pub enum Top {
 }
 
 impl Maildropped {
-    /// What the listing says, for a target where UIDLs are file names (`qmail`) or not.
-    pub fn of(listing: &Maildrop, top: Top, qmail: bool) -> Self {
+    /// What the listing says, for a target that these servers are to serve.
+    pub fn of(listing: &Maildrop, top: Top, servers: Servers) -> Self {
         let mut seen = HashSet::new();
         let (mut doubled, mut unholdable, mut first_unholdable) = (0, 0, None);
         for uidl in listing
@@ -57,7 +57,7 @@ impl Maildropped {
         {
             if !seen.insert(uidl) {
                 doubled += 1;
-            } else if let (true, Err(fault)) = (qmail, uidl_name(uidl)) {
+            } else if let Some(fault) = hold(uidl, servers).fault {
                 unholdable += 1;
                 first_unholdable.get_or_insert_with(|| format!("{uidl}: {fault}"));
             }
@@ -133,8 +133,8 @@ impl Check<'_> {
         let (server, read) = self.outcome("POP3", account, software, outcome)?;
         self.finding.pop3 = Some(server);
         Ok(read.map(|(opened, top)| {
-            let qmail = self.context.config.target.servers.qmail;
-            let found = Maildropped::of(&opened.listing, top, qmail);
+            let servers = self.context.config.target.servers;
+            let found = Maildropped::of(&opened.listing, top, servers);
             self.judge_maildrop(&found);
             self.finding.maildrop = Some(found);
             opened
@@ -182,7 +182,8 @@ impl Check<'_> {
         }
         if let Some(first) = &found.first_unholdable {
             let count = found.unholdable;
-            let what = format!("qmail cannot hold {count} UIDLs, the first is {first}");
+            let who = self.context.config.target.servers.by_name();
+            let what = format!("{who} cannot hold {count} UIDLs, the first is {first}");
             let accepted = policy.unholdable == Unholdable::Report;
             let flaw = Flaw::new(Matter::Uidls, what).accepted_if(accepted);
             self.finding.flaws.push(flaw);

@@ -112,7 +112,8 @@ fn a_list_becomes_users_in_its_order() {
         config.target.servers,
         Servers {
             qmail: false,
-            dovecot: true
+            dovecot: true,
+            courier: false,
         }
     );
 }

@@ -1,7 +1,9 @@
 //! What POP3 servers say of the messages of an INBOX. Pure.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
 
+use crate::mail::courier::order::compare;
 use crate::mail::{Uid, UidLine};
 use crate::plan::on_disk::{DiskFile, OnDisk};
 
@@ -19,6 +21,18 @@ pub(super) fn dovecot_number(disk: &OnDisk, line: &UidLine) -> usize {
 fn place(line: &UidLine) -> (u64, Uid) {
     let order = line.field('O').and_then(|order| order.parse().ok());
     (order.unwrap_or(u64::from(u32::MAX)), line.uid)
+}
+
+/// What Courier's POP3 server says of a file of INBOX: its number, by the order of names, and its UIDL
+/// with its size where the server has given it one already.
+pub(super) fn courier_says(disk: &OnDisk, file: &DiskFile) -> (usize, Option<(String, u64)>) {
+    let others = disk.files.iter();
+    let before = others.filter(|other| compare(&other.base, &file.base) == Ordering::Less);
+    let sizes = disk.courier.as_ref().and_then(|files| files.sizes.as_ref());
+    let mut lines = sizes.into_iter().flat_map(|sizes| &sizes.lines);
+    let line = lines.find(|line| line.name == file.base);
+    let said = line.map(|line| (line.uidl.uidl(&line.name), line.size));
+    (before.count() + 1, said)
 }
 
 /// Where qmail-pop3d lists a message.

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::View;
-use super::announce::{Qmail, dovecot_number, qmail_number};
+use super::announce::{Qmail, courier_says, dovecot_number, qmail_number};
 use super::find::Hit;
 use crate::config::Question;
 use crate::mail::{Uid, UidLine};
@@ -336,6 +336,10 @@ impl Story<'_> {
             let dovecot = self.dovecot(line, file, measured.sizes);
             self.add("Dovecot", dovecot);
         }
+        if self.question.servers.courier {
+            let courier = self.courier(line, file);
+            self.add("Courier", courier);
+        }
         if self.question.servers.qmail {
             let qmail = self.qmail(line, file, size);
             self.add("qmail", qmail);
@@ -401,6 +405,34 @@ impl Story<'_> {
             .or_else(|| line.field('W')?.parse().ok())
             .unwrap_or(sizes.virtual_size);
         format!("POP3 number {number}, {uidl}, {octets} octets; {imap}")
+    }
+
+    fn courier(&self, line: Option<&UidLine>, file: &DiskFile) -> String {
+        let files = self.view.disk.courier.as_ref();
+        let uiddb = files.and_then(|files| files.uiddb.as_ref());
+        let mut lines = uiddb.into_iter().flat_map(|list| &list.lines);
+        let imap = match lines.find(|line| line.name == file.base) {
+            Some(line) => format!("IMAP UID {}", line.uid),
+            None => "not in courierimapuiddb: it gets the next free UID when Courier first looks"
+                .to_owned(),
+        };
+        if !self.view.is_inbox() {
+            return imap;
+        }
+        let wanted = line.and_then(|line| line.field('P'));
+        match courier_says(&self.view.disk, file) {
+            (number, Some((uidl, octets))) => {
+                let is_kept = wanted.is_none_or(|wanted| wanted.is_empty() || wanted == uidl);
+                let not_kept = match is_kept {
+                    true => "",
+                    false => " (not the UIDL of the old server)",
+                };
+                format!("POP3 number {number}, UIDL {uidl}{not_kept}, {octets} octets; {imap}")
+            }
+            (number, None) => {
+                format!("POP3 number {number}, a UIDL of the server's own counter; {imap}")
+            }
+        }
     }
 
     fn qmail(&self, line: Option<&UidLine>, file: &DiskFile, size: u64) -> String {

@@ -1,19 +1,24 @@
 //! The making of a plan, step by step.
 
+mod courier;
+
 use std::collections::{HashMap, HashSet};
 
+use super::courier::{Present, names::Choice, wanted as wanted_lists};
 use super::numbers::{self, Numbers};
 use super::on_disk::{DiskFile, OnDisk};
 use super::recognise::{Recognised, Role, recognise};
 use super::{
-    FolderPlan, Mode, Past, Policy, SourceFolder, Step, announced, identity, marks, order,
-    uidl_as_name, uidlist,
+    FolderPlan, Mode, Past, Policy, SourceFolder, Step, announced, held, identity, marks, order,
+    uidlist,
 };
 use crate::config::{Pop3Order, Unholdable};
 use crate::mail::{Flags, KeywordSet, Uid, Uidl};
-use crate::naming::message::{size_field, uidl_name};
-use crate::naming::{Identity, KeywordLetters};
+use crate::naming::message::size_field;
+use crate::naming::uidl::hold;
+use crate::naming::{BaseName, Identity, KeywordLetters, Rank};
 use crate::problem::{Kind, Problem, Reach};
+use courier::change_keywords;
 
 pub(super) struct Planner<'a> {
     pub source: &'a SourceFolder<'a>,
@@ -21,6 +26,8 @@ pub(super) struct Planner<'a> {
     pub disk: &'a OnDisk,
     pub policy: &'a Policy,
     pub now: i64,
+    /// The base names that Courier has listed.
+    pub known_to_courier: HashSet<&'a str>,
 }
 
 impl Planner<'_> {
@@ -51,6 +58,9 @@ impl Planner<'_> {
             withheld_uidls: self.withheld_uidls(&found),
             max_date_shift: 0,
             order_breaks: 0,
+            name_breaks: 0,
+            ranks: HashMap::new(),
+            courier_keywords: None,
             uidls: 0,
             files: found.files.clone(),
             uids: numbers.entries.clone(),
@@ -67,7 +77,8 @@ impl Planner<'_> {
             plan.steps.push(Step::CreateFolder);
         }
         let exists = self.disk.exists || !plan.steps.is_empty();
-        let is_listed = self.policy.servers.dovecot || self.source.in_root;
+        let servers = self.policy.servers;
+        let is_listed = servers.dovecot || servers.courier || self.source.in_root;
         if is_listed
             && self.source.digests.is_some()
             && self.disk.uidlist.is_none()
@@ -79,7 +90,8 @@ impl Planner<'_> {
             plan.steps.push(Step::WriteKeywords);
         }
         self.add_deliveries(&mut plan, &wanted);
-        self.add_renames(&mut plan);
+        let names = self.names_for_courier(&mut plan, &wanted)?;
+        self.add_renames(&mut plan, &names);
         if exists && is_listed {
             self.add_uidlist(&mut plan, &found, &numbers);
         }
@@ -96,7 +108,7 @@ impl Planner<'_> {
         let mut refused = Vec::new();
         for (index, entry) in self.source.entries.iter().enumerate() {
             if self.source.is_selected(entry.uid)
-                && let Some(Err(fault)) = uidl_as_name(self.source, self.policy, index)
+                && let Some(fault) = held(self.source, self.policy, index).and_then(|it| it.fault)
                 && let Some(announced) = announced(self.source, index)
             {
                 refused.push((entry.uid, announced.uidl.clone(), fault.to_string()));
@@ -105,7 +117,8 @@ impl Planner<'_> {
         match refused.first() {
             Some((uid, uidl, why)) if self.policy.uidls.unholdable == Unholdable::Fail => {
                 let what = format!(
-                    "qmail cannot hold {} of the UIDLs; the first is {uidl}: {why}",
+                    "{} cannot hold {} of the UIDLs; the first is {uidl}: {why}",
+                    self.policy.servers.by_name(),
                     refused.len()
                 );
                 Err(Problem::new(Kind::Unholdable, Reach::User, what)
@@ -198,6 +211,9 @@ impl Planner<'_> {
                 .map(|(entry, _)| entry.keywords)
         };
         let mut letters = self.disk.keywords.clone();
+        if self.policy.servers.courier && !self.policy.servers.dovecot {
+            return (KeywordLetters::default(), Vec::new());
+        }
         if !self.policy.servers.dovecot {
             let mut table = KeywordLetters::default();
             let mut all = table.admit(self.source.keywords, sets());
@@ -241,8 +257,10 @@ impl Planner<'_> {
         let before = self.past.seen.and_then(|seen| seen.marks(uid));
         let without_flags = self.source.digests.is_some();
         !self.policy.rerun.keep_deleted
-            && before
-                .is_some_and(|before| without_flags || !marks::was_touched(file, before, letters))
+            && before.is_some_and(|before| {
+                without_flags
+                    || !marks::was_touched(file, before, self.keywords(letters, file, uid))
+            })
     }
 
     /// UIDLs that have changed at the source while the target was used: in a merge they stay.
@@ -379,8 +397,10 @@ impl Planner<'_> {
     }
 
     /// Files that are to have their UIDL, another identity or other flags in their name.
-    fn add_renames(&self, plan: &mut FolderPlan) {
+    fn add_renames(&self, plan: &mut FolderPlan, names: &HashMap<usize, Choice>) {
+        let mut for_courier = self.courier().map(|files| files.keywords.clone());
         if self.mode() == Mode::AfterCutover {
+            plan.courier_keywords = for_courier;
             return;
         }
         let mut as_listed: HashMap<(Flags, KeywordSet), String> = HashMap::new();
@@ -389,7 +409,8 @@ impl Planner<'_> {
                 continue;
             };
             let file = &self.disk.files[at as usize];
-            let base = self.new_base(plan, index, file);
+            let base = self.base_for_courier(index, file, names.get(&index));
+            let base = base.unwrap_or_else(|| self.new_base(plan, index, file));
             let listed = as_listed
                 .entry((entry.flags, entry.keywords))
                 .or_insert_with(|| {
@@ -397,16 +418,24 @@ impl Planner<'_> {
                         .suffix(entry.flags, self.source.keywords, entry.keywords)
                 });
             // What is alike on both sides stays, whatever was before.
-            let suffix = if *file.suffix == **listed {
-                None
+            let renewed = if *file.suffix == **listed && for_courier.is_none() {
+                marks::Renewed::default()
             } else {
                 let before = self.past.seen.and_then(|seen| {
                     let uid = self.uid_before(entry.uid, file);
                     seen.marks(uid?)
                 });
-                marks::new_suffix(self.source, index, file, before, &plan.letters, self.mode())
+                let keywords = self.keywords(&plan.letters, file, entry.uid);
+                marks::renewed(self.source, index, file, before, keywords, self.mode())
             };
-            if suffix.is_some() {
+            let mut keywords_change = false;
+            if let Some(all) = &mut for_courier {
+                keywords_change = renewed.keywords.is_some() && self.is_known(file, entry.uid);
+                let new = renewed.keywords.map(|words| self.spelled(all, words));
+                change_keywords(all, file, base.as_deref(), new);
+            }
+            let suffix = renewed.suffix;
+            if suffix.is_some() || keywords_change {
                 plan.changed += 1;
             }
             if base.is_some() || suffix.is_some() {
@@ -417,6 +446,7 @@ impl Planner<'_> {
                 });
             }
         }
+        plan.courier_keywords = for_courier;
     }
 
     /// The UID under which the last run has seen the message in `file`.
@@ -431,12 +461,17 @@ impl Planner<'_> {
         }
     }
 
-    fn new_base(&self, plan: &FolderPlan, index: usize, file: &DiskFile) -> Option<Box<str>> {
-        let name = match plan.kept_uidls.get(&index) {
-            Some(uidl) if self.policy.servers.qmail => uidl_name(uidl).ok(),
-            _ => uidl_as_name(self.source, self.policy, index).and_then(Result::ok),
+    /// The name that a message must have, since it is its UIDL.
+    fn fixed_name(&self, plan: &FolderPlan, index: usize) -> Option<BaseName> {
+        let held = match plan.kept_uidls.get(&index) {
+            Some(uidl) => hold(uidl, self.policy.servers),
+            None => held(self.source, self.policy, index)?,
         };
-        if let Some(name) = name {
+        held.name
+    }
+
+    fn new_base(&self, plan: &FolderPlan, index: usize, file: &DiskFile) -> Option<Box<str>> {
+        if let Some(name) = self.fixed_name(plan, index) {
             return (*file.base != *name.as_str()).then(|| name.as_str().into());
         }
         let own = identity(self.source, index);
@@ -445,9 +480,10 @@ impl Planner<'_> {
         if matches!(other, Identity::Pop3(..)) && self.source.digests.is_some() {
             return None;
         }
-        let size = size_field(&file.base, 'S')?;
-        let virtual_size = size_field(&file.base, 'W')?;
-        Some(own.base_name(size, virtual_size).as_str().into())
+        let name = sized_name(own, file)?;
+        let rank = Rank::split(&file.base).map(|(rank, _)| rank);
+        let name = rank.map_or(name.clone(), |rank| name.ranked(&rank));
+        Some(name.as_str().into())
     }
 
     fn add_uidlist(&self, plan: &mut FolderPlan, found: &Recognised, numbers: &Numbers) {
@@ -455,7 +491,17 @@ impl Planner<'_> {
         if self.disk.has_indexes && numbers.below_known && self.mode() != Mode::AfterCutover {
             plan.steps.push(Step::RemoveIndexes);
         }
-        if plan.deliveries > 0 || self.disk.uidlist.as_ref() != Some(&list) {
+        let lists = self.policy.lists(self.source.in_root);
+        let differs = self.disk.lists_differ || self.disk.uidlist.as_ref() != Some(&list);
+        let mut is_wanted = plan.deliveries > 0 || (lists.own.is_some() && differs);
+        if let Some(files) = self.courier() {
+            let present = Present::after(plan, self.disk);
+            let in_root = self.source.in_root;
+            let wanted = wanted_lists(plan, files, &list, &present, in_root, self.now);
+            is_wanted |= !wanted.is_there(files);
+            self.add_courier_keywords(plan, files);
+        }
+        if is_wanted {
             plan.steps.push(Step::WriteUidList);
         }
         plan.list = Some(list);
@@ -473,4 +519,11 @@ impl Planner<'_> {
         };
         held.saturating_sub(lost)
     }
+}
+
+/// An identity as the name of `file`, whose sizes it keeps; `None` where its name tells none.
+fn sized_name(identity: Identity, file: &DiskFile) -> Option<BaseName> {
+    let size = size_field(&file.base, 'S')?;
+    let virtual_size = size_field(&file.base, 'W')?;
+    Some(identity.base_name(size, virtual_size))
 }

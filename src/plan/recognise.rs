@@ -9,6 +9,7 @@ use super::{Past, SourceFolder, announced};
 use crate::mail::{Uid, UidLine, UidValidity};
 use crate::naming::Identity;
 use crate::naming::message::{size_field, uidl_name};
+use crate::naming::uidl::courier_name;
 
 /// What a file on disk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,10 +85,16 @@ impl Recogniser<'_> {
             .map(|(index, file)| (file.base.as_ref(), index))
             .collect();
         for index in 0..self.source.entries.len() {
-            if let Some(name) =
-                announced(self.source, index).and_then(|announced| uidl_name(&announced.uidl).ok())
-                && let Some(file) = by_name.get(name.as_str())
-            {
+            let Some(announced) = announced(self.source, index) else {
+                continue;
+            };
+            let uidl = &announced.uidl;
+            let names = [uidl_name(uidl).ok(), courier_name(uidl).ok().flatten()];
+            let mut files = names
+                .iter()
+                .flatten()
+                .filter_map(|name| by_name.get(name.as_str()));
+            if let Some(file) = files.next() {
                 self.is_entry(*file, index);
             }
         }

@@ -15,14 +15,17 @@ const NOW: i64 = 2_000_000_000;
 const DOVECOT: Servers = Servers {
     qmail: false,
     dovecot: true,
+    courier: false,
 };
 const QMAIL: Servers = Servers {
     qmail: true,
     dovecot: false,
+    courier: false,
 };
 const BOTH: Servers = Servers {
     qmail: true,
     dovecot: true,
+    courier: false,
 };
 
 /// A source folder under construction.
@@ -179,6 +182,7 @@ impl Source {
             Step::Redate { file, mtime } => format!("redate {file} to {mtime}"),
             Step::Arrange => "arrange".to_owned(),
             Step::RemoveIndexes => "remove indexes".to_owned(),
+            Step::WriteCourierKeywords => "courier keywords".to_owned(),
             Step::WriteUidList => "list".to_owned(),
         };
         plan.steps.iter().map(tell).collect()
@@ -259,7 +263,7 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
         match step {
             Step::Deliver { entry, mtime } => {
                 let index = *entry as usize;
-                let name = base_name(&folder, &policy, index, 30, 34);
+                let name = base_name(&folder, &policy, plan, index, (30, 34));
                 lines.push(uidlist::new_line(
                     &folder,
                     plan,
@@ -288,7 +292,10 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
             Step::RemoveIndexes => done.has_indexes = false,
             Step::WriteUidList => done.uidlist = plan.list_with(std::mem::take(&mut lines)),
             Step::WriteKeywords => done.keywords = plan.letters.clone(),
-            Step::CreateFolder | Step::ReserveValidity | Step::Arrange => {}
+            Step::CreateFolder
+            | Step::ReserveValidity
+            | Step::Arrange
+            | Step::WriteCourierKeywords => {}
         }
     }
     done

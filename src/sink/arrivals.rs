@@ -8,15 +8,16 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use super::digest::StoredDigest;
-use super::export::{Job, Watch, forget_quota, now};
+use super::export::{Job, Watch, forget_quota, now, quota_is_recounted};
 use super::maildir::{self, Draft, Finished, Sizes};
 use super::tree::FolderDirs;
 use crate::config::Fsync;
 use crate::mail::UidLine;
 use crate::mail::date::arrival;
+use crate::naming::BaseName;
 use crate::plan::order::{self, Dated};
 use crate::plan::uidlist::new_line;
-use crate::plan::{self, Mode, Step};
+use crate::plan::{self, Step};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::BodySink;
 
@@ -171,7 +172,7 @@ impl<'a> Arrivals<'a> {
         if self.order.is_empty() {
             return Ok(());
         }
-        if self.job.plan.mode != Mode::AfterCutover {
+        if quota_is_recounted(self.job.plan.mode, self.job.policy.servers) {
             forget_quota(self.job.tree)?;
         }
         let result = fetch(self);
@@ -245,7 +246,8 @@ impl<'a> Arrivals<'a> {
                 let Sizes {
                     size, virtual_size, ..
                 } = delivered.sizes;
-                let name = plan::base_name(job.source, job.policy, index, size, virtual_size);
+                let sizes = (size, virtual_size);
+                let name = plan::base_name(job.source, job.policy, job.plan, index, sizes);
                 new_line(
                     job.source,
                     job.plan,
@@ -276,15 +278,23 @@ impl<'a> Arrivals<'a> {
         Ok(lines)
     }
 
+    /// The entries that have appeared, each with the base name of its file.
+    pub(super) fn names(&self) -> impl Iterator<Item = (usize, BaseName)> {
+        self.delivered.iter().map(|delivered| {
+            let index = delivered.entry as usize;
+            (index, self.base_name(index, delivered.sizes))
+        })
+    }
+
+    fn base_name(&self, index: usize, sizes: Sizes) -> BaseName {
+        let job = self.job;
+        let sizes = (sizes.size, sizes.virtual_size);
+        plan::base_name(job.source, job.policy, job.plan, index, sizes)
+    }
+
     fn file_name(&self, index: usize, sizes: Sizes) -> String {
         let job = self.job;
-        let base = plan::base_name(
-            job.source,
-            job.policy,
-            index,
-            sizes.size,
-            sizes.virtual_size,
-        );
+        let base = self.base_name(index, sizes);
         let entry = &job.source.entries[index];
         let suffix = job
             .plan

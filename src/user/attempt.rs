@@ -81,11 +81,17 @@ impl Attempt<'_> {
         }
         if let Some(tree) = tree
             && self.memory.tally.added() > written
-            && self.context.config.rerun.mode != Mode::AfterCutover
+            && self.quota_is_recounted()
         {
             export::forget_quota(tree)?;
         }
         Ok(())
+    }
+
+    /// See [`export::quota_is_recounted`].
+    pub(super) fn quota_is_recounted(&self) -> bool {
+        let policy = self.policy();
+        export::quota_is_recounted(policy.rerun.mode, policy.servers)
     }
 
     pub(super) fn policy(&self) -> Policy {
@@ -277,7 +283,7 @@ impl Attempt<'_> {
 
     /// What a folder holds. `dated`: the dates of its files are read too.
     pub(super) fn scan(&self, target: &MaildirFolder, dated: bool) -> Result<OnDisk, Problem> {
-        let list_file = self.policy().list_file(target);
-        scan(&self.user.maildir, target, list_file, dated)
+        let lists = self.policy().lists(target.is_root());
+        scan(&self.user.maildir, target, lists, dated)
     }
 }

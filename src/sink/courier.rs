@@ -1,0 +1,178 @@
+//! Courier's files in a folder: read, and put in place.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::AtFlags;
+
+use super::export::{Job, now};
+use super::tree::{FolderDirs, open_dir, remove};
+use super::{control, target_problem};
+use crate::mail::UidList;
+use crate::mail::courier::{CourierFiles, CourierKeywords, SizeList, keywords, uiddb};
+use crate::naming::BaseName;
+use crate::plan::courier::{Present, wanted};
+use crate::problem::Problem;
+
+const UIDDB: &str = "courierimapuiddb";
+const SIZES: &str = "courierpop3dsizelist";
+const KEYWORDS: &str = "courierimapkeywords";
+const KEYWORD_LIST: &str = ":list";
+
+/// Reads what Courier has of the folder in `dir`; `in_root`: of INBOX.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn read(dir: &OwnedFd, in_root: bool) -> io::Result<CourierFiles> {
+    let uiddb = control::read(dir, UIDDB)?;
+    let sizes = match in_root {
+        true => control::read(dir, SIZES)?,
+        false => None,
+    };
+    let lock = rustix::fs::statat(dir, "tmp/courier.lock", AtFlags::SYMLINK_NOFOLLOW);
+    Ok(CourierFiles {
+        uiddb: uiddb.as_deref().and_then(uiddb::parse),
+        sizes: sizes.as_deref().and_then(SizeList::parse),
+        keywords: read_keywords(dir)?,
+        is_locked: lock.is_ok(),
+    })
+}
+
+fn read_keywords(dir: &OwnedFd) -> io::Result<CourierKeywords> {
+    let dir = match open_dir(dir, KEYWORDS) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(CourierKeywords::default());
+        }
+        other => other?,
+    };
+    let list = control::read(&dir, KEYWORD_LIST)?;
+    let mut updates = Vec::new();
+    for name in control::names(&dir)? {
+        let Ok(name) = String::from_utf8(name) else {
+            continue;
+        };
+        // A session at work may just have merged it.
+        if keywords::update(&name).is_some()
+            && let Some(content) = control::read(&dir, &name)?
+        {
+            updates.push((name, content));
+        }
+    }
+    Ok(CourierKeywords::gather(list.as_deref(), &updates))
+}
+
+/// Writes the lists of UIDs and UIDLs, where `list` is that for all servers and `delivered` are the base
+/// names of what has appeared.
+pub(super) fn write_lists(
+    job: &Job<'_>,
+    dirs: &FolderDirs,
+    list: &UidList,
+    delivered: &[Box<str>],
+) -> Result<(), Problem> {
+    let none = CourierFiles::default();
+    let files = job.disk.courier.as_ref().unwrap_or(&none);
+    let mut present = Present::after(job.plan, job.disk);
+    for base in delivered {
+        present.add(base);
+    }
+    let in_root = job.target.is_root();
+    let wanted = wanted(job.plan, files, list, &present, in_root, now());
+    if let Some(sizes) = &wanted.sizes {
+        control::replace(job.tree, dirs, SIZES, |out| sizes.write_to(out))?;
+    }
+    control::replace(job.tree, dirs, UIDDB, |out| {
+        uiddb::write(&wanted.uiddb, out)
+    })
+}
+
+/// Writes the keywords of what was there, and of what has been `delivered`: entries with base names.
+/// The files with changes have been merged, and go.
+pub(super) fn write_keywords(
+    job: &Job<'_>,
+    dirs: &FolderDirs,
+    delivered: impl Iterator<Item = (usize, BaseName)>,
+) -> Result<(), Problem> {
+    let mut all = job.plan.courier_keywords.clone().unwrap_or_default();
+    let table = job.source.keywords;
+    for (index, base) in delivered {
+        let Some(entry) = job.source.entries.get(index) else {
+            continue;
+        };
+        let members = table.members(entry.keywords).iter();
+        let names = members.filter_map(|at| table.names().get(usize::from(*at)));
+        let names: std::collections::BTreeSet<String> = names.cloned().collect();
+        if !names.is_empty() {
+            all.messages.insert(base.as_str().into(), names);
+        }
+    }
+    let told = |error| {
+        let what = format!("write {KEYWORDS} in {}", job.tree.path().display());
+        target_problem(&what, error)
+    };
+    let dir = job.tree.make_dir(&dirs.dir, KEYWORDS).map_err(told)?;
+    let there = job.disk.courier.as_ref().map(|files| &files.keywords);
+    replace_keywords(job.tree, dirs, &dir, &all)?;
+    for name in there.into_iter().flat_map(|there| &there.updates) {
+        remove(&dir, name.as_str()).map_err(told)?;
+    }
+    Ok(())
+}
+
+fn replace_keywords(
+    tree: &super::tree::Tree,
+    dirs: &FolderDirs,
+    dir: &OwnedFd,
+    all: &CourierKeywords,
+) -> Result<(), Problem> {
+    control::replace_by_way_of(tree, &dirs.tmp, dir, KEYWORD_LIST, |out| all.write_to(out))
+}
+
+/// Takes the lines of messages that are gone out of the lists.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn forget(
+    tree: &super::tree::Tree,
+    dirs: &FolderDirs,
+    in_root: bool,
+    is_gone: impl Fn(&str) -> bool,
+) -> Result<(), Problem> {
+    let told = |error| target_problem(&format!("read {UIDDB}"), error);
+    let files = read(&dirs.dir, in_root).map_err(told)?;
+    if let Some(mut list) = files.uiddb {
+        let before = list.lines.len();
+        list.lines.retain(|line| !is_gone(&line.name));
+        if list.lines.len() < before {
+            control::replace(tree, dirs, UIDDB, |out| uiddb::write(&list, out))?;
+        }
+    }
+    if let Some(mut sizes) = files.sizes {
+        let before = sizes.lines.len();
+        sizes.lines.retain(|line| !is_gone(&line.name));
+        if sizes.lines.len() < before {
+            control::replace(tree, dirs, SIZES, |out| sizes.write_to(out))?;
+        }
+    }
+    // Of keywords without a message Courier itself cleans up.
+    Ok(())
+}
+
+/// Removes Courier's directory of keywords from a folder in which no message is left.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn remove_keywords(dir: &OwnedFd) -> io::Result<()> {
+    let keywords = match open_dir(dir, KEYWORDS) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    // In the layout fs this may be a folder.
+    if open_dir(&keywords, "cur").is_ok() {
+        return Ok(());
+    }
+    control::remove_files(&keywords)?;
+    match rustix::fs::unlinkat(dir, KEYWORDS, AtFlags::REMOVEDIR) {
+        Ok(()) | Err(rustix::io::Errno::NOTEMPTY | rustix::io::Errno::EXIST) => Ok(()),
+        Err(errno) => Err(errno.into()),
+    }
+}
