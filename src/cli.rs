@@ -10,6 +10,7 @@ pub use selection::Selection;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::announce::UidlFormat;
 use crate::config::{FolderEncoding, Fsync, Layout, Pop3Order, Unholdable};
 use crate::logging::Format;
 use crate::progress::Mode;
@@ -55,6 +56,26 @@ Exit status:
     2  The command line or the user list is wrong
     3  The Maildir cannot be read";
 
+const AFTER_UIDL: &str = "\
+Each line is a message: its number, its UIDL and its octets, as UIDL and LIST will give them. POP3
+servers show INBOX only, which is the root of MAILDIR in every layout. Nothing is changed; what
+each server itself would write at the next login is told on standard error, with all that makes
+the answer doubtful:
+
+  dovecot  dovecot-uidlist missing or broken, messages without a line in it, wrong sizes in names
+  qmail    equal dates, whose order is undefined; dates now or later, which are not shown yet
+  courier  courierpop3dsizelist missing or not read, messages without a line in it
+  all      UIDLs twice or not as RFC 1939 wants them, files of one name, hidden files
+
+Settings of Dovecot's other than --pop3-uidl-format are taken to be the defaults.
+
+Exit status:
+    0  The server will announce exactly this
+    1  Something is undefined, doubtful or hard on clients: standard error says what (lines that
+       begin with \"note:\" alone do not count)
+    2  The command line is wrong
+    3  The Maildir cannot be read";
+
 /// Stages users' mail from old IMAP and POP3 servers into Maildirs, every UID and UIDL kept
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = AFTER_HELP)]
@@ -96,6 +117,41 @@ pub enum Command {
     /// and changes nothing.
     #[command(after_help = AFTER_EXPLAIN)]
     Explain(Box<Explain>),
+    /// Say what the new POP3 server will announce of a Maildir: number, UIDL and octets
+    ///
+    /// Works offline, by the rules of the server and from the Maildir alone.
+    #[command(after_help = AFTER_UIDL)]
+    Uidl(Uidl),
+}
+
+/// Everything that `uidl` takes.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Uidl {
+    /// The Maildir, the directory with new and cur
+    #[arg(value_name = "MAILDIR")]
+    pub maildir: PathBuf,
+
+    /// The POP3 server that will serve it
+    #[arg(long, value_name = "SERVER", value_enum, default_value_t)]
+    pub target: Pop3Server,
+
+    /// Dovecot's setting pop3_uidl_format, for messages without a UIDL of their own: as in 2.3
+    /// (%v.%u) or in 2.4 (%{uidvalidity}.%{uid}) [default: %08Xu%08Xv]
+    #[arg(long, value_name = "FORMAT")]
+    pub pop3_uidl_format: Option<UidlFormat>,
+}
+
+/// A POP3 server whose announcements are foretold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Pop3Server {
+    /// Dovecot: dovecot-uidlist
+    #[default]
+    Dovecot,
+    /// qmail-pop3d and vpopmail: file names and their dates
+    Qmail,
+    /// Courier: courierpop3dsizelist and file names
+    Courier,
 }
 
 /// Everything that `explain` takes.

@@ -2,6 +2,7 @@
 //! [`crate::cli`]; past it nothing is optional unless absence means something.
 
 mod owner;
+mod pop3_server;
 mod question;
 mod rerun;
 mod resolve;
@@ -112,6 +113,7 @@ impl Voice {
     }
 }
 
+pub use pop3_server::pop3_server;
 pub use question::Question;
 pub use selection::Selection;
 

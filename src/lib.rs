@@ -30,6 +30,7 @@
     )
 )]
 
+pub mod announce;
 pub mod check;
 pub mod cli;
 pub mod config;

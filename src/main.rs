@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
+use mailseed::announce;
 use mailseed::cli::{self, Cli, Command};
-use mailseed::config::{Config, Question, Task, Voice};
+use mailseed::config::{self, Config, Question, Task, Voice};
 use mailseed::explain;
 use mailseed::logging::{self, Verbosity};
 use mailseed::problem::Problem;
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         } => (options, Task::Export),
         Command::Export { options, .. } | Command::Plan(options) => (options, Task::Plan),
         Command::Explain(typed) => return explain(&typed),
+        Command::Uidl(typed) => return uidl(&typed),
     };
     let voice = Voice::from_cli(&options.running);
     // Whatever is made is for its owner only, also before its mode is set.
@@ -65,6 +67,32 @@ fn explain(typed: &cli::Explain) -> ExitCode {
     };
     // Nobody to tell (a closed pipe) does not change the answer.
     let _ = out.flush();
+    exit.into()
+}
+
+fn uidl(typed: &cli::Uidl) -> ExitCode {
+    let server = match config::pop3_server(typed) {
+        Ok(server) => server,
+        Err(problem) => return refused(&[problem]),
+    };
+    let announced = match announce::read(&typed.maildir, &server) {
+        Ok(announced) => announced,
+        Err(problem) => {
+            eprintln!("mailseed: {problem}");
+            return Exit::Target.into();
+        }
+    };
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    // Nobody to tell (a closed pipe) does not change the answer.
+    let _ = announced.write_to(&mut out).and_then(|()| out.flush());
+    for doubt in &announced.doubts {
+        let weight = if doubt.is_note() { "note" } else { "warning" };
+        eprintln!("mailseed: {weight}: {doubt}");
+    }
+    let exit = match announced.is_certain() {
+        true => Exit::Ok,
+        false => Exit::Some,
+    };
     exit.into()
 }
 

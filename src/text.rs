@@ -28,6 +28,18 @@ pub fn printable_bytes(bytes: &[u8], limit: usize) -> String {
     }
 }
 
+/// [`printable`] for bytes of which all is to be seen: what is not UTF-8 is shown as `\xNN`.
+pub fn printable_raw(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out.push_str(&printable(chunk.valid()));
+        for byte in chunk.invalid() {
+            out.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,6 +49,10 @@ mod tests {
         assert_eq!(printable("a\x1b[2Jb\r\n"), "a\\u{1b}[2Jb\\u{d}\\u{a}");
         assert_eq!(printable("gpj\u{202e}exe"), "gpj\\u{202e}exe");
         assert_eq!(printable("Été \\ 日本"), "Été \\ 日本");
+        assert_eq!(
+            printable_raw(b"a\x1b\xff\xfe \xc3\xa9"),
+            "a\\u{1b}\\xff\\xfe \u{e9}"
+        );
         assert_eq!(printable_bytes(b"-ERR no\xff way\r\n", 7), "-ERR no...");
     }
 }

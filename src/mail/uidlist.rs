@@ -1,10 +1,13 @@
 //! `dovecot-uidlist` as a plain value: read, change, write (Dovecot 2.3 and 2.4,
 //! `maildir-uidlist.c`; version 3, and version 1 on reading).
 
-use std::collections::HashMap;
+mod as_read;
+
 use std::io::{self, Write};
 
 use super::{Uid, UidValidity};
+
+pub use as_read::{AsRead, Head, LineAsRead};
 
 /// The whole list of one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,112 +102,51 @@ impl UidList {
         self.validity == other.validity && self.next_uid <= other.next_uid && all_there
     }
 
-    /// Reads a list as Dovecot does: a last line without its LF does not count, of two lines with
-    /// one name the last wins.
+    /// Reads a list as Dovecot does ([`AsRead`]): a last line without its LF does not count, of two
+    /// lines with one name the last wins.
     ///
     /// # Errors
     /// Where Dovecot would give up and number messages anew: a broken header, UIDs that do not
     /// ascend, a name with `/`. Bytes that are not UTF-8 are a fault too: no name or UIDL of ours
     /// holds them.
     pub fn parse(bytes: &[u8]) -> Result<Self, UidListFault> {
-        let fault = |line, what| UidListFault { line, what };
-        let whole = match memchr::memrchr(b'\n', bytes) {
-            Some(end) => &bytes[..end],
-            None => return Err(fault(1, "the header is missing")),
-        };
-        let text = std::str::from_utf8(whole).map_err(|error| {
-            let before = &whole[..error.valid_up_to()];
-            fault(
-                1 + before.iter().filter(|byte| **byte == b'\n').count(),
-                "it is not UTF-8",
-            )
-        })?;
-        let mut rows = text.split('\n').enumerate();
-        let header = rows.next().map_or("", |(_, header)| header);
-        let mut list = Self::parse_header(header).ok_or(fault(1, "the header makes no sense"))?;
-        let old_version = header.starts_with("1 ");
-        let mut last_uid = 0;
-        for (index, row) in rows {
-            let line = Self::parse_line(row, old_version)
-                .ok_or(fault(index + 1, "it is no uid, fields and name"))?;
-            if line.uid.value() <= last_uid {
-                return Err(fault(index + 1, "its UID is not above the one before"));
-            }
-            if line.name.contains('/') || line.name.is_empty() {
-                return Err(fault(index + 1, "its name is no file name"));
-            }
-            last_uid = line.uid.value();
-            list.lines.push(line);
+        let read = AsRead::of(bytes);
+        if let Some(fault) = read.fault {
+            return Err(fault);
         }
-        list.next_uid = list.next_uid.max(last_uid.saturating_add(1));
-        list.forget_doubled_names();
+        let fault = |line| UidListFault {
+            line,
+            what: "it is not UTF-8",
+        };
+        let text = |bytes, line| std::str::from_utf8(bytes).map_err(|_| fault(line));
+        let head = read.head.ok_or(fault(1))?;
+        let mut list = Self {
+            validity: head.validity,
+            next_uid: head.next_uid,
+            guid: match head.guid {
+                Some(guid) => Some(text(guid, 1)?.to_owned()),
+                None => None,
+            },
+            other: Vec::with_capacity(head.other.len()),
+            lines: Vec::with_capacity(read.lines.len()),
+        };
+        for field in head.other {
+            list.other.push(text(field, 1)?.to_owned());
+        }
+        for (number, line) in (2..).zip(&read.lines) {
+            if line.name.is_empty() {
+                return Err(UidListFault {
+                    line: number,
+                    what: "its name is no file name",
+                });
+            }
+            list.lines.push(UidLine {
+                uid: Uid::new(line.uid).ok_or(fault(number))?,
+                fields: text(line.fields, number)?.trim_end_matches(' ').into(),
+                name: text(line.name, number)?.into(),
+            });
+        }
         Ok(list)
-    }
-
-    fn parse_header(header: &str) -> Option<Self> {
-        let (mut validity, mut next_uid, mut guid) = (None, None, None);
-        let mut other = Vec::new();
-        let mut words = header.split(' ').filter(|word| !word.is_empty());
-        match words.next()? {
-            "1" => {
-                validity = words.next()?.parse().ok();
-                next_uid = words.next()?.parse().ok();
-            }
-            "3" => {
-                for word in words {
-                    let value = word.get(1..)?;
-                    match word.as_bytes()[0] {
-                        b'V' => validity = value.parse().ok(),
-                        b'N' => next_uid = value.parse().ok(),
-                        b'G' => guid = Some(value.to_owned()),
-                        _ => other.push(word.to_owned()),
-                    }
-                }
-            }
-            _ => return None,
-        }
-        Some(Self {
-            validity: UidValidity::new(validity?)?,
-            next_uid: next_uid.filter(|next| *next > 0)?,
-            guid,
-            other,
-            lines: Vec::new(),
-        })
-    }
-
-    fn parse_line(row: &str, old_version: bool) -> Option<UidLine> {
-        let (uid, rest) = row.split_once(' ')?;
-        let uid = Uid::new(uid.parse().ok()?)?;
-        let (fields, name) = if old_version {
-            ("", rest)
-        } else if let Some(name) = rest.strip_prefix(':') {
-            ("", name)
-        } else {
-            rest.split_once(" :")?
-        };
-        // A name may carry flags, which do not count.
-        let name = name.split(':').next().unwrap_or(name);
-        Some(UidLine {
-            uid,
-            fields: fields.trim_end().into(),
-            name: name.into(),
-        })
-    }
-
-    fn forget_doubled_names(&mut self) {
-        let mut last: HashMap<&str, Uid> = HashMap::with_capacity(self.lines.len());
-        for line in &self.lines {
-            last.insert(&line.name, line.uid);
-        }
-        if last.len() < self.lines.len() {
-            let keep: Vec<bool> = self
-                .lines
-                .iter()
-                .map(|line| last.get(line.name.as_ref()) == Some(&line.uid))
-                .collect();
-            let mut keep = keep.into_iter();
-            self.lines.retain(|_| keep.next().unwrap_or(true));
-        }
     }
 
     /// Writes the list as version 3.

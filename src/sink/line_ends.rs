@@ -101,29 +101,62 @@ impl Stored {
     }
 }
 
+/// The line ends of a stored message.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LineEnds {
+    /// Its bytes.
+    pub size: u64,
+    /// LFs.
+    pub lf: u64,
+    /// LFs without a CR before them.
+    pub bare_lf: u64,
+}
+
+impl LineEnds {
+    /// Counts those of `file`.
+    ///
+    /// # Errors
+    /// Those of reading.
+    pub fn count(file: &mut impl Read) -> io::Result<Self> {
+        let mut buffer = vec![0; 64 << 10];
+        let mut counted = Self::default();
+        let mut last = 0_u8;
+        loop {
+            let count = file.read(&mut buffer)?;
+            let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
+                return Ok(counted);
+            };
+            counted.size += count as u64;
+            for at in memchr::memchr_iter(b'\n', bytes) {
+                let before = if at == 0 { last } else { bytes[at - 1] };
+                counted.lf += 1;
+                counted.bare_lf += u64::from(before != b'\r');
+            }
+            last = bytes[count - 1];
+        }
+    }
+
+    /// The bytes with a CR for each LF that has none, as Dovecot counts them.
+    pub fn virtual_size(self) -> u64 {
+        self.size + self.bare_lf
+    }
+
+    /// The bytes with one more CR for each LF, as Courier counts them.
+    pub fn each_lf_as_crlf(self) -> u64 {
+        self.size + self.lf
+    }
+}
+
 /// The sizes of a stored message: its bytes, and its bytes with a CR for each LF that has none.
 ///
 /// # Errors
 /// Those of reading.
 pub fn measure(file: &mut impl Read) -> io::Result<Sizes> {
-    let mut buffer = vec![0; 64 << 10];
-    let (mut size, mut bare, mut last) = (0_u64, 0_u64, 0_u8);
-    loop {
-        let count = file.read(&mut buffer)?;
-        let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else {
-            break;
-        };
-        size += count as u64;
-        for at in memchr::memchr_iter(b'\n', bytes) {
-            let before = if at == 0 { last } else { bytes[at - 1] };
-            bare += u64::from(before != b'\r');
-        }
-        last = bytes[count - 1];
-    }
+    let counted = LineEnds::count(file)?;
     Ok(Sizes {
-        received: size,
-        size,
-        virtual_size: size + bare,
+        received: counted.size,
+        size: counted.size,
+        virtual_size: counted.virtual_size(),
     })
 }
 
