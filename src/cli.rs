@@ -2,6 +2,7 @@
 //! comments here are the help texts, and those are the reference of the options.
 
 mod rerun;
+mod retarget;
 mod selection;
 
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use crate::progress::Mode;
 use crate::source::login::Mechanism;
 
 pub use rerun::{DeleteSource, Rerun};
+pub use retarget::Retarget;
 
 const SOURCE: &str = "Source";
 const LOGIN: &str = "Login";
@@ -76,6 +78,16 @@ Exit status:
     2  The command line is wrong
     3  The Maildir cannot be read";
 
+const AFTER_RETARGET: &str = "\
+No server may be delivering to the Maildir, or serving it, in the meantime.
+
+Exit status:
+    0  Everything is as the old servers have it
+    1  The new servers cannot hold something: standard error says what
+    2  The command line is wrong: nothing was started
+    3  The Maildir cannot be read or written
+  130  Interrupted: run it again to go on";
+
 /// Stages users' mail from old IMAP and POP3 servers into Maildirs, every UID and UIDL kept
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true, after_help = AFTER_HELP)]
@@ -122,6 +134,13 @@ pub enum Command {
     /// Works offline, by the rules of the server and from the Maildir alone.
     #[command(after_help = AFTER_UIDL)]
     Uidl(Uidl),
+    /// Make the control files and names for other servers from a Maildir that has been exported
+    ///
+    /// Works offline: UIDs, UIDVALIDITY, UIDLs, their order, flags, keywords and subscriptions become
+    /// what the servers of --from have, in the files of those of --to. The files of the old servers
+    /// stay. Run it again after a stop; a second run finds nothing to do.
+    #[command(after_help = AFTER_RETARGET)]
+    Retarget(Box<Retarget>),
 }
 
 /// Everything that `uidl` takes.
@@ -398,11 +417,7 @@ pub struct Form {
 impl Form {
     /// How folder names are encoded on disk: as said, or as the servers have them by default.
     pub fn encoding(&self) -> FolderEncoding {
-        let default = match self.target.contains(&Server::Courier) {
-            true => FolderEncoding::Utf8,
-            false => FolderEncoding::Mutf7,
-        };
-        self.folder_encoding.unwrap_or(default)
+        FolderEncoding::of(self.folder_encoding, self.target.iter().copied().collect())
     }
 }
 

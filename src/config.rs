@@ -6,6 +6,7 @@ mod pop3_server;
 mod question;
 mod rerun;
 mod resolve;
+mod retarget;
 mod secrets;
 pub mod selection;
 mod targets;
@@ -115,6 +116,7 @@ impl Voice {
 
 pub use pop3_server::pop3_server;
 pub use question::Question;
+pub use retarget::retarget;
 pub use selection::Selection;
 
 /// One user of the run.
@@ -240,6 +242,36 @@ impl Servers {
             _ => "qmail",
         }
     }
+
+    /// All of both.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            qmail: self.qmail || other.qmail,
+            dovecot: self.dovecot || other.dovecot,
+            courier: self.courier || other.courier,
+        }
+    }
+}
+
+impl FolderEncoding {
+    /// As typed, or as `servers` have it by default, with what they cannot read left out.
+    pub fn of(typed: Option<Self>, servers: Servers) -> Self {
+        match typed {
+            None if !servers.courier => Self::Mutf7,
+            Some(Self::Mutf7) => Self::Mutf7,
+            _ if servers.courier => Self::Utf8OfCourier,
+            _ => Self::Utf8,
+        }
+    }
+
+    /// The word for it on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mutf7 => "mutf7",
+            Self::Utf8 | Self::Utf8OfCourier => "utf8",
+        }
+    }
 }
 
 impl FromIterator<Server> for Servers {
@@ -280,6 +312,9 @@ pub enum FolderEncoding {
     Mutf7,
     /// UTF-8: Courier since 5.0 (2018), Dovecot with the UTF-8 option
     Utf8,
+    /// UTF-8 that Courier can list: no character beyond U+FFFF
+    #[value(skip)]
+    Utf8OfCourier,
 }
 
 /// When data is forced to disk.

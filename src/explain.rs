@@ -161,7 +161,7 @@ fn leave_to(other: &Record, on_disk: &mut Vec<MaildirFolder>) {
 }
 
 /// The names of records of users whose mail goes below a subfolder.
-fn other_records(maildir: &Path) -> io::Result<Vec<String>> {
+pub(crate) fn other_records(maildir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(maildir)? {
         let name = entry?.file_name().into_string();

@@ -131,8 +131,11 @@ pub struct Announced {
 /// What the target is to be, and how doubt is treated.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
-    /// The servers that will serve the tree.
+    /// The servers that will serve the tree: what it can hold goes by them.
     pub servers: Servers,
+    /// The servers whose lists and keywords are kept up: these, and where a tree is made over for others,
+    /// those that have served it.
+    pub listed: Servers,
     /// The rules for UIDLs and their order.
     pub uidls: UidlPolicy,
     /// What happens to what is there already.
@@ -142,14 +145,14 @@ pub struct Policy {
 impl Policy {
     /// The lists of a folder; `in_root`: of INBOX.
     pub fn lists(&self, in_root: bool) -> Lists {
-        let own = match (self.servers.dovecot, in_root) {
+        let own = match (self.listed.dovecot, in_root) {
             (true, _) => Some(DOVECOT_LIST),
             (false, true) => Some(OWN_LIST),
             (false, false) => None,
         };
         Lists {
             own,
-            courier: self.servers.courier,
+            courier: self.listed.courier,
             settled: self.rerun.mode == Mode::AfterCutover,
         }
     }
@@ -327,7 +330,7 @@ pub fn plan(
     policy: &Policy,
     now: i64,
 ) -> Result<FolderPlan, Problem> {
-    let courier = disk.courier.as_ref().filter(|_| policy.servers.courier);
+    let courier = disk.courier.as_ref().filter(|_| policy.listed.courier);
     let listed = courier.and_then(|files| files.uiddb.as_ref());
     let listed = listed.map_or(&[][..], |list| &list.lines);
     let planner = planner::Planner {

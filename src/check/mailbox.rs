@@ -345,6 +345,7 @@ impl Check<'_> {
         let config = self.context.config;
         let policy = Policy {
             servers: config.target.servers,
+            listed: config.target.servers,
             uidls: config.uidls,
             rerun: config.rerun,
         };

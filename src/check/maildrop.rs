@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::{Check, Context, Flaw, Matter, Uidls};
-use crate::config::{Account, Unholdable};
+use crate::config::{Account, Servers, Unholdable};
 use crate::mail::{FolderPath, PopEntry, PopNumber};
-use crate::naming::message::uidl_name;
+use crate::naming::uidl::hold;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::pop3_only::{self, Remembered};
 use crate::problem::{Kind, Problem, Reach};
@@ -276,6 +276,7 @@ impl BodySink for Forget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Server;
     use crate::mail::{PopEntry, Uidl, UidlFault};
 
     #[test]
@@ -300,7 +301,9 @@ mod tests {
             faulty: vec![(3, "a b".to_owned(), UidlFault::BadByte(b' '))],
             has_uidls: true,
         };
-        let found = Maildropped::of(&listing, Top::Missing, true);
+        let servers = |words: &[Server]| words.iter().copied().collect::<Servers>();
+        let (qmail, dovecot) = (servers(&[Server::Qmail]), servers(&[Server::Dovecot]));
+        let found = Maildropped::of(&listing, Top::Missing, qmail);
         assert_eq!((found.messages, found.sound_uidls()), (6, 3));
         assert_eq!((found.faulty, found.doubled, found.unholdable), (1, 2, 2));
         let first = found.first_unholdable.as_deref();
@@ -311,6 +314,6 @@ mod tests {
              it holds the byte 0x20, RFC 1939 allows 0x21 to 0x7e; 2 UIDLs are given twice; it has \
              no TOP, so that comparing messages may mark them as seen"
         );
-        assert_eq!(Maildropped::of(&listing, Top::There, false).unholdable, 0);
+        assert_eq!(Maildropped::of(&listing, Top::There, dovecot).unholdable, 0);
     }
 }

@@ -201,7 +201,7 @@ fn list_name(users: &cli::Users) -> String {
 fn target(typed: &cli::Target, faults: &mut Faults) -> TargetPolicy {
     let form = &typed.form;
     let servers: Servers = form.target.iter().copied().collect();
-    if let Some(fault) = form_fault(servers, form) {
+    if let Some(fault) = form_fault(servers, form.layout, Some(form.encoding())) {
         faults.refuse(fault);
     }
     TargetPolicy {
@@ -212,21 +212,23 @@ fn target(typed: &cli::Target, faults: &mut Faults) -> TargetPolicy {
     }
 }
 
-/// What some of the servers cannot read.
-pub(super) fn form_fault(servers: Servers, form: &cli::Form) -> Option<&'static str> {
-    match form.layout {
+/// What some of the servers cannot read; `encoding` where it is known.
+pub(super) fn form_fault(
+    servers: Servers,
+    layout: Layout,
+    encoding: Option<FolderEncoding>,
+) -> Option<&'static str> {
+    match layout {
         Layout::Fs if servers.qmail => {
             Some("--layout fs is Dovecot's alone: leave it out, or leave qmail out of --target")
         }
         Layout::Fs if servers.courier => {
             Some("--layout fs is Dovecot's alone: leave it out, or leave courier out of --target")
         }
-        _ if !servers.dovecot && !servers.courier && form.encoding() == FolderEncoding::Utf8 => {
-            Some(
-                "--folder-encoding utf8 is for Dovecot and Courier: leave it out, or add one of them \
-                 to --target",
-            )
-        }
+        _ if !servers.dovecot && encoding == Some(FolderEncoding::Utf8) => Some(
+            "--folder-encoding utf8 is for Dovecot and Courier: leave it out, or add one of \
+                 them to --target",
+        ),
         _ => None,
     }
 }
@@ -388,7 +390,7 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "maildir": target.maildir,
         "target": target.form.target.iter().map(word).collect::<Vec<_>>(),
         "layout": word(&target.form.layout),
-        "folder-encoding": word(&target.form.encoding()),
+        "folder-encoding": target.form.encoding().word(),
         "owner": target.owner,
         "fsync": word(&target.fsync),
         "mirror": typed.rerun.mirror,

@@ -24,7 +24,9 @@ fn typed(line: &[&str]) -> (cli::Export, Task) {
         } => (*options, Task::Export),
         Command::Export { options, .. } | Command::Plan(options) => (*options, Task::Plan),
         Command::Check(options) => ((*options).into(), Task::Check),
-        Command::Explain(_) => panic!("not a command that needs a Config"),
+        Command::Explain(_) | Command::Uidl(_) | Command::Retarget(_) => {
+            panic!("not a command that needs a Config")
+        }
     }
 }
 
@@ -190,7 +192,7 @@ fn each_conflict_is_refused_with_the_way_on() {
                 ]
                 .concat(),
             ),
-            &["utf8 is Dovecot's"],
+            &["utf8 is for Dovecot and Courier"],
         ),
         (
             plain,

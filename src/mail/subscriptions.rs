@@ -107,6 +107,18 @@ impl Subscriptions {
         (!ambiguous).then(|| format!("{prefix}{parts}"))
     }
 
+    /// The names in the file, the parts of each with TAB between them.
+    pub fn names(&self) -> Vec<String> {
+        let names = self.lines.iter().filter_map(|line| {
+            let name = match line.as_str() {
+                "INBOX" => line,
+                _ => line.strip_prefix(self.prefix)?,
+            };
+            Some(name.replace(self.separator, "\t"))
+        });
+        names.collect()
+    }
+
     /// The text of the file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let head = if self.separator == '\t' {
@@ -136,6 +148,8 @@ mod tests {
         assert_eq!(subscriptions.change(&[], &names), 2);
         let text = String::from_utf8(subscriptions.to_bytes()).unwrap();
         assert_eq!(text, format!("{old}INBOX\nINBOX.INBOX.Sub\n"));
+        let told = ["mine", "A\tÉté", "INBOX", "INBOX\tSub"];
+        assert_eq!(subscriptions.names(), told);
         let mut new = Subscriptions::parse(None, Form::Courier);
         assert_eq!(new.become_like(&names[..1]), 1);
         assert_eq!(new.to_bytes(), b"INBOX\n");

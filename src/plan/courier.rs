@@ -27,35 +27,57 @@ pub struct Wanted {
 /// Which files are there once a plan has been carried out, as far as Courier's lists go by it.
 #[derive(Debug, Default)]
 pub struct Present<'n> {
-    /// Base names, each with whether `:2,` follows.
-    names: HashMap<&'n str, bool>,
+    /// By base name.
+    names: HashMap<&'n str, There<'n>>,
+}
+
+/// A file.
+#[derive(Debug, Clone, Copy)]
+pub struct There<'n> {
+    /// What follows the base name.
+    pub suffix: &'n str,
+    /// Whether it lies in `new`.
+    pub in_new: bool,
+    /// What Courier will say of its size, in octets, where it has just been counted.
+    pub octets: Option<u64>,
 }
 
 impl<'n> Present<'n> {
     /// The files on disk under the names that `plan` gives them.
     pub fn after(plan: &'n FolderPlan, disk: &'n OnDisk) -> Self {
-        let mut bases: Vec<(&str, bool)> = disk
-            .files
-            .iter()
-            // What lies in `new` is moved by the server, and gets a suffix.
-            .map(|file| (&*file.base, file.in_new || !file.suffix.is_empty()))
-            .collect();
+        let files = disk.files.iter().map(|file| {
+            let there = There {
+                suffix: &file.suffix,
+                in_new: file.in_new,
+                octets: None,
+            };
+            (&*file.base, there)
+        });
+        let mut files: Vec<(&str, There<'_>)> = files.collect();
         for step in &plan.steps {
             if let Step::Rename { file, base, suffix } = step
-                && let Some(slot) = bases.get_mut(*file as usize)
+                && let Some((name, there)) = files.get_mut(*file as usize)
             {
-                slot.0 = base.as_deref().unwrap_or(slot.0);
-                slot.1 |= suffix.is_some();
+                *name = base.as_deref().unwrap_or(name);
+                if let Some(suffix) = suffix {
+                    // With a suffix it lies in `cur`.
+                    (there.suffix, there.in_new) = (suffix, false);
+                }
             }
         }
         Self {
-            names: bases.into_iter().collect(),
+            names: files.into_iter().collect(),
         }
     }
 
     /// A message that has been delivered.
-    pub fn add(&mut self, base: &'n str) {
-        self.names.insert(base, true);
+    pub fn add(&mut self, base: &'n str, there: There<'n>) {
+        self.names.insert(base, there);
+    }
+
+    /// The file of this base name.
+    pub fn get(&self, base: &str) -> Option<&There<'n>> {
+        self.names.get(base)
     }
 }
 
@@ -147,7 +169,7 @@ fn sizes(
     let mut said = HashSet::new();
     let mut given = HashSet::new();
     for line in &list.lines {
-        let Some(has_suffix) = present.names.get(&*line.name) else {
+        let Some(there) = present.names.get(&*line.name) else {
             continue;
         };
         let old = old_by_name.get(&*line.name).copied();
@@ -156,15 +178,17 @@ fn sizes(
         }
         let uidl = line.field('P').filter(|uidl| !uidl.is_empty());
         let numbers = uidl.and_then(|uidl| courier_numbers(uidl, &line.name));
-        let size = size_field(&line.name, 'W')
-            .or_else(|| line.field('W')?.parse().ok())
-            .or_else(|| Some(old?.size));
+        let size = there
+            .octets
+            .or_else(|| Some(old?.size))
+            .or_else(|| size_field(&line.name, 'W'))
+            .or_else(|| line.field('W')?.parse().ok());
         if let (Some(uidl), Some(numbers), Some(size)) = (uidl, numbers, size) {
             said.insert(&*line.name);
             given.insert(uidl);
             lines.push(SizeLine {
                 name: line.name.clone(),
-                has_suffix: *has_suffix,
+                has_suffix: has_suffix(there),
                 size,
                 uidl: numbers,
                 utf8: old.is_some_and(|old| old.utf8),
@@ -178,7 +202,7 @@ fn sizes(
             continue;
         }
         lines.push(SizeLine {
-            has_suffix: there.copied().unwrap_or(line.has_suffix),
+            has_suffix: there.map_or(line.has_suffix, has_suffix),
             ..line.clone()
         });
     }
@@ -190,6 +214,11 @@ fn sizes(
         uidv,
         lines,
     }
+}
+
+/// What lies in `new` is moved by the server, and gets a suffix.
+fn has_suffix(there: &There<'_>) -> bool {
+    there.in_new || !there.suffix.is_empty()
 }
 
 /// A number for new UIDLs with which there is none yet.

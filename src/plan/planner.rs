@@ -77,7 +77,7 @@ impl Planner<'_> {
             plan.steps.push(Step::CreateFolder);
         }
         let exists = self.disk.exists || !plan.steps.is_empty();
-        let servers = self.policy.servers;
+        let servers = self.policy.listed;
         let is_listed = servers.dovecot || servers.courier || self.source.in_root;
         if is_listed
             && self.source.digests.is_some()
@@ -86,7 +86,7 @@ impl Planner<'_> {
         {
             plan.steps.push(Step::ReserveValidity);
         }
-        if exists && self.policy.servers.dovecot && plan.letters != self.disk.keywords {
+        if exists && servers.dovecot && plan.letters != self.disk.keywords {
             plan.steps.push(Step::WriteKeywords);
         }
         self.add_deliveries(&mut plan, &wanted);
@@ -211,10 +211,10 @@ impl Planner<'_> {
                 .map(|(entry, _)| entry.keywords)
         };
         let mut letters = self.disk.keywords.clone();
-        if self.policy.servers.courier && !self.policy.servers.dovecot {
+        if self.policy.listed.courier && !self.policy.listed.dovecot {
             return (KeywordLetters::default(), Vec::new());
         }
-        if !self.policy.servers.dovecot {
+        if !self.policy.listed.dovecot {
             let mut table = KeywordLetters::default();
             let mut all = table.admit(self.source.keywords, sets());
             let names = self.source.keywords.names().iter();

@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use super::on_disk::{DiskFile, OnDisk};
 use super::{Past, SourceFolder, announced};
 use crate::mail::{Uid, UidLine, UidValidity};
-use crate::naming::Identity;
 use crate::naming::message::{size_field, uidl_name};
 use crate::naming::uidl::courier_name;
+use crate::naming::{BaseName, Identity};
 
 /// What a file on disk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,10 +90,14 @@ impl Recogniser<'_> {
             };
             let uidl = &announced.uidl;
             let names = [uidl_name(uidl).ok(), courier_name(uidl).ok().flatten()];
+            let is_rematched = |name: &str| {
+                let rematched = self.past.rematched;
+                rematched.is_some_and(|found| found.contains_key(name))
+            };
+            let names = names.iter().flatten().map(BaseName::as_str);
             let mut files = names
-                .iter()
-                .flatten()
-                .filter_map(|name| by_name.get(name.as_str()));
+                .filter(|name| !is_rematched(name))
+                .filter_map(|name| by_name.get(name));
             if let Some(file) = files.next() {
                 self.is_entry(*file, index);
             }

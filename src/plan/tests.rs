@@ -137,6 +137,7 @@ impl Source {
         };
         let policy = Policy {
             servers,
+            listed: servers,
             uidls,
             rerun: self.rerun,
         };
@@ -253,6 +254,7 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
     };
     let policy = Policy {
         servers,
+        listed: servers,
         uidls: UidlPolicy::default(),
         rerun: source.rerun,
     };
@@ -600,6 +602,7 @@ fn a_message_that_was_listed_in_words_without_sense_is_not_taken_for_deleted() {
         };
         let policy = Policy {
             servers: DOVECOT,
+            listed: DOVECOT,
             uidls: UidlPolicy::default(),
             rerun: source.rerun,
         };

@@ -171,6 +171,14 @@ impl FolderPlan {
         Some(list)
     }
 
+    /// The suffix that a file on disk gets, where it gets another.
+    pub fn new_suffix(&self, at: u32) -> Option<&str> {
+        self.steps.iter().find_map(|step| match step {
+            Step::Rename { file, suffix, .. } if *file == at => suffix.as_deref(),
+            _ => None,
+        })
+    }
+
     /// Files of which neither the name nor the line tells the size (an earlier run was cut before
     /// it wrote the line), with the entries that they hold.
     pub fn unmeasured<'d>(

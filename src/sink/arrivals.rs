@@ -7,6 +7,7 @@ mod link;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
+use super::courier::Appeared;
 use super::digest::StoredDigest;
 use super::export::{Job, Watch, forget_quota, now, quota_is_recounted};
 use super::maildir::{self, Draft, Finished, Sizes};
@@ -259,12 +260,16 @@ impl<'a> Arrivals<'a> {
             })
             .collect();
         for (index, name, file) in job.plan.unmeasured(job.disk) {
-            let dir = if file.in_new {
+            // It may have got another suffix just now.
+            let suffix = job.plan.files.get(index).copied().flatten();
+            let suffix = suffix.and_then(|at| job.plan.new_suffix(at));
+            let dir = if file.in_new && suffix.is_none() {
                 &self.dirs.new
             } else {
                 &self.dirs.cur
             };
-            let sizes = maildir::measure(dir, &format!("{name}{}", file.suffix))
+            let suffix = suffix.unwrap_or(&file.suffix);
+            let sizes = maildir::measure(dir, &format!("{name}{suffix}"))
                 .map_err(|error| job.failed("read a message", error))?;
             lines.push(new_line(
                 job.source,
@@ -286,6 +291,22 @@ impl<'a> Arrivals<'a> {
         })
     }
 
+    /// What has appeared, as far as Courier's lists go by it.
+    pub(super) fn for_courier(&self) -> Vec<Appeared> {
+        if !self.job.policy.listed.courier {
+            return Vec::new();
+        }
+        let appeared = self.delivered.iter().map(|delivered| {
+            let index = delivered.entry as usize;
+            Appeared {
+                base: self.base_name(index, delivered.sizes),
+                suffix: self.suffix(index),
+                octets: delivered.sizes.for_courier(),
+            }
+        });
+        appeared.collect()
+    }
+
     fn base_name(&self, index: usize, sizes: Sizes) -> BaseName {
         let job = self.job;
         let sizes = (sizes.size, sizes.virtual_size);
@@ -293,14 +314,14 @@ impl<'a> Arrivals<'a> {
     }
 
     fn file_name(&self, index: usize, sizes: Sizes) -> String {
+        format!("{}{}", self.base_name(index, sizes), self.suffix(index))
+    }
+
+    fn suffix(&self, index: usize) -> String {
         let job = self.job;
-        let base = self.base_name(index, sizes);
         let entry = &job.source.entries[index];
-        let suffix = job
-            .plan
-            .letters
-            .suffix(entry.flags, job.source.keywords, entry.keywords);
-        format!("{base}{suffix}")
+        let letters = &job.plan.letters;
+        letters.suffix(entry.flags, job.source.keywords, entry.keywords)
     }
 
     /// Completes the message at hand, which is that of `entry`.

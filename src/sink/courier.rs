@@ -1,5 +1,6 @@
 //! Courier's files in a folder: read, and put in place.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::OwnedFd;
 
@@ -7,11 +8,11 @@ use rustix::fs::AtFlags;
 
 use super::export::{Job, now};
 use super::tree::{FolderDirs, open_dir, remove};
-use super::{control, target_problem};
+use super::{control, maildir, target_problem};
 use crate::mail::UidList;
 use crate::mail::courier::{CourierFiles, CourierKeywords, SizeList, keywords, uiddb};
 use crate::naming::BaseName;
-use crate::plan::courier::{Present, wanted};
+use crate::plan::courier::{Present, There, wanted};
 use crate::problem::Problem;
 
 const UIDDB: &str = "courierimapuiddb";
@@ -61,28 +62,74 @@ fn read_keywords(dir: &OwnedFd) -> io::Result<CourierKeywords> {
     Ok(CourierKeywords::gather(list.as_deref(), &updates))
 }
 
-/// Writes the lists of UIDs and UIDLs, where `list` is that for all servers and `delivered` are the base
-/// names of what has appeared.
+/// A message that has appeared.
+#[derive(Debug)]
+pub(super) struct Appeared {
+    /// Its base name.
+    pub base: BaseName,
+    /// The rest of its name.
+    pub suffix: String,
+    /// What Courier will say of its size, where that is known.
+    pub octets: Option<u64>,
+}
+
+/// Writes the lists of UIDs and UIDLs, where `list` is that for all servers and `delivered` what has
+/// appeared.
 pub(super) fn write_lists(
     job: &Job<'_>,
     dirs: &FolderDirs,
     list: &UidList,
-    delivered: &[Box<str>],
+    delivered: &[Appeared],
 ) -> Result<(), Problem> {
     let none = CourierFiles::default();
     let files = job.disk.courier.as_ref().unwrap_or(&none);
     let mut present = Present::after(job.plan, job.disk);
-    for base in delivered {
-        present.add(base);
+    for message in delivered {
+        let there = There {
+            suffix: &message.suffix,
+            in_new: false,
+            octets: message.octets,
+        };
+        present.add(message.base.as_str(), there);
     }
     let in_root = job.target.is_root();
-    let wanted = wanted(job.plan, files, list, &present, in_root, now());
-    if let Some(sizes) = &wanted.sizes {
+    let mut wanted = wanted(job.plan, files, list, &present, in_root, now());
+    if let Some(sizes) = &mut wanted.sizes {
+        measure(job, dirs, files, &present, sizes)?;
         control::replace(job.tree, dirs, SIZES, |out| sizes.write_to(out))?;
     }
     control::replace(job.tree, dirs, UIDDB, |out| {
         uiddb::write(&wanted.uiddb, out)
     })
+}
+
+/// Counts the sizes that neither Courier nor the delivery has counted: those in names are other
+/// servers' ones.
+fn measure(
+    job: &Job<'_>,
+    dirs: &FolderDirs,
+    files: &CourierFiles,
+    present: &Present<'_>,
+    sizes: &mut SizeList,
+) -> Result<(), Problem> {
+    let old = files.sizes.iter().flat_map(|sizes| &sizes.lines);
+    let counted: HashSet<&str> = old.map(|line| &*line.name).collect();
+    for line in &mut sizes.lines {
+        let Some(there) = present.get(&line.name) else {
+            continue;
+        };
+        if there.octets.is_some() || counted.contains(&*line.name) {
+            continue;
+        }
+        let dir = if there.in_new { &dirs.new } else { &dirs.cur };
+        match maildir::measure(dir, &format!("{}{}", line.name, there.suffix)) {
+            Ok(sizes) => line.size = sizes.for_courier(),
+            // A server has renamed it since.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(job.failed("read a message", error)),
+        }
+    }
+    Ok(())
 }
 
 /// Writes the keywords of what was there, and of what has been `delivered`: entries with base names.

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use super::arrivals::{Arrivals, Held};
+use super::courier::Appeared;
 use super::maildir;
 use super::on_disk;
 use super::tree::{FolderDirs, Tree};
@@ -229,7 +230,8 @@ impl Job<'_> {
                 }
                 Step::WriteUidList => {
                     arrivals.settle()?;
-                    self.write_list(dirs, arrivals.lines()?)?;
+                    let delivered = arrivals.for_courier();
+                    self.write_list(dirs, arrivals.lines()?, &delivered)?;
                 }
             }
         }
@@ -276,20 +278,24 @@ impl Job<'_> {
         self.replace_list(dirs, &list, &[])
     }
 
-    fn write_list(&self, dirs: &FolderDirs, new: Vec<UidLine>) -> Result<(), Problem> {
-        let names: Vec<Box<str>> = new.iter().map(|line| line.name.clone()).collect();
+    fn write_list(
+        &self,
+        dirs: &FolderDirs,
+        new: Vec<UidLine>,
+        delivered: &[Appeared],
+    ) -> Result<(), Problem> {
         match self.plan.list_with(new) {
-            Some(list) => self.replace_list(dirs, &list, &names),
+            Some(list) => self.replace_list(dirs, &list, delivered),
             None => Ok(()),
         }
     }
 
-    /// Replaces the lists. `delivered`: the base names of what has appeared.
+    /// Replaces the lists. `delivered`: what has appeared, see [`courier::write_lists`].
     fn replace_list(
         &self,
         dirs: &FolderDirs,
         list: &UidList,
-        delivered: &[Box<str>],
+        delivered: &[Appeared],
     ) -> Result<(), Problem> {
         let lists = self.policy.lists(self.target.is_root());
         let old = self.disk.uidlist.as_ref();

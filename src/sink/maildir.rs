@@ -54,6 +54,15 @@ pub struct Sizes {
     pub size: u64,
     /// Bytes with every line end as CRLF (`W`).
     pub virtual_size: u64,
+    /// LFs in the file, where they have been counted.
+    pub lf: Option<u64>,
+}
+
+impl Sizes {
+    /// Bytes that Courier counts, and sends: with a CR before each LF, also where there is one.
+    pub fn for_courier(self) -> Option<u64> {
+        Some(self.size + self.lf?)
+    }
 }
 
 impl Draft {

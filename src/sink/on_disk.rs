@@ -15,6 +15,7 @@ use super::tree::open_dir;
 use super::{control, courier, target_problem};
 use crate::config::Layout;
 use crate::mail::UidList;
+use crate::mail::courier::CourierFiles;
 use crate::naming::message::size_field;
 use crate::naming::{Identity, KeywordLetters, MaildirFolder};
 use crate::plan::courier::unite;
@@ -116,7 +117,10 @@ pub fn scan(
 ) -> Result<OnDisk, Problem> {
     let told = |error| target_problem(&format!("read {folder} in {}", root.display()), error);
     let Some(dir) = open_existing(root, folder).map_err(told)? else {
-        return Ok(OnDisk::default());
+        return Ok(OnDisk {
+            courier: lists.courier.then(CourierFiles::default),
+            ..OnDisk::default()
+        });
     };
     let mut disk = OnDisk {
         exists: true,

@@ -10,10 +10,10 @@ use super::{Context, Logins, Memory, interrupted};
 use crate::config::User;
 use crate::mail::FolderPath;
 use crate::naming::MaildirFolder;
+use crate::plan::Policy;
 use crate::plan::folders::place;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::selection::Choice;
-use crate::plan::{Mode, Policy};
 use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::sink::export;
@@ -97,6 +97,7 @@ impl Attempt<'_> {
     pub(super) fn policy(&self) -> Policy {
         Policy {
             servers: self.context.config.target.servers,
+            listed: self.context.config.target.servers,
             uidls: self.context.config.uidls,
             rerun: self.context.config.rerun,
         }

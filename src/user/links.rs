@@ -22,7 +22,7 @@ use crate::naming::{Identity, MaildirFolder};
 use crate::plan::folders::Placed;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::selection::Choice;
-use crate::plan::{self, FolderPlan, Past, SourceFolder, Step};
+use crate::plan::{self, FolderPlan, Lists, Past, SourceFolder, Step};
 use crate::problem::{Problem, Reach};
 use crate::sink::arrivals::Arrivals;
 use crate::sink::export;

@@ -10,6 +10,7 @@
 mod bulk;
 mod check;
 mod collect;
+mod courier_target;
 mod cyrus;
 mod delete_source;
 mod elsewhere;

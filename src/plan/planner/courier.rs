@@ -16,7 +16,7 @@ impl Planner<'_> {
     /// Courier's files, where Courier has opened the folder or an earlier run has written them.
     pub(super) fn courier(&self) -> Option<&CourierFiles> {
         let files = self.disk.courier.as_ref();
-        files.filter(|_| self.policy.servers.courier)
+        files.filter(|_| self.policy.listed.courier)
     }
 
     pub(super) fn keywords<'k>(

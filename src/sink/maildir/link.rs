@@ -166,6 +166,7 @@ mod tests {
             };
             let alike = Alike {
                 virtual_size,
+                lf: None,
                 mtime,
             };
             let link = Link::make(&messages, &file, alike, &to, 5).unwrap();
