@@ -31,6 +31,7 @@ use crate::sink::tree::Tree;
 use crate::text::printable;
 use journal::Former;
 use known::{Known, Listed};
+use places::Moved;
 
 /// A tree and what is to become of it.
 #[derive(Debug)]
@@ -93,7 +94,8 @@ impl Retarget {
         }
         let mut outcome = Outcome::default();
         let folders = on_disk::folders(&self.maildir, self.layout).map_err(told)?;
-        let folders = self.placed(folders, &mut outcome)?;
+        let moved = Moved::read(&self.maildir)?;
+        let folders = self.placed(folders, &moved, &mut outcome)?;
         // All is foreseen before anything is done.
         for folder in &folders {
             self.look_at(folder, &mut outcome, out)?;
@@ -107,11 +109,8 @@ impl Retarget {
         for folder in &folders {
             self.carry_out(folder, &tree, stop)?;
         }
-        for folder in folders.iter().filter(|it| it.place != it.destination) {
-            places::move_folder(&tree, &folder.place, &folder.destination)?;
-        }
+        moved.carry_out(self, &tree, &folders)?;
         places::subscribe(self, Some(&tree))?;
-        places::note_in_records(self, &tree, &folders)?;
         Ok(outcome)
     }
 
@@ -119,13 +118,19 @@ impl Retarget {
     fn placed(
         &self,
         folders: Vec<MaildirFolder>,
+        moved: &Moved,
         outcome: &mut Outcome,
     ) -> Result<Vec<Folder>, Problem> {
         let mut placed = Vec::with_capacity(folders.len());
         let mut taken: HashSet<MaildirFolder> = HashSet::new();
         for place in folders {
-            let path = place.path(self.layout, self.from_encoding);
-            let destination = match place.is_root() || self.is_encoded_so() {
+            let is_there = moved.has(&place, self.to_encoding);
+            let encoding = match is_there {
+                true => self.to_encoding,
+                false => self.from_encoding,
+            };
+            let path = place.path(self.layout, encoding);
+            let destination = match place.is_root() || is_there || self.is_encoded_so() {
                 true => Ok(place.clone()),
                 false => MaildirFolder::of(&path, self.layout, self.to_encoding),
             };

@@ -73,18 +73,19 @@ pub(super) fn forget(dirs: &FolderDirs) -> Result<(), Problem> {
     remove(&dirs.dir, FILE).map_err(|error| target_problem(&format!("remove {FILE}"), error))
 }
 
-/// A `/` cannot be in a name.
-fn text(former: &Former) -> String {
+/// The names as text: no name holds a NUL.
+pub(super) fn text(former: &Former) -> String {
     let mut lines: Vec<String> = former
         .iter()
-        .map(|(new, old)| format!("{new}/{old}/\n"))
+        .map(|(new, old)| format!("{new}\0{old}\0\n"))
         .collect();
     lines.sort_unstable();
     lines.concat()
 }
 
-fn parse(text: &str) -> Former {
-    let pairs = text.split("/\n").filter_map(|line| line.split_once('/'));
+/// The names that such a text tells.
+pub(super) fn parse(text: &str) -> Former {
+    let pairs = text.split("\0\n").filter_map(|line| line.split_once('\0'));
     pairs.map(|(new, old)| (new.into(), old.into())).collect()
 }
 

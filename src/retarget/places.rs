@@ -1,7 +1,10 @@
 //! Where folders lie, and what names them: directories, subscriptions, the records of exports.
 
-use std::io::Write as _;
+use std::collections::HashMap;
+use std::io::{self, Write as _};
+use std::path::Path;
 
+use super::journal::{self, Former};
 use super::{Folder, Retarget};
 use crate::config::{FolderEncoding, Servers};
 use crate::explain::other_records;
@@ -15,13 +18,114 @@ use crate::sink::tree::Tree;
 use crate::sink::{control, export, on_disk, removal, target_problem};
 use crate::state::{self, Record};
 
-/// Gives a folder its new place.
-pub(super) fn move_folder(
-    tree: &Tree,
-    from: &MaildirFolder,
-    to: &MaildirFolder,
-) -> Result<(), Problem> {
-    removal::move_folder(tree, from, to)
+/// In the root: how folder names have been encoded by an earlier run, and which folders have so got
+/// another place. Without it nobody could tell `.&AOk-` in UTF-8 from `.é` in modified UTF-7, and a
+/// second run would encode it once more.
+const FILE: &str = "mailseed.folders";
+
+/// What an earlier run has moved: by the new place the old one.
+#[derive(Debug, Default)]
+pub(super) struct Moved {
+    encoding: String,
+    places: Former,
+}
+
+impl Moved {
+    /// Reads what an earlier run has moved.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn read(root: &Path) -> Result<Self, Problem> {
+        let attempt = || -> io::Result<Self> {
+            let Some(dir) = on_disk::open_existing(root, &MaildirFolder::root())? else {
+                return Ok(Self::default());
+            };
+            let bytes = control::read(&dir, FILE)?.unwrap_or_default();
+            let text = String::from_utf8_lossy(&bytes);
+            let (encoding, places) = text.split_once('\n').unwrap_or_default();
+            Ok(Self {
+                encoding: encoding.to_owned(),
+                places: journal::parse(places),
+            })
+        };
+        attempt().map_err(|error| target_problem(&format!("read {FILE}"), error))
+    }
+
+    /// Whether a folder has its place already.
+    pub fn has(&self, place: &MaildirFolder, encoding: FolderEncoding) -> bool {
+        self.encoding == encoding.word() && self.places.contains_key(place.to_string().as_str())
+    }
+
+    /// Gives each of `folders` its new place. Which these are is written first.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn carry_out(
+        mut self,
+        retarget: &Retarget,
+        tree: &Tree,
+        folders: &[Folder],
+    ) -> Result<(), Problem> {
+        let moves: Vec<&Folder> = folders
+            .iter()
+            .filter(|folder| folder.place != folder.destination)
+            .collect();
+        if moves.is_empty() {
+            return Ok(());
+        }
+        let word = retarget.to_encoding.word();
+        if self.encoding != word {
+            self = Self {
+                encoding: word.to_owned(),
+                places: Former::new(),
+            };
+        }
+        for folder in &moves {
+            let (new, old) = (folder.destination.to_string(), folder.place.to_string());
+            self.places.insert(new.into(), old.into());
+        }
+        let text = format!("{word}\n{}", journal::text(&self.places));
+        control::replace_in_root(tree, FILE, |out| out.write_all(text.as_bytes()))?;
+        for folder in moves {
+            removal::move_folder(tree, &folder.place, &folder.destination)?;
+        }
+        self.note_in_records(retarget, tree)
+    }
+
+    /// Lets the records of exports know where folders lie now, so that the next export goes on there.
+    fn note_in_records(&self, retarget: &Retarget, tree: &Tree) -> Result<(), Problem> {
+        let moved: HashMap<&str, &str> = self
+            .places
+            .iter()
+            .map(|(new, old)| (&**old, &**new))
+            .collect();
+        let told = |error| target_problem("read the record", error);
+        let mut names = other_records(&retarget.maildir).map_err(told)?;
+        names.push(state::FILE.to_owned());
+        for name in names {
+            let bytes = control::read(tree.root(), &name).map_err(told)?;
+            // A record that cannot be read is as good as lost, to the next export too.
+            let Some(Ok(parsed)) = bytes.as_deref().map(Record::parse) else {
+                continue;
+            };
+            let mut record = parsed.record;
+            let paths: Vec<FolderPath> = record.folders().iter().map(state::Folder::path).collect();
+            let mut changed = false;
+            for path in paths {
+                let folder = record.folder(&path);
+                let new = folder.directory.as_deref().and_then(|old| moved.get(old));
+                if let Some(new) = new {
+                    folder.directory = Some((*new).to_owned());
+                    changed = true;
+                }
+            }
+            if changed {
+                let text = record.to_text();
+                control::replace_in_root(tree, &name, |out| out.write_all(text.as_bytes()))?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Takes over which folders are subscribed; without `tree` nothing is written.
@@ -69,59 +173,4 @@ fn line_in(retarget: &Retarget, line: &str) -> Option<String> {
     });
     let path = FolderPath::new(parts.collect());
     subscription_line(&path, retarget.layout, retarget.to_encoding).ok()
-}
-
-/// Lets the records of exports know where folders lie now, so that the next export goes on there.
-pub(super) fn note_in_records(
-    retarget: &Retarget,
-    tree: &Tree,
-    folders: &[Folder],
-) -> Result<(), Problem> {
-    let moved: Vec<(String, String)> = folders
-        .iter()
-        .filter(|folder| folder.place != folder.destination)
-        .map(|folder| (folder.place.to_string(), folder.destination.to_string()))
-        .collect();
-    if retarget.is_encoded_so() {
-        return Ok(());
-    }
-    let told = |error| target_problem("read the record", error);
-    let mut names = other_records(&retarget.maildir).map_err(told)?;
-    names.push(state::FILE.to_owned());
-    for name in names {
-        let bytes = control::read(tree.root(), &name).map_err(told)?;
-        // A record that cannot be read is as good as lost, to the next export too.
-        let Some(Ok(parsed)) = bytes.as_deref().map(Record::parse) else {
-            continue;
-        };
-        let mut record = parsed.record;
-        let paths: Vec<FolderPath> = record.folders().iter().map(state::Folder::path).collect();
-        let mut changed = false;
-        for path in paths {
-            let folder = record.folder(&path);
-            let new = moved
-                .iter()
-                .find(|(old, _)| folder.directory.as_ref() == Some(old));
-            if let Some((_, new)) = new {
-                folder.directory = Some(new.clone());
-                changed = true;
-            }
-        }
-        for line in record
-            .head
-            .subscribed
-            .iter_mut()
-            .flat_map(|it| it.values_mut())
-        {
-            if let Some(new) = line_in(retarget, line).filter(|new| new != line) {
-                *line = new;
-                changed = true;
-            }
-        }
-        if changed {
-            let text = record.to_text();
-            control::replace_in_root(tree, &name, |out| out.write_all(text.as_bytes()))?;
-        }
-    }
-    Ok(())
 }

@@ -123,7 +123,7 @@ fn measure(
         }
         let dir = if there.in_new { &dirs.new } else { &dirs.cur };
         match maildir::measure(dir, &format!("{}{}", line.name, there.suffix)) {
-            Ok(sizes) => line.size = sizes.for_courier(),
+            Ok(sizes) => line.size = sizes.for_courier().unwrap_or(line.size),
             // A server has renamed it since.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(job.failed("read a message", error)),

@@ -103,6 +103,8 @@ fn look(
             received: virtual_size,
             size,
             virtual_size,
+            // Only the name has been read.
+            lf: None,
         },
         _ => line_ends::measure(&mut opened)?,
     };
@@ -166,7 +168,6 @@ mod tests {
             };
             let alike = Alike {
                 virtual_size,
-                lf: None,
                 mtime,
             };
             let link = Link::make(&messages, &file, alike, &to, 5).unwrap();
