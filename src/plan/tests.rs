@@ -1,6 +1,7 @@
 //! Plans as lines: what the source has, what lies on disk, what is to be done.
 
 mod copies;
+mod courier;
 
 use super::on_disk::{DiskFile, OnDisk};
 use std::collections::BTreeMap;

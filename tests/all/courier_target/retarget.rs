@@ -1,5 +1,7 @@
 //! `mailseed retarget`: a tree for one server made over for another.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
@@ -145,6 +147,97 @@ fn a_tree_of_dovecot_becomes_one_for_both() {
             .last()
             .is_some_and(|uidl| uidl.ends_with(".x"))
     );
+}
+
+/// Killed at each file that gets another name, control files and messages alike, and run again: no UID
+/// and no UIDL is lost, though the old lists no longer say what the files are called.
+#[test]
+fn a_run_killed_at_each_rename_is_ended_by_the_next() {
+    let old = Dovecot::start(DovecotOptions {
+        uidl_format: "%u".to_owned(),
+        ..DovecotOptions::with_users(&[("ann", PASSWORD)])
+    });
+    let messages = ["a", "b", "c", "d"].map(super::message);
+    let files: Vec<(String, &String)> = (1..)
+        .zip(&messages)
+        .map(|(number, text)| (format!("{number}.x:2,S"), text))
+        .collect();
+    let files: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_bytes()))
+        .collect();
+    crate::support::corpus::bare(&old.mail_dir("ann"), &files);
+    let source = Source::of(&old);
+    let before = Target::new();
+    before.export_ok(&source, "ann", &["--target", "dovecot"]);
+    let whole = Target::new();
+    copy(&before, &whole);
+    let done = retarget(&whole.maildir("ann"), "dovecot", "qmail,courier", &[]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let want = made(&whole.maildir("ann"));
+    assert!(want.contains_key("cur/4:2,S"), "{want:?}");
+    let mut kills = 0;
+    for number in 1..100 {
+        let target = Target::new();
+        copy(&before, &target);
+        let maildir = target.maildir("ann");
+        let mut command = std::process::Command::new("strace");
+        let kill = format!("inject=renameat,renameat2:signal=KILL:when={number}");
+        command.args([
+            "-f",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=renameat,renameat2",
+            "-e",
+            &kill,
+        ]);
+        command.arg(program::mailseed_command().get_program());
+        command.arg("retarget").arg(&maildir);
+        command.args(["--from", "dovecot", "--to", "qmail,courier"]);
+        let output = program::run(command, Duration::from_secs(60));
+        if output.code == Some(0) {
+            break;
+        }
+        kills += 1;
+        let again = retarget(&maildir, "dovecot", "qmail,courier", &[]);
+        assert_eq!(again.code, Some(0), "kill {number}: {}", again.stderr);
+        assert_eq!(made(&maildir), want, "kill {number}");
+    }
+    assert!(kills > 8, "{kills}");
+}
+
+fn copy(from: &Target, to: &Target) {
+    let home = |target: &Target| {
+        let maildir = target.maildir("ann");
+        maildir
+            .parent()
+            .expect("a Maildir lies in a home")
+            .to_owned()
+    };
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .args([home(from), home(to)])
+        .status();
+    assert!(copied.expect("cp is there").success());
+}
+
+/// The files of a tree, control files with their text. The head of Courier's list has a time in it.
+fn made(maildir: &Path) -> BTreeMap<String, String> {
+    let files = walkdir::WalkDir::new(maildir).into_iter();
+    let files = files.map(|file| file.expect("the tree stands still"));
+    files
+        .filter(|file| file.file_type().is_file())
+        .map(|file| {
+            let path = file.path().strip_prefix(maildir).expect("it is below");
+            let text = fs::read_to_string(file.path()).expect("it is text");
+            let text = match path.ends_with("courierpop3dsizelist") {
+                true => text.lines().skip(1).collect::<Vec<_>>().join("\n"),
+                false => text,
+            };
+            (path.display().to_string(), text)
+        })
+        .collect()
 }
 
 /// What is wrong is said before anything is done.
