@@ -184,3 +184,6 @@ impl Announcement {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,11 @@
 //! What was typed: clap structs, nothing resolved. Only [`crate::config`] reads them. The doc
 //! comments here are the help texts, and those are the reference of the options.
 
+mod report;
 mod rerun;
 mod retarget;
 mod selection;
+mod uidl;
 
 use std::path::PathBuf;
 
@@ -11,14 +13,15 @@ pub use selection::Selection;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::announce::UidlFormat;
 use crate::config::{FolderEncoding, Fsync, Layout, Pop3Order, Unholdable};
 use crate::logging::Format;
 use crate::progress::Mode;
 use crate::source::login::Mechanism;
 
+pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
 pub use retarget::Retarget;
+pub use uidl::{Pop3Server, Uidl};
 
 const SOURCE: &str = "Source";
 const LOGIN: &str = "Login";
@@ -57,36 +60,6 @@ Exit status:
     1  Nothing of that name was found
     2  The command line or the user list is wrong
     3  The Maildir cannot be read";
-
-const AFTER_UIDL: &str = "\
-Each line is a message: its number, its UIDL and its octets, as UIDL and LIST will give them. POP3
-servers show INBOX only, which is the root of MAILDIR in every layout. Nothing is changed; what
-each server itself would write at the next login is told on standard error, with all that makes
-the answer doubtful:
-
-  dovecot  dovecot-uidlist missing or broken, messages without a line in it, wrong sizes in names
-  qmail    equal dates, whose order is undefined; dates now or later, which are not shown yet
-  courier  courierpop3dsizelist missing or not read, messages without a line in it
-  all      UIDLs twice or not as RFC 1939 wants them, files of one name, hidden files
-
-Settings of Dovecot's other than --pop3-uidl-format are taken to be the defaults.
-
-Exit status:
-    0  The server will announce exactly this
-    1  Something is undefined, doubtful or hard on clients: standard error says what (lines that
-       begin with \"note:\" alone do not count)
-    2  The command line is wrong
-    3  The Maildir cannot be read";
-
-const AFTER_RETARGET: &str = "\
-No server may be delivering to the Maildir, or serving it, in the meantime.
-
-Exit status:
-    0  Everything is as the old servers have it
-    1  The new servers cannot hold something: standard error says what
-    2  The command line is wrong: nothing was started
-    3  The Maildir cannot be read or written
-  130  Interrupted: run it again to go on";
 
 /// Stages users' mail from old IMAP and POP3 servers into Maildirs, every UID and UIDL kept
 #[derive(Debug, Parser)]
@@ -132,45 +105,27 @@ pub enum Command {
     /// Say what the new POP3 server will announce of a Maildir: number, UIDL and octets
     ///
     /// Works offline, by the rules of the server and from the Maildir alone.
-    #[command(after_help = AFTER_UIDL)]
+    #[command(after_help = uidl::AFTER_UIDL)]
     Uidl(Uidl),
     /// Make the control files and names for other servers from a Maildir that has been exported
     ///
     /// Works offline: UIDs, UIDVALIDITY, UIDLs, their order, flags, keywords and subscriptions become
     /// what the servers of --from have, in the files of those of --to. The files of the old servers
     /// stay. Run it again after a stop; a second run finds nothing to do.
-    #[command(after_help = AFTER_RETARGET)]
+    #[command(after_help = retarget::AFTER_RETARGET)]
     Retarget(Box<Retarget>),
-}
-
-/// Everything that `uidl` takes.
-#[derive(Debug, Args)]
-#[group(skip)]
-pub struct Uidl {
-    /// The Maildir, the directory with new and cur
-    #[arg(value_name = "MAILDIR")]
-    pub maildir: PathBuf,
-
-    /// The POP3 server that will serve it
-    #[arg(long, value_name = "SERVER", value_enum, default_value_t)]
-    pub target: Pop3Server,
-
-    /// Dovecot's setting pop3_uidl_format, for messages without a UIDL of their own: as in 2.3
-    /// (%v.%u) or in 2.4 (%{uidvalidity}.%{uid}) [default: %08Xu%08Xv]
-    #[arg(long, value_name = "FORMAT")]
-    pub pop3_uidl_format: Option<UidlFormat>,
-}
-
-/// A POP3 server whose announcements are foretold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub enum Pop3Server {
-    /// Dovecot: dovecot-uidlist
-    #[default]
-    Dovecot,
-    /// qmail-pop3d and vpopmail: file names and their dates
-    Qmail,
-    /// Courier: courierpop3dsizelist and file names
-    Courier,
+    /// Sum the reports of shards and of successive runs for a person: as text, HTML or CSV
+    ///
+    /// Reads the directories that export has filled with --report DIR, and check.csv and verify.csv
+    /// where they are; touches nothing. Give each run a directory of its own, for a run replaces the
+    /// report of an earlier one.
+    ///
+    /// Runs are ordered by the time at which they began, not by the order of the DIRs. Of each user
+    /// the latest run counts, so shards add up, and a run for a part of the users replaces just their
+    /// rows; the plots of progress are of all runs. Dry runs are left out. check.csv counts for users that no
+    /// run has; of verify.csv what is newer than the user's latest run (by the date of the file).
+    #[command(after_help = report::AFTER_REPORT)]
+    Report(Report),
 }
 
 /// Everything that `explain` takes.
@@ -583,7 +538,7 @@ mod tests {
         let mut command = Cli::command();
         for subcommand in command.get_subcommands_mut() {
             let help = subcommand.render_long_help().to_string();
-            let logs_in = subcommand.get_name() != "explain";
+            let logs_in = !["explain", "report", "uidl"].contains(&subcommand.get_name());
             assert_eq!(help.contains("MAILSEED_PASSWORD"), logs_in);
             assert!(
                 subcommand

@@ -5,7 +5,6 @@
 //! everything that it may be, and all that it finds is told. Message-IDs come last, since for them
 //! the headers of all messages are read.
 
-mod announce;
 mod find;
 mod tell;
 #[cfg(test)]
@@ -234,14 +233,13 @@ impl<'a, W: Write> Search<'a, W> {
         };
         let root = &self.question.maildir;
         let scan = |own| {
-            let dated = self.question.servers.qmail && folder.is_root();
             let lists = Lists {
                 own: Some(own),
                 courier: self.question.servers.courier,
                 // What each server says is wanted, not what an export would make of it.
                 settled: true,
             };
-            on_disk::scan(root, folder, lists, dated)
+            on_disk::scan(root, folder, lists, false)
         };
         let is_missing = |name| !on_disk::holds(root, folder, name);
         view.dovecot_reads_list = !is_missing(DOVECOT_LIST) || is_missing(OWN_LIST);
@@ -262,9 +260,9 @@ impl<'a, W: Write> Search<'a, W> {
         let messages = Messages::open(&self.question.maildir, folder).map_err(cannot)?;
         let mut header = Vec::new();
         let mut hits = Vec::new();
-        for (index, file) in view.disk.files.iter().enumerate() {
+        for (index, file) in (0..).zip(view.disk.files.iter()) {
             let read = messages
-                .file(file)
+                .file(&file)
                 .and_then(|mut message| header::read(&mut message, &mut header));
             match read {
                 Ok(()) if header::message_id(&header).as_deref() == Some(wanted) => {

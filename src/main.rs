@@ -13,7 +13,7 @@ use mailseed::explain;
 use mailseed::logging::{self, Verbosity};
 use mailseed::problem::{Kind, Problem};
 use mailseed::progress::Progress;
-use mailseed::report::{CheckReport, Exit, ReportDir, RunReport, person};
+use mailseed::report::{CheckReport, Exit, ReportDir, RunReport, person, sum};
 use mailseed::run;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Explain(typed) => return explain(&typed),
         Command::Uidl(typed) => return uidl(&typed),
         Command::Retarget(typed) => return retarget(&typed),
+        Command::Report(typed) => return report(&typed),
     };
     let voice = Voice::from_cli(&options.running);
     // Whatever is made is for its owner only, also before its mode is set.
@@ -129,6 +130,20 @@ fn retarget(typed: &cli::Retarget) -> ExitCode {
         false => Exit::Some,
     };
     exit.into()
+}
+
+fn report(typed: &cli::Report) -> ExitCode {
+    let sum = match sum::read(typed) {
+        Ok(sum) => sum,
+        Err(problems) => return refused(&problems),
+    };
+    match sum::write(&sum, typed) {
+        Ok(()) => Exit::Ok.into(),
+        Err(problem) => {
+            eprintln!("mailseed: {problem}");
+            Exit::Target.into()
+        }
+    }
 }
 
 fn check(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {

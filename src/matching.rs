@@ -69,6 +69,8 @@ pub use content::{ContentDigest, ContentHasher};
 pub use header::{Digest, HeaderDigest, HeaderHasher};
 pub use template::Template;
 
+pub use proof::{Foreseen, foreseen};
+
 use work::Work;
 
 /// INBOX as IMAP lists it.

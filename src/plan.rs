@@ -208,10 +208,8 @@ pub enum Step {
     Rename {
         /// Which of the files on disk.
         file: u32,
-        /// Its new base name, where that changes.
-        base: Option<Box<str>>,
-        /// Its new suffix, where that changes.
-        suffix: Option<Box<str>>,
+        /// The name.
+        to: Box<NewName>,
     },
     /// Give a file on disk another date, for the POP3 order of qmail.
     Redate {
@@ -230,6 +228,15 @@ pub enum Step {
     WriteCourierKeywords,
     /// Replace the lists, see [`Policy::lists`].
     WriteUidList,
+}
+
+/// What changes in the name of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewName {
+    /// Its new base name, where that changes.
+    pub base: Option<Box<str>>,
+    /// Its new suffix, where that changes.
+    pub suffix: Option<Box<str>>,
 }
 
 impl Step {
@@ -332,14 +339,14 @@ pub fn plan(
 ) -> Result<FolderPlan, Problem> {
     let courier = disk.courier.as_ref().filter(|_| policy.listed.courier);
     let listed = courier.and_then(|files| files.uiddb.as_ref());
-    let listed = listed.map_or(&[][..], |list| &list.lines);
+    let listed = listed.into_iter().flat_map(|list| list.lines.iter());
     let planner = planner::Planner {
         source,
         past,
         disk,
         policy,
         now,
-        known_to_courier: listed.iter().map(|line| &*line.name).collect(),
+        known_to_courier: listed.map(|line| line.name).collect(),
     };
     planner
         .run()
@@ -353,7 +360,7 @@ pub fn estranged(
     source: &SourceFolder<'_>,
     past: &Past<'_>,
     disk: &OnDisk,
-) -> (Vec<usize>, Vec<usize>) {
+) -> (Vec<u32>, Vec<usize>) {
     recognise::estranged(source, disk, past)
 }
 

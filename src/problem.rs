@@ -4,10 +4,13 @@ use std::error::Error;
 use std::fmt;
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use crate::text::printable;
 
 /// The class of a problem; an admin sorts failed users by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// The server refused the login: wrong password, no such user. Tried once only.
     Auth,
@@ -62,7 +65,8 @@ impl Kind {
 }
 
 /// How far a problem reaches: all that lies beyond it goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Reach {
     /// One message is not done.
     Message,
@@ -180,6 +184,18 @@ impl Problem {
         &self.what
     }
 
+    /// What happened and what is behind it, without place and hint.
+    pub fn what_and_why(&self) -> String {
+        let mut text = self.what.clone();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&printable(&error.to_string()));
+            cause = error.source();
+        }
+        text
+    }
+
     /// The way on, where one is known.
     pub fn hint(&self) -> Option<&str> {
         self.hint.as_deref()
@@ -195,12 +211,7 @@ impl fmt::Display for Problem {
         if let Some(message) = &self.message {
             write!(f, "{message}: ")?;
         }
-        f.write_str(&self.what)?;
-        let mut cause = self.source();
-        while let Some(error) = cause {
-            write!(f, ": {}", printable(&error.to_string()))?;
-            cause = error.source();
-        }
+        f.write_str(&self.what_and_why())?;
         if let Some(hint) = &self.hint {
             write!(f, " (hint: {hint})")?;
         }

@@ -1,16 +1,20 @@
 //! What was done: a [`UserReport`] a user, made by its task; a [`RunReport`] of all, in the order
 //! of the input, from which come the words for a person ([`person`]), the files for `--report`
-//! ([`files`]) and the exit status. A check has a report of its own ([`check`]).
+//! ([`files`]) and the exit status. A check has a report of its own ([`check`]). Reports of many runs
+//! are read back ([`read`]) and summed ([`sum`]) for a person, as text, CSV or a page ([`html`]).
 
 pub mod check;
 pub mod files;
+pub mod html;
 pub mod person;
+pub mod read;
+pub mod sum;
 mod table;
 pub mod user_log;
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::problem::{Kind, Problem, Reach};
 
@@ -40,7 +44,7 @@ impl From<Exit> for std::process::ExitCode {
 }
 
 /// How a user came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Every message is where it should be.
@@ -63,7 +67,7 @@ impl Status {
 }
 
 /// A message that was not exported.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skip {
     /// Its folder, as a person calls it.
     pub folder: String,
@@ -187,7 +191,7 @@ pub struct RunReport {
 }
 
 /// The sums over all users.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[expect(
     missing_docs,
     reason = "each is the sum of the field of that name in UserReport"
@@ -213,31 +217,38 @@ pub struct Totals {
     pub source_deleted: u64,
 }
 
+impl Totals {
+    /// Counts one more user in.
+    pub fn add(&mut self, user: &UserReport) {
+        self.users += 1;
+        match user.status() {
+            Status::Ok => self.ok += 1,
+            Status::Partial => self.partial += 1,
+            Status::Failed => self.failed += 1,
+        }
+        self.folders += user.folders;
+        self.messages += user.messages;
+        self.bytes += user.bytes;
+        self.added += user.added;
+        self.kept += user.kept;
+        self.changed += user.changed;
+        self.deleted += user.deleted;
+        self.skipped += user.skipped;
+        self.uidls += user.uidls;
+        self.uidls_missing += user.uidls_missing;
+        self.uidls_extra += user.uidls_extra;
+        self.uidls_elsewhere += user.uidls_elsewhere;
+        self.left_deleted += user.left_deleted;
+        self.source_deleted += user.source_deleted;
+    }
+}
+
 impl RunReport {
     /// The sums over all users.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals::default();
         for user in &self.users {
-            totals.users += 1;
-            match user.status() {
-                Status::Ok => totals.ok += 1,
-                Status::Partial => totals.partial += 1,
-                Status::Failed => totals.failed += 1,
-            }
-            totals.folders += user.folders;
-            totals.messages += user.messages;
-            totals.bytes += user.bytes;
-            totals.added += user.added;
-            totals.kept += user.kept;
-            totals.changed += user.changed;
-            totals.deleted += user.deleted;
-            totals.skipped += user.skipped;
-            totals.uidls += user.uidls;
-            totals.uidls_missing += user.uidls_missing;
-            totals.uidls_extra += user.uidls_extra;
-            totals.uidls_elsewhere += user.uidls_elsewhere;
-            totals.left_deleted += user.left_deleted;
-            totals.source_deleted += user.source_deleted;
+            totals.add(user);
         }
         totals
     }

@@ -16,6 +16,8 @@ mod inbox;
 mod links;
 mod listing;
 mod login_delay;
+mod look_ahead;
+mod maildrop;
 mod on_target;
 mod pop3_only;
 mod record;
@@ -49,6 +51,8 @@ pub(crate) use elsewhere::{KnownElsewhere, Search, note as note_elsewhere};
 pub(crate) use evidence::Sessions;
 use links::Links;
 pub(crate) use login_delay::LoginDelay;
+use look_ahead::Survey;
+use maildrop::Pop3Memory;
 use record::Book;
 use removal::Removals;
 use tally::Tally;
@@ -92,11 +96,12 @@ struct Memory {
     /// By folder, by what its messages are asked for: their UIDs, or their POP3 numbers where there
     /// is no IMAP.
     breaks: HashMap<FolderPath, Breaks>,
-    /// Breaks while the pairing read messages over POP3, by number.
-    pop3_breaks: Breaks,
-    pop3_login: LoginDelay,
-    /// The POP3 server fell out of step: one command at a time.
-    pop3_stumbled: bool,
+    /// The attempt at hand has asked the IMAP server for something ahead of its turn.
+    asked_ahead: bool,
+    /// An attempt that did has failed: it may be that the server cannot do with that.
+    imap_stumbled: bool,
+    survey: Survey,
+    pop3: Pop3Memory,
     /// All folders that can be opened, where UIDLs are looked for in all of them.
     searchable: Vec<ListedFolder>,
     /// What pairing has read of INBOX and the export has not delivered yet.
@@ -179,6 +184,7 @@ fn attempt_until_done(
             Ok(()) => return Ok(()),
             Err(problem) => problem,
         };
+        memory.imap_stumbled |= memory.asked_ahead;
         if memory.tally.added() > before {
             failures = 0;
         }
@@ -188,7 +194,7 @@ fn attempt_until_done(
             return Err(problem);
         }
         if problem.kind == Kind::Protocol {
-            memory.pop3_stumbled = true;
+            memory.pop3.stumbled = true;
         }
         wait(&problem, failures, context.config, log, context.stop)?;
     }

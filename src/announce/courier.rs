@@ -88,29 +88,21 @@ fn is_space(byte: u8) -> bool {
 pub(super) fn list(maildrop: &Maildrop, now: i64) -> Listing {
     let mut listing = Listing::default();
     let bytes = maildrop.controls.courier_size_list.as_deref();
-    let sizes = match bytes.map(SizeList::parse) {
-        None => {
-            listing.doubts.push(Doubt::NoSizeList);
-            SizeList::fresh(now)
-        }
-        Some(Err(fault)) => {
-            listing.doubts.push(Doubt::BrokenSizeList(fault));
-            SizeList::fresh(now)
-        }
-        Some(Ok(list)) => list.dated(now),
-    };
+    let sizes = bytes.map(SizeList::parse).unwrap_or_default();
+    if bytes.is_none() && !maildrop.files.is_empty() {
+        listing.doubts.push(Doubt::NoSizeList);
+    }
+    listing
+        .doubts
+        .extend(sizes.fault.map(Doubt::BrokenSizeList));
+    let validity = sizes.validity.unwrap_or(now.cast_unsigned());
     if sizes.bad_lines > 0 {
         listing.doubts.push(Doubt::BadLines(sizes.bad_lines));
     }
     let mut lines: HashMap<NameKey<'_>, &SizeLine<'_>> = HashMap::with_capacity(sizes.lines.len());
     let mut doubled = Vec::new();
     for line in &sizes.lines {
-        let mut is_first = false;
-        lines.entry(NameKey::of(line.name)).or_insert_with(|| {
-            is_first = true;
-            line
-        });
-        if !is_first {
+        if lines.insert(NameKey::of(line.name), line).is_some() {
             doubled.push(base(line.name));
         }
     }
@@ -154,7 +146,7 @@ pub(super) fn list(maildrop: &Maildrop, now: i64) -> Listing {
             None => {
                 let number = next;
                 next = next.wrapping_add(1);
-                (uidl(number, sizes.validity, key.base), Octets::EachLf)
+                (uidl(number, validity, key.base), Octets::EachLf)
             }
         };
         listing.entries.push(Expected {
@@ -165,6 +157,9 @@ pub(super) fn list(maildrop: &Maildrop, now: i64) -> Listing {
     }
     let new = files.len() - listed;
     if new > 0 {
+        if sizes.validity.is_none() {
+            listing.doubts.push(Doubt::NumbersOfTheClock(validity));
+        }
         let last = next.wrapping_sub(1);
         listing
             .doubts

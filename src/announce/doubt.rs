@@ -71,6 +71,9 @@ pub enum Doubt {
     NoUidList,
     /// Dovecot: the list is of no use from this line on, and UIDs are given anew.
     BrokenUidList(UidListFault),
+    /// Dovecot: the last line of the list has no LF. It is not read, and when Dovecot appends to it,
+    /// the list is broken: at the login after the next all UIDLs can be others.
+    UnfinishedUidList,
     /// Dovecot: the list has more than one line for a name; the last one counts.
     LinesForOneName(Sample),
     /// Dovecot: this UIDVALIDITY will be made.
@@ -95,14 +98,15 @@ pub enum Doubt {
     /// qmail: dated now or later, and so not shown yet.
     NotYet(Sample),
 
-    /// Courier: there is no `courierpop3dsizelist`; UIDLs are made of the time of the first login
-    /// and told as if that were now.
+    /// Courier: there is no `courierpop3dsizelist`.
     NoSizeList,
-    /// Courier: the list is not read; UIDLs as with [`Doubt::NoSizeList`].
+    /// Courier: the lines of the list are not read.
     BrokenSizeList(ListFault),
-    /// Courier: lines of the list that are no line of one.
+    /// Courier: new UIDLs are made of the time of the first login, and told as if that were this.
+    NumbersOfTheClock(u64),
+    /// Courier: lines of the list that are no line of one, or have no LF.
     BadLines(usize),
-    /// Courier: the list has more than one line for a name; the first one counts.
+    /// Courier: the list has more than one line for a name; Courier 1.0 takes the last one.
     SizesForOneName(Sample),
     /// Courier: so many messages that no line has get numbers, from the first to the last.
     NewNumbers(usize, u64, u64),
@@ -160,6 +164,10 @@ impl fmt::Display for Doubt {
                 f,
                 "dovecot-uidlist is broken, {fault}: from there on Dovecot gives messages new UIDs at \
                  the next login, and their UIDLs are lost"
+            ),
+            Doubt::UnfinishedUidList => f.write_str(
+                "the last line of dovecot-uidlist has no line end: Dovecot does not read it, and can break \
+                 the list when it appends to it; then all UIDLs are lost at the login after the next",
             ),
             Doubt::LinesForOneName(some) => write!(
                 f,
@@ -226,13 +234,18 @@ impl fmt::Display for Doubt {
                 file(some)
             ),
             Doubt::NoSizeList => f.write_str(
-                "there is no courierpop3dsizelist: Courier makes UIDLs of the time of the next login; \
-                 they are shown as if that were now",
+                "there is no courierpop3dsizelist: Courier gives every message a new UIDL at the next \
+                 login",
             ),
             Doubt::BrokenSizeList(fault) => write!(
                 f,
-                "courierpop3dsizelist is not read, {fault}: Courier makes UIDLs of the time of the next \
-                 login; they are shown as if that were now"
+                "courierpop3dsizelist is not read, {fault}: Courier gives every message a new UIDL at \
+                 the next login"
+            ),
+            Doubt::NumbersOfTheClock(value) => write!(
+                f,
+                "Courier makes new UIDLs of the time of the next login: they are shown as if that were \
+                 now ({value})"
             ),
             Doubt::BadLines(count) => write!(
                 f,
@@ -240,7 +253,7 @@ impl fmt::Display for Doubt {
             ),
             Doubt::SizesForOneName(some) => write!(
                 f,
-                "{} with more than one line in courierpop3dsizelist: the first one is taken",
+                "{} with more than one line in courierpop3dsizelist: Courier 1.0 takes the last one",
                 Counted(some, "name")
             ),
             Doubt::NewNumbers(1, first, _) => write!(

@@ -16,9 +16,9 @@ use super::doubt::{Doubt, Sample, ValiditySource};
 use super::maildrop::{MailFile, Maildrop};
 use super::{Expected, Listing, Octets};
 use crate::mail::uidlist::{AsRead, LineAsRead};
+use crate::naming::message::size_in_name;
 
 pub use format::UidlFormat;
-pub(crate) use name_order::size_in_name;
 pub(super) use validity::hex;
 
 /// What Dovecot lists when somebody logs in at `now`.
@@ -27,16 +27,22 @@ pub(super) fn list(maildrop: &Maildrop, format: &UidlFormat, now: i64) -> Listin
     let bytes = maildrop.controls.dovecot_uidlist.as_deref();
     let read = bytes.map(AsRead::of).unwrap_or_default();
     let doubts = &mut listing.doubts;
-    if bytes.is_none() {
+    let is_empty = maildrop.files.is_empty();
+    if bytes.is_none() && !is_empty {
         doubts.push(Doubt::NoUidList);
     }
     doubts.extend(read.fault.map(Doubt::BrokenUidList));
+    if read.is_unfinished {
+        doubts.push(Doubt::UnfinishedUidList);
+    }
     doubts.extend(Sample::of(&read.doubled).map(Doubt::LinesForOneName));
     let (validity, next_uid) = match &read.head {
         Some(head) => (head.validity.value(), head.next_uid),
         None => {
             let (value, source) = validity::next(&maildrop.controls, now);
-            doubts.push(Doubt::NewValidity(value, source));
+            if !is_empty {
+                doubts.push(Doubt::NewValidity(value, source));
+            }
             (value, 1)
         }
     };

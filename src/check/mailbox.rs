@@ -183,7 +183,7 @@ impl Check<'_> {
             software = Some(String::new());
             software = Some(session.software()?);
             check.read_folders(&mut session, maildrop)?;
-            session.logout();
+            check.context.dialer.see_off(|| session.logout());
             Ok(())
         });
         let (server, _) = self.outcome("IMAP", account, software, outcome)?;
@@ -196,7 +196,7 @@ impl Check<'_> {
         session: &mut imap::Session,
         maildrop: &mut Option<Opened>,
     ) -> Result<(), Problem> {
-        let list = session.list_folders()?;
+        let list = session.list_folders(false)?;
         let Config {
             target, selection, ..
         } = self.context.config;
@@ -456,6 +456,7 @@ impl Check<'_> {
                 imap_breaks: self.imap_breaks.entry(FolderPath::inbox()).or_default(),
                 pop3: &mut opened.session,
                 pop3_breaks: &mut self.pop3_breaks,
+                ahead: None,
                 bodies: None,
             };
             let mut pairing = matching::pair(policy, &side, &opened.listing, &[], &mut sessions)?;
@@ -464,6 +465,7 @@ impl Check<'_> {
                 pop3: &mut opened.session,
                 imap_breaks: &mut self.imap_breaks,
                 pop3_breaks: &mut self.pop3_breaks,
+                ahead: None,
                 folders: searchable,
                 known: &KnownElsewhere::new(),
                 bodies: None,

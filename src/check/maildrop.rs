@@ -11,6 +11,7 @@ use crate::plan::pop3_only::{self, Remembered};
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::export::now;
 use crate::source::login::Login;
+use crate::source::pop3::Pipelining;
 use crate::source::{BodySink, Maildrop, pop3};
 
 /// What a POP3 server lists.
@@ -149,14 +150,15 @@ impl Check<'_> {
         software: &mut Option<String>,
     ) -> Result<Opened, Problem> {
         let Context { dialer, stop, .. } = self.context;
+        let pipelining = match self.one_at_a_time {
+            true => Pipelining::Never,
+            false => Pipelining::WhereAnnounced,
+        };
         let mut session = self.pop3_delay.log_in(self.log, stop, || {
             let connection = dialer.connect(&account.endpoint)?;
-            pop3::Session::open(connection, login, &account.endpoint)
+            pop3::Session::open(connection, login, &account.endpoint, pipelining)
         })?;
         *software = Some(session.software().to_owned());
-        if self.one_at_a_time {
-            session.disable_pipelining();
-        }
         let listing = session.listing()?;
         Ok(Opened { session, listing })
     }

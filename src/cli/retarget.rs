@@ -8,6 +8,17 @@ use super::{RUNNING, Server, TARGET, UIDLS};
 use crate::announce::UidlFormat;
 use crate::config::{FolderEncoding, Fsync, Layout, Pop3Order, Unholdable};
 
+/// What follows the options in its help.
+pub(super) const AFTER_RETARGET: &str = "\
+No server may be delivering to the Maildir, or serving it, in the meantime.
+
+Exit status:
+    0  Everything is as the old servers have it
+    1  The new servers cannot hold something: standard error says what
+    2  The command line is wrong: nothing was started
+    3  The Maildir cannot be read or written
+  130  Interrupted: run it again to go on";
+
 /// Everything that `retarget` takes.
 #[derive(Debug, Args)]
 #[group(skip)]

@@ -24,7 +24,7 @@ fn typed(line: &[&str]) -> (cli::Export, Task) {
         } => (*options, Task::Export),
         Command::Export { options, .. } | Command::Plan(options) => (*options, Task::Plan),
         Command::Check(options) => ((*options).into(), Task::Check),
-        Command::Explain(_) | Command::Uidl(_) | Command::Retarget(_) => {
+        Command::Explain(_) | Command::Report(_) | Command::Uidl(_) | Command::Retarget(_) => {
             panic!("not a command that needs a Config")
         }
     }

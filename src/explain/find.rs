@@ -42,7 +42,7 @@ impl<'k> Key<'k> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Hit {
     /// A message: its UID, and the index of its file.
-    Message(Option<Uid>, Option<usize>),
+    Message(Option<Uid>, Option<u32>),
     /// A message without a UID that was not exported: which of the recorded ones.
     Skipped(usize),
     /// A UIDL without a message: which of the recorded ones.
@@ -53,12 +53,9 @@ pub(super) enum Hit {
 
 impl Hit {
     /// The message in file `index`.
-    pub fn of_file(view: &View<'_>, index: usize) -> Self {
-        let uid = view
-            .disk
-            .files
-            .get(index)
-            .and_then(|file| view.uid_of(file));
+    pub fn of_file(view: &View<'_>, index: u32) -> Self {
+        let file = view.disk.files.get(index);
+        let uid = file.and_then(|file| view.uid_of(&file));
         Self::Message(uid, Some(index))
     }
 
@@ -69,27 +66,29 @@ impl Hit {
 
 impl View<'_> {
     /// The line of the list for a UID.
-    pub fn line_of(&self, uid: Uid) -> Option<&UidLine> {
+    pub fn line_of(&self, uid: Uid) -> Option<UidLine> {
         let lines = &self.disk.uidlist.as_ref()?.lines;
-        let at = lines.binary_search_by_key(&uid, |line| line.uid).ok()?;
+        let at = lines.uids().binary_search(&uid).ok()?;
         lines.get(at)
     }
 
     /// The UID of a file: by the list, else by its name.
     fn uid_of(&self, file: &DiskFile) -> Option<Uid> {
-        let lines = self.disk.uidlist.iter().flat_map(|list| &list.lines);
+        let lines = self.disk.uidlist.iter().flat_map(|list| list.lines.iter());
         let mut listed = lines.filter(|line| line.name == file.base);
         let listed = listed.next().map(|line| line.uid);
         listed.or_else(|| self.uid_in_name(file))
     }
 
     /// The index of the file of a UID: by the list, else by its name.
-    fn file_of(&self, uid: Uid) -> Option<usize> {
-        let mut files = self.disk.files.iter();
-        match self.line_of(uid) {
-            Some(line) => files.position(|file| file.base == line.name),
-            None => files.position(|file| self.uid_in_name(file) == Some(uid)),
-        }
+    fn file_of(&self, uid: Uid) -> Option<u32> {
+        let line = self.line_of(uid);
+        let is_it = |file: &DiskFile| match &line {
+            Some(line) => file.base == line.name,
+            None => self.uid_in_name(file) == Some(uid),
+        };
+        let mut files = (0..).zip(self.disk.files.iter());
+        files.find_map(|(at, file)| is_it(&file).then_some(at))
     }
 
     /// The UID that a name carries, under the folder's UIDVALIDITY.
@@ -138,13 +137,14 @@ pub(super) fn hits(key: &Key<'_>, view: &View<'_>) -> Vec<Hit> {
             add(hit);
         }
     }
-    for (index, file) in view.disk.files.iter().enumerate() {
+    for (index, file) in (0..).zip(view.disk.files.iter()) {
         if *file.base == *key.base || *file.base == *key.text {
             add(Hit::of_file(view, index));
         }
     }
     let mut has_uidl = false;
-    for line in view.disk.uidlist.iter().flat_map(|list| &list.lines) {
+    let lines = view.disk.uidlist.iter();
+    for line in lines.flat_map(|list| list.lines.iter()) {
         // A lone P says that the name is the UIDL.
         let uidl = match line.field('P') {
             Some("") => Some(&*line.name),

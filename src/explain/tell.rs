@@ -1,10 +1,11 @@
 //! The lines about one message.
 
+use std::convert::Infallible;
 use std::io;
 
 use super::View;
-use super::announce::{Qmail, courier_says, dovecot_number, qmail_number};
 use super::find::Hit;
+use crate::announce::{self, Maildrop, UidlFormat, qmail};
 use crate::config::Question;
 use crate::mail::{Uid, UidLine};
 use crate::naming::Identity;
@@ -12,11 +13,11 @@ use crate::naming::message::size_field;
 use crate::plan::on_disk::DiskFile;
 use crate::problem::Problem;
 use crate::sink::export::now;
-use crate::sink::line_ends;
-use crate::sink::maildir::Sizes;
+use crate::sink::line_ends::LineEnds;
 use crate::sink::on_disk::Messages;
 use crate::sink::target_problem;
 use crate::state::{Folder, POP3_ONLY, Paired, Record};
+use crate::text::printable_raw;
 
 /// What is known of `hit`. Not yet fit for a terminal: names are as they are.
 pub(super) fn lines(
@@ -34,7 +35,7 @@ pub(super) fn lines(
     match hit {
         Hit::Message(uid, file) => {
             let file = file.and_then(|index| view.disk.files.get(index));
-            story.message(*uid, file)?;
+            story.message(*uid, file.as_ref())?;
         }
         Hit::Skipped(index) => story.skipped(*index),
         Hit::Extra(index) => story.extra(*index),
@@ -55,7 +56,7 @@ struct Story<'s> {
 
 /// A file that could be read.
 struct Measured {
-    sizes: Sizes,
+    line_ends: LineEnds,
     mtime: i64,
 }
 
@@ -75,6 +76,7 @@ impl Story<'_> {
             None => self.head("a file that no list has"),
         }
         let line = uid.and_then(|uid| self.view.line_of(uid));
+        let line = line.as_ref();
         let origin = self.origin(uid, line, file);
         self.add("from", origin);
         if self.view.is_inbox() {
@@ -305,7 +307,7 @@ impl Story<'_> {
             let metadata = message.metadata()?;
             Ok(Measured {
                 mtime: filetime::FileTime::from_last_modification_time(&metadata).unix_seconds(),
-                sizes: line_ends::measure(&mut message)?,
+                line_ends: LineEnds::count(&mut message)?,
             })
         };
         let measured = match read() {
@@ -322,9 +324,7 @@ impl Story<'_> {
                 return Err(target_problem(&what, error));
             }
         };
-        let Sizes {
-            size, virtual_size, ..
-        } = measured.sizes;
+        let (size, virtual_size) = (measured.line_ends.size, measured.line_ends.virtual_size());
         let dated = jiff::Timestamp::from_second(measured.mtime)
             .map_or_else(|_| measured.mtime.to_string(), |date| date.to_string());
         let marks = self.marks(file);
@@ -332,16 +332,21 @@ impl Story<'_> {
             "on disk",
             format!("{size} bytes ({virtual_size} with CRLF), dated {dated}, {marks}"),
         );
+        // POP3 shows INBOX only.
+        let pop3 = match self.view.is_inbox() {
+            true => Some(announce::load(&self.question.maildir)?),
+            false => None,
+        };
         if self.question.servers.dovecot {
-            let dovecot = self.dovecot(line, file, measured.sizes);
+            let dovecot = self.dovecot(line, file, &measured, pop3.as_ref());
             self.add("Dovecot", dovecot);
         }
         if self.question.servers.courier {
-            let courier = self.courier(line, file);
+            let courier = self.courier(line, file, &measured, pop3.as_ref());
             self.add("Courier", courier);
         }
         if self.question.servers.qmail {
-            let qmail = self.qmail(line, file, size);
+            let qmail = self.qmail(line, file, &measured, pop3.as_ref());
             self.add("qmail", qmail);
         }
         Ok(())
@@ -379,73 +384,99 @@ impl Story<'_> {
         }
     }
 
-    fn dovecot(&self, line: Option<&UidLine>, file: &DiskFile, sizes: Sizes) -> String {
+    fn dovecot(
+        &self,
+        line: Option<&UidLine>,
+        file: &DiskFile,
+        measured: &Measured,
+        pop3: Option<&Maildrop>,
+    ) -> String {
         let Some(line) = line.filter(|_| self.view.dovecot_reads_list) else {
             return "not in dovecot-uidlist: it gets the next free UID when Dovecot first looks, \
                     and a UIDL of the server's own format"
                 .to_owned();
         };
-        if let Some(size) = size_field(&file.base, 'S').filter(|said| *said != sizes.size) {
-            return format!(
-                "not to be read: the name says {size} bytes, the file has {}",
-                sizes.size
-            );
+        let size = measured.line_ends.size;
+        if let Some(said) = size_field(&file.name(), 'S').filter(|said| *said != size) {
+            return format!("not to be read: the name says {said} bytes, the file has {size}");
         }
         let imap = format!("IMAP UID {}", line.uid);
-        if !self.view.is_inbox() {
+        let Some(maildrop) = pop3 else {
             return imap;
-        }
-        let number = dovecot_number(&self.view.disk, line);
+        };
+        let server = announce::Server::Dovecot(UidlFormat::default());
+        let entries = announce::list(maildrop, &server, now()).entries;
+        let mut numbered = (1_usize..).zip(&entries);
+        let found = numbered.find(|(_, entry)| {
+            let announced = maildrop.files.get(entry.file);
+            announced.is_some_and(|announced| announced.base() == file.base.as_bytes())
+        });
+        let Some((number, entry)) = found else {
+            return format!("renamed by a server while it was looked at; {imap}");
+        };
         let uidl = match line.field('P') {
-            Some("") => format!("UIDL {}", file.base),
-            Some(uidl) => format!("UIDL {uidl}"),
+            Some(_) => format!("UIDL {}", printable_raw(&entry.uidl)),
             None => "a UIDL of the server's own format".to_owned(),
         };
-        let octets = size_field(&file.base, 'W')
-            .or_else(|| line.field('W')?.parse().ok())
-            .unwrap_or(sizes.virtual_size);
+        let counted: Result<u64, Infallible> = entry.octets.resolve(|| Ok(measured.line_ends));
+        let Ok(octets) = counted;
         format!("POP3 number {number}, {uidl}, {octets} octets; {imap}")
     }
 
-    fn courier(&self, line: Option<&UidLine>, file: &DiskFile) -> String {
+    fn courier(
+        &self,
+        line: Option<&UidLine>,
+        file: &DiskFile,
+        measured: &Measured,
+        pop3: Option<&Maildrop>,
+    ) -> String {
         let files = self.view.disk.courier.as_ref();
         let uiddb = files.and_then(|files| files.uiddb.as_ref());
-        let mut lines = uiddb.into_iter().flat_map(|list| &list.lines);
+        let mut lines = uiddb.into_iter().flat_map(|list| list.lines.iter());
         let imap = match lines.find(|line| line.name == file.base) {
             Some(line) => format!("IMAP UID {}", line.uid),
             None => "not in courierimapuiddb: it gets the next free UID when Courier first looks"
                 .to_owned(),
         };
-        if !self.view.is_inbox() {
+        let Some(maildrop) = pop3 else {
             return imap;
-        }
-        let wanted = line.and_then(|line| line.field('P'));
-        match courier_says(&self.view.disk, file) {
-            (number, Some((uidl, octets))) => {
-                let is_kept = wanted.is_none_or(|wanted| wanted.is_empty() || wanted == uidl);
-                let not_kept = match is_kept {
-                    true => "",
-                    false => " (not the UIDL of the old server)",
-                };
-                format!("POP3 number {number}, UIDL {uidl}{not_kept}, {octets} octets; {imap}")
-            }
-            (number, None) => {
-                format!("POP3 number {number}, a UIDL of the server's own counter; {imap}")
-            }
-        }
+        };
+        let entries = announce::list(maildrop, &announce::Server::Courier, now()).entries;
+        let mut numbered = (1_usize..).zip(&entries);
+        let found = numbered.find(|(_, entry)| {
+            let announced = maildrop.files.get(entry.file);
+            announced.is_some_and(|announced| announced.base() == file.base.as_bytes())
+        });
+        let Some((number, entry)) = found else {
+            return format!("renamed by a server while it was looked at; {imap}");
+        };
+        let wanted = line.and_then(|line| line.field('P')).unwrap_or_default();
+        let not_kept = match wanted.is_empty() || wanted.as_bytes() == &*entry.uidl {
+            true => "",
+            false => " (not the UIDL of the old server)",
+        };
+        let uidl = printable_raw(&entry.uidl);
+        let counted: Result<u64, Infallible> = entry.octets.resolve(|| Ok(measured.line_ends));
+        let Ok(octets) = counted;
+        format!("POP3 number {number}, UIDL {uidl}{not_kept}, {octets} octets; {imap}")
     }
 
-    fn qmail(&self, line: Option<&UidLine>, file: &DiskFile, size: u64) -> String {
-        if !self.view.is_inbox() {
+    fn qmail(
+        &self,
+        line: Option<&UidLine>,
+        file: &DiskFile,
+        measured: &Measured,
+        pop3: Option<&Maildrop>,
+    ) -> String {
+        let Some(maildrop) = pop3 else {
             return "not shown: qmail-pop3d serves INBOX only".to_owned();
-        }
-        let number = match qmail_number(&self.view.disk, file, now()) {
-            Some(Qmail::Number(number)) => format!("number {number}"),
-            Some(Qmail::Between(first, last)) => {
+        };
+        let number = match qmail::place(&maildrop.files, measured.mtime, now()) {
+            qmail::Place::Number(number) => format!("number {number}"),
+            qmail::Place::Between(first, last) => {
                 format!("number undefined ({first} to {last} have one date)")
             }
-            Some(Qmail::Hidden) => return "not shown yet: its date is now or later".to_owned(),
-            None => "number unknown".to_owned(),
+            qmail::Place::Hidden => return "not shown yet: its date is now or later".to_owned(),
         };
         let uidl = line.and_then(|line| line.field('P'));
         let not_kept = match uidl {
@@ -454,6 +485,7 @@ impl Story<'_> {
             }
             _ => "",
         };
+        let size = measured.line_ends.size;
         format!("{number}, UIDL {}{not_kept}, {size} octets", file.base)
     }
 }

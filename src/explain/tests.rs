@@ -1,4 +1,3 @@
-use super::announce::{Qmail, dovecot_number, qmail_number};
 use super::find::{Hit, Key, hits};
 use super::*;
 use crate::mail::{FolderPath, Uid, UidList, Uidl};
@@ -96,7 +95,7 @@ fn inbox(record: &Record) -> View<'_> {
         record: record.folders().first(),
         takes_plain_uids: true,
         disk: OnDisk {
-            files: vec![
+            files: [
                 file("a", 30),
                 file("b,S=1", 10),
                 file("c", 20),
@@ -104,7 +103,9 @@ fn inbox(record: &Record) -> View<'_> {
                 file("77.M0000000006.mailseed,S=1,W=1", 40),
                 file("78.M0000000007.mailseed", 50),
                 file("foreign@host", 99),
-            ],
+            ]
+            .into_iter()
+            .collect(),
             uidlist: Some(UidList::parse(list.as_bytes()).unwrap()),
             ..OnDisk::default()
         },
@@ -155,45 +156,4 @@ fn messages_are_found_by_all_their_names() {
     };
     assert_eq!(hits(&Key::new("1"), &other), []);
     assert_eq!(hits(&Key::new("Other:1"), &other), [message(1, Some(0))]);
-}
-
-#[test]
-fn dovecot_numbers_by_o_then_by_uid() {
-    let record = inbox_record();
-    let mut view = inbox(&record);
-    let numbers = |view: &View<'_>| -> Vec<usize> {
-        let list = view.disk.uidlist.as_ref().unwrap();
-        let lines = [1, 2, 3, 5].map(|value| list.lines.iter().find(|one| one.uid == uid(value)));
-        lines
-            .iter()
-            .map(|line| dovecot_number(&view.disk, line.unwrap()))
-            .collect()
-    };
-    assert_eq!(numbers(&view), [3, 1, 2, 4]);
-    // An order that is no number counts as none; leading zeros and ties do not matter.
-    let list = "3 V77 N20\n1 Oxyz :a\n2 O :b,S=1\n3 O07 :c\n4 O1 :d\n5 O7 :5\n";
-    view.disk.uidlist = Some(UidList::parse(list.as_bytes()).unwrap());
-    assert_eq!(numbers(&view), [3, 4, 1, 2]);
-}
-
-#[test]
-fn qmail_numbers_by_whole_seconds() {
-    let record = inbox_record();
-    let disk = inbox(&record).disk;
-    for (index, want) in [
-        (0, Qmail::Number(4)),
-        (1, Qmail::Number(1)),
-        (2, Qmail::Between(2, 3)),
-        (3, Qmail::Between(2, 3)),
-        (4, Qmail::Number(5)),
-        (5, Qmail::Hidden),
-        (6, Qmail::Hidden),
-    ] {
-        assert_eq!(qmail_number(&disk, &disk.files[index], 50), Some(want));
-    }
-    let undated = DiskFile {
-        mtime: None,
-        ..file("x", 0)
-    };
-    assert_eq!(qmail_number(&disk, &undated, 50), None);
 }

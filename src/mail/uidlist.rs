@@ -3,11 +3,12 @@
 
 mod as_read;
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
-use super::{Uid, UidValidity};
+use super::{Places, Strings, Uid, UidSet, UidValidity};
 
-pub use as_read::{AsRead, Head, LineAsRead};
+pub use as_read::{AsRead, Head, LineAsRead, Rows};
 
 /// The whole list of one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,15 @@ pub struct UidList {
     /// Header fields that we do not know, kept as they were.
     pub other: Vec<String>,
     /// A line a message, ascending by UID.
-    pub lines: Vec<UidLine>,
+    pub lines: UidLines,
+}
+
+/// Lines of a list, in little room.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UidLines {
+    uids: Vec<Uid>,
+    /// What follows the UID and a space.
+    rests: Strings,
 }
 
 /// One message of the list.
@@ -76,7 +85,7 @@ impl UidList {
             next_uid,
             guid: Some(guid),
             other: Vec::new(),
-            lines: Vec::new(),
+            lines: UidLines::default(),
         }
     }
 
@@ -88,7 +97,7 @@ impl UidList {
             next_uid: self.next_uid,
             guid: self.guid.clone(),
             other: self.other.clone(),
-            lines: Vec::new(),
+            lines: UidLines::default(),
         }
     }
 
@@ -110,43 +119,57 @@ impl UidList {
     /// ascend, a name with `/`. Bytes that are not UTF-8 are a fault too: no name or UIDL of ours
     /// holds them.
     pub fn parse(bytes: &[u8]) -> Result<Self, UidListFault> {
-        let read = AsRead::of(bytes);
-        if let Some(fault) = read.fault {
-            return Err(fault);
-        }
-        let fault = |line| UidListFault {
-            line,
-            what: "it is not UTF-8",
+        let text = |bytes, line| {
+            std::str::from_utf8(bytes).map_err(|_| UidListFault {
+                line,
+                what: "it is not UTF-8",
+            })
         };
-        let text = |bytes, line| std::str::from_utf8(bytes).map_err(|_| fault(line));
-        let head = read.head.ok_or(fault(1))?;
+        let (head, mut rows) = Rows::of(bytes)?;
+        let other = head.other.iter();
         let mut list = Self {
             validity: head.validity,
-            next_uid: head.next_uid,
+            next_uid: 0,
             guid: match head.guid {
                 Some(guid) => Some(text(guid, 1)?.to_owned()),
                 None => None,
             },
-            other: Vec::with_capacity(head.other.len()),
-            lines: Vec::with_capacity(read.lines.len()),
+            other: other
+                .map(|field| text(field, 1).map(str::to_owned))
+                .collect::<Result<_, _>>()?,
+            lines: UidLines::default(),
         };
-        for field in head.other {
-            list.other.push(text(field, 1)?.to_owned());
-        }
-        for (number, line) in (2..).zip(&read.lines) {
-            if line.name.is_empty() {
-                return Err(UidListFault {
-                    line: number,
-                    what: "its name is no file name",
-                });
-            }
-            list.lines.push(UidLine {
-                uid: Uid::new(line.uid).ok_or(fault(number))?,
+        for (number, line) in (2..).zip(&mut rows) {
+            let line = line?;
+            let no_name = UidListFault {
+                line: number,
+                what: "its name is no file name",
+            };
+            let uid = Uid::new(line.uid).filter(|_| !line.name.is_empty());
+            list.lines.push(&UidLine {
+                uid: uid.ok_or(no_name)?,
                 fields: text(line.fields, number)?.trim_end_matches(' ').into(),
                 name: text(line.name, number)?.into(),
             });
         }
+        list.next_uid = rows.next_uid();
+        list.forget_doubled_names();
         Ok(list)
+    }
+
+    fn forget_doubled_names(&mut self) {
+        let names = Places::of(self.lines.iter().map(|line| line.name));
+        let mut doubtful: Vec<u32> = names.doubtful().collect();
+        doubtful.sort_unstable();
+        let lines = doubtful.into_iter().rev();
+        let mut later = HashSet::new();
+        let doubled: UidSet = lines
+            .filter_map(|place| self.lines.get(place as usize))
+            .filter_map(|line| (!later.insert(line.name)).then_some(line.uid))
+            .collect();
+        if !doubled.is_empty() {
+            self.lines.retain(|line| !doubled.contains(line.uid));
+        }
     }
 
     /// Writes the list as version 3.
@@ -162,12 +185,93 @@ impl UidList {
             write!(out, " {field}")?;
         }
         out.write_all(b"\n")?;
-        for line in &self.lines {
-            let gap = if line.fields.is_empty() { "" } else { " " };
-            writeln!(out, "{} {}{gap}:{}", line.uid, line.fields, line.name)?;
+        for (uid, rest) in self.lines.uids.iter().zip(self.lines.rests.iter()) {
+            writeln!(out, "{uid} {rest}")?;
         }
         Ok(())
     }
+}
+
+impl UidLines {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.uids.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.uids.is_empty()
+    }
+
+    /// Adds a line behind the others.
+    pub fn push(&mut self, line: &UidLine) {
+        let gap = if line.fields.is_empty() { "" } else { " " };
+        self.uids.push(line.uid);
+        self.rests
+            .push(&format!("{}{gap}:{}", line.fields, line.name));
+    }
+
+    /// The line at `place`.
+    pub fn get(&self, place: usize) -> Option<UidLine> {
+        line_of(*self.uids.get(place)?, &self.rests.get(place)?)
+    }
+
+    /// The UID of each line.
+    pub fn uids(&self) -> &[Uid] {
+        &self.uids
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = UidLine> {
+        let lines = self.uids.iter().zip(self.rests.iter());
+        lines.filter_map(|(uid, rest)| line_of(*uid, &rest))
+    }
+
+    /// These and those of `new`, ascending by UID. Of two lines with one UID the new one stays, of two
+    /// new ones the first.
+    #[must_use]
+    pub fn with(&self, new: &Self) -> Self {
+        let old = (0_u32..).zip(&self.uids).map(|(at, uid)| (*uid, true, at));
+        let new_ones = (0_u32..).zip(&new.uids).map(|(at, uid)| (*uid, false, at));
+        let mut order: Vec<(Uid, bool, u32)> = old.chain(new_ones).collect();
+        order.sort_unstable();
+        order.dedup_by_key(|(uid, ..)| *uid);
+        let lines = order.into_iter();
+        lines
+            .filter_map(|(_, is_old, at)| match is_old {
+                true => self.get(at as usize),
+                false => new.get(at as usize),
+            })
+            .collect()
+    }
+
+    /// Takes away those that are not to stay.
+    pub fn retain(&mut self, stays: impl Fn(&UidLine) -> bool) {
+        *self = self.iter().filter(stays).collect();
+    }
+}
+
+impl FromIterator<UidLine> for UidLines {
+    fn from_iter<I: IntoIterator<Item = UidLine>>(lines: I) -> Self {
+        let mut all = Self::default();
+        for line in lines {
+            all.push(&line);
+        }
+        all
+    }
+}
+
+/// The line of `uid` that goes on so.
+fn line_of(uid: Uid, rest: &str) -> Option<UidLine> {
+    let (fields, name) = match rest.strip_prefix(':') {
+        Some(name) => ("", name),
+        None => rest.split_once(" :")?,
+    };
+    Some(UidLine {
+        uid,
+        fields: fields.into(),
+        name: name.into(),
+    })
 }
 
 #[cfg(test)]
@@ -188,9 +292,12 @@ mod tests {
                     431 :plain\n";
         let list = UidList::parse(text.as_bytes()).unwrap();
         assert_eq!(written(&list), text);
-        assert_eq!(list.lines[0].field('P'), Some("1294690616.429"));
-        assert_eq!(list.lines[1].field('P'), Some(""));
-        assert_eq!(list.lines[2].field('P'), None);
+        assert_eq!(
+            list.lines.get(0).unwrap().field('P'),
+            Some("1294690616.429")
+        );
+        assert_eq!(list.lines.get(1).unwrap().field('P'), Some(""));
+        assert_eq!(list.lines.get(2).unwrap().field('P'), None);
     }
 
     #[test]
@@ -198,7 +305,8 @@ mod tests {
         let mut line = UidList::parse(b"3 V1 N9\n4 Pold W34 Zmore :x\n")
             .unwrap()
             .lines
-            .remove(0);
+            .get(0)
+            .unwrap();
         line.set_field('P', Some("new:1"));
         line.set_field('O', Some("7"));
         assert_eq!(&*line.fields, "O7 Pnew:1 W34 Zmore");

@@ -16,14 +16,50 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 
+use crate::mail::{PopEntry, PopNumber};
 use crate::problem::Problem;
 
 use super::HeaderDigest;
 use super::sizes::SizeRelation;
-use super::work::{SMALL, Work};
+use super::work::{CHEAP_BYTES, SMALL, Work};
 
 /// Headers read of a large mailbox in which nothing is unusual.
 const SAMPLE: usize = 5;
+
+/// What a pairing asks of POP3 in any case.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Foreseen {
+    /// Messages of which it asks the header.
+    pub headers: Vec<PopNumber>,
+    /// Messages that it asks for whole.
+    pub contents: Vec<PopNumber>,
+}
+
+/// What the pairing of a maildrop of which no pair is known yet begins with, as far as its listing tells
+/// that: the sample if one rule explains all UIDLs, and if none does, so that all headers are read, a
+/// part of it. Nothing is lost but time where INBOX makes it ask for less, or for more.
+pub fn foreseen(listing: &[PopEntry]) -> Foreseen {
+    let mut foreseen = Foreseen::default();
+    if listing.iter().all(|entry| entry.uidl.is_none()) {
+        return foreseen;
+    }
+    if listing.len() > SMALL {
+        let sample = sample(listing.len()).filter_map(|at| listing.get(at));
+        foreseen.headers = sample.map(|entry| entry.number).collect();
+        return foreseen;
+    }
+    foreseen.headers = listing.iter().map(|entry| entry.number).collect();
+    let bytes = listing.iter().map(|entry| entry.size);
+    if bytes.fold(0, u64::saturating_add) <= CHEAP_BYTES {
+        foreseen.contents.clone_from(&foreseen.headers);
+    }
+    foreseen
+}
+
+/// Places spread over so many, which are at least [`SAMPLE`].
+fn sample(count: usize) -> impl Iterator<Item = usize> {
+    (0..SAMPLE).map(move |n| (count - 1) * n / (SAMPLE - 1))
+}
 
 /// What is known of a rule beforehand.
 #[derive(Debug, Clone, Copy)]
@@ -217,8 +253,8 @@ fn choose(
     }
     let wary = wary || !hits.is_sorted_by_key(|hit| hit.1);
     let mut chosen = vec![false; hits.len()];
-    for n in 0..SAMPLE {
-        if let Some(slot) = chosen.get_mut((hits.len() - 1) * n / (SAMPLE - 1)) {
+    for at in sample(hits.len()) {
+        if let Some(slot) = chosen.get_mut(at) {
             *slot = true;
         }
     }

@@ -630,6 +630,40 @@ fn a_large_mailbox_of_one_template_costs_five_headers() {
 }
 
 #[test]
+fn what_is_foreseen_is_what_is_asked_of_pop3() {
+    for (n, headers, contents) in [(10_000, 5, 0), (101, 5, 0), (100, 100, 100), (1, 1, 1)] {
+        let (entries, drop, mut servers) = large(n, 700, dovecot_uidl);
+        let foreseen = foreseen(&drop.entries);
+        let counts = (foreseen.headers.len(), foreseen.contents.len());
+        assert_eq!(counts, (headers, contents), "{n}");
+        // Of others nothing is to be had.
+        servers
+            .pop
+            .retain(|number, _| foreseen.headers.contains(number));
+        let side = ImapSide {
+            uid_validity: UidValidity::new(V),
+            entries: &entries,
+        };
+        let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
+        assert_eq!(pairing.pairs.len(), n);
+        assert_eq!((servers.headers.0, servers.contents.0), counts, "{n}");
+    }
+}
+
+#[test]
+fn nothing_is_foreseen_without_uidls_and_no_bodies_where_they_cost_much() {
+    let (_, mut drop, _) = large(100, 1, dovecot_uidl);
+    drop.entries[50].size = 4 << 20;
+    let found = foreseen(&drop.entries);
+    assert_eq!((found.headers.len(), found.contents.len()), (100, 0));
+    for entry in &mut drop.entries {
+        entry.uidl = None;
+    }
+    assert_eq!(foreseen(&drop.entries), Foreseen::default());
+    assert_eq!(foreseen(&[]), Foreseen::default());
+}
+
+#[test]
 fn what_a_template_leaves_is_all_that_headers_are_asked_for() {
     // A server that was itself migrated: each tenth UIDL is of the server before it.
     let mixed = |at: usize| match at % 10 {

@@ -177,20 +177,26 @@ pub fn uidl_name(uidl: &Uidl) -> Result<BaseName, UidlNameFault> {
     BaseName::of_uidl(uidl.as_str())
 }
 
-/// The size that a base name announces in field `key` (`S` or `W`), found as Dovecot finds it:
-/// the first `,K=` followed by digits and then `,`, `:` or the end.
-pub fn size_field(base_name: &str, key: char) -> Option<u64> {
-    let marker = format!(",{key}=");
-    base_name.match_indices(&marker).find_map(|(at, _)| {
-        let rest = &base_name[at + marker.len()..];
-        let end = rest.find([',', ':']).unwrap_or(rest.len());
-        canonical_u64(&rest[..end])
-    })
+/// The size that a name announces in field `key` (`S` or `W`), see [`size_in_name`].
+pub fn size_field(name: &str, key: char) -> Option<u64> {
+    size_in_name(name.as_bytes(), u8::try_from(key).ok()?)
 }
 
-fn canonical_u64(digits: &str) -> Option<u64> {
-    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| digits.parse().ok()).flatten()
+/// The size that a name announces in field `key` (`S` or `W`), found as Dovecot finds it
+/// (`maildir_filename_get_size`): behind the first `,K=`, digits up to `,`, `:` or the end; anything
+/// else there is no size, whatever comes later. No digits before a `,` or `:` are 0.
+pub fn size_in_name(name: &[u8], key: u8) -> Option<u64> {
+    let at = memchr::memmem::find(name, &[b',', key, b'='])?;
+    let rest = &name[at + 3..];
+    let count = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, after) = rest.split_at(count);
+    if rest.is_empty() || !matches!(after.first(), None | Some(b',' | b':')) {
+        return None;
+    }
+    // A number too large for 64 bits comes out as another.
+    Some(digits.iter().fold(0, |size: u64, digit| {
+        size.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'))
+    }))
 }
 
 /// A decimal number without sign and leading zeros.
@@ -280,8 +286,13 @@ mod tests {
         for (name, key, want) in [
             ("a,S=30,W=34", 'S', Some(30)),
             ("a,S=30,W=34", 'W', Some(34)),
-            ("a,S=x,S=7:2,S", 'S', Some(7)),
+            ("a,S=x,S=7:2,S", 'S', None),
+            ("a,S=7,S=8:2,S", 'S', Some(7)),
             ("a,S=", 'S', None),
+            ("a,S=:2,S", 'S', Some(0)),
+            ("a,S=,W=5", 'S', Some(0)),
+            ("a:2,S=5", 'S', Some(5)),
+            ("a,W=18446744073709551617", 'W', Some(1)),
             ("aS=3", 'S', None),
         ] {
             assert_eq!(size_field(name, key), want, "{name}");

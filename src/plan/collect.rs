@@ -68,14 +68,14 @@ fn known(
 ) -> HashMap<UidlDigest, Uid> {
     let mut known = HashMap::new();
     if let Some(list) = disk.uidlist.as_ref().filter(|it| it.validity == validity) {
-        for line in &list.lines {
+        for line in list.lines.iter() {
             let uidl = line
                 .field('P')
                 .and_then(|uidl| Uidl::parse(uidl.as_bytes()).ok());
             known.extend(uidl.map(|uidl| (UidlDigest::of(&uidl), line.uid)));
         }
     }
-    for file in &disk.files {
+    for file in disk.files.iter() {
         if let Some(Identity::Pop3(in_name, uid, digest)) = Identity::parse(&file.base)
             && in_name == validity
         {

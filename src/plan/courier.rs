@@ -7,7 +7,7 @@ mod unite;
 use std::collections::{HashMap, HashSet};
 
 use super::on_disk::OnDisk;
-use super::{FolderPlan, Mode, Step};
+use super::{FolderPlan, Mode, NewName, Step};
 use crate::mail::courier::{CourierFiles, SizeLine, SizeList, uiddb};
 use crate::mail::{UidLine, UidList};
 use crate::naming::message::size_field;
@@ -26,57 +26,54 @@ pub struct Wanted {
 
 /// Which files are there once a plan has been carried out, as far as Courier's lists go by it.
 #[derive(Debug, Default)]
-pub struct Present<'n> {
+pub struct Present {
     /// By base name.
-    names: HashMap<&'n str, There<'n>>,
+    names: HashMap<Box<str>, There>,
 }
 
 /// A file.
-#[derive(Debug, Clone, Copy)]
-pub struct There<'n> {
+#[derive(Debug, Clone)]
+pub struct There {
     /// What follows the base name.
-    pub suffix: &'n str,
+    pub suffix: Box<str>,
     /// Whether it lies in `new`.
     pub in_new: bool,
     /// What Courier will say of its size, in octets, where it has just been counted.
     pub octets: Option<u64>,
 }
 
-impl<'n> Present<'n> {
+impl Present {
     /// The files on disk under the names that `plan` gives them.
-    pub fn after(plan: &'n FolderPlan, disk: &'n OnDisk) -> Self {
-        let files = disk.files.iter().map(|file| {
+    pub fn after(plan: &FolderPlan, disk: &OnDisk) -> Self {
+        let renames = plan.steps.iter().filter_map(|step| match step {
+            Step::Rename { file, to } => Some((*file, &**to)),
+            _ => None,
+        });
+        let renames: HashMap<u32, &NewName> = renames.collect();
+        let files = (0_u32..).zip(disk.files.iter()).map(|(at, file)| {
+            let new = renames.get(&at);
+            let suffix = new.and_then(|new| new.suffix.clone());
             let there = There {
-                suffix: &file.suffix,
-                in_new: file.in_new,
+                // With a suffix it lies in `cur`.
+                in_new: file.in_new && suffix.is_none(),
+                suffix: suffix.unwrap_or(file.suffix),
                 octets: None,
             };
-            (&*file.base, there)
+            let base = new.and_then(|new| new.base.clone());
+            (base.unwrap_or(file.base), there)
         });
-        let mut files: Vec<(&str, There<'_>)> = files.collect();
-        for step in &plan.steps {
-            if let Step::Rename { file, base, suffix } = step
-                && let Some((name, there)) = files.get_mut(*file as usize)
-            {
-                *name = base.as_deref().unwrap_or(name);
-                if let Some(suffix) = suffix {
-                    // With a suffix it lies in `cur`.
-                    (there.suffix, there.in_new) = (suffix, false);
-                }
-            }
-        }
         Self {
-            names: files.into_iter().collect(),
+            names: files.collect(),
         }
     }
 
     /// A message that has been delivered.
-    pub fn add(&mut self, base: &'n str, there: There<'n>) {
-        self.names.insert(base, there);
+    pub fn add(&mut self, base: &str, there: There) {
+        self.names.insert(base.into(), there);
     }
 
     /// The file of this base name.
-    pub fn get(&self, base: &str) -> Option<&There<'n>> {
+    pub fn get(&self, base: &str) -> Option<&There> {
         self.names.get(base)
     }
 }
@@ -87,7 +84,7 @@ pub fn wanted(
     plan: &FolderPlan,
     files: &CourierFiles,
     list: &UidList,
-    present: &Present<'_>,
+    present: &Present,
     in_root: bool,
     now: i64,
 ) -> Wanted {
@@ -118,7 +115,7 @@ impl Wanted {
     }
 }
 
-fn only_present(list: &UidList, present: &Present<'_>) -> UidList {
+fn only_present(list: &UidList, present: &Present) -> UidList {
     let mut uiddb = list.clone_head();
     let lines = list.lines.iter();
     uiddb.lines = lines
@@ -128,27 +125,26 @@ fn only_present(list: &UidList, present: &Present<'_>) -> UidList {
     uiddb
 }
 
-fn bare(line: &UidLine) -> UidLine {
+fn bare(line: UidLine) -> UidLine {
     UidLine {
-        uid: line.uid,
         fields: Box::default(),
-        name: line.name.clone(),
+        ..line
     }
 }
 
 /// After the cutover what Courier has said stays, and what is new is added.
-fn added_to(old: &UidList, list: &UidList, present: &Present<'_>) -> UidList {
+fn added_to(old: &UidList, list: &UidList, present: &Present) -> UidList {
     let mut uiddb = old.clone();
     if old.validity != list.validity {
         return uiddb;
     }
-    let known: HashSet<&str> = old.lines.iter().map(|line| &*line.name).collect();
+    let known: HashSet<Box<str>> = old.lines.iter().map(|line| line.name).collect();
     let new = list.lines.iter().filter(|line| {
-        let is_new = line.uid.value() >= old.next_uid && !known.contains(&*line.name);
+        let is_new = line.uid.value() >= old.next_uid && !known.contains(&line.name);
         is_new && present.names.contains_key(&*line.name)
     });
-    uiddb.lines.extend(new.map(bare));
-    uiddb.lines.sort_by_key(|line| line.uid);
+    let new = new.map(bare).collect();
+    uiddb.lines = old.lines.with(&new);
     uiddb.next_uid = uiddb.next_uid.max(list.next_uid);
     uiddb
 }
@@ -158,7 +154,7 @@ fn sizes(
     mode: Mode,
     old: Option<&SizeList>,
     list: &UidList,
-    present: &Present<'_>,
+    present: &Present,
     now: i64,
 ) -> SizeList {
     let old_lines = old.map_or(&[][..], |old| &old.lines);
@@ -168,7 +164,7 @@ fn sizes(
     let mut lines = Vec::new();
     let mut said = HashSet::new();
     let mut given = HashSet::new();
-    for line in &list.lines {
+    for line in list.lines.iter() {
         let Some(there) = present.names.get(&*line.name) else {
             continue;
         };
@@ -184,8 +180,8 @@ fn sizes(
             .or_else(|| size_field(&line.name, 'W'))
             .or_else(|| line.field('W')?.parse().ok());
         if let (Some(uidl), Some(numbers), Some(size)) = (uidl, numbers, size) {
-            said.insert(&*line.name);
-            given.insert(uidl);
+            said.insert(line.name.clone());
+            given.insert(uidl.to_owned());
             lines.push(SizeLine {
                 name: line.name.clone(),
                 has_suffix: has_suffix(there),
@@ -217,7 +213,7 @@ fn sizes(
 }
 
 /// What lies in `new` is moved by the server, and gets a suffix.
-fn has_suffix(there: &There<'_>) -> bool {
+fn has_suffix(there: &There) -> bool {
     there.in_new || !there.suffix.is_empty()
 }
 

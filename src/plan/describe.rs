@@ -22,9 +22,9 @@ pub fn lines(
             Step::CreateFolder => steps.push(format!("create {}", printable(&target.to_string()))),
             Step::ReserveValidity => steps.push(format!("set UIDVALIDITY {}", source.validity)),
             Step::WriteKeywords => steps.push("write dovecot-keywords".to_owned()),
-            Step::Rename { base, suffix, .. } => {
-                renamed += u64::from(base.is_some());
-                reflagged += u64::from(suffix.is_some());
+            Step::Rename { to, .. } => {
+                renamed += u64::from(to.base.is_some());
+                reflagged += u64::from(to.suffix.is_some());
             }
             Step::Redate { .. } => redated += 1,
             Step::RemoveIndexes => steps.push("remove dovecot.index".to_owned()),

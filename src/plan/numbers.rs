@@ -54,7 +54,7 @@ pub(super) fn assign(
         mode,
         found,
         list,
-        taken: HashSet::new(),
+        taken: UidSet::default(),
         numbers: Numbers {
             entries: vec![None; source.entries.len()],
             validity: Some(list.map_or(source.validity, |list| list.validity)),
@@ -78,7 +78,7 @@ struct Giver<'a> {
     /// The list on disk, where its UIDs go on to hold.
     list: Option<&'a UidList>,
     /// UIDs given to entries that the source has given to others.
-    taken: HashSet<Uid>,
+    taken: UidSet,
     numbers: Numbers,
 }
 
@@ -91,18 +91,18 @@ impl Giver<'_> {
 
     fn uid_of_line(&self, line: u32) -> Option<Uid> {
         let list = self.disk.uidlist.as_ref()?;
-        Some(list.lines.get(line as usize)?.uid)
+        list.lines.uids().get(line as usize).copied()
     }
 
     /// The first UID that neither side has given or will give soon.
     fn first_free(&self, leave_gap: bool) -> u32 {
         let above = |uid: Option<Uid>| uid.map_or(1, |uid| uid.value().saturating_add(1));
-        let lines = self.list.map_or(&[][..], |list| &list.lines);
+        let lines = self.list.map_or(&[][..], |list| list.lines.uids());
         let mut free = self
             .list
             .map_or(1, |list| list.next_uid)
             .max(self.source.uid_next)
-            .max(above(lines.last().map(|line| line.uid)))
+            .max(above(lines.last().copied()))
             .max(above(self.source.entries.last().map(|entry| entry.uid)));
         let renumbered = self.past.seen.map(|seen| &seen.renumbered);
         if let Some(last) = renumbered.and_then(Renumbered::last_target) {
@@ -252,7 +252,7 @@ impl Giver<'_> {
 
     /// Whether other mail is listed under `uid`.
     fn is_held(&self, list: &UidList, roles: &[Option<Role>], uid: Uid) -> bool {
-        let line = list.lines.binary_search_by_key(&uid, |line| line.uid);
+        let line = list.lines.uids().binary_search(&uid);
         line.is_ok_and(|line| roles.get(line).copied().flatten().is_some())
     }
 
@@ -308,10 +308,10 @@ impl Giver<'_> {
             .iter()
             .filter_map(|index| Some(self.source.entries.get(*index)?.uid))
             .collect();
-        let lines = (0..).zip(list.lines.iter().zip(roles));
-        let disputed = lines.filter_map(|(number, (line, role))| {
+        let lines = (0..).zip(list.lines.uids().iter().zip(roles));
+        let disputed = lines.filter_map(|(number, (uid, role))| {
             let is_other = role.is_some_and(|role| !matches!(role, Role::Entry(_)));
-            let is_disputed = contested.contains(&line.uid) || self.taken.contains(&line.uid);
+            let is_disputed = contested.contains(uid) || self.taken.contains(*uid);
             (is_other && is_disputed).then_some(number)
         });
         disputed.collect::<Vec<u32>>().into_iter()

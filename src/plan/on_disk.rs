@@ -1,8 +1,8 @@
 //! What a target folder holds already.
 
 use crate::config::Servers;
-use crate::mail::UidList;
 use crate::mail::courier::CourierFiles;
+use crate::mail::{Places, Strings, UidList};
 use crate::naming::KeywordLetters;
 
 /// One target folder as found on disk. The default is a folder that does not exist.
@@ -11,7 +11,7 @@ pub struct OnDisk {
     /// Whether its directories are there.
     pub exists: bool,
     /// The messages in `new` and `cur`.
-    pub files: Vec<DiskFile>,
+    pub files: DiskFiles,
     /// Whether the files' dates have been read.
     pub is_dated: bool,
     /// What the lists say, see [`super::Policy::lists`]: where there are several, put together by
@@ -57,8 +57,112 @@ impl OnDisk {
 }
 
 impl DiskFile {
+    /// A file of this name.
+    pub fn named(name: &str, in_new: bool, mtime: Option<i64>) -> Self {
+        let (base, suffix) = name.split_at(name.find(':').unwrap_or(name.len()));
+        Self {
+            base: base.into(),
+            suffix: suffix.into(),
+            in_new,
+            mtime,
+        }
+    }
+
     /// Its whole name.
     pub fn name(&self) -> String {
         format!("{}{}", self.base, self.suffix)
+    }
+}
+
+/// Files by their place, from 0, in little room.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DiskFiles {
+    names: Strings,
+    in_new: Vec<bool>,
+    /// The dates as far as any is known; [`UNDATED`] is none.
+    mtimes: Vec<i64>,
+}
+
+/// No file has this date.
+const UNDATED: i64 = i64::MIN;
+
+impl DiskFiles {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Adds a file behind the others.
+    pub fn push(&mut self, file: &DiskFile) {
+        if let Some(mtime) = file.mtime {
+            self.mtimes.resize(self.len(), UNDATED);
+            self.mtimes.push(mtime);
+        }
+        self.names.push(&file.name());
+        self.in_new.push(file.in_new);
+    }
+
+    /// The file at `place`.
+    pub fn get(&self, place: u32) -> Option<DiskFile> {
+        let place = place as usize;
+        self.named(place, &self.names.get(place)?)
+    }
+
+    /// The date of the file at `place`.
+    pub fn mtime(&self, place: u32) -> Option<i64> {
+        let mtime = self.mtimes.get(place as usize).copied();
+        mtime.filter(|mtime| *mtime != UNDATED)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = DiskFile> {
+        let names = self.names.iter().enumerate();
+        names.filter_map(|(place, name)| self.named(place, &name))
+    }
+
+    /// What finds them by their base names.
+    pub fn by_base(&self) -> ByBase<'_> {
+        ByBase {
+            files: self,
+            places: Places::of(self.iter().map(|file| file.base)),
+        }
+    }
+
+    fn named(&self, place: usize, name: &str) -> Option<DiskFile> {
+        let mtime = self.mtime(u32::try_from(place).ok()?);
+        Some(DiskFile::named(name, *self.in_new.get(place)?, mtime))
+    }
+}
+
+impl FromIterator<DiskFile> for DiskFiles {
+    fn from_iter<I: IntoIterator<Item = DiskFile>>(files: I) -> Self {
+        let mut all = Self::default();
+        for file in files {
+            all.push(&file);
+        }
+        all
+    }
+}
+
+/// Finds files by their base names.
+#[derive(Debug)]
+pub struct ByBase<'d> {
+    files: &'d DiskFiles,
+    places: Places,
+}
+
+impl ByBase<'_> {
+    /// The place of the file with this base name; of two the later.
+    pub fn get(&self, base: &str) -> Option<u32> {
+        let is_it = |place: &u32| {
+            let file = self.files.get(*place);
+            file.is_some_and(|file| *file.base == *base)
+        };
+        self.places.candidates(base).rev().find(is_it)
     }
 }

@@ -2,6 +2,7 @@
 
 mod courier;
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use super::courier::{Present, names::Choice, wanted as wanted_lists};
@@ -9,8 +10,8 @@ use super::numbers::{self, Numbers};
 use super::on_disk::{DiskFile, OnDisk};
 use super::recognise::{Recognised, Role, recognise};
 use super::{
-    FolderPlan, Mode, Past, Policy, SourceFolder, Step, announced, held, identity, marks, order,
-    uidlist,
+    FolderPlan, Mode, NewName, Past, Policy, SourceFolder, Step, announced, held, identity, marks,
+    order, uidlist,
 };
 use crate::config::{Pop3Order, Unholdable};
 use crate::mail::{Flags, KeywordSet, Uid, Uidl};
@@ -27,18 +28,19 @@ pub(super) struct Planner<'a> {
     pub policy: &'a Policy,
     pub now: i64,
     /// The base names that Courier has listed.
-    pub known_to_courier: HashSet<&'a str>,
+    pub known_to_courier: HashSet<Box<str>>,
 }
 
 impl Planner<'_> {
     pub fn run(&self) -> Result<FolderPlan, Problem> {
         let unholdable = self.unholdable()?;
-        let found = recognise(self.source, self.disk, self.past);
+        let mut found = recognise(self.source, self.disk, self.past);
         let local = self.local(&found)?;
         let wanted = self.wanted(&found);
-        let numbers = self.numbers(&found, &wanted)?;
+        let mut numbers = self.numbers(&found, &wanted)?;
         let (letters, homeless_keywords) = self.letters(&wanted);
         let (kept_uidls, changed_uidls) = self.kept_uidls(&found);
+        let withheld_uidls = self.withheld_uidls(&found);
         let mut plan = FolderPlan {
             mode: self.mode(),
             steps: Vec::new(),
@@ -55,17 +57,17 @@ impl Planner<'_> {
             unholdable,
             kept_uidls,
             changed_uidls,
-            withheld_uidls: self.withheld_uidls(&found),
+            withheld_uidls,
             max_date_shift: 0,
             order_breaks: 0,
             name_breaks: 0,
             ranks: HashMap::new(),
             courier_keywords: None,
             uidls: 0,
-            files: found.files.clone(),
-            uids: numbers.entries.clone(),
-            renumbered: numbers.renumbered.clone(),
-            foreign: numbers.foreign.clone(),
+            files: std::mem::take(&mut found.files),
+            uids: std::mem::take(&mut numbers.entries),
+            renumbered: std::mem::take(&mut numbers.renumbered),
+            foreign: std::mem::take(&mut numbers.foreign),
             moved: numbers.moved.len() as u64,
             local,
             copies: found.copies(self.source, self.disk, self.past, self.mode()),
@@ -144,7 +146,7 @@ impl Planner<'_> {
     /// How much mail the source never had. To mirror means to remove it, which the admin has to
     /// have said.
     fn local(&self, found: &Recognised) -> Result<u64, Problem> {
-        let mut local = found.roles.iter().zip(&self.disk.files);
+        let mut local = found.roles.iter().zip(self.disk.files.iter());
         let first = local.find(|(role, _)| **role == Role::Local);
         let roles = found.roles.iter();
         let count = roles.filter(|role| **role == Role::Local).count() as u64;
@@ -230,14 +232,14 @@ impl Planner<'_> {
         if self.mode() == Mode::AfterCutover || !self.source.is_whole {
             return Vec::new();
         }
-        let files = (0..).zip(found.roles.iter().zip(&self.disk.files));
+        let files = (0..).zip(found.roles.iter().zip(self.disk.files.iter()));
         files
             .filter_map(|(at, (role, file))| match (role, self.mode()) {
                 (Role::Gone(uid) | Role::Copy(uid), Mode::Mirror) => {
                     Some((at, self.remembered(*uid)))
                 }
                 (Role::Ours | Role::Local, Mode::Mirror) => Some((at, None)),
-                (Role::Gone(uid), _) if self.may_go(file, *uid, letters) => {
+                (Role::Gone(uid), _) if self.may_go(&file, *uid, letters) => {
                     Some((at, self.remembered(*uid)))
                 }
                 _ => None,
@@ -274,12 +276,14 @@ impl Planner<'_> {
         if seen.validity != self.source.validity {
             return (kept, changed);
         }
-        let all: HashSet<&str> = uidlist::announced_uidls(self.source).collect();
+        // Hardly ever needed.
+        let all =
+            LazyCell::new(|| -> HashSet<&str> { uidlist::announced_uidls(self.source).collect() });
         for (index, file) in found.files.iter().enumerate() {
             let line = file.and_then(|file| *found.lines.get(file as usize)?);
-            let line = line.and_then(|line| list.lines.get(line as usize));
             if let Some(announced) = announced(self.source, index)
-                && let Some(held) = line.and_then(|line| line.field('P'))
+                && let Some(line) = line.and_then(|line| list.lines.get(line as usize))
+                && let Some(held) = line.field('P')
                 && held != announced.uidl.as_str()
                 && seen.paired.contains(self.source.entries[index].uid)
             {
@@ -299,10 +303,10 @@ impl Planner<'_> {
         let (Mode::AfterCutover, Some(list)) = (self.mode(), &self.disk.uidlist) else {
             return HashSet::new();
         };
-        let held: HashSet<&str> = list
+        let held: HashSet<Box<str>> = list
             .lines
             .iter()
-            .filter_map(|line| line.field('P'))
+            .filter_map(|line| line.field('P').map(Into::into))
             .collect();
         let entries = found.files.iter().enumerate();
         let to_come = entries.filter(|(_, file)| file.is_none());
@@ -343,7 +347,7 @@ impl Planner<'_> {
         };
         for (file, time) in plan.files.iter().zip(&times) {
             if let (Some(file), Some(time)) = (file, time)
-                && self.disk.files[*file as usize].mtime != Some(*time)
+                && self.disk.files.mtime(*file) != Some(*time)
             {
                 plan.steps.push(Step::Redate {
                     file: *file,
@@ -374,7 +378,7 @@ impl Planner<'_> {
             .zip(uidls)
             .zip(&plan.files)
             .map(|((entry, announced), file)| {
-                let on_disk = file.and_then(|file| self.disk.files[file as usize].mtime);
+                let on_disk = file.and_then(|file| self.disk.files.mtime(file));
                 order::Dated {
                     position: announced.as_ref().map(|announced| announced.position),
                     // A POP3-only source has no dates; those of the files are from the headers.
@@ -405,12 +409,12 @@ impl Planner<'_> {
         }
         let mut as_listed: HashMap<(Flags, KeywordSet), String> = HashMap::new();
         for (index, entry) in self.source.entries.iter().enumerate() {
-            let Some(at) = plan.files[index] else {
+            let held = plan.files[index].and_then(|at| Some((at, self.disk.files.get(at)?)));
+            let Some((at, file)) = held else {
                 continue;
             };
-            let file = &self.disk.files[at as usize];
-            let base = self.base_for_courier(index, file, names.get(&index));
-            let base = base.unwrap_or_else(|| self.new_base(plan, index, file));
+            let base = self.base_for_courier(index, &file, names.get(&index));
+            let base = base.unwrap_or_else(|| self.new_base(plan, index, &file));
             let listed = as_listed
                 .entry((entry.flags, entry.keywords))
                 .or_insert_with(|| {
@@ -422,27 +426,27 @@ impl Planner<'_> {
                 marks::Renewed::default()
             } else {
                 let before = self.past.seen.and_then(|seen| {
-                    let uid = self.uid_before(entry.uid, file);
+                    let uid = self.uid_before(entry.uid, &file);
                     seen.marks(uid?)
                 });
-                let keywords = self.keywords(&plan.letters, file, entry.uid);
-                marks::renewed(self.source, index, file, before, keywords, self.mode())
+                let keywords = self.keywords(&plan.letters, &file, entry.uid);
+                marks::renewed(self.source, index, &file, before, keywords, self.mode())
             };
             let mut keywords_change = false;
             if let Some(all) = &mut for_courier {
-                keywords_change = renewed.keywords.is_some() && self.is_known(file, entry.uid);
+                keywords_change = renewed.keywords.is_some() && self.is_known(&file, entry.uid);
                 let new = renewed.keywords.map(|words| self.spelled(all, words));
-                change_keywords(all, file, base.as_deref(), new);
+                change_keywords(all, &file, base.as_deref(), new);
             }
             let suffix = renewed.suffix;
             if suffix.is_some() || keywords_change {
                 plan.changed += 1;
             }
             if base.is_some() || suffix.is_some() {
+                let suffix = suffix.map(String::into_boxed_str);
                 plan.steps.push(Step::Rename {
                     file: at,
-                    base,
-                    suffix: suffix.map(String::into_boxed_str),
+                    to: Box::new(NewName { base, suffix }),
                 });
             }
         }

@@ -190,7 +190,7 @@ impl Known {
             next_uid: 1,
             ..Known::default()
         };
-        for file in &disk.files {
+        for file in disk.files.iter() {
             if let Some(Identity::Pop3(validity, uid, digest)) = Identity::parse(&file.base) {
                 known.validity.get_or_insert(validity);
                 known.by_digest.insert(digest, uid);
@@ -198,14 +198,14 @@ impl Known {
             }
         }
         if let Some(list) = &disk.uidlist {
-            let present: HashSet<&str> = disk.files.iter().map(|file| file.base.as_ref()).collect();
+            let present = disk.files.by_base();
             known.validity = Some(list.validity);
             known.next_uid = known.next_uid.max(list.next_uid);
-            for line in &list.lines {
+            for line in list.lines.iter() {
                 known.uids.insert(line.uid);
                 if let Some(uidl) = line
                     .field('P')
-                    .filter(|_| present.contains(line.name.as_ref()))
+                    .filter(|_| present.get(&line.name).is_some())
                 {
                     known.by_uidl.insert(uidl.to_owned(), line.uid);
                 }
@@ -284,7 +284,7 @@ mod tests {
     fn known_messages_keep_their_uids_and_gone_ones_are_not_reused() {
         let disk = OnDisk {
             exists: true,
-            files: vec![
+            files: [
                 DiskFile {
                     base: "x".into(),
                     suffix: ":2,S".into(),
@@ -304,7 +304,9 @@ mod tests {
                     in_new: false,
                     mtime: None,
                 },
-            ],
+            ]
+            .into_iter()
+            .collect(),
             uidlist: Some(UidList::parse(b"3 V5 N9\n3 Pa O1 :x\n4 Pgone O2 :y\n").unwrap()),
             ..OnDisk::default()
         };
@@ -349,12 +351,13 @@ mod tests {
         let name = Identity::Pop3(validity, uid, digest).base_name(1, 1);
         let disk = OnDisk {
             exists: true,
-            files: vec![DiskFile {
+            files: std::iter::once(DiskFile {
                 base: name.as_str().into(),
                 suffix: "".into(),
                 in_new: false,
                 mtime: None,
-            }],
+            })
+            .collect(),
             ..OnDisk::default()
         };
         let numbered = number(&drop, &disk, &Remembered::default(), Some(10), 77).unwrap();

@@ -2,8 +2,6 @@
 
 mod copies;
 
-use std::collections::HashMap;
-
 use super::on_disk::{DiskFile, OnDisk};
 use super::{Past, SourceFolder, announced};
 use crate::mail::{Uid, UidLine, UidValidity};
@@ -78,12 +76,10 @@ struct Recogniser<'a> {
     found: Recognised,
 }
 
-impl Recogniser<'_> {
+impl<'a> Recogniser<'a> {
     fn run(&mut self) {
-        let by_name: HashMap<&str, u32> = (0..)
-            .zip(&self.disk.files)
-            .map(|(index, file)| (file.base.as_ref(), index))
-            .collect();
+        let disk = self.disk;
+        let by_name = disk.files.by_base();
         for index in 0..self.source.entries.len() {
             let Some(announced) = announced(self.source, index) else {
                 continue;
@@ -99,13 +95,12 @@ impl Recogniser<'_> {
                 .filter(|name| !is_rematched(name))
                 .filter_map(|name| by_name.get(name));
             if let Some(file) = files.next() {
-                self.is_entry(*file, index);
+                self.is_entry(file, index);
             }
         }
-        let lines = self.disk.uidlist.iter().flat_map(|list| &list.lines);
-        for (number, line) in (0..).zip(lines) {
-            let file = by_name.get(line.name.as_ref());
-            let slot = file.and_then(|file| self.found.lines.get_mut(*file as usize));
+        for (number, line) in (0..).zip(self.lines()) {
+            let file = by_name.get(&line.name);
+            let slot = file.and_then(|file| self.found.lines.get_mut(file as usize));
             if let Some(slot) = slot {
                 *slot = Some(number);
             }
@@ -113,7 +108,7 @@ impl Recogniser<'_> {
         self.by_uidl();
         let mut contradicted = Vec::new();
         let mut some_agree = false;
-        for (at, file) in (0..).zip(&self.disk.files) {
+        for (at, file) in (0..).zip(disk.files.iter()) {
             let rematched = self.past.rematched;
             if let Some(uid) = rematched.and_then(|found| found.get(&file.base)) {
                 match self.entry_of(*uid) {
@@ -122,25 +117,30 @@ impl Recogniser<'_> {
                 }
                 continue;
             }
-            match self.is_listed_as_named(at, file) {
+            match self.is_listed_as_named(at, &file) {
                 Some(false) => contradicted.push((at, file)),
                 agrees => {
                     some_agree |= agrees.is_some();
-                    self.by_identity(at, file);
+                    self.by_identity(at, &file);
                 }
             }
         }
         for (at, file) in contradicted {
-            if self.is_name_to_be_trusted(file, some_agree) {
-                self.by_identity(at, file);
+            if self.is_name_to_be_trusted(&file, some_agree) {
+                self.by_identity(at, &file);
             }
         }
-        let lines = self.disk.uidlist.iter().flat_map(|list| &list.lines);
-        for line in lines {
-            if let Some(file) = by_name.get(line.name.as_ref()) {
-                self.by_line(*file, line);
+        for line in self.lines() {
+            if let Some(file) = by_name.get(&line.name) {
+                self.by_line(file, &line);
             }
         }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = UidLine> + use<'a> {
+        let disk = self.disk;
+        let list = disk.uidlist.iter();
+        list.flat_map(|list| list.lines.iter())
     }
 
     /// Whether the UID in the name is that of the line; `None` where one of them says nothing.
@@ -151,7 +151,7 @@ impl Recogniser<'_> {
         let list = self.disk.uidlist.as_ref();
         let list = list.filter(|list| list.validity == validity)?;
         let line = (*self.found.lines.get(at as usize)?)?;
-        let listed = list.lines.get(line as usize)?.uid;
+        let listed = *list.lines.uids().get(line as usize)?;
         let seen = self.past.seen.filter(|seen| seen.validity == validity);
         let listed = seen.map_or(Some(listed), |seen| seen.source_uid(listed));
         Some(listed == Some(uid))
@@ -167,8 +167,9 @@ impl Recogniser<'_> {
         };
         if let Some(seen) = self.past.seen {
             let written = seen.written_next.unwrap_or(1);
-            let lines = self.disk.uidlist.iter().flat_map(|list| &list.lines);
-            let made_anew = lines.map(|line| line.uid.value()).all(|uid| uid >= written);
+            let lines = self.disk.uidlist.iter();
+            let mut uids = lines.flat_map(|list| list.lines.uids());
+            let made_anew = uids.all(|uid| uid.value() >= written);
             // What a run that was cut had not listed yet may have been numbered too.
             return (made_anew && !some_agree) || seen.pending.contains(uid);
         }
@@ -309,7 +310,7 @@ impl Recogniser<'_> {
         }
         let size = size_field(&line.name, 'W')
             .or_else(|| line.field('W').and_then(|size| size.parse().ok()));
-        let date = self.disk.files[file as usize].mtime;
+        let date = self.disk.files.mtime(file);
         size == Some(entry.size) && date.is_none_or(|date| entry.internal_date == Some(date))
     }
 }
@@ -320,12 +321,12 @@ pub(super) fn estranged(
     source: &SourceFolder<'_>,
     disk: &OnDisk,
     past: &Past<'_>,
-) -> (Vec<usize>, Vec<usize>) {
+) -> (Vec<u32>, Vec<usize>) {
     let found = recognise(source, disk, past);
     let seen_under_other = past
         .seen
         .is_some_and(|seen| seen.validity != source.validity);
-    let files = found.roles.iter().zip(&disk.files).enumerate();
+    let files = (0..).zip(found.roles.iter().zip(disk.files.iter()));
     let strangers = files.filter_map(|(at, (role, file))| {
         let other = match Identity::parse(&file.base) {
             Some(Identity::Imap(validity, _)) => validity != source.validity,
@@ -334,7 +335,7 @@ pub(super) fn estranged(
         };
         (other && matches!(role, Role::Gone(_) | Role::Ours)).then_some(at)
     });
-    let strangers: Vec<usize> = strangers.collect();
+    let strangers: Vec<u32> = strangers.collect();
     let open = found.files.iter().enumerate();
     let open = open.filter_map(|(index, file)| file.is_none().then_some(index));
     (strangers, open.collect())

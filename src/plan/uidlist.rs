@@ -1,12 +1,13 @@
 //! The `dovecot-uidlist` that a folder is to have.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 use super::numbers::Numbers;
 use super::on_disk::{DiskFile, OnDisk};
 use super::recognise::{Recognised, Role};
 use super::{FolderPlan, Mode, Past, SourceFolder, Step};
-use crate::mail::{Uid, UidLine, UidList, UidValidity};
+use crate::mail::{Uid, UidLine, UidLines, UidList, UidSet, UidValidity};
 use crate::naming::message::size_field;
 
 /// The list without the messages still to be delivered: a line for each message of the source that
@@ -31,29 +32,25 @@ pub(super) fn desired(
     );
     list.guid.get_or_insert_with(|| guid(source, validity));
     let new_names = new_names(plan);
-    let mut lines: Vec<UidLine> = Vec::with_capacity(disk.files.len());
-    for (index, file) in plan.files.iter().enumerate() {
-        // What is still to be delivered gets its line with its file.
-        let (Some(file), Some(uid)) = (*file, numbers.entries.get(index).copied().flatten()) else {
-            continue;
-        };
-        let file_name = &disk.files[file as usize].base;
-        let name = new_names.get(&file).copied().unwrap_or(file_name);
+    let line_of_entry = |index: usize, uid: Uid, file: u32| {
         let old_line = line_of(disk, found, file);
-        let mut line = old_line.cloned().unwrap_or_else(|| UidLine {
+        let is_new = old_line.is_none();
+        let mut line = old_line.unwrap_or_else(|| UidLine {
             uid,
             fields: Box::default(),
-            name: name.into(),
+            name: Box::default(),
         });
         line.uid = uid;
-        if *line.name != *name {
-            line.name = name.into();
+        if let Some(name) = new_names.get(&file) {
+            line.name = (*name).into();
+        } else if is_new && let Some(file) = disk.files.get(file) {
+            line.name = file.base;
         }
-        if mode != Mode::AfterCutover || old_line.is_none() {
+        if mode != Mode::AfterCutover || is_new {
             announce(&mut line, source, plan, index);
         }
-        lines.push(line);
-    }
+        line
+    };
     // Gone at the source and here: a run that was cut had removed the file.
     let has_ended = |uid: Uid| {
         let seen = past.seen.filter(|seen| seen.validity == source.validity);
@@ -66,23 +63,10 @@ pub(super) fn desired(
         };
         mode == Mode::Merge && known.is_some_and(|uid| !source.has(uid) && !is_copy(uid))
     };
-    let announced: HashSet<&str> = announced_uidls(source).collect();
-    let given: HashSet<Uid> = numbers.entries.iter().flatten().copied().collect();
-    let roles = found.roles_of_lines(disk);
-    for (number, line) in (0_u32..).zip(old.map_or(&[][..], |old| &old.lines)) {
-        let role = roles.get(number as usize).copied().flatten();
-        let stays = match role {
-            Some(Role::Entry(_)) => false,
-            Some(_) => true,
-            None => {
-                let goes = given.contains(&line.uid) || has_ended(line.uid);
-                mode != Mode::Mirror && goes_on.is_some() && !goes
-            }
-        };
-        if !stays {
-            continue;
-        }
-        let mut line = line.clone();
+    // A message that went and came back at the source has its UIDL there.
+    let announced = LazyCell::new(|| -> HashSet<&str> { announced_uidls(source).collect() });
+    let line_that_stays = |number: u32| {
+        let mut line = old?.lines.get(number as usize)?;
         if let Some(uid) = numbers.moved.get(&number) {
             line.uid = *uid;
         }
@@ -90,24 +74,54 @@ pub(super) fn desired(
         if source.uidls.is_some() && mode != Mode::AfterCutover && line.field('O').is_some() {
             line.set_field('O', None);
         }
-        // A message that went and came back at the source has its UIDL there.
         let is_taken = line.field('P').is_some_and(|uidl| announced.contains(uidl));
         if is_taken && mode != Mode::AfterCutover {
             line.set_field('P', None);
         }
-        lines.push(line);
-    }
-    lines.sort_by_key(|line| line.uid);
+        Some(line)
+    };
     // Two lines of one UID would be no list; the first, which is the source's, counts.
-    lines.dedup_by_key(|line| line.uid);
-    let above_last = lines
+    let mut origins: Vec<(Uid, Origin)> = Vec::with_capacity(disk.files.len());
+    for (index, file) in (0..).zip(&plan.files) {
+        // What is still to be delivered gets its line with its file.
+        if let (Some(file), Some(uid)) = (*file, plan.uids.get(index).copied().flatten()) {
+            origins.push((uid, Origin::Entry(index, file)));
+        }
+    }
+    let given: UidSet = plan.uids.iter().flatten().copied().collect();
+    let roles = found.roles_of_lines(disk);
+    for (number, uid) in (0_u32..).zip(old.map_or(&[][..], |old| old.lines.uids())) {
+        let stays = match roles.get(number as usize).copied().flatten() {
+            Some(Role::Entry(_)) => false,
+            Some(_) => true,
+            None => {
+                let goes = given.contains(*uid) || has_ended(*uid);
+                mode != Mode::Mirror && goes_on.is_some() && !goes
+            }
+        };
+        if stays {
+            let uid = numbers.moved.get(&number).unwrap_or(uid);
+            origins.push((*uid, Origin::Line(number)));
+        }
+    }
+    origins.sort_by_key(|(uid, _)| *uid);
+    origins.dedup_by_key(|(uid, _)| *uid);
+    list.lines = origins
+        .into_iter()
+        .filter_map(|(uid, origin)| match origin {
+            Origin::Entry(index, file) => Some(line_of_entry(index, uid, file)),
+            Origin::Line(number) => line_that_stays(number),
+        })
+        .collect();
+    let above_last = list
+        .lines
+        .uids()
         .last()
-        .map_or(1, |line| line.uid.value().saturating_add(1));
+        .map_or(1, |uid| uid.value().saturating_add(1));
     let above_source = match mode {
         Mode::AfterCutover if goes_on.is_some() => 1,
         _ => source.uid_next,
     };
-    list.lines = lines;
     list.next_uid = list
         .next_uid
         .max(numbers.next)
@@ -116,15 +130,23 @@ pub(super) fn desired(
     list
 }
 
+/// What a line of the list is made from.
+enum Origin {
+    /// An entry of the source, and the file that holds it.
+    Entry(usize, u32),
+    /// A line of the list on disk.
+    Line(u32),
+}
+
 fn new_names(plan: &FolderPlan) -> HashMap<u32, &str> {
     let renamed = plan.steps.iter().filter_map(|step| match step {
-        Step::Rename { file, base, .. } => Some((*file, base.as_deref()?)),
+        Step::Rename { file, to } => Some((*file, to.base.as_deref()?)),
         _ => None,
     });
     renamed.collect()
 }
 
-fn line_of<'d>(disk: &'d OnDisk, found: &Recognised, file: u32) -> Option<&'d UidLine> {
+fn line_of(disk: &OnDisk, found: &Recognised, file: u32) -> Option<UidLine> {
     let line = (*found.lines.get(file as usize)?)?;
     disk.uidlist.as_ref()?.lines.get(line as usize)
 }
@@ -162,21 +184,20 @@ pub(super) fn announce(
 impl FolderPlan {
     /// The whole list with `new` lines in it; a new line replaces the one with its UID. `None`
     /// where the folder has no list file.
-    pub fn list_with(&self, new: Vec<UidLine>) -> Option<UidList> {
-        let mut list = self.list.clone()?;
-        let replaced: HashSet<Uid> = new.iter().map(|line| line.uid).collect();
-        list.lines.retain(|line| !replaced.contains(&line.uid));
-        list.lines.extend(new);
-        list.lines.sort_by_key(|line| line.uid);
-        Some(list)
+    pub fn list_with(&self, new: &UidLines) -> Option<UidList> {
+        let list = self.list.as_ref()?;
+        let mut whole = list.clone_head();
+        whole.lines = list.lines.with(new);
+        Some(whole)
     }
 
-    /// The suffix that a file on disk gets, where it gets another.
-    pub fn new_suffix(&self, at: u32) -> Option<&str> {
-        self.steps.iter().find_map(|step| match step {
-            Step::Rename { file, suffix, .. } if *file == at => suffix.as_deref(),
+    /// The suffixes that files on disk get, where they get others.
+    pub fn new_suffixes(&self) -> HashMap<u32, &str> {
+        let renamed = self.steps.iter().filter_map(|step| match step {
+            Step::Rename { file, to } => Some((*file, to.suffix.as_deref()?)),
             _ => None,
-        })
+        });
+        renamed.collect()
     }
 
     /// Files of which neither the name nor the line tells the size (an earlier run was cut before
@@ -184,20 +205,19 @@ impl FolderPlan {
     pub fn unmeasured<'d>(
         &'d self,
         disk: &'d OnDisk,
-    ) -> impl Iterator<Item = (usize, String, &'d DiskFile)> {
-        let lines = self.list.as_ref().map_or(&[][..], |list| &list.lines);
+    ) -> impl Iterator<Item = (usize, Box<str>, DiskFile)> {
+        let lines = self.list.iter().flat_map(|list| list.lines.iter());
         let untold =
-            |line: &&UidLine| size_field(&line.name, 'W').is_none() && line.field('W').is_none();
-        let by_uid: HashMap<Uid, &UidLine> = lines
-            .iter()
+            |line: &UidLine| size_field(&line.name, 'W').is_none() && line.field('W').is_none();
+        let by_uid: HashMap<Uid, Box<str>> = lines
             .filter(untold)
-            .map(|line| (line.uid, line))
+            .map(|line| (line.uid, line.name))
             .collect();
         let entries = self.uids.iter().enumerate();
         entries.filter_map(move |(index, uid)| {
-            let line = by_uid.get(&(*uid)?)?;
-            let file = &disk.files[(*self.files.get(index)?)? as usize];
-            Some((index, line.name.to_string(), file))
+            let name = by_uid.get(&(*uid)?)?;
+            let file = disk.files.get((*self.files.get(index)?)?)?;
+            Some((index, name.clone(), file))
         })
     }
 }

@@ -116,35 +116,43 @@ fn summary(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(SUMMARY_COLUMNS)?;
     for user in &run.users {
-        let numbers = [
-            user.folders,
-            user.messages,
-            user.bytes,
-            user.added,
-            user.kept,
-            user.changed,
-            user.deleted,
-            user.skipped,
-            user.uidls,
-            user.uidls_missing,
-            user.uidls_extra,
-            user.max_date_shift_s,
-        ];
-        // The name as it is in the user list: --only-failed looks it up there.
-        csv.write_field(&user.user)?;
-        csv.write_field(user.status().word())?;
-        for number in numbers {
-            csv.write_field(number.to_string())?;
-        }
-        csv.write_field(format!("{:.3}", user.seconds))?;
-        csv.write_field(user.attempts.to_string())?;
-        csv.write_field(defused(&user.error()).as_ref())?;
-        csv.write_field(user.uidls_elsewhere.to_string())?;
-        csv.write_field(user.left_deleted.to_string())?;
-        csv.write_field(user.source_deleted.to_string())?;
+        summary_fields(&mut csv, user)?;
         csv.write_record(None::<&[u8]>)?;
     }
     csv.flush()
+}
+
+/// Writes what `summary.csv` has of `user`; the record is not ended.
+pub(super) fn summary_fields(
+    csv: &mut csv::Writer<impl Write>,
+    user: &UserReport,
+) -> csv::Result<()> {
+    let numbers = [
+        user.folders,
+        user.messages,
+        user.bytes,
+        user.added,
+        user.kept,
+        user.changed,
+        user.deleted,
+        user.skipped,
+        user.uidls,
+        user.uidls_missing,
+        user.uidls_extra,
+        user.max_date_shift_s,
+    ];
+    // The name as it is in the user list: --only-failed looks it up there.
+    csv.write_field(&user.user)?;
+    csv.write_field(user.status().word())?;
+    for number in numbers {
+        csv.write_field(number.to_string())?;
+    }
+    csv.write_field(format!("{:.3}", user.seconds))?;
+    csv.write_field(user.attempts.to_string())?;
+    csv.write_field(defused(&user.error()).as_ref())?;
+    csv.write_field(user.uidls_elsewhere.to_string())?;
+    csv.write_field(user.left_deleted.to_string())?;
+    csv.write_field(user.source_deleted.to_string())
 }
 
 fn skipped(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
@@ -220,6 +228,8 @@ struct JsonProblem<'r> {
     retry: bool,
     folder: Option<&'r str>,
     message: Option<&'r str>,
+    what: String,
+    hint: Option<&'r str>,
     text: String,
 }
 
@@ -280,6 +290,8 @@ impl<'r> From<&'r Problem> for JsonProblem<'r> {
             retry: problem.retry,
             folder: problem.folder.as_deref(),
             message: problem.message.as_deref(),
+            what: problem.what_and_why(),
+            hint: problem.hint(),
             text: problem.to_string(),
         }
     }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use indicatif::{BinaryBytes, HumanCount};
 
 use super::table::Table;
-use super::{RunReport, Skip, Status, UserReport};
+use super::{RunReport, Skip, Status, Totals, UserReport};
 use crate::text::printable;
 
 /// Reasons and problems told for one user; the files of `--report` hold all.
@@ -26,17 +26,24 @@ pub fn tell(run: &RunReport, all: bool, out: &mut dyn Write) -> io::Result<()> {
         .iter()
         .filter(|user| all || user.status() != Status::Ok)
         .collect();
-    if !told.is_empty() {
-        let rows: Vec<[String; 9]> = told.iter().map(|user| row(user)).collect();
-        let table = Table::new(HEAD, &rows);
-        table.head(out)?;
-        for (user, row) in told.iter().zip(&rows) {
-            table.row(out, row)?;
-            reasons(out, user)?;
-        }
-        writeln!(out)?;
+    users(&told, out)?;
+    let took = run.finished.duration_since(run.started).as_secs_f64();
+    totals(&run.totals(), took, run.dry_run, out)
+}
+
+/// A line for each user, what went wrong with it below; an empty line after them.
+pub(super) fn users(told: &[&UserReport], out: &mut dyn Write) -> io::Result<()> {
+    if told.is_empty() {
+        return Ok(());
     }
-    totals(run, out)
+    let rows: Vec<[String; 9]> = told.iter().map(|user| row(user)).collect();
+    let table = Table::new(HEAD, &rows);
+    table.head(out)?;
+    for (user, row) in told.iter().zip(&rows) {
+        table.row(out, row)?;
+        reasons(out, user)?;
+    }
+    writeln!(out)
 }
 
 fn row(user: &UserReport) -> [String; 9] {
@@ -103,8 +110,13 @@ fn skipped(out: &mut dyn Write, group: &[Skip]) -> io::Result<()> {
     writeln!(out, ": {}", printable(&first.reason))
 }
 
-fn totals(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
-    let totals = run.totals();
+/// The sums, after `took` seconds.
+pub(super) fn totals(
+    totals: &Totals,
+    took: f64,
+    dry_run: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let count = |number: u64| HumanCount(number).to_string();
     writeln!(
         out,
@@ -115,18 +127,17 @@ fn totals(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
         count(totals.failed)
     )?;
     if totals.source_deleted > 0 {
-        let verb = if run.dry_run { "to delete" } else { "deleted" };
+        let verb = if dry_run { "to delete" } else { "deleted" };
         let deleted = count(totals.source_deleted);
         writeln!(out, "{verb} at the source: {deleted} messages")?;
     }
-    let took = run.finished.duration_since(run.started).as_secs_f64();
     writeln!(
         out,
         "messages: {} ({}), of these {} {}, {} kept, {} skipped; took {}",
         count(totals.messages),
         BinaryBytes(totals.bytes),
         count(totals.added),
-        if run.dry_run { "to fetch" } else { "added" },
+        if dry_run { "to fetch" } else { "added" },
         count(totals.kept),
         count(totals.skipped),
         duration(took.max(0.0))

@@ -82,7 +82,7 @@ const LONGEST_NAME: usize = 200;
 
 /// A file name for any user name: two names never share one, and none is hidden or leaves the
 /// directory.
-fn file_name(user: &str) -> String {
+pub(super) fn file_name(user: &str) -> String {
     const KEPT: &AsciiSet = &NON_ALPHANUMERIC
         .remove(b'@')
         .remove(b'.')

@@ -46,17 +46,13 @@ pub(super) fn write(
     former: &Former,
 ) -> Result<(), Problem> {
     let renames = plan.steps.iter().filter_map(|step| match step {
-        Step::Rename {
-            file,
-            base: Some(base),
-            ..
-        } => Some((base, &disk.files.get(*file as usize)?.base)),
+        Step::Rename { file, to } => Some((to.base.as_ref()?, disk.files.get(*file)?.base)),
         _ => None,
     });
     let mut all = former.clone();
     for (new, now) in renames {
         // Its first name is the one that the lists say.
-        let first = former.get(now).unwrap_or(now).clone();
+        let first = former.get(&now).cloned().unwrap_or(now);
         all.insert(new.clone(), first);
     }
     if all.is_empty() {

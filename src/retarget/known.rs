@@ -49,21 +49,21 @@ impl Known {
                 Some((validity, uid))
             }
         };
-        let named = disk.files.iter().find_map(of_name);
+        let named = disk.files.iter().find_map(|file| of_name(&file));
         let today = u32::try_from(now).ok().and_then(UidValidity::new);
         let validity = list.map(|list| list.validity);
         let validity = validity.or(named.map(|(validity, _)| validity)).or(today)?;
 
         let mut uids: HashMap<Box<str>, Uid> = HashMap::with_capacity(disk.files.len());
         let mut taken = HashSet::new();
-        let by_name: HashMap<&str, Uid> = list
+        let by_name: HashMap<Box<str>, Uid> = list
             .iter()
-            .flat_map(|list| &list.lines)
-            .map(|line| (&*line.name, line.uid))
+            .flat_map(|list| list.lines.iter())
+            .map(|line| (line.name, line.uid))
             .collect();
-        let mut rest: Vec<&DiskFile> = Vec::new();
-        for file in &disk.files {
-            match by_name.get(listed_name(&former, file)) {
+        let mut rest: Vec<DiskFile> = Vec::new();
+        for file in disk.files.iter() {
+            match by_name.get(listed_name(&former, &file)) {
                 Some(uid) if taken.insert(*uid) => {
                     uids.insert(file.base.clone(), *uid);
                 }
@@ -108,16 +108,16 @@ impl Known {
     }
 
     fn add_entries(&mut self, disk: &OnDisk, from: Servers) {
-        let lines = disk.uidlist.iter().flat_map(|list| &list.lines);
-        let sizes: HashMap<&str, u64> = lines
-            .filter_map(|line| Some((&*line.name, line.field('W')?.parse().ok()?)))
+        let lines = disk.uidlist.iter().flat_map(|list| list.lines.iter());
+        let sizes: HashMap<Box<str>, u64> = lines
+            .filter_map(|line| Some((line.name.clone(), line.field('W')?.parse().ok()?)))
             .collect();
         let courier = disk.courier.as_ref().filter(|_| from.courier);
-        for file in &disk.files {
+        for file in disk.files.iter() {
             let Some(uid) = self.uids.get(&file.base) else {
                 continue;
             };
-            let name = listed_name(&self.former, file);
+            let name = listed_name(&self.former, &file);
             let letters = file.suffix.rsplit_once(":2,").map_or("", |(_, it)| it);
             let letters = letters.split(',').next().unwrap_or_default();
             let mut flags = Flags::empty();
@@ -152,10 +152,10 @@ impl Known {
     }
 
     fn add_uidls(&mut self, disk: &OnDisk, announced: &[Listed]) {
-        let by_listed: HashMap<&str, &DiskFile> = disk
+        let by_listed: HashMap<Box<str>, Box<str>> = disk
             .files
             .iter()
-            .map(|file| (listed_name(&self.former, file), file))
+            .map(|file| (listed_name(&self.former, &file).into(), file.base))
             .collect();
         let places: HashMap<Uid, usize> = self
             .entries
@@ -166,8 +166,8 @@ impl Known {
         let mut uidls: Vec<Option<Announced>> = vec![None; self.entries.len()];
         let mut given = HashSet::new();
         for (position, (base, uidl)) in (1..).zip(announced) {
-            let file = by_listed.get(&**base);
-            let place = file.and_then(|file| places.get(self.uids.get(&file.base)?));
+            let file = by_listed.get(base);
+            let place = file.and_then(|file| places.get(self.uids.get(file)?));
             let uidl = Uidl::parse(uidl).ok();
             if let (Some(place), Some(uidl)) = (place, uidl)
                 && given.insert(uidl.clone())

@@ -4,6 +4,7 @@
 
 mod link;
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
@@ -13,7 +14,7 @@ use super::export::{Job, Watch, forget_quota, now, quota_is_recounted};
 use super::maildir::{self, Draft, Finished, Sizes};
 use super::tree::FolderDirs;
 use crate::config::Fsync;
-use crate::mail::UidLine;
+use crate::mail::UidLines;
 use crate::mail::date::arrival;
 use crate::naming::BaseName;
 use crate::plan::order::{self, Dated};
@@ -29,8 +30,19 @@ const HEADER_KEPT: usize = 64 << 10;
 #[derive(Debug, Clone)]
 struct Delivered {
     entry: u32,
-    sizes: Sizes,
+    size: u64,
+    virtual_size: u64,
     mtime: i64,
+}
+
+/// A message that is to come.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    /// By what it is asked for.
+    key: u32,
+    /// Which step of the plan it is.
+    step: u32,
+    has_come: bool,
 }
 
 /// Messages that are whole and have not appeared yet, by what they were asked for.
@@ -53,10 +65,10 @@ pub struct Arrivals<'a> {
     watch: Watch<'a>,
     /// By what a message is asked for.
     key: &'a dyn Fn(usize) -> u32,
-    /// What is still to come: by key, the entry and its date.
-    wanted: HashMap<u32, (u32, Option<i64>)>,
-    /// The order in which to ask.
-    order: Vec<u32>,
+    /// What is to come, ascending by key.
+    wanted: Vec<Wanted>,
+    /// Whether all of it has been asked for.
+    asked: bool,
     draft: Option<Draft>,
     /// Of the message at hand, where its digest is wanted.
     digest: Option<StoredDigest>,
@@ -67,6 +79,8 @@ pub struct Arrivals<'a> {
     buffer: Vec<u8>,
     drafts: u64,
     delivered: Vec<Delivered>,
+    /// What Courier will say of the size of each of them, where it is a target.
+    octets: Vec<Option<u64>>,
     /// Where messages are held back.
     held: Option<Held>,
     /// Whether something has appeared that is not known to be on disk.
@@ -89,19 +103,26 @@ impl<'a> Arrivals<'a> {
         watch: Watch<'a>,
         key: &'a dyn Fn(usize) -> u32,
     ) -> Self {
-        let deliveries = job.plan.steps.iter().filter_map(|step| match step {
-            Step::Deliver { entry, mtime } => Some((key(*entry as usize), (*entry, *mtime))),
-            _ => None,
-        });
-        let order: Vec<u32> = deliveries.clone().map(|(key, _)| key).collect();
-        let some_undated = deliveries.clone().any(|(_, (_, mtime))| mtime.is_none());
+        let mut some_undated = false;
+        let mut wanted = Vec::new();
+        for (step, what) in (0..).zip(&job.plan.steps) {
+            if let Step::Deliver { entry, mtime } = what {
+                some_undated |= mtime.is_none();
+                wanted.push(Wanted {
+                    key: key(*entry as usize),
+                    step,
+                    has_come: false,
+                });
+            }
+        }
+        wanted.sort_unstable_by_key(|wanted| wanted.key);
         Self {
             job,
             dirs,
             watch,
             key,
-            wanted: deliveries.collect(),
-            order,
+            wanted,
+            asked: false,
             draft: None,
             digest: None,
             announced: None,
@@ -110,6 +131,7 @@ impl<'a> Arrivals<'a> {
             buffer: Vec::new(),
             drafts: 0,
             delivered: Vec::new(),
+            octets: Vec::new(),
             held: None,
             // Files that a cut run left without a line may not be on disk either.
             unsynced: job.plan.kept > 0 && job.plan.steps.contains(&Step::WriteUidList),
@@ -129,8 +151,8 @@ impl<'a> Arrivals<'a> {
     /// Lets what was held back appear, as far as the plan still wants it. What it no longer wants is
     /// thrown away.
     pub(super) fn release(&mut self, mut held: Held) -> Result<(), Problem> {
-        for key in std::mem::take(&mut self.order) {
-            let wanted = self.wanted.get(&key).copied();
+        for key in self.to_come() {
+            let wanted = self.wanted(key);
             let (Some((entry, mtime)), Some(message)) = (wanted, held.remove(&key)) else {
                 continue;
             };
@@ -141,7 +163,7 @@ impl<'a> Arrivals<'a> {
                 digest,
             } = message;
             self.publish(finished, entry, sizes, mtime.or(dated), digest)?;
-            self.wanted.remove(&key);
+            self.has_come(key);
         }
         for message in held.into_values() {
             message.finished.discard(self.dirs);
@@ -156,13 +178,39 @@ impl<'a> Arrivals<'a> {
 
     /// What is still to come, with its announced size, in the order of the plan.
     pub fn missing(&self) -> Vec<(u32, u64)> {
-        self.order
-            .iter()
-            .filter_map(|key| {
-                let (entry, _) = self.wanted.get(key)?;
-                Some((*key, self.job.source.entries[*entry as usize].size))
-            })
-            .collect()
+        let keys = self.to_come().into_iter();
+        keys.filter_map(|key| {
+            let (entry, _) = self.wanted(key)?;
+            Some((key, self.job.source.entries[entry as usize].size))
+        })
+        .collect()
+    }
+
+    /// The keys of what is still to come, in the order of the plan.
+    fn to_come(&self) -> Vec<u32> {
+        let wanted = self.wanted.iter().filter(|wanted| !wanted.has_come);
+        let mut wanted: Vec<(u32, u32)> = wanted.map(|it| (it.step, it.key)).collect();
+        wanted.sort_unstable();
+        wanted.into_iter().map(|(_, key)| key).collect()
+    }
+
+    fn place(&self, key: u32) -> Option<usize> {
+        self.wanted.binary_search_by_key(&key, |it| it.key).ok()
+    }
+
+    /// The entry and the date of a message that is still to come.
+    fn wanted(&self, key: u32) -> Option<(u32, Option<i64>)> {
+        let wanted = self.wanted.get(self.place(key)?)?;
+        match self.job.plan.steps.get(wanted.step as usize)? {
+            Step::Deliver { entry, mtime } if !wanted.has_come => Some((*entry, *mtime)),
+            _ => None,
+        }
+    }
+
+    fn has_come(&mut self, key: u32) {
+        if let Some(place) = self.place(key) {
+            self.wanted[place].has_come = true;
+        }
     }
 
     pub(super) fn bring(
@@ -170,7 +218,7 @@ impl<'a> Arrivals<'a> {
         fetch: &mut dyn FnMut(&mut Arrivals<'_>) -> Result<(), Problem>,
     ) -> Result<(), Problem> {
         // The plan has a step for each message; the first brings all that can be had.
-        if self.order.is_empty() {
+        if self.asked || self.wanted.is_empty() {
             return Ok(());
         }
         if quota_is_recounted(self.job.plan.mode, self.job.policy.servers) {
@@ -178,14 +226,14 @@ impl<'a> Arrivals<'a> {
         }
         let result = fetch(self);
         self.abandon();
-        self.order.clear();
+        self.asked = true;
         result
     }
 
     /// Octets as stored of what has appeared.
     pub(super) fn stored(&self) -> u64 {
         let delivered = self.delivered.iter();
-        delivered.map(|delivered| delivered.sizes.size).sum()
+        delivered.map(|delivered| delivered.size).sum()
     }
 
     /// Makes sure that what has appeared is on disk, as `--fsync` wants it.
@@ -202,7 +250,7 @@ impl<'a> Arrivals<'a> {
         let job = self.job;
         let mut dated: Vec<Dated> = Vec::with_capacity(job.source.entries.len());
         for (index, file) in job.plan.files.iter().enumerate() {
-            let on_disk = file.and_then(|file| job.disk.files[file as usize].mtime);
+            let on_disk = file.and_then(|file| job.disk.files.mtime(file));
             let announced = job
                 .source
                 .uidls
@@ -215,7 +263,8 @@ impl<'a> Arrivals<'a> {
         }
         let mut new_files = HashMap::with_capacity(self.delivered.len());
         for delivered in &self.delivered {
-            new_files.insert(delivered.entry as usize, delivered.sizes);
+            let sizes = (delivered.size, delivered.virtual_size);
+            new_files.insert(delivered.entry as usize, sizes);
             let dated = &mut dated[delivered.entry as usize];
             dated.date = Some(delivered.mtime);
             dated.on_disk = Some(delivered.mtime);
@@ -237,18 +286,15 @@ impl<'a> Arrivals<'a> {
 
     /// The lines of `dovecot-uidlist` for what has appeared, and the sizes of files that an
     /// earlier run left without a line.
-    pub(super) fn lines(&self) -> Result<Vec<UidLine>, Problem> {
+    pub(super) fn lines(&self) -> Result<UidLines, Problem> {
         let job = self.job;
-        let mut lines: Vec<UidLine> = self
+        let mut lines: UidLines = self
             .delivered
             .iter()
             .map(|delivered| {
                 let index = delivered.entry as usize;
-                let Sizes {
-                    size, virtual_size, ..
-                } = delivered.sizes;
-                let sizes = (size, virtual_size);
-                let name = plan::base_name(job.source, job.policy, job.plan, index, sizes);
+                let (size, virtual_size) = (delivered.size, delivered.virtual_size);
+                let name = self.base_name(index, (size, virtual_size));
                 new_line(
                     job.source,
                     job.plan,
@@ -259,10 +305,11 @@ impl<'a> Arrivals<'a> {
                 )
             })
             .collect();
+        let suffixes = LazyCell::new(|| job.plan.new_suffixes());
         for (index, name, file) in job.plan.unmeasured(job.disk) {
             // It may have got another suffix just now.
-            let suffix = job.plan.files.get(index).copied().flatten();
-            let suffix = suffix.and_then(|at| job.plan.new_suffix(at));
+            let at = job.plan.files.get(index).copied().flatten();
+            let suffix = at.and_then(|at| suffixes.get(&at).copied());
             let dir = if file.in_new && suffix.is_none() {
                 &self.dirs.new
             } else {
@@ -271,7 +318,7 @@ impl<'a> Arrivals<'a> {
             let suffix = suffix.unwrap_or(&file.suffix);
             let sizes = maildir::measure(dir, &format!("{name}{suffix}"))
                 .map_err(|error| job.failed("read a message", error))?;
-            lines.push(new_line(
+            lines.push(&new_line(
                 job.source,
                 job.plan,
                 index,
@@ -287,33 +334,28 @@ impl<'a> Arrivals<'a> {
     pub(super) fn names(&self) -> impl Iterator<Item = (usize, BaseName)> {
         self.delivered.iter().map(|delivered| {
             let index = delivered.entry as usize;
-            (index, self.base_name(index, delivered.sizes))
+            let sizes = (delivered.size, delivered.virtual_size);
+            (index, self.base_name(index, sizes))
         })
     }
 
     /// What has appeared, as far as Courier's lists go by it.
     pub(super) fn for_courier(&self) -> Vec<Appeared> {
-        if !self.job.policy.listed.courier {
-            return Vec::new();
-        }
-        let appeared = self.delivered.iter().map(|delivered| {
-            let index = delivered.entry as usize;
-            Appeared {
-                base: self.base_name(index, delivered.sizes),
-                suffix: self.suffix(index),
-                octets: delivered.sizes.for_courier(),
-            }
+        let names = self.names().zip(&self.octets);
+        let appeared = names.map(|((index, base), octets)| Appeared {
+            base,
+            suffix: self.suffix(index),
+            octets: *octets,
         });
         appeared.collect()
     }
 
-    fn base_name(&self, index: usize, sizes: Sizes) -> BaseName {
+    fn base_name(&self, index: usize, sizes: (u64, u64)) -> BaseName {
         let job = self.job;
-        let sizes = (sizes.size, sizes.virtual_size);
         plan::base_name(job.source, job.policy, job.plan, index, sizes)
     }
 
-    fn file_name(&self, index: usize, sizes: Sizes) -> String {
+    fn file_name(&self, index: usize, sizes: (u64, u64)) -> String {
         format!("{}{}", self.base_name(index, sizes), self.suffix(index))
     }
 
@@ -336,7 +378,7 @@ impl<'a> Arrivals<'a> {
                 return Err(told(error));
             }
         };
-        let name = self.file_name(index, sizes);
+        let name = self.file_name(index, (sizes.size, sizes.virtual_size));
         if let Some(problem) = self.refusal(index, sizes, &name) {
             self.buffer = draft.discard(self.dirs);
             return Err(problem);
@@ -388,15 +430,19 @@ impl<'a> Arrivals<'a> {
     ) -> Result<(), Problem> {
         let job = self.job;
         let index = entry as usize;
-        let name = self.file_name(index, sizes);
+        let name = self.file_name(index, (sizes.size, sizes.virtual_size));
         let mtime = mtime.unwrap_or_else(now);
         finished
             .publish(job.tree, self.dirs, &name, mtime)
             .map_err(|error| job.failed("write a message", error))?;
         self.unsynced = true;
+        if job.policy.listed.courier {
+            self.octets.push(sizes.for_courier());
+        }
         self.delivered.push(Delivered {
             entry,
-            sizes,
+            size: sizes.size,
+            virtual_size: sizes.virtual_size,
             mtime,
         });
         (self.watch.delivered)(job.source.entries[index].size);
@@ -457,6 +503,7 @@ impl BodySink for Arrivals<'_> {
             self.dirs,
             self.drafts,
             keep_double_cr,
+            self.held.is_some(),
             buffer,
         )
         .map_err(|error| self.job.failed("write a message", error))?;
@@ -489,10 +536,10 @@ impl BodySink for Arrivals<'_> {
     }
 
     fn end(&mut self, key: u32) -> Result<(), Problem> {
-        match (self.draft.take(), self.wanted.get(&key).copied()) {
+        match (self.draft.take(), self.wanted(key)) {
             (Some(draft), Some((entry, mtime))) => {
                 self.appear(draft, entry, mtime)?;
-                self.wanted.remove(&key);
+                self.has_come(key);
                 Ok(())
             }
             (Some(draft), None) => {

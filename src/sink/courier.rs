@@ -86,7 +86,7 @@ pub(super) fn write_lists(
     let mut present = Present::after(job.plan, job.disk);
     for message in delivered {
         let there = There {
-            suffix: &message.suffix,
+            suffix: message.suffix.as_str().into(),
             in_new: false,
             octets: message.octets,
         };
@@ -109,7 +109,7 @@ fn measure(
     job: &Job<'_>,
     dirs: &FolderDirs,
     files: &CourierFiles,
-    present: &Present<'_>,
+    present: &Present,
     sizes: &mut SizeList,
 ) -> Result<(), Problem> {
     let old = files.sizes.iter().flat_map(|sizes| &sizes.lines);

@@ -11,7 +11,7 @@ use super::tree::{FolderDirs, Tree};
 use super::{control, courier, target_problem};
 use crate::config::{Layout, Servers};
 use crate::mail::subscriptions::{Form, Subscriptions};
-use crate::mail::{UidLine, UidList};
+use crate::mail::{UidLines, UidList};
 use crate::naming::MaildirFolder;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::{FolderPlan, Mode, Policy, SourceFolder, Step};
@@ -214,9 +214,11 @@ impl Job<'_> {
                         std::io::Write::write_all(out, text.as_bytes())
                     })?;
                 }
-                Step::Rename { file, base, suffix } => {
-                    let file = &self.disk.files[*file as usize];
-                    maildir::rename(dirs, file, base.as_deref(), suffix.as_deref())
+                Step::Rename { file, to } => {
+                    let Some(file) = self.disk.files.get(*file) else {
+                        continue;
+                    };
+                    maildir::rename(dirs, &file, to.base.as_deref(), to.suffix.as_deref())
                         .map_err(|error| self.failed("rename a message", error))?;
                 }
                 Step::Deliver { .. } => deliver(arrivals)?,
@@ -231,7 +233,7 @@ impl Job<'_> {
                 Step::WriteUidList => {
                     arrivals.settle()?;
                     let delivered = arrivals.for_courier();
-                    self.write_list(dirs, arrivals.lines()?, &delivered)?;
+                    self.write_list(dirs, &arrivals.lines()?, &delivered)?;
                 }
             }
         }
@@ -261,19 +263,20 @@ impl Job<'_> {
     }
 
     pub(super) fn redate(&self, dirs: &FolderDirs, file: u32, mtime: i64) -> Result<(), Problem> {
-        let file = &self.disk.files[file as usize];
+        let Some(file) = self.disk.files.get(file) else {
+            return Ok(());
+        };
         let dir = if file.in_new { &dirs.new } else { &dirs.cur };
-        maildir::redate(dir, &format!("{}{}", file.base, file.suffix), mtime)
-            .map_err(|error| self.failed("set a date", error))
+        maildir::redate(dir, &file.name(), mtime).map_err(|error| self.failed("set a date", error))
     }
 
     /// Writes a list without lines, in which no UID is spent: those that a run has given and not
     /// listed before it was cut are given again by the next, to the same messages.
     fn reserve_validity(&self, dirs: &FolderDirs) -> Result<(), Problem> {
-        let Some(mut list) = self.plan.list.clone() else {
+        let Some(list) = &self.plan.list else {
             return Ok(());
         };
-        list.lines.clear();
+        let mut list = list.clone_head();
         list.next_uid = 1;
         self.replace_list(dirs, &list, &[])
     }
@@ -281,7 +284,7 @@ impl Job<'_> {
     fn write_list(
         &self,
         dirs: &FolderDirs,
-        new: Vec<UidLine>,
+        new: &UidLines,
         delivered: &[Appeared],
     ) -> Result<(), Problem> {
         match self.plan.list_with(new) {

@@ -114,6 +114,8 @@ pub struct LineEnds {
     pub lf: u64,
     /// LFs without a CR before them.
     pub bare_lf: u64,
+    /// Whether its last byte is a CR.
+    pub ends_in_cr: bool,
 }
 
 impl LineEnds {
@@ -137,6 +139,7 @@ impl LineEnds {
                 counted.bare_lf += u64::from(before != b'\r');
             }
             last = bytes[count - 1];
+            counted.ends_in_cr = last == b'\r';
         }
     }
 
@@ -145,9 +148,10 @@ impl LineEnds {
         self.size + self.bare_lf
     }
 
-    /// The bytes with one more CR for each LF, as Courier counts them.
+    /// The bytes with one more CR for each LF, as Courier counts them; a CR at the very end does not
+    /// count.
     pub fn each_lf_as_crlf(self) -> u64 {
-        self.size + self.lf
+        self.size - u64::from(self.ends_in_cr) + self.lf
     }
 }
 

@@ -8,11 +8,13 @@
 //! | a folder without `cur` | not begun; what it has may not be handed to its owner | completes it |
 //! | nothing | not begun | fetches it |
 //! | a file `tmp/mailseed.*` | not complete, or complete without its name | removes it and fetches again |
+//! | a file without any name | the same | finds nothing (it has gone with the run) and fetches again |
 //! | a file in `cur`, no line in `dovecot-uidlist` | complete; its name says which message it is | keeps it, writes the line |
 //! | a file in `cur`, a line in `dovecot-uidlist` | done | keeps it |
 //! | a line without a file | deleted here, or a server is renaming it | fetches it unless the file is back |
 
 mod link;
+mod nameless;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -29,6 +31,7 @@ use crate::plan::on_disk::DiskFile;
 use crate::problem::Problem;
 
 pub use link::{Alike, Link};
+pub use nameless::Way;
 
 /// Every temporary file of ours begins so. The lock on the Maildir means that such a file found
 /// at the start was left by a run that was cut.
@@ -36,13 +39,22 @@ const TEMPORARY: &str = "mailseed.";
 /// Bytes collected before a write.
 const BUFFER: usize = 128 << 10;
 
-/// A message on its way: a file in `tmp`, owned and closed to others from its first moment.
+/// A message on its way: a file, owned and closed to others from its first moment.
 #[derive(Debug)]
 pub struct Draft {
     file: File,
-    name: String,
+    place: Place,
     stored: Stored,
     buffer: Vec<u8>,
+}
+
+/// Where a message is until it appears.
+#[derive(Debug)]
+pub enum Place {
+    /// In `tmp`, under this name.
+    Tmp(String),
+    /// Nowhere: its file gets its first name when it appears.
+    Nowhere(Way),
 }
 
 /// What became of the bytes of a message.
@@ -66,8 +78,8 @@ impl Sizes {
 }
 
 impl Draft {
-    /// Begins a message in the folder's `tmp`, with a buffer to use again. `number` tells drafts
-    /// of one folder apart.
+    /// Begins a message of a folder, with a buffer to use again. `number` tells drafts of one folder
+    /// apart. `held_back`: it will be some time until it appears.
     ///
     /// # Errors
     /// Those of the file system.
@@ -76,22 +88,27 @@ impl Draft {
         dirs: &FolderDirs,
         number: u64,
         keep_double_cr: bool,
+        held_back: bool,
         mut buffer: Vec<u8>,
     ) -> io::Result<Self> {
-        let name = format!("{TEMPORARY}{number}");
-        let flags =
-            OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = File::from(rustix::fs::openat(
-            &dirs.tmp,
-            name.as_str(),
-            flags,
-            FILE_MODE,
-        )?);
+        let (file, place) = match begin_nameless(tree, dirs, held_back) {
+            Some((file, way)) => (file, Place::Nowhere(way)),
+            None => {
+                let name = format!("{TEMPORARY}{number}");
+                let flags = OFlags::CREATE
+                    | OFlags::EXCL
+                    | OFlags::WRONLY
+                    | OFlags::NOFOLLOW
+                    | OFlags::CLOEXEC;
+                let file = rustix::fs::openat(&dirs.tmp, name.as_str(), flags, FILE_MODE)?;
+                (File::from(file), Place::Tmp(name))
+            }
+        };
         give_to(&file, tree.owner())?;
         buffer.clear();
         Ok(Self {
             file,
-            name,
+            place,
             stored: Stored::new(keep_double_cr),
             buffer,
         })
@@ -123,39 +140,60 @@ impl Draft {
         Ok(self.stored.sizes())
     }
 
-    /// Ends the writing. Returns the buffer too. `held_back`: it will be some time until the message
-    /// appears, so its file is closed.
+    /// Ends the writing. Returns the buffer too. One that is held back is closed.
     ///
     /// # Errors
     /// Those of the file system.
     pub fn close(self, tree: &Tree, held_back: bool) -> io::Result<(Finished, Vec<u8>)> {
-        if held_back && tree.fsync() == Fsync::Always {
-            self.file.sync_all()?;
-        }
-        let finished = Finished {
-            file: (!held_back).then_some(self.file),
-            name: self.name,
-            is_link: false,
+        let finished = match self.place {
+            Place::Tmp(name) if held_back => {
+                if tree.fsync() == Fsync::Always {
+                    self.file.sync_all()?;
+                }
+                Finished::Closed(name)
+            }
+            place => Finished::Open(self.file, place),
         };
         Ok((finished, self.buffer))
     }
 
     /// Throws the message away. Returns the buffer.
     pub fn discard(self, dirs: &FolderDirs) -> Vec<u8> {
-        // A draft that cannot be removed now is removed by the next run.
-        let _ = remove(&dirs.tmp, self.name.as_str());
+        self.place.clear(dirs);
         self.buffer
     }
 }
 
-/// A message that is whole, in `tmp`, without its final name.
+/// A file without a name, where one can be had and nothing speaks against it: one that is held back
+/// is closed meanwhile, and would be gone; and that such a file survives a loss of power once it has
+/// been synced, like one that was moved, is not known of every file system.
+fn begin_nameless(tree: &Tree, dirs: &FolderDirs, held_back: bool) -> Option<(File, Way)> {
+    if held_back || tree.fsync() == Fsync::Always {
+        return None;
+    }
+    let way = tree.way(&dirs.tmp)?;
+    Some((nameless::begin(&dirs.tmp).ok()?, way))
+}
+
+impl Place {
+    /// Removes what is there.
+    fn clear(&self, dirs: &FolderDirs) {
+        if let Self::Tmp(name) = self {
+            // One that cannot be removed now is removed by the next run.
+            let _ = remove(&dirs.tmp, name.as_str());
+        }
+    }
+}
+
+/// A message that is whole, without its final name.
 #[derive(Debug)]
-pub struct Finished {
-    /// Open where it appears at once.
-    file: Option<File>,
-    name: String,
-    /// Whether it is the file of another folder too, and so has its date.
-    is_link: bool,
+pub enum Finished {
+    /// It is to appear at once.
+    Open(File, Place),
+    /// Its file, of this name in `tmp`, has been closed.
+    Closed(String),
+    /// The file of another folder too, and so dated, as this name in `tmp`.
+    Link(String),
 }
 
 impl Finished {
@@ -165,19 +203,25 @@ impl Finished {
     /// # Errors
     /// Those of the file system; `AlreadyExists` where the name is taken.
     pub fn publish(self, tree: &Tree, dirs: &FolderDirs, name: &str, mtime: i64) -> io::Result<()> {
-        let file = match self.file {
-            Some(file) => file,
-            None => open_message(&dirs.tmp, &self.name)?,
+        let is_link = matches!(self, Self::Link(_));
+        let (file, place) = match self {
+            Self::Open(file, place) => (file, place),
+            Self::Closed(draft) | Self::Link(draft) => {
+                (open_message(&dirs.tmp, &draft)?, Place::Tmp(draft))
+            }
         };
-        if !self.is_link {
+        if !is_link {
             set_date(&file, mtime)?;
         }
-        if tree.fsync() == Fsync::Always {
+        let always = tree.fsync() == Fsync::Always;
+        if always {
             file.sync_all()?;
         }
-        drop(file);
-        move_in(&dirs.tmp, &self.name, &dirs.cur, name)?;
-        if tree.fsync() == Fsync::Always {
+        match place {
+            Place::Nowhere(way) => way.name(&file, &dirs.cur, name)?,
+            Place::Tmp(draft) => move_in(&dirs.tmp, &draft, &dirs.cur, name)?,
+        }
+        if always {
             rustix::fs::fsync(&dirs.cur)?;
         }
         Ok(())
@@ -185,8 +229,10 @@ impl Finished {
 
     /// Throws the message away.
     pub fn discard(self, dirs: &FolderDirs) {
-        // One that cannot be removed now is removed by the next run.
-        let _ = remove(&dirs.tmp, self.name.as_str());
+        match self {
+            Self::Open(_, place) => place.clear(dirs),
+            Self::Closed(draft) | Self::Link(draft) => Place::Tmp(draft).clear(dirs),
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! What lies in a Maildir already, read without making, changing or locking anything.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -19,7 +18,7 @@ use crate::mail::courier::CourierFiles;
 use crate::naming::message::size_field;
 use crate::naming::{Identity, KeywordLetters, MaildirFolder};
 use crate::plan::courier::unite;
-use crate::plan::on_disk::{DiskFile, OnDisk};
+use crate::plan::on_disk::{DiskFile, DiskFiles, OnDisk};
 use crate::plan::{DOVECOT_LIST, Lists};
 use crate::problem::{Kind, Problem, Reach};
 
@@ -152,7 +151,7 @@ pub fn scan(
     }
     if lists.courier {
         let files = courier::read(&dir, folder.is_root()).map_err(told)?;
-        let present = disk.files.iter().map(|file| &*file.base).collect();
+        let present = disk.files.iter().map(|file| file.base).collect();
         let served = lists.own == Some(DOVECOT_LIST);
         let own = disk.uidlist.take();
         let uiddb = files.uiddb.as_ref();
@@ -179,17 +178,21 @@ pub fn scan(
 
 /// A message of ours that no list mentions yet and that is not whole: under `--fsync batch` a loss
 /// of power can leave the name without the bytes. What is listed was on disk before.
-fn torn<'d>(disk: &'d OnDisk, path: &Path) -> io::Result<Option<&'d str>> {
-    let lines = disk.uidlist.as_ref().map_or(&[][..], |list| &list.lines);
-    let listed: HashSet<&str> = lines.iter().map(|line| line.name.as_ref()).collect();
-    for file in &disk.files {
+fn torn(disk: &OnDisk, path: &Path) -> io::Result<Option<Box<str>>> {
+    let files = disk.files.by_base();
+    let mut is_listed = vec![false; disk.files.len()];
+    let lines = disk.uidlist.iter().flat_map(|list| list.lines.iter());
+    for at in lines.filter_map(|line| files.get(&line.name)) {
+        is_listed[at as usize] = true;
+    }
+    for (file, is_listed) in disk.files.iter().zip(is_listed) {
         let ours = Identity::parse(&file.base).and_then(|_| size_field(&file.base, 'S'));
-        let Some(said) = ours.filter(|_| !listed.contains(file.base.as_ref())) else {
+        let Some(said) = ours.filter(|_| !is_listed) else {
             continue;
         };
         let place = if file.in_new { "new" } else { "cur" };
         match path.join(place).join(file.name()).symlink_metadata() {
-            Ok(metadata) if metadata.len() != said => return Ok(Some(&file.base)),
+            Ok(metadata) if metadata.len() != said => return Ok(Some(file.base)),
             // A server has renamed it since.
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -237,7 +240,7 @@ fn existing(opened: io::Result<OwnedFd>) -> io::Result<Option<OwnedFd>> {
 
 /// The message files of one directory. Servers do not list names with a leading dot; a name that
 /// is not UTF-8 is nobody's UIDL and no name of ours, and is left alone.
-fn collect(path: &Path, in_new: bool, dates: bool, files: &mut Vec<DiskFile>) -> io::Result<()> {
+fn collect(path: &Path, in_new: bool, dates: bool, files: &mut DiskFiles) -> io::Result<()> {
     let entries = WalkDir::new(path)
         .min_depth(1)
         .max_depth(1)
@@ -256,13 +259,7 @@ fn collect(path: &Path, in_new: bool, dates: bool, files: &mut Vec<DiskFile>) ->
         if let Some(name) = entry.file_name().to_str()
             && !name.starts_with('.')
         {
-            let (base, suffix) = name.split_at(name.find(':').unwrap_or(name.len()));
-            files.push(DiskFile {
-                base: base.into(),
-                suffix: suffix.into(),
-                in_new,
-                mtime,
-            });
+            files.push(&DiskFile::named(name, in_new, mtime));
         }
     }
     Ok(())

@@ -55,7 +55,7 @@ pub fn remove_messages<'f>(
         && let Ok(mut list) = UidList::parse(&bytes)
     {
         let before = list.lines.len();
-        list.lines.retain(|line| !gone.contains(line.name.as_ref()));
+        list.lines.retain(|line| !gone.contains(&*line.name));
         if list.lines.len() < before {
             control::replace(tree, &dirs, name, |out| list.write_to(out))?;
         }

@@ -4,10 +4,11 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Uid as OwnerUid};
 
+use super::maildir::Way;
 use super::sync::Syncer;
 use super::target_problem;
 use crate::config::{Fsync, Owner};
@@ -32,6 +33,8 @@ pub struct Tree {
     owner: Option<Owner>,
     fsync: Fsync,
     syncer: Arc<Syncer>,
+    /// How files without a name get one here, once that has been tried.
+    way: OnceLock<Option<Way>>,
     _lock: File,
 }
 
@@ -79,6 +82,7 @@ impl Tree {
             owner,
             fsync,
             syncer,
+            way: OnceLock::new(),
             _lock: lock,
         })
     }
@@ -101,6 +105,12 @@ impl Tree {
     /// When data is forced to disk.
     pub fn fsync(&self) -> Fsync {
         self.fsync
+    }
+
+    /// How files without a name get one in this Maildir, by trying it in the directory `tmp`; `None`:
+    /// they do not.
+    pub(super) fn way(&self, tmp: &OwnedFd) -> Option<Way> {
+        *self.way.get_or_init(|| Way::find(tmp))
     }
 
     /// Opens a folder, making what is missing of it. In Maildir++ a subfolder gets the empty

@@ -5,6 +5,9 @@
 //! Folders are opened by EXAMINE and messages fetched by BODY.PEEK: nothing changes on the server, but
 //! for what [`Session::delete`] is told to delete.
 
+mod ahead;
+#[cfg(test)]
+mod ahead_tests;
 mod attributes;
 mod bodies;
 mod changes;
@@ -35,6 +38,7 @@ mod tests;
 use std::fmt;
 use std::io::Write as _;
 
+use self::ahead::{Ahead, Question};
 pub use self::attributes::Attribute;
 pub use self::expunge::{Expunge, changed};
 use self::extensions::Extensions;
@@ -67,7 +71,28 @@ pub struct Session {
     extensions: Extensions,
     greeting: String,
     tags: u32,
+    ahead: Ahead,
     dead: Option<String>,
+}
+
+/// A folder that is going to be opened, and what is then going to be asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Foreseen<'f> {
+    /// The folder.
+    pub folder: &'f ListedFolder,
+    /// What is asked when it is open.
+    pub then: Then<'f>,
+}
+
+/// What is going to be asked of a folder that is open.
+#[derive(Debug, Clone, Copy)]
+pub enum Then<'f> {
+    /// Nothing that can be told.
+    Nothing,
+    /// [`Session::list_messages`].
+    List,
+    /// [`Session::fetch_bodies`] of these.
+    Fetch(&'f [(Uid, u64)]),
 }
 
 impl fmt::Debug for Session {
@@ -101,7 +126,32 @@ impl Session {
             abilities,
             greeting: greeting.or(connection.greeting).unwrap_or_default(),
             tags: 0,
+            ahead: Ahead::default(),
             dead: None,
+        })
+    }
+
+    /// Says what the next calls are going to be, in this order, so that their commands are sent before
+    /// their turn, as far as there is room. Nothing depends on it but time: calls that come otherwise
+    /// are asked anew. What was foreseen before is forgotten.
+    ///
+    /// # Errors
+    /// Network of reach User.
+    pub fn foresee(&mut self, foreseen: &[Foreseen<'_>]) -> Result<(), Problem> {
+        let mut questions = Vec::new();
+        for Foreseen { folder, then } in foreseen {
+            let opening =
+                examine::commands(&self.extensions, &folder.wire_name, questions.is_empty());
+            questions.extend(opening.into_iter().flatten().map(Question::short));
+            match then {
+                Then::Nothing => {}
+                Then::List => questions.push(Question::listing(listing::COMMAND.to_owned())),
+                Then::Fetch(wanted) => questions.extend(bodies::questions(Section::Whole, wanted)),
+            }
+        }
+        self.converse(|talk| {
+            talk.ahead.expect(questions);
+            talk.ask_ahead()
         })
     }
 
@@ -126,14 +176,14 @@ impl Session {
         }))
     }
 
-    /// The folders, by NAMESPACE (where the server has it), LIST and LSUB. INBOX is always one of
-    /// them.
+    /// The folders, by NAMESPACE (where the server has it), LIST and LSUB, `with_marks` where LIST can
+    /// tell them. INBOX is always one of them.
     ///
     /// # Errors
     /// Kind Refused or Busy where LIST is refused; Network; Protocol. All of reach User.
-    pub fn list_folders(&mut self) -> Result<FolderList, Problem> {
+    pub fn list_folders(&mut self, with_marks: bool) -> Result<FolderList, Problem> {
         let has_namespaces = self.abilities.has("NAMESPACE");
-        let list = self.converse(|talk| folders::list(talk, has_namespaces))??;
+        let list = self.converse(|talk| folders::list(talk, has_namespaces, with_marks))??;
         Ok(FolderList {
             has_labels: self.abilities.has("X-GM-EXT-1"),
             ..list
@@ -310,6 +360,11 @@ impl Session {
 
     /// Says good-bye. What the server answers no longer matters.
     pub fn logout(mut self) {
+        if self.ahead.is_under_way()
+            && let Err(problem) = self.converse(|talk| talk.give_up_asked())
+        {
+            tracing::debug!(%problem, "before logout");
+        }
         if self.dead.is_none()
             && let Err(error) = self.client.logout()
         {
@@ -341,9 +396,12 @@ impl Session {
             warnings,
             tags: &mut self.tags,
             extensions: &mut self.extensions,
+            ahead: &mut self.ahead,
         };
         work(&mut talk).map_err(|fault| {
-            let problem = Problem::from(fault);
+            let mut problem = Problem::from(fault);
+            // A server that cannot do with commands ahead of their turn may serve who asks none.
+            problem.retry |= problem.kind == Kind::Protocol && self.ahead.was_used();
             self.dead = Some(problem.to_string());
             problem
         })
@@ -356,26 +414,36 @@ struct Talk<'s> {
     warnings: &'s mut Warnings,
     tags: &'s mut u32,
     extensions: &'s mut Extensions,
+    ahead: &'s mut Ahead,
 }
 
 impl Talk<'_> {
-    /// Sends commands in one write; returns their tags.
-    fn send(&mut self, commands: &[&str]) -> Result<Vec<String>, Fault> {
+    /// Sends commands in one write; returns their tags. See [`Talk::send`].
+    fn write(&mut self, commands: &[&str]) -> Result<Vec<String>, Fault> {
         let mut lines = String::new();
-        let mut tags = Vec::with_capacity(commands.len());
-        for command in commands {
-            *self.tags += 1;
-            let tag = format!("x{}", self.tags);
-            lines.push_str(&tag);
-            lines.push(' ');
-            lines.push_str(command);
-            lines.push_str("\r\n");
-            tags.push(tag);
+        let commands = commands.iter();
+        let tags = commands
+            .map(|command| self.line(&mut lines, 'x', command))
+            .collect();
+        self.write_lines(&lines)?;
+        Ok(tags)
+    }
+
+    /// Adds the line of a command to `lines`; returns its tag.
+    fn line(&mut self, lines: &mut String, prefix: char, command: &str) -> String {
+        *self.tags += 1;
+        let tag = format!("{prefix}{}", self.tags);
+        for part in [&tag, " ", command, "\r\n"] {
+            lines.push_str(part);
         }
+        tag
+    }
+
+    fn write_lines(&mut self, lines: &str) -> Result<(), Fault> {
         let stream = self.reader.input().get_mut();
         stream.write_all(lines.as_bytes())?;
         stream.flush()?;
-        Ok(tags)
+        Ok(())
     }
 
     /// The next response that is FETCH, other data, or the end of a command. Warnings on the way

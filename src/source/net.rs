@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::problem::{Kind, Problem, Reach};
 
 mod endpoint;
+mod farewell;
 mod pace;
 mod starttls;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod tests;
 mod tls;
 
 pub use endpoint::{Endpoint, Protocol, Security};
+use farewell::Farewells;
 use pace::PacedSocket;
 
 /// Bytes that are read ahead for each connection.
@@ -59,6 +61,7 @@ impl fmt::Debug for Connection {
 pub struct Dialer {
     tls: tls::Connector,
     timeout: Duration,
+    farewells: Farewells,
 }
 
 impl fmt::Debug for Dialer {
@@ -80,7 +83,14 @@ impl Dialer {
         Ok(Self {
             tls: tls::Connector::new(policy)?,
             timeout,
+            farewells: Farewells::new(),
         })
+    }
+
+    /// Says `goodbye` to a server in a thread of its own, so that nothing waits for the answer; the
+    /// dialer does when it is dropped, for some seconds.
+    pub fn see_off(&self, goodbye: impl FnOnce() + Send + 'static) {
+        self.farewells.say(goodbye);
     }
 
     /// Connects to `endpoint`, and brings TLS up where its scheme asks for it: never anything

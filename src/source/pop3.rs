@@ -31,6 +31,8 @@ use crate::text::printable_bytes;
 /// Most characters kept of what the server says that it is.
 const SOFTWARE: usize = 120;
 
+const CAPA: &[u8] = b"CAPA\r\n";
+
 /// Most lines of a CAPA reply.
 const CAPABILITIES: usize = 500;
 
@@ -39,9 +41,20 @@ pub struct Session<S = Box<dyn Stream>> {
     wire: Wire<S>,
     capabilities: Capabilities,
     pipelining: bool,
+    /// The commands of the listing have been sent, their replies not been read.
+    listing_is_asked: bool,
     top: Top,
     software: String,
     login_delay: Option<u32>,
+}
+
+/// Whether commands are sent ahead of replies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pipelining {
+    /// Where the server says that it takes them.
+    WhereAnnounced,
+    /// Never: for a new session after one that fell out of step.
+    Never,
 }
 
 /// What is known of the server's TOP command.
@@ -62,7 +75,8 @@ impl<S> fmt::Debug for Session<S> {
 }
 
 impl Session {
-    /// Logs in on a fresh connection to `endpoint`.
+    /// Logs in on a fresh connection to `endpoint`. Where commands may be sent ahead, those of
+    /// [`Session::listing`] are, with the last one of the login.
     ///
     /// # Errors
     /// All of reach User. Kind Auth: the login was refused; it is tried once only. Kind Busy: the
@@ -72,12 +86,14 @@ impl Session {
         connection: Connection,
         login: &Login,
         endpoint: &Endpoint,
+        pipelining: Pipelining,
     ) -> Result<Self, Problem> {
         Session::start(
             connection.stream,
             connection.greeting.as_deref(),
             login,
             endpoint,
+            pipelining,
         )
     }
 }
@@ -92,17 +108,26 @@ impl<S: Read + Write> Session<S> {
         greeting: Option<&str>,
         login: &Login,
         endpoint: &Endpoint,
+        pipelining: Pipelining,
     ) -> Result<Self, Problem> {
+        let may_pipeline = pipelining == Pipelining::WhereAnnounced;
         let mut wire = Wire::new(stream);
         let greeting = match greeting {
             Some(line) => line.to_owned(),
             None => read_greeting(&mut wire)?,
         };
-        let before = ask_capabilities(&mut wire)?;
+        wire.send(CAPA)?;
+        let before = read_capabilities(&mut wire)?;
+        // RFC 2449 section 6.6: what is announced of this before the login holds after it.
+        let ahead = may_pipeline && before.pipelining;
         if before.utf8 {
             // Courier otherwise sends a notice in place of a message with 8-bit headers. A refusal
             // costs no more than that.
-            let _ = wire.ask("UTF8")?;
+            wire.send(b"UTF8\r\n")?;
+            match ahead {
+                true => wire.pass_over(),
+                false => drop(wire.answer()?),
+            }
         }
         let stamp = proto::apop_stamp(greeting.as_bytes());
         auth::log_in(&mut wire, &before, stamp, login, endpoint).map_err(|problem| {
@@ -115,7 +140,11 @@ impl<S: Read + Write> Session<S> {
             }
         })?;
         // It may say more, or less, now that it knows who asks (RFC 2449 section 5).
-        let capabilities = ask_capabilities(&mut wire)?;
+        match ahead {
+            true => wire.send(&[CAPA, listing::COMMANDS.concat().as_bytes()].concat())?,
+            false => wire.send(CAPA)?,
+        }
+        let capabilities = read_capabilities(&mut wire)?;
         let named = capabilities.implementation.as_ref();
         let software = named.or(before.implementation.as_ref()).map_or_else(
             || proto::greeting_words(&greeting).to_owned(),
@@ -125,7 +154,8 @@ impl<S: Read + Write> Session<S> {
             wire,
             software: printable_bytes(software.as_bytes(), SOFTWARE),
             login_delay: capabilities.login_delay.or(before.login_delay),
-            pipelining: capabilities.pipelining,
+            pipelining: may_pipeline && capabilities.pipelining,
+            listing_is_asked: ahead,
             top: if capabilities.top {
                 Top::Works
             } else {
@@ -147,19 +177,32 @@ impl<S: Read + Write> Session<S> {
             .map(|seconds| Duration::from_secs(seconds.into()))
     }
 
-    /// From now on waits for each reply before the next command. For a new session after one that
-    /// fell out of step.
-    pub fn disable_pipelining(&mut self) {
-        self.pipelining = false;
+    /// Ends the session, and waits until the server has let go of the maildrop. Where the server
+    /// announces EXPIRE 0 it hangs up instead: QUIT would allow it to delete what was retrieved
+    /// (RFC 2449 section 6.7).
+    pub fn quit(mut self) {
+        if self.say_quit() {
+            // Nothing depends on the answer.
+            let _ = self.wire.answer();
+        }
     }
 
-    /// Ends the session. Where the server announces EXPIRE 0 it hangs up instead: QUIT would
-    /// allow it to delete what was retrieved (RFC 2449 section 6.7).
-    pub fn quit(mut self) {
-        if !self.wire.is_broken() && !self.capabilities.expires_at_quit {
-            // Nothing depends on the answer.
-            let _ = self.wire.ask("QUIT");
+    /// Ends the session as [`Session::quit`] does, and waits for nothing: for a user who does not
+    /// log in again.
+    pub fn leave(mut self) {
+        self.say_quit();
+    }
+
+    /// Whether QUIT is on its way.
+    fn say_quit(&mut self) -> bool {
+        if self.listing_is_asked {
+            // Replies left unread would reset the connection when it is closed, and with it what
+            // was sent.
+            let _ = self.listing();
         }
+        !self.wire.is_broken()
+            && !self.capabilities.expires_at_quit
+            && self.wire.send(b"QUIT\r\n").is_ok()
     }
 }
 
@@ -199,10 +242,10 @@ fn delayed(problem: Problem, text: &str) -> Problem {
     }
 }
 
-/// CAPA; an old server has none.
-fn ask_capabilities<S: Read + Write>(wire: &mut Wire<S>) -> Result<Capabilities, Problem> {
+/// The reply to CAPA; an old server has none.
+fn read_capabilities<S: Read + Write>(wire: &mut Wire<S>) -> Result<Capabilities, Problem> {
     let mut capabilities = Capabilities::default();
-    if wire.ask("CAPA")?.is_ok() {
+    if wire.answer()?.is_ok() {
         capabilities.answered = true;
         wire.lines(CAPABILITIES, |line| capabilities.add(line))?;
     }

@@ -2,9 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
+use std::thread::Scope;
 
 use tracing::Level;
 
+use super::look_ahead::Survey;
+use super::maildrop::{Beside, Opener};
 use super::removal::Removals;
 use super::{Context, Logins, Memory, interrupted};
 use crate::config::User;
@@ -19,7 +22,8 @@ use crate::report::UserLog;
 use crate::sink::export;
 use crate::sink::on_disk::scan;
 use crate::sink::tree::Tree;
-use crate::source::{FolderList, Maildrop, imap, pop3};
+use crate::source::{FolderList, imap};
+use crate::state;
 
 pub(super) struct Attempt<'a> {
     pub(super) user: &'a User,
@@ -29,24 +33,85 @@ pub(super) struct Attempt<'a> {
     pub(super) memory: &'a mut Memory,
 }
 
-/// The POP3 side of a user who has one.
-pub(super) struct Maildropped {
-    pub(super) session: pop3::Session,
-    pub(super) listing: Maildrop,
-}
-
-impl Attempt<'_> {
+impl<'a> Attempt<'a> {
     pub(super) fn run(mut self) -> Result<(), Problem> {
         self.memory.tally.begin_attempt();
         self.memory.plan.clear();
-        // POP3 first: a mail that comes between the two listings is then in IMAP only, and is
-        // picked up by the next run.
-        let maildrop = match self.wants_uidls() {
-            true => self.open_maildrop()?,
+        let opener = match self.wants_uidls() {
+            true => self.opener(),
             false => None,
         };
-        let session = self.open_imap()?;
-        // Nothing is made for a user who cannot log in.
+        if self.user.imap.is_some() {
+            std::thread::scope(|scope| self.run_imap(scope, opener))
+        } else {
+            self.run_pop3(opener)
+        }
+    }
+
+    /// A user with IMAP, and POP3 beside it if there is an `opener`.
+    fn run_imap<'s>(
+        &mut self,
+        scope: &'s Scope<'s, '_>,
+        opener: Option<Opener<'s>>,
+    ) -> Result<(), Problem> {
+        let read_ahead = !self.has_paired();
+        let memory = &mut self.memory.pop3;
+        let mut maildrop = opener
+            .map(|opener| opener.open_beside(scope, memory, read_ahead))
+            .transpose()?;
+        let opened = self.open_imap();
+        // POP3 is logged in before IMAP opens INBOX: a mail that comes in between is then in IMAP
+        // only, and is picked up by the next run.
+        let opened = match &mut maildrop {
+            Some(maildrop) => self.with_pop3(opened, maildrop),
+            None => opened,
+        };
+        let result = opened.and_then(|(session, list)| {
+            self.on_tree(|attempt, tree| attempt.export_imap(tree, session, &list, &mut maildrop))
+        });
+        if let Some(maildrop) = &mut maildrop {
+            maildrop.end(&mut self.memory.pop3, result.is_err());
+        }
+        result
+    }
+
+    fn run_pop3(&mut self, opener: Option<Opener<'_>>) -> Result<(), Problem> {
+        let Some(opener) = opener else {
+            return Ok(());
+        };
+        let maildrop = opener.open(&mut self.memory.pop3)?;
+        self.on_tree(|attempt, tree| attempt.export_pop3(tree, maildrop))
+    }
+
+    /// What became of the login to IMAP, once that to POP3 has worked; what became of both if it has
+    /// not.
+    fn with_pop3(
+        &mut self,
+        opened: Result<(imap::Session, FolderList), Problem>,
+        maildrop: &mut Beside<'_>,
+    ) -> Result<(imap::Session, FolderList), Problem> {
+        if maildrop.has_logged_in() {
+            return opened;
+        }
+        let Err(of_pop3) = maildrop.get(&mut self.memory.pop3) else {
+            return opened;
+        };
+        match opened {
+            // A password that was refused is not tried again because the other server is away.
+            Err(of_imap) if of_pop3.retry && !of_imap.retry => Err(of_imap),
+            Err(_) => Err(of_pop3),
+            Ok((session, _)) => {
+                session.logout();
+                Err(of_pop3)
+            }
+        }
+    }
+
+    /// Does `work` on the user's Maildir. Only now is anything made: the user could log in.
+    fn on_tree(
+        &mut self,
+        work: impl FnOnce(&mut Self, Option<&Tree>) -> Result<(), Problem>,
+    ) -> Result<(), Problem> {
         let tree = if self.context.config.dry_run {
             None
         } else {
@@ -60,32 +125,17 @@ impl Attempt<'_> {
         self.open_book()?;
         self.memory.removals = Removals::default();
         self.memory.deletable.clear();
-        let result = self.work(tree.as_ref(), session, maildrop);
+        let written = self.memory.tally.added();
+        let result = work(self, tree.as_ref()).and_then(|()| match &tree {
+            Some(tree) if self.memory.tally.added() > written && self.quota_is_recounted() => {
+                export::forget_quota(tree)
+            }
+            _ => Ok(()),
+        });
         match &tree {
             Some(tree) => self.close_book(tree, result),
             None => result,
         }
-    }
-
-    fn work(
-        &mut self,
-        tree: Option<&Tree>,
-        session: Option<imap::Session>,
-        maildrop: Option<Maildropped>,
-    ) -> Result<(), Problem> {
-        let written = self.memory.tally.added();
-        match (session, maildrop) {
-            (Some(session), maildrop) => self.export_imap(tree, session, maildrop)?,
-            (None, Some(maildrop)) => self.export_pop3(tree, maildrop)?,
-            (None, None) => {}
-        }
-        if let Some(tree) = tree
-            && self.memory.tally.added() > written
-            && self.quota_is_recounted()
-        {
-            export::forget_quota(tree)?;
-        }
-        Ok(())
     }
 
     /// See [`export::quota_is_recounted`].
@@ -115,57 +165,56 @@ impl Attempt<'_> {
         wanted
     }
 
-    pub(super) fn open_maildrop(&mut self) -> Result<Option<Maildropped>, Problem> {
-        let (Some(account), Some(login)) = (&self.user.pop3, &self.logins.pop3) else {
-            return Ok(None);
-        };
-        let Context { dialer, stop, .. } = self.context;
-        let mut session = self.memory.pop3_login.log_in(self.log, stop, || {
-            let connection = dialer.connect(&account.endpoint)?;
-            pop3::Session::open(connection, login, &account.endpoint)
-        })?;
-        if self.memory.pop3_stumbled {
-            session.disable_pipelining();
-        }
-        let listing = session.listing()?;
-        self.log.line(
-            Level::INFO,
-            format!(
-                "POP3 at {}: {} messages",
-                account.endpoint,
-                listing.entries.len()
-            ),
-        );
-        Ok(Some(Maildropped { session, listing }))
+    /// With what the maildrop of a user who has one is opened.
+    pub(super) fn opener(&self) -> Option<Opener<'a>> {
+        Some(Opener {
+            account: self.user.pop3.as_ref()?,
+            login: self.logins.pop3.as_ref()?,
+            context: self.context,
+            log: self.log,
+        })
     }
 
-    fn open_imap(&self) -> Result<Option<imap::Session>, Problem> {
+    /// Whether a run before this one may have found whose the UIDLs are.
+    fn has_paired(&self) -> bool {
+        let list = self.policy().lists(true).own;
+        list.is_some_and(|name| self.user.maildir.join(name).exists())
+    }
+
+    /// Logs in to IMAP, and lists the folders.
+    fn open_imap(&self) -> Result<(imap::Session, FolderList), Problem> {
         let (Some(account), Some(login)) = (&self.user.imap, &self.logins.imap) else {
-            return Ok(None);
+            let what = "a user without IMAP was to be logged in to it";
+            return Err(Problem::new(Kind::Internal, Reach::User, what));
         };
         let connection = self.context.dialer.connect(&account.endpoint)?;
-        let session = imap::Session::open(connection, login, &account.endpoint)?;
+        let mut session = imap::Session::open(connection, login, &account.endpoint)?;
         self.log
             .line(Level::INFO, format!("IMAP at {}", account.endpoint));
-        Ok(Some(session))
+        // Marks cost the server about as much as opening the folder, and tell only what has changed.
+        let has_past = self.user.maildir.join(state::FILE).exists();
+        let list = session.list_folders(has_past)?;
+        Ok((session, list))
     }
 
     fn export_imap(
         &mut self,
         tree: Option<&Tree>,
         mut session: imap::Session,
-        mut maildrop: Option<Maildropped>,
+        list: &FolderList,
+        maildrop: &mut Option<Beside<'_>>,
     ) -> Result<(), Problem> {
-        let list = session.list_folders()?;
+        self.memory.survey = Survey::default();
+        self.memory.asked_ahead = false;
         self.log
             .line(Level::INFO, format!("{} folders", list.folders.len()));
-        self.tell_of_names(&list);
+        self.tell_of_names(list);
         if list.subscriptions_refused && self.context.config.selection.subscribed {
             let what = "the server does not tell which folders are subscribed";
             return Err(Problem::new(Kind::Refused, Reach::User, what)
                 .with_hint("leave --subscribed out and select folders by name"));
         }
-        let choice = Choice::of(&self.context.config.selection, self.user, &list);
+        let choice = Choice::of(&self.context.config.selection, self.user, list);
         self.note_choice(choice.notes());
         let target = self.context.config.target;
         // Of a folder that cannot be opened any more only the name is left.
@@ -180,18 +229,19 @@ impl Attempt<'_> {
             .filter_map(|placed| placed.target.as_ref().ok().cloned())
             .collect();
         let mut postponed = None;
-        for placed in placed {
+        for (at, folder) in placed.iter().enumerate() {
             if self.context.stop.load(Ordering::Relaxed) {
                 return Err(interrupted());
             }
-            let is_inbox = placed.listed.path.is_inbox();
-            let maildrop = maildrop.take_if(|_| is_inbox);
-            let result = self.imap_folder(&mut session, &choice, &placed, maildrop, tree);
+            let is_inbox = folder.listed.path.is_inbox();
+            let beside = maildrop.as_mut().filter(|_| is_inbox);
+            self.look_ahead(&mut session, &choice, &placed[at..])?;
+            let result = self.imap_folder(&mut session, &choice, folder, beside, tree);
             for warning in session.take_warnings() {
                 self.log
                     .line(Level::WARN, format!("the IMAP server says: {warning}"));
             }
-            let path = &placed.listed.path;
+            let path = &folder.listed.path;
             match result {
                 // One folder may be in use; the others must not wait for it.
                 Err(problem) if problem.retry && problem.reach < Reach::User => {
@@ -206,9 +256,9 @@ impl Attempt<'_> {
                 result => self.go_on_after(path, result)?,
             }
         }
-        self.subscribe(tree, &list, &choice)?;
+        self.subscribe(tree, list, &choice)?;
         self.delete_at_source(&mut session, &list.folders, tree)?;
-        session.logout();
+        self.context.dialer.see_off(|| session.logout());
         if list.unusable.is_empty() {
             self.plan_vanished(&used, &choice)?;
         } else {

@@ -70,20 +70,18 @@ impl FolderBodies {
     /// Those of `sink`.
     pub(super) fn deliver(
         &self,
-        wanted: &[(u32, u64)],
+        mut wanted: Vec<(u32, u64)>,
         sink: &mut dyn BodySink,
     ) -> Result<Vec<(u32, u64)>, Problem> {
-        let mut others = Vec::new();
-        for (uid, announced) in wanted {
-            let Some(body) = self.bodies.get(uid) else {
-                others.push((*uid, *announced));
-                continue;
-            };
-            sink.begin(Some(body.len() as u64))?;
-            sink.data(body)?;
-            sink.end(*uid)?;
+        for (uid, _) in &wanted {
+            if let Some(body) = self.bodies.get(uid) {
+                sink.begin(Some(body.len() as u64))?;
+                sink.data(body)?;
+                sink.end(*uid)?;
+            }
         }
-        Ok(others)
+        wanted.retain(|(uid, _)| !self.bodies.contains_key(uid));
+        Ok(wanted)
     }
 
     fn keep(&mut self, uid: u32, body: Vec<u8>) {
@@ -194,7 +192,7 @@ mod tests {
     fn delivered(bodies: &FolderBodies, uids: &[u32]) -> (Vec<String>, Vec<u32>) {
         let mut told = Told::default();
         let wanted: Vec<(u32, u64)> = uids.iter().map(|uid| (*uid, 1)).collect();
-        let others = bodies.deliver(&wanted, &mut told).unwrap();
+        let others = bodies.deliver(wanted, &mut told).unwrap();
         (told.0, others.into_iter().map(|(uid, _)| uid).collect())
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bodies::Bodies;
-use super::evidence::Sessions;
+use super::evidence::{ReadAhead, Sessions};
 use super::{Breaks, interrupted};
 use crate::mail::{FolderPath, PopNumber, Uid, UidValidity};
 use crate::matching::elsewhere::{Folders, Listed, find};
@@ -27,6 +27,7 @@ pub(crate) struct Search<'s> {
     /// By folder, as the export knows them.
     pub(crate) imap_breaks: &'s mut HashMap<FolderPath, Breaks>,
     pub(crate) pop3_breaks: &'s mut Breaks,
+    pub(crate) ahead: Option<&'s ReadAhead>,
     pub(crate) folders: &'s [ListedFolder],
     pub(crate) known: &'s KnownElsewhere,
     /// Where bodies that IMAP sends are kept.
@@ -94,6 +95,7 @@ impl Others<'_> {
             pop3,
             imap_breaks,
             pop3_breaks,
+            ahead,
             bodies,
             ..
         } = &mut self.search;
@@ -102,6 +104,7 @@ impl Others<'_> {
             imap_breaks: imap_breaks.entry(path.clone()).or_default(),
             pop3,
             pop3_breaks,
+            ahead: *ahead,
             bodies: bodies.as_mut().map(|bodies| bodies.of(&path, validity)),
         }
     }

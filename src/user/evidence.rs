@@ -1,12 +1,12 @@
 //! What the pairing asks for, read from the open sessions and hashed on the way.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::Breaks;
 use super::bodies::{FolderBodies, Keeping};
-use crate::mail::{PopNumber, Uid};
+use crate::mail::{PopEntry, PopNumber, Uid};
 use crate::matching::{
-    Attribute, ContentDigest, ContentHasher, Evidence, HeaderDigest, HeaderHasher,
+    self, Attribute, ContentDigest, ContentHasher, Evidence, HeaderDigest, HeaderHasher,
 };
 use crate::problem::Problem;
 use crate::source::{BodySink, Refused, imap, pop3};
@@ -19,6 +19,8 @@ pub(crate) struct Sessions<'s> {
     pub(crate) imap_breaks: &'s mut Breaks,
     pub(crate) pop3: &'s mut pop3::Session,
     pub(crate) pop3_breaks: &'s mut Breaks,
+    /// What has been read of the maildrop already.
+    pub(crate) ahead: Option<&'s ReadAhead>,
     /// Where bodies that IMAP sends are kept, and what is there already.
     pub(crate) bodies: Option<&'s mut FolderBodies>,
 }
@@ -28,8 +30,11 @@ impl Evidence for Sessions<'_> {
         &mut self,
         numbers: &[PopNumber],
     ) -> Result<Vec<(PopNumber, HeaderDigest)>, Problem> {
-        read::<HeaderHasher>(self.pop3_breaks, numbers, |numbers, sink| {
-            self.pop3.headers(numbers, sink)
+        let known = self.ahead.map(|ahead| &ahead.headers);
+        but_known(known, numbers, |numbers| {
+            read::<HeaderHasher>(self.pop3_breaks, numbers, |numbers, sink| {
+                self.pop3.headers(numbers, sink)
+            })
         })
     }
 
@@ -41,8 +46,11 @@ impl Evidence for Sessions<'_> {
         &mut self,
         numbers: &[PopNumber],
     ) -> Result<Vec<(PopNumber, ContentDigest)>, Problem> {
-        read::<ContentHasher>(self.pop3_breaks, numbers, |numbers, sink| {
-            self.pop3.whole(numbers, sink)
+        let known = self.ahead.map(|ahead| &ahead.contents);
+        but_known(known, numbers, |numbers| {
+            read::<ContentHasher>(self.pop3_breaks, numbers, |numbers, sink| {
+                self.pop3.whole(numbers, sink)
+            })
         })
     }
 
@@ -58,6 +66,67 @@ impl Evidence for Sessions<'_> {
     ) -> Result<Vec<(Uid, String)>, Problem> {
         self.imap.fetch_attributes(attribute, uids)
     }
+}
+
+/// What POP3 answers to questions that the pairing is going to ask, read before it does. `None`: the
+/// server did not give it.
+#[derive(Debug, Default)]
+pub(crate) struct ReadAhead {
+    headers: Answers<HeaderDigest>,
+    contents: Answers<ContentDigest>,
+}
+
+type Answers<D> = HashMap<PopNumber, Option<D>>;
+
+impl ReadAhead {
+    /// Reads what the pairing of such a listing begins with, whatever INBOX holds.
+    pub(super) fn read(
+        &mut self,
+        session: &mut pop3::Session,
+        breaks: &mut Breaks,
+        listing: &[PopEntry],
+    ) -> Result<(), Problem> {
+        let foreseen = matching::foreseen(listing);
+        let asked = &foreseen.headers;
+        let headers = read::<HeaderHasher>(breaks, asked, |numbers, sink| {
+            session.headers(numbers, sink)
+        })?;
+        note(&mut self.headers, asked, headers);
+        // By RETR some servers mark messages as seen: only what proves to be needed is read so.
+        if session.supports_top() {
+            let asked = &foreseen.contents;
+            let contents =
+                read::<ContentHasher>(breaks, asked, |numbers, sink| session.whole(numbers, sink))?;
+            note(&mut self.contents, asked, contents);
+        }
+        Ok(())
+    }
+}
+
+fn note<D>(answers: &mut Answers<D>, asked: &[PopNumber], came: Vec<(PopNumber, D)>) {
+    answers.extend(asked.iter().map(|number| (*number, None)));
+    let came = came.into_iter();
+    answers.extend(came.map(|(number, digest)| (number, Some(digest))));
+}
+
+/// The answers about `numbers`, of which `ask` is asked about those that are not `known`.
+fn but_known<D: Copy>(
+    known: Option<&Answers<D>>,
+    numbers: &[PopNumber],
+    ask: impl FnOnce(&[PopNumber]) -> Result<Vec<(PopNumber, D)>, Problem>,
+) -> Result<Vec<(PopNumber, D)>, Problem> {
+    let mut others = Vec::new();
+    let mut answers = Vec::new();
+    for number in numbers {
+        match known.and_then(|known| known.get(number)) {
+            Some(answer) => answers.extend(answer.map(|digest| (*number, digest))),
+            None => others.push(*number),
+        }
+    }
+    if !others.is_empty() {
+        answers.extend(ask(&others)?);
+    }
+    Ok(answers)
 }
 
 /// The headers of messages of the folder that is open.
@@ -87,7 +156,7 @@ pub(super) fn imap_contents(
         let Some(bodies) = bodies else {
             return session.fetch_bodies(&by_uid(wanted), sink);
         };
-        let others = bodies.deliver(&wanted, sink)?;
+        let others = bodies.deliver(wanted, sink)?;
         session.fetch_bodies(&by_uid(others), &mut Keeping::new(bodies, sink))
     })?;
     Ok(by_uid(found))
@@ -195,5 +264,27 @@ impl<H: Hasher> BodySink for Hashing<H> {
 
     fn abandon(&mut self) {
         self.at_hand = H::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_not_known_is_asked_and_a_refusal_counts_as_known() {
+        let mut known = Answers::<u8>::new();
+        note(&mut known, &[1, 2, 3], vec![(1, 10), (3, 30)]);
+        let mut asked = Vec::new();
+        let answers = but_known(Some(&known), &[4, 3, 2, 1, 5], |numbers| {
+            asked = numbers.to_vec();
+            Ok(vec![(5, 50)])
+        });
+        assert_eq!(answers.unwrap(), [(3, 30), (1, 10), (5, 50)]);
+        assert_eq!(asked, [4, 5]);
+        let answers = but_known(Some(&known), &[2, 3], |_| unreachable!());
+        assert_eq!(answers.unwrap(), [(3, 30)]);
+        let answers = but_known(None, &[1], |numbers| Ok(vec![(numbers[0], 7)]));
+        assert_eq!(answers.unwrap(), [(1, 7)]);
     }
 }

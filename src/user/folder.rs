@@ -80,7 +80,7 @@ impl Folder<'_> {
     }
 }
 
-type Fetch<'f> = dyn FnMut(&[(u32, u64)], &mut Arrivals<'_>) -> Result<Refused, Problem> + 'f;
+type Fetch<'f> = dyn FnMut(Vec<(u32, u64)>, &mut Arrivals<'_>) -> Result<Refused, Problem> + 'f;
 
 impl Attempt<'_> {
     /// Plans a folder, and unless this is a dry run carries the plan out.
@@ -383,12 +383,10 @@ fn ask(
     breaks: &mut Breaks,
     left: &mut Left,
 ) -> Result<NotCome, Problem> {
-    let (hopeless, wanted): (Vec<_>, Vec<_>) = arrivals
-        .missing()
-        .into_iter()
-        .partition(|(key, _)| breaks.gave_up(*key));
-    let hopeless: HashSet<u32> = hopeless.into_iter().map(|(key, _)| key).collect();
-    let result = fetch(&wanted, arrivals);
+    let mut wanted = arrivals.missing();
+    let mut hopeless = HashSet::new();
+    wanted.retain(|(key, _)| !breaks.gave_up(*key) || !hopeless.insert(*key));
+    let result = fetch(wanted, arrivals);
     let missing = arrivals.missing();
     let refused = match result {
         Ok(refused) => refused,

@@ -2,10 +2,11 @@
 
 use tracing::Level;
 
-use super::attempt::{Attempt, Maildropped};
+use super::attempt::Attempt;
 use super::folder::{Folder, skip};
 use super::inbox::known_pairs;
 use super::listing::{Stamp, digest};
+use super::maildrop::Beside;
 use crate::config::User;
 use crate::mail::{Entry, FolderPath, Uid, UidSet, UidValidity};
 use crate::naming::MaildirFolder;
@@ -68,14 +69,14 @@ impl Attempt<'_> {
         session: &mut imap::Session,
         choice: &Choice<'_>,
         placed: &Placed,
-        maildrop: Option<Maildropped>,
+        mut maildrop: Option<&mut Beside<'_>>,
         tree: Option<&Tree>,
     ) -> Result<(), Problem> {
         let path = &placed.listed.path;
         self.note_place(placed);
-        if self.is_still(placed, maildrop.as_ref())? {
+        if self.is_still(placed, maildrop.as_deref_mut())? {
             if let Some(maildrop) = maildrop {
-                maildrop.session.quit();
+                maildrop.end(&mut self.memory.pop3, false);
             }
             return Ok(());
         }
@@ -182,7 +183,7 @@ impl Attempt<'_> {
         &mut self,
         session: &mut imap::Session,
         shown: &mut Shown<'_>,
-        maildrop: Option<Maildropped>,
+        maildrop: Option<&mut Beside<'_>>,
         tree: Option<&Tree>,
         left: &mut Left,
     ) -> Result<(), Problem> {
@@ -222,6 +223,7 @@ impl Attempt<'_> {
         let mut collected = None;
         let uidls = match maildrop {
             Some(maildrop) => {
+                let maildrop = maildrop.take(&mut self.memory.pop3)?;
                 let known = known_pairs(&disk, validity, seen.as_ref(), &rematched);
                 stamp.maildrop = Some(digest(&maildrop.listing));
                 let pairing = self.pair(session, shown, maildrop, &known)?;
@@ -259,17 +261,18 @@ impl Attempt<'_> {
         let user = self.user;
         let mut of_others = std::mem::take(&mut self.memory.bodies);
         let stop = self.context.stop;
-        let mut fetch = |wanted: &[(u32, u64)], arrivals: &mut Arrivals<'_>| {
-            let to_fetch = links.deliver(&user.maildir, wanted, arrivals)?;
-            linked = wanted.len() - to_fetch.len();
-            let (copies, own): (Vec<_>, Vec<_>) = to_fetch.iter().partition(|(uid, _)| {
-                let collected = collected.as_ref();
-                collected.is_some_and(|collected| collected.has(*uid))
-            });
+        let mut fetch = |wanted: Vec<(u32, u64)>, arrivals: &mut Arrivals<'_>| {
+            let count = wanted.len();
+            let mut own = links.deliver(&user.maildir, wanted, arrivals)?;
+            linked = count - own.len();
+            let mut copies = Vec::new();
+            if let Some(collected) = &collected {
+                (copies, own) = own.into_iter().partition(|(uid, _)| collected.has(*uid));
+            }
             let own: Vec<_> = bodies
-                .deliver(&own, arrivals)?
-                .iter()
-                .filter_map(|(uid, size)| Some((Uid::new(*uid)?, *size)))
+                .deliver(own, arrivals)?
+                .into_iter()
+                .filter_map(|(uid, size)| Some((Uid::new(uid)?, size)))
                 .collect();
             let mut refused = session.fetch_bodies(&own, arrivals)?;
             if let Some(collected) = &collected {

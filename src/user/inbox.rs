@@ -4,10 +4,11 @@ use std::collections::HashMap;
 
 use tracing::Level;
 
-use super::attempt::{Attempt, Maildropped};
+use super::attempt::Attempt;
 use super::elsewhere::{self, KnownElsewhere, Search};
 use super::evidence::Sessions;
 use super::imap_folder::Shown;
+use super::maildrop::Maildropped;
 use crate::mail::{FolderPath, Uid, UidLine, UidValidity, Uidl};
 use crate::matching::{self, ImapSide, Known, Pairing, Why};
 use crate::plan::Announced;
@@ -37,37 +38,26 @@ impl Attempt<'_> {
     ) -> Result<Pairing, Problem> {
         let mut listed_again = false;
         loop {
-            let side = ImapSide {
-                uid_validity: inbox.examined.uid_validity,
-                entries: &inbox.list.entries,
+            let pairing = match self.pair_as_listed(session, inbox, &mut maildrop, known) {
+                Ok(pairing) => pairing,
+                Err(problem) => {
+                    maildrop.session.quit();
+                    return Err(problem);
+                }
             };
-            let memory = &mut *self.memory;
-            let keeps_bodies = !self.context.config.dry_run;
-            let path = &inbox.placed.listed.path;
-            let mut sessions = Sessions {
-                imap: session,
-                imap_breaks: memory.breaks.entry(path.clone()).or_default(),
-                pop3: &mut maildrop.session,
-                pop3_breaks: &mut memory.pop3_breaks,
-                bodies: keeps_bodies.then(|| memory.bodies.of(path, inbox.examined.uid_validity)),
-            };
-            let policy = self.context.config.uidls.pairing;
-            let listing = &maildrop.listing;
-            let mut pairing = matching::pair(policy, &side, listing, known, &mut sessions)?;
-            self.look_elsewhere(session, inbox, &mut maildrop, &mut pairing)?;
-            maildrop.session.quit();
             self.note_pairing(inbox, &pairing, &maildrop.listing);
             let left = leftovers(&pairing, &maildrop.listing);
             let Err(problem) = judge(&left, &self.context.config.uidls) else {
+                maildrop.session.leave();
                 return Ok(pairing);
             };
-            if listed_again {
-                return Err(problem);
-            }
-            listed_again = true;
-            let Some(fresh) = self.open_maildrop()? else {
+            maildrop.session.quit();
+            let opener = self.opener().filter(|_| !listed_again);
+            let Some(opener) = opener else {
                 return Err(problem);
             };
+            listed_again = true;
+            let fresh = opener.open(&mut self.memory.pop3)?;
             let examined = session.examine(&inbox.placed.listed)?;
             let mut list = session.list_messages(examined.exists)?;
             let path = &inbox.placed.listed.path;
@@ -87,6 +77,36 @@ impl Attempt<'_> {
         }
     }
 
+    /// Pairs the two listings, and looks elsewhere for what they leave open.
+    fn pair_as_listed(
+        &mut self,
+        session: &mut imap::Session,
+        inbox: &Shown<'_>,
+        maildrop: &mut Maildropped,
+        known: &[Known],
+    ) -> Result<Pairing, Problem> {
+        let side = ImapSide {
+            uid_validity: inbox.examined.uid_validity,
+            entries: &inbox.list.entries,
+        };
+        let memory = &mut *self.memory;
+        let keeps_bodies = !self.context.config.dry_run;
+        let path = &inbox.placed.listed.path;
+        let mut sessions = Sessions {
+            imap: session,
+            imap_breaks: memory.breaks.entry(path.clone()).or_default(),
+            pop3: &mut maildrop.session,
+            pop3_breaks: &mut memory.pop3.breaks,
+            ahead: Some(&maildrop.ahead),
+            bodies: keeps_bodies.then(|| memory.bodies.of(path, inbox.examined.uid_validity)),
+        };
+        let policy = self.context.config.uidls.pairing;
+        let listing = &maildrop.listing;
+        let mut pairing = matching::pair(policy, &side, listing, known, &mut sessions)?;
+        self.look_elsewhere(session, inbox, maildrop, &mut pairing)?;
+        Ok(pairing)
+    }
+
     /// Looks in the other folders for what INBOX leaves open, where that is wanted.
     fn look_elsewhere(
         &mut self,
@@ -101,7 +121,8 @@ impl Attempt<'_> {
             imap: session,
             pop3: &mut maildrop.session,
             imap_breaks: &mut memory.breaks,
-            pop3_breaks: &mut memory.pop3_breaks,
+            pop3_breaks: &mut memory.pop3.breaks,
+            ahead: Some(&maildrop.ahead),
             folders: &memory.searchable,
             known: &known,
             bodies: (!self.context.config.dry_run).then_some(&mut memory.bodies),
@@ -226,7 +247,7 @@ pub(super) fn known_pairs(
         .filter_map(|line| {
             Some(Known {
                 uidl: Uidl::parse(line.field('P')?.as_bytes()).ok()?,
-                uid: uid(line)?,
+                uid: uid(&line)?,
                 position: line.field('O').and_then(|position| position.parse().ok()),
             })
         })

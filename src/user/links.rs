@@ -110,7 +110,7 @@ impl Found {
     pub(super) fn deliver(
         &self,
         root: &Path,
-        wanted: &[(u32, u64)],
+        mut wanted: Vec<(u32, u64)>,
         arrivals: &mut Arrivals<'_>,
     ) -> Result<Vec<(u32, u64)>, Problem> {
         let mut linked = HashSet::new();
@@ -120,8 +120,9 @@ impl Found {
             let messages = Messages::open(root, &there.target)
                 .map_err(|error| target_problem("read messages", error))?;
             for (here, uid, name) in &there.messages {
+                let found = files.of_message(*uid, name.as_deref());
                 // Of two files that may be it nobody knows which is.
-                let &[file] = files.of_message(*uid, name.as_deref()).as_slice() else {
+                let [file] = found.as_slice() else {
                     continue;
                 };
                 let key = here.value();
@@ -130,8 +131,8 @@ impl Found {
                 }
             }
         }
-        let wanted = wanted.iter().copied();
-        Ok(wanted.filter(|(key, _)| !linked.contains(key)).collect())
+        wanted.retain(|(key, _)| !linked.contains(key));
+        Ok(wanted)
     }
 }
 

@@ -1,8 +1,9 @@
 //! What the source has of a folder, asked for no more than has changed since the last run.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use super::attempt::{Attempt, Maildropped};
+use super::attempt::Attempt;
+use super::maildrop::Beside;
 use crate::mail::{Uid, UidSet, UidValidity, Uidl};
 use crate::naming::Identity;
 use crate::naming::message::size_field;
@@ -76,7 +77,7 @@ impl Attempt<'_> {
     pub(super) fn is_still(
         &mut self,
         placed: &Placed,
-        maildrop: Option<&Maildropped>,
+        maildrop: Option<&mut Beside<'_>>,
     ) -> Result<bool, Problem> {
         let Placed {
             listed,
@@ -97,8 +98,18 @@ impl Attempt<'_> {
         let (Some(known), Some(marks)) = (known, &listed.marks) else {
             return Ok(false);
         };
-        let digest = maildrop.map(|maildrop| digest(&maildrop.listing));
-        if dated_by_order || !is_unchanged(known, marks) || known.maildrop != digest {
+        if dated_by_order
+            || !is_unchanged(known, marks)
+            || known.maildrop.is_some() != maildrop.is_some()
+        {
+            return Ok(false);
+        }
+        // The first that needs the listing, which may still be on its way.
+        let has_pop3 = maildrop.is_some();
+        let memory = &mut self.memory.pop3;
+        if let Some(maildrop) = maildrop
+            && known.maildrop != Some(digest(&maildrop.get(memory)?.listing))
+        {
             return Ok(false);
         }
         let (Some(seen), Some((messages, bytes))) = (known.past(), known.listed) else {
@@ -108,12 +119,12 @@ impl Attempt<'_> {
         let is_whole = |paired: &state::Paired| {
             paired.missing.is_empty() && paired.extra.is_empty() && paired.elsewhere.is_empty()
         };
-        if maildrop.is_some() && !known.paired.as_ref().is_some_and(is_whole) {
+        if has_pop3 && !known.paired.as_ref().is_some_and(is_whole) {
             return Ok(false);
         }
         let list = remembered(known);
         let disk = self.scan(target, false)?;
-        let uidls = maildrop.map(|_| announced(&list, &disk, &seen));
+        let uidls = has_pop3.then(|| announced(&list, &disk, &seen));
         let source = SourceFolder {
             owner: &self.user.name,
             path,
@@ -138,7 +149,7 @@ impl Attempt<'_> {
         if !plan.steps.is_empty() || !plan.removals.is_empty() || disk.has_lock() {
             return Ok(false);
         }
-        if maildrop.is_some() && has_lost_uidls(&list, &plan, &disk, &seen) {
+        if has_pop3 && has_lost_uidls(&list, &plan, &disk, &seen) {
             return Ok(false);
         }
         self.memory.removals.count_in(&disk);
@@ -169,6 +180,9 @@ impl Attempt<'_> {
         listed: &ListedFolder,
         has_pop3: bool,
     ) -> Result<(Examined, MessageList), Problem> {
+        if let Some(looked_at) = self.looked_at(session, listed)? {
+            return Ok(looked_at);
+        }
         let record = &self.memory.book.record;
         // Pairing goes by sizes, and what is to be deleted at the source by dates.
         let needs_all = has_pop3 || self.context.config.rerun.deletes_at_source();
@@ -205,7 +219,7 @@ impl Attempt<'_> {
         disk: &OnDisk,
     ) -> Result<(), Problem> {
         let mut on_disk: HashMap<Uid, u64> = HashMap::new();
-        for file in &disk.files {
+        for file in disk.files.iter() {
             // A server may have moved a file here from another folder.
             if let Some(Identity::Imap(of, uid)) = Identity::parse(&file.base)
                 && Some(of) == validity
@@ -281,31 +295,36 @@ fn combined(seen: &Seen, changes: Changes) -> MessageList {
 
 /// Whether a message that had a UIDL has none in the list on disk: a server has made the list anew.
 fn has_lost_uidls(list: &MessageList, plan: &FolderPlan, disk: &OnDisk, seen: &Seen) -> bool {
-    let lines = disk.uidlist.as_ref().map_or(&[][..], |list| &list.lines);
-    let with_uidl: HashSet<&str> = lines
-        .iter()
-        .filter(|line| line.field('P').is_some())
-        .map(|line| line.name.as_ref())
-        .collect();
+    let files = disk.files.by_base();
+    let mut has_uidl = vec![false; disk.files.len()];
+    let lines = disk.uidlist.iter().flat_map(|list| list.lines.iter());
+    for line in lines.filter(|line| line.field('P').is_some()) {
+        if let Some(at) = files.get(&line.name) {
+            has_uidl[at as usize] = true;
+        }
+    }
     let mut entries = list.entries.iter().zip(&plan.files);
     entries.any(|(entry, file)| {
-        let file = file.and_then(|file| disk.files.get(file as usize));
-        seen.paired.contains(entry.uid)
-            && file.is_some_and(|file| !with_uidl.contains(file.base.as_ref()))
+        seen.paired.contains(entry.uid) && file.is_some_and(|file| !has_uidl[file as usize])
     })
 }
 
 /// What POP3 announces, by the list on disk: the POP3 listing is that by which it was written.
 fn announced(list: &MessageList, disk: &OnDisk, seen: &Seen) -> Vec<Option<Announced>> {
-    let lines = disk.uidlist.as_ref().map_or(&[][..], |list| &list.lines);
-    let by_source_uid: HashMap<Uid, _> = lines
-        .iter()
-        .filter_map(|line| Some((seen.source_uid(line.uid)?, line)))
+    let lines = disk.uidlist.as_ref().map(|list| &list.lines);
+    let uids = lines.map_or(&[][..], |lines| lines.uids());
+    let mut by_source_uid: Vec<(Uid, u32)> = (0..)
+        .zip(uids)
+        .filter_map(|(place, uid)| Some((seen.source_uid(*uid)?, place)))
         .collect();
+    by_source_uid.sort_unstable();
     let entries = list.entries.iter();
     entries
         .map(|entry| {
-            let line = by_source_uid.get(&entry.uid)?;
+            let at = by_source_uid
+                .binary_search_by_key(&entry.uid, |(uid, _)| *uid)
+                .ok()?;
+            let line = lines?.get(by_source_uid.get(at)?.1 as usize)?;
             Some(Announced {
                 position: line.field('O')?.parse().ok()?,
                 uidl: Uidl::parse(line.field('P')?.as_bytes()).ok()?,

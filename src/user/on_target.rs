@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::mail::{Uid, UidValidity};
 use crate::naming::Identity;
-use crate::plan::on_disk::{DiskFile, OnDisk};
+use crate::plan::on_disk::{ByBase, DiskFile, OnDisk};
 use crate::plan::{self, FolderPlan, Policy, SourceFolder, Step};
 
 /// The messages on the target by their entries, each with the base name of its file where that does
@@ -20,7 +20,7 @@ pub(super) fn on_target(
         .steps
         .iter()
         .filter_map(|step| match step {
-            Step::Rename { file, base, .. } => Some((*file, base.as_deref()?)),
+            Step::Rename { file, to } => Some((*file, to.base.as_deref()?)),
             _ => None,
         })
         .collect();
@@ -32,7 +32,7 @@ pub(super) fn on_target(
         let name: Box<str> = match file {
             Some(file) => match renamed.get(&file) {
                 Some(name) => (*name).into(),
-                None => disk.files.get(file as usize)?.base.clone(),
+                None => disk.files.get(file)?.base,
             },
             None => plan::base_name(source, policy, plan, index, (0, 0))
                 .as_str()
@@ -48,37 +48,43 @@ pub(super) fn on_target(
 pub(super) struct Files<'d> {
     /// By the UID that the name tells. A server may have moved a file here from a folder of the same
     /// UIDVALIDITY, so that two tell the same.
-    by_uid: Vec<(Uid, &'d DiskFile)>,
-    by_name: HashMap<&'d str, &'d DiskFile>,
+    by_uid: Vec<(Uid, u32)>,
+    by_base: ByBase<'d>,
+    disk: &'d OnDisk,
 }
 
 impl<'d> Files<'d> {
     /// Those of `disk`, a folder of this UIDVALIDITY.
     pub(super) fn of(disk: &'d OnDisk, validity: UidValidity) -> Self {
-        let by_uid = disk.files.iter().filter_map(|file| {
+        let by_uid = (0..).zip(disk.files.iter()).filter_map(|(at, file)| {
             let (of, uid) = match Identity::parse(&file.base)? {
                 Identity::Imap(of, uid) | Identity::Pop3(of, uid, _) => (of, uid),
             };
-            (of == validity).then_some((uid, file))
+            (of == validity).then_some((uid, at))
         });
-        let mut by_uid: Vec<(Uid, &DiskFile)> = by_uid.collect();
-        by_uid.sort_by_key(|(uid, _)| *uid);
-        let by_name = disk.files.iter().map(|file| (file.base.as_ref(), file));
+        let mut by_uid: Vec<(Uid, u32)> = by_uid.collect();
+        by_uid.sort_unstable();
         Self {
             by_uid,
-            by_name: by_name.collect(),
+            by_base: disk.files.by_base(),
+            disk,
         }
     }
 
     /// Those that may be the file of a message: `name` is as [`on_target`] gives it.
-    pub(super) fn of_message(&self, uid: Uid, name: Option<&str>) -> Vec<&'d DiskFile> {
+    pub(super) fn of_message(&self, uid: Uid, name: Option<&str>) -> Vec<DiskFile> {
         match name {
-            Some(name) => self.by_name.get(name).copied().into_iter().collect(),
+            Some(name) => {
+                let at = self.by_base.get(name);
+                at.and_then(|at| self.disk.files.get(at))
+                    .into_iter()
+                    .collect()
+            }
             None => {
                 let first = self.by_uid.partition_point(|(of, _)| *of < uid);
                 let same = self.by_uid[first..].iter();
                 same.take_while(|(of, _)| *of == uid)
-                    .map(|(_, file)| *file)
+                    .filter_map(|(_, at)| self.disk.files.get(*at))
                     .collect()
             }
         }

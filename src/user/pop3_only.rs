@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::attempt::{Attempt, Maildropped};
+use super::attempt::Attempt;
 use super::folder::{Folder, skip};
 use super::imap_folder::Left;
 use super::listing::Stamp;
+use super::maildrop::Maildropped;
 use crate::mail::{FolderPath, Uidl};
 use crate::naming::MaildirFolder;
 use crate::plan::SourceFolder;
@@ -147,8 +148,8 @@ impl Attempt<'_> {
             key: &key,
             called: "POP3 message",
         };
-        let mut fetch = |wanted: &[(u32, u64)], arrivals: &mut Arrivals<'_>| {
-            let numbers: Vec<u32> = wanted.iter().map(|(number, _)| *number).collect();
+        let mut fetch = |wanted: Vec<(u32, u64)>, arrivals: &mut Arrivals<'_>| {
+            let numbers: Vec<u32> = wanted.into_iter().map(|(number, _)| number).collect();
             session.retrieve(&numbers, arrivals)
         };
         self.bring_up_to_date(&folder, tree, &mut fetch, left)

@@ -37,7 +37,7 @@ impl Attempt<'_> {
     ) -> Result<HashMap<Box<str>, Uid>, Problem> {
         let (mut files, open) = plan::estranged(source, past, disk);
         // Copies of one message are paired in order.
-        files.sort_by_key(|at| disk.files[*at].base.clone());
+        files.sort_by_cached_key(|at| disk.files.get(*at).map(|file| file.base));
         if files.is_empty() || open.is_empty() {
             return Ok(HashMap::new());
         }
@@ -45,8 +45,9 @@ impl Attempt<'_> {
         let messages = Messages::open(&self.user.maildir, target).map_err(cannot)?;
         let mut old = Vec::new();
         for at in files {
-            let file = &disk.files[at];
-            if let Some(sketch) = sketch(&messages, file).map_err(cannot)? {
+            if let Some(file) = disk.files.get(at)
+                && let Some(sketch) = sketch(&messages, &file).map_err(cannot)?
+            {
                 old.push((at, sketch));
             }
         }
@@ -63,14 +64,13 @@ impl Attempt<'_> {
                 Some((*at, Sketch { size, header }))
             })
             .collect();
-        let sketches =
-            |list: &[(usize, Sketch)]| list.iter().map(|(_, it)| *it).collect::<Vec<_>>();
         let (mut pairs, doubtful) = rematch::by_header(&sketches(&old), &sketches(&new));
         if !doubtful.old.is_empty() {
             let mut contents = Vec::new();
             for place in &doubtful.old {
-                let file = &disk.files[old[*place].0];
-                if let Some(digest) = content(&messages, file).map_err(cannot)? {
+                if let Some(file) = disk.files.get(old[*place].0)
+                    && let Some(digest) = content(&messages, &file).map_err(cannot)?
+                {
                     contents.push((*place, digest));
                 }
             }
@@ -100,12 +100,16 @@ impl Attempt<'_> {
         self.log.line(Level::INFO, line);
         let pairs = pairs.into_iter();
         Ok(pairs
-            .map(|(one, other)| {
-                let file = &disk.files[old[one].0];
-                (file.base.clone(), source.entries[new[other].0].uid)
+            .filter_map(|(one, other)| {
+                let file = disk.files.get(old[one].0)?;
+                Some((file.base, source.entries[new[other].0].uid))
             })
             .collect())
     }
+}
+
+fn sketches<K>(list: &[(K, Sketch)]) -> Vec<Sketch> {
+    list.iter().map(|(_, sketch)| *sketch).collect()
 }
 
 /// `None` where a server has just renamed the file.

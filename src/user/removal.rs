@@ -67,7 +67,7 @@ impl Removals {
         }
         let removals = plan.removals.iter();
         let (files, uids) = removals
-            .filter_map(|(file, uid)| Some((disk.files.get(*file as usize)?.clone(), *uid)))
+            .filter_map(|(file, uid)| Some((disk.files.get(*file)?, *uid)))
             .unzip();
         self.folders.push(FolderRemoval {
             path: path.clone(),

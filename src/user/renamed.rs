@@ -98,7 +98,7 @@ fn is_within(folder: &MaildirFolder, other: &MaildirFolder) -> bool {
 fn holds(disk: &OnDisk, shown: &Shown<'_>) -> bool {
     let entries = &shown.list.entries;
     let mut alike = 0;
-    for file in &disk.files {
+    for file in disk.files.iter() {
         let Some(Identity::Imap(validity, uid)) = Identity::parse(&file.base) else {
             continue;
         };

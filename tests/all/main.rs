@@ -7,12 +7,14 @@
     reason = "the numbers are small ones of the tests' own"
 )]
 
+mod beside;
 mod bulk;
 mod check;
 mod collect;
 mod courier_target;
 mod cyrus;
 mod delete_source;
+mod distance;
 mod elsewhere;
 mod explain;
 mod export;
@@ -23,6 +25,7 @@ mod marks;
 mod migration;
 mod pairing;
 mod readme;
+mod report;
 mod rerun;
 mod secrets;
 mod selection;
@@ -30,3 +33,4 @@ mod servers;
 mod stranger;
 mod support;
 mod transport;
+mod uidl;

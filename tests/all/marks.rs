@@ -164,7 +164,7 @@ fn second_looks(case: &Case) {
     }
 
     let mut session = open(case.shown);
-    let before = session.list_folders().expect("LIST");
+    let before = session.list_folders(true).expect("LIST");
     let (inbox, folder) = (named(&before, "INBOX"), named(&before, "Work"));
     let folders = [inbox, folder];
     let asked = session.status(&folders).expect("STATUS");
@@ -254,7 +254,7 @@ fn second_looks(case: &Case) {
         assert!(nothing.vanished.is_empty() && nothing.fresh.entries.is_empty());
     }
     let mut session = open(case.shown);
-    let after = session.list_folders().expect("LIST");
+    let after = session.list_folders(true).expect("LIST");
     let now: Vec<Option<Marks>> = match case.by_list {
         true => ["INBOX", "Work"]
             .map(|name| named(&after, name).marks)
@@ -362,11 +362,11 @@ fn a_second_look_costs_little() {
     ] {
         let proxy = Proxy::start(server.imap_port(), Fault::Hide(hidden));
         let mut session = open(proxy.port());
-        let list = session.list_folders().expect("LIST");
+        let list = session.list_folders(true).expect("LIST");
         let folders = names.map(|name| named(&list, name));
         let seen = folders.map(|folder| look(&mut session, folder));
         let mut session = open(proxy.port());
-        session.list_folders().expect("LIST");
+        session.list_folders(true).expect("LIST");
         for (folder, seen) in folders.iter().zip(&seen) {
             let (_, told) = changes(&mut session, folder, seen);
             assert!(told.vanished.is_empty() && told.fresh.entries.is_empty());

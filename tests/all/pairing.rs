@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -165,10 +165,17 @@ impl<'a> User<'a> {
 
     /// `mailseed COMMAND` for it.
     fn mailseed(self, command: &str, more: &[&str]) -> Output {
-        self.mailseed_by(servers().source.imap_port(), command, more)
+        let source = &servers().source;
+        let ports = (source.imap_port(), source.pop3_port());
+        self.mailseed_by(ports, command, more)
     }
 
-    fn mailseed_by(self, imap_port: u16, command: &str, more: &[&str]) -> Output {
+    fn mailseed_by(
+        self,
+        (imap_port, pop3_port): (u16, u16),
+        command: &str,
+        more: &[&str],
+    ) -> Output {
         let list = TempTree::new();
         let users = list.path().join("users.csv");
         let row = format!(
@@ -184,10 +191,7 @@ impl<'a> User<'a> {
             .arg("--imap")
             .arg(format!("imap+plain://127.0.0.1:{imap_port}"))
             .arg("--pop3")
-            .arg(format!(
-                "pop3+plain://127.0.0.1:{}",
-                servers().source.pop3_port()
-            ))
+            .arg(format!("pop3+plain://127.0.0.1:{pop3_port}"))
             .arg("--maildir")
             .arg(servers().destination.mail_dir(self.name))
             .args(more);
@@ -650,23 +654,43 @@ fn a_uidl_that_is_listed_twice() {
 fn mail_that_comes_between_the_two_listings() {
     let mails = vec![mail("ua", "A", "first"), mail("ub", "B", "the second")];
     let user = User::with("race", &listed_as(mails, &[1, 0]));
-    let imap_port = through(servers().source.imap_port(), || deliver("race"));
-    let output = user.mailseed_by(imap_port, "export", &["-v"]);
+    let source = &servers().source;
+    // What POP3 is asked for after its listing, while IMAP is not let through yet.
+    let (listed, is_listed) = mpsc::channel();
+    let pop3_port = through(
+        source.pop3_port(),
+        || {},
+        move |said| {
+            if said.starts_with(b"TOP ") {
+                let _ = listed.send(());
+            }
+        },
+    );
+    let mail_comes = move || {
+        is_listed.recv().expect("POP3 is not held up by IMAP");
+        deliver("race");
+    };
+    let imap_port = through(source.imap_port(), mail_comes, |_| {});
+    let output = user.mailseed_by((imap_port, pop3_port), "export", &["-v"]);
     assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
     for line in [
         "POP3 at pop3+plain://127.0.0.1:PORT: 2 messages",
         "mail came or went while INBOX was read",
         "folder INBOX: 3 added",
     ] {
-        let line = line.replace("PORT", &servers().source.pop3_port().to_string());
+        let line = line.replace("PORT", &pop3_port.to_string());
         assert!(output.stderr.contains(&line), "{line}:\n{}", output.stderr);
     }
     assert_eq!(user.judge("race"), Verdict::Right);
 }
 
 /// A port that leads to another one of 127.0.0.1. Before the first connection is let through,
-/// `first` happens.
-fn through(port: u16, first: impl FnOnce() + Send + 'static) -> u16 {
+/// `first` happens; `hears` is told what the clients say.
+fn through(
+    port: u16,
+    first: impl FnOnce() + Send + 'static,
+    hears: impl Fn(&[u8]) + Clone + Send + 'static,
+) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
     let own = listener.local_addr().expect("it is bound").port();
     thread::spawn(move || {
@@ -679,16 +703,23 @@ fn through(port: u16, first: impl FnOnce() + Send + 'static) -> u16 {
             let server = TcpStream::connect(("127.0.0.1", port)).expect("the server runs");
             let other = |stream: &TcpStream| stream.try_clone().expect("a descriptor");
             let (from, to) = (other(&client), other(&server));
-            thread::spawn(move || pass(from, to));
-            thread::spawn(move || pass(server, client));
+            let hears = hears.clone();
+            thread::spawn(move || pass(from, to, hears));
+            thread::spawn(move || pass(server, client, |_| {}));
         }
     });
     own
 }
 
 /// Until one side hangs up.
-fn pass(mut from: TcpStream, mut to: TcpStream) {
-    let _ = io::copy(&mut from, &mut to);
+fn pass(mut from: TcpStream, mut to: TcpStream, hears: impl Fn(&[u8])) {
+    let mut buffer = vec![0; 64 << 10];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        hears(&buffer[..length]);
+        if to.write_all(&buffer[..length]).is_err() {
+            break;
+        }
+    }
     let _ = to.shutdown(Shutdown::Both);
 }
 

@@ -1,6 +1,7 @@
 //! What the tests share: real servers on loopback, scratch trees, corpora, readers that know
 //! nothing of mailseed's own code, and a scripted server for faults.
 
+pub mod browser;
 pub mod compare;
 pub mod corpus;
 pub mod courier;
@@ -111,7 +112,7 @@ fn port_file_value(directory: &Path, name: &str) -> String {
 }
 
 /// A line without its CRLF; an error when the connection ends first.
-fn read_line(stream: &mut impl BufRead) -> io::Result<Vec<u8>> {
+pub fn read_line(stream: &mut impl BufRead) -> io::Result<Vec<u8>> {
     let mut line = Vec::new();
     stream.read_until(b'\n', &mut line)?;
     if line.pop() != Some(b'\n') {

@@ -9,14 +9,14 @@ use super::{atol, is_space};
 pub struct SizeList<'b> {
     /// The number that the next message gets.
     pub next: u64,
-    /// The second number of UIDLs of messages to come; a list may leave it open, and then it is the
-    /// time of the login.
-    pub validity: u64,
+    /// The second number of UIDLs of messages to come; `None`: it is the time of the login.
+    pub validity: Option<u64>,
     /// The lines, in the order of the file.
     pub lines: Vec<SizeLine<'b>>,
-    /// Lines that were not read.
+    /// Lines that are none, or not whole.
     pub bad_lines: usize,
-    has_validity: bool,
+    /// Why there are no lines, where there should be.
+    pub fault: Option<ListFault>,
 }
 
 /// One message of the list.
@@ -53,60 +53,55 @@ impl fmt::Display for ListFault {
 /// So many bytes of a line are looked at.
 const LINE_LIMIT: usize = 2048 - 20;
 
-impl<'b> SizeList<'b> {
+impl Default for SizeList<'_> {
     /// What Courier takes where there is no list.
-    pub(super) fn fresh(now: i64) -> Self {
+    fn default() -> Self {
         Self {
             next: 1,
-            validity: now.cast_unsigned(),
+            validity: None,
             lines: Vec::new(),
             bad_lines: 0,
-            has_validity: true,
+            fault: None,
         }
     }
+}
 
-    /// With the time of the login where the header leaves the validity open.
-    pub(super) fn dated(mut self, now: i64) -> Self {
-        if !self.has_validity {
-            self.validity = now.cast_unsigned();
-        }
-        self
-    }
-
-    /// Reads a list. A last line without its LF is not there.
-    ///
-    /// # Errors
-    /// Where Courier begins anew, as if there were none.
-    pub fn parse(bytes: &'b [u8]) -> Result<Self, ListFault> {
+impl<'b> SizeList<'b> {
+    /// Reads a list. Of one that is no list, or of a version that is not known, as many numbers of
+    /// the header count as can be read.
+    pub fn parse(bytes: &'b [u8]) -> Self {
+        let mut list = Self::default();
         let (header, rest) = match memchr::memchr(b'\n', bytes) {
             Some(end) => (&bytes[..end], &bytes[end + 1..]),
             None => (bytes, &b""[..]),
         };
-        let mut numbers = Scan(header.strip_prefix(b"/").ok_or(ListFault::NoHeader)?);
-        let version = numbers.number().ok_or(ListFault::NoHeader)?;
-        let next = numbers.number().ok_or(ListFault::NoHeader)?;
-        let validity = numbers.number();
-        if !(2..=3).contains(&version) {
-            return Err(ListFault::Version);
-        }
-        let mut list = Self {
-            next,
-            validity: validity.unwrap_or(0),
-            lines: Vec::new(),
-            bad_lines: 0,
-            has_validity: validity.is_some(),
+        let Some(version) = list.read_header(header) else {
+            list.fault = Some(ListFault::NoHeader);
+            return list;
         };
-        let whole = memchr::memrchr(b'\n', rest).map_or(&b""[..], |end| &rest[..end]);
-        for row in whole
-            .split(|byte| *byte == b'\n')
-            .filter(|row| !row.is_empty())
-        {
+        if !(2..=3).contains(&version) {
+            list.fault = Some(ListFault::Version);
+            return list;
+        }
+        let whole = memchr::memrchr(b'\n', rest).map_or(0, |end| end + 1);
+        list.bad_lines += usize::from(whole < rest.len());
+        let rows = rest[..whole].split(|byte| *byte == b'\n');
+        for row in rows.filter(|row| !row.is_empty()) {
             match SizeLine::parse(&row[..row.len().min(LINE_LIMIT)]) {
                 Some(line) => list.lines.push(line),
                 None => list.bad_lines += 1,
             }
         }
-        Ok(list)
+        list
+    }
+
+    /// The version, if the next number is there too.
+    fn read_header(&mut self, header: &[u8]) -> Option<u64> {
+        let mut numbers = Scan(header.strip_prefix(b"/")?);
+        let version = numbers.number()?;
+        self.next = numbers.number()?;
+        self.validity = numbers.number();
+        Some(version)
     }
 }
 

@@ -1,23 +1,7 @@
-//! What Dovecot reads out of file names: sizes, and the order in which files without a line get UIDs
-//! (`maildir-filename.c`).
+//! The order of names in which Dovecot gives UIDs to files without a line
+//! (`maildir_filename_sort_cmp`).
 
 use crate::announce::maildrop::{MailFile, base};
-
-/// The size that a name announces in field `key` (`S` or `W`): behind the first `,K=`, digits up to
-/// `,`, `:` or the end, anything else being no size. Flags are looked at too; no digits are 0.
-pub(crate) fn size_in_name(name: &[u8], key: u8) -> Option<u64> {
-    let at = memchr::memmem::find(name, &[b',', key, b'='])?;
-    let rest = &name[at + 3..];
-    let end = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (digits, after) = rest.split_at(end);
-    if rest.is_empty() || !matches!(after.first(), None | Some(b',' | b':')) {
-        return None;
-    }
-    // A number too large for 64 bits comes out as another.
-    Some(digits.iter().fold(0, |size: u64, digit| {
-        size.wrapping_mul(10).wrapping_add(u64::from(digit - b'0'))
-    }))
-}
 
 /// A file, by what its name is ordered.
 struct Named<'m> {
@@ -110,7 +94,7 @@ fn sort_second(files: &mut [Named<'_>]) -> bool {
         let mut places = run.iter().filter_map(|named| named.micros).map(place);
         if let Some(lowest) = places.next() {
             is_order &= highest <= lowest;
-            highest = places.last().unwrap_or(lowest);
+            highest = places.next_back().unwrap_or(lowest);
         }
     }
     is_order

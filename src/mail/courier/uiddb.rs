@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use crate::mail::{Uid, UidLine, UidList, UidValidity};
+use crate::mail::{Uid, UidLine, UidLines, UidList, UidValidity};
 
 /// Reads the file as Courier does: a line that makes no sense is passed over, a last line without its
 /// LF is not there. `None` where the first line makes no sense: Courier begins anew then, under
@@ -47,7 +47,7 @@ pub fn parse(bytes: &[u8]) -> Option<UidList> {
         next_uid: next_uid.max(last.saturating_add(1)),
         guid: None,
         other: Vec::new(),
-        lines,
+        lines: UidLines::from_iter(lines),
     })
 }
 
@@ -57,7 +57,7 @@ pub fn parse(bytes: &[u8]) -> Option<UidList> {
 /// Those of `out`.
 pub fn write(list: &UidList, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "1 {} {}", list.validity, list.next_uid)?;
-    for line in &list.lines {
+    for line in list.lines.iter() {
         writeln!(out, "{} {}", line.uid, line.name)?;
     }
     Ok(())
@@ -66,7 +66,7 @@ pub fn write(list: &UidList, out: &mut impl Write) -> io::Result<()> {
 /// Whether two lists say the same to Courier.
 pub fn is_same(one: &UidList, other: &UidList) -> bool {
     let lines = |list: &UidList| list.lines.len();
-    let mut pairs = one.lines.iter().zip(&other.lines);
+    let mut pairs = one.lines.iter().zip(other.lines.iter());
     one.validity == other.validity
         && one.next_uid == other.next_uid
         && lines(one) == lines(other)

@@ -17,6 +17,9 @@ pub struct AsRead<'b> {
     pub doubled: Vec<&'b [u8]>,
     /// What it stopped at.
     pub fault: Option<UidListFault>,
+    /// Whether there is a last line without its LF. It is not read; and when Dovecot appends to it, the
+    /// whole list is lost.
+    pub is_unfinished: bool,
 }
 
 /// The first line.
@@ -54,41 +57,31 @@ impl<'b> LineAsRead<'b> {
 }
 
 impl<'b> AsRead<'b> {
-    /// Reads a list. A last line without its LF is not there; a CR before the LF does not count.
+    /// Reads a list.
     pub fn of(bytes: &'b [u8]) -> Self {
-        let whole = memchr::memrchr(b'\n', bytes).map(|end| &bytes[..end]);
-        let Some(whole) = whole else {
-            return Self::broken(1, "the header is missing");
+        let (head, mut rows) = match Rows::of(bytes) {
+            Ok(read) => read,
+            Err(fault) => {
+                return Self {
+                    fault: Some(fault),
+                    ..Self::default()
+                };
+            }
         };
-        let mut rows = whole.split(|byte| *byte == b'\n').map(row);
-        let Some(head) = rows.next().and_then(Head::of) else {
-            return Self::broken(1, "the header makes no sense");
+        let mut list = Self {
+            is_unfinished: !bytes.ends_with(b"\n"),
+            ..Self::default()
         };
-        let mut list = Self::default();
-        let version = head.version;
-        let mut next_uid = head.next_uid;
-        let mut last_uid = 0;
-        for (number, row) in (2..).zip(rows) {
-            let read = LineAsRead::of(row, version, &mut last_uid, head.next_uid);
-            next_uid = next_uid.max(last_uid.saturating_add(1));
-            match read {
+        for line in &mut rows {
+            match line {
                 Ok(line) => list.lines.push(line),
-                Err(what) => {
-                    list.fault = Some(UidListFault { line: number, what });
-                    break;
-                }
+                Err(fault) => list.fault = Some(fault),
             }
         }
+        let next_uid = rows.next_uid();
         list.head = Some(Head { next_uid, ..head });
         list.forget_doubled_names();
         list
-    }
-
-    fn broken(line: usize, what: &'static str) -> Self {
-        Self {
-            fault: Some(UidListFault { line, what }),
-            ..Self::default()
-        }
     }
 
     /// Of lines for one name the last one counts.
@@ -110,6 +103,70 @@ impl<'b> AsRead<'b> {
     }
 }
 
+/// The lines of a list one by one, up to the first that is broken. A last line without its LF is not
+/// there; a CR before the LF does not count. A name may come twice.
+#[derive(Debug)]
+pub struct Rows<'b> {
+    rest: &'b [u8],
+    version: u8,
+    /// `N` as the header has it.
+    next_uid: u32,
+    last_uid: u32,
+    /// Of the line read last, the header being the first.
+    number: usize,
+}
+
+impl<'b> Rows<'b> {
+    /// The header of a list, with `N` as it stands there, and the lines behind it.
+    ///
+    /// # Errors
+    /// A header that makes no sense.
+    pub fn of(bytes: &'b [u8]) -> Result<(Head<'b>, Self), UidListFault> {
+        let broken = |what| UidListFault { line: 1, what };
+        let whole = memchr::memrchr(b'\n', bytes).map(|end| &bytes[..=end]);
+        let whole = whole.ok_or(broken("the header is missing"))?;
+        let (header, rest) = first_row(whole).ok_or(broken("the header is missing"))?;
+        let head = Head::of(header).ok_or(broken("the header makes no sense"))?;
+        let rows = Self {
+            rest,
+            version: head.version,
+            next_uid: head.next_uid,
+            last_uid: 0,
+            number: 1,
+        };
+        Ok((head, rows))
+    }
+
+    /// The next UID, above all that were read so far.
+    pub fn next_uid(&self) -> u32 {
+        self.next_uid.max(self.last_uid.saturating_add(1))
+    }
+}
+
+impl<'b> Iterator for Rows<'b> {
+    type Item = Result<LineAsRead<'b>, UidListFault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (row, rest) = first_row(self.rest)?;
+        self.rest = rest;
+        self.number += 1;
+        let line = LineAsRead::of(row, self.version, &mut self.last_uid, self.next_uid);
+        Some(line.map_err(|what| {
+            self.rest = &[];
+            UidListFault {
+                line: self.number,
+                what,
+            }
+        }))
+    }
+}
+
+/// The first row of whole ones, and those behind it.
+fn first_row(rows: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr::memchr(b'\n', rows)?;
+    Some((row(&rows[..end]), &rows[end + 1..]))
+}
+
 /// A row as Dovecot's reader of lines gives it: without CR, up to a NUL.
 fn row(row: &[u8]) -> &[u8] {
     let row = row.strip_suffix(b"\r").unwrap_or(row);
@@ -118,9 +175,14 @@ fn row(row: &[u8]) -> &[u8] {
 
 impl<'b> Head<'b> {
     fn of(row: &'b [u8]) -> Option<Self> {
-        let (version, rest) = row.split_at_checked(2)?;
+        let (version, mut rest) = row.split_at_checked(2)?;
         let (mut validity, mut next_uid, mut guid) = (None, None, None);
         let mut other = Vec::new();
+        if version == b"3 " && rest.first() == Some(&b' ') {
+            // Dovecot takes this blank for a key, and the first field for its value.
+            let end = memchr::memchr(b' ', &rest[1..]).map_or(rest.len(), |end| end + 1);
+            rest = &rest[end..];
+        }
         let mut words = rest
             .split(|byte| *byte == b' ')
             .filter(|word| !word.is_empty());

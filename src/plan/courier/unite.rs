@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::mail::{Uid, UidLine, UidList};
+use crate::mail::{Uid, UidLine, UidLines, UidList};
 
 /// The list for all servers, by the list `own` (Dovecot's, or mailseed's where `served` is false) and
 /// by `courierimapuiddb`. A message to which both have given different UIDs, or one of them a UID that
@@ -16,7 +16,7 @@ pub fn unite(
     courier: Option<&UidList>,
     served: bool,
     settled: bool,
-    present: &HashSet<&str>,
+    present: &HashSet<Box<str>>,
 ) -> Option<UidList> {
     let (own, courier) = match (own, courier) {
         (Some(own), Some(courier)) => (own, courier),
@@ -31,42 +31,38 @@ pub fn unite(
     }
     let mut united = own.clone_head();
     united.next_uid = own.next_uid.max(courier.next_uid);
-    let theirs: HashMap<&str, Uid> = by_name(courier);
-    let ours: HashMap<&str, Uid> = by_name(&own);
+    let theirs = by_name(courier);
+    let ours = by_name(&own);
+    let mut lines: Vec<UidLine> = Vec::with_capacity(own.lines.len());
     let mut contested: Vec<UidLine> = Vec::new();
-    for line in &own.lines {
-        let agreed = match theirs.get(&*line.name) {
+    for line in own.lines.iter() {
+        let agreed = match theirs.get(&line.name) {
             Some(uid) => *uid == line.uid,
             // A line without a file harms nobody, and Courier has none.
-            None => line.uid.value() >= courier.next_uid || !present.contains(&*line.name),
+            None => line.uid.value() >= courier.next_uid || !present.contains(&line.name),
         };
         if agreed || settled && served {
-            united.lines.push(line.clone());
-        } else if !served && let Some(uid) = theirs.get(&*line.name) {
-            united.lines.push(UidLine {
-                uid: *uid,
-                ..line.clone()
-            });
+            lines.push(line);
+        } else if !served && let Some(uid) = theirs.get(&line.name) {
+            lines.push(UidLine { uid: *uid, ..line });
         } else {
-            contested.push(line.clone());
+            contested.push(line);
         }
     }
-    for line in &courier.lines {
-        if ours.contains_key(&*line.name) {
+    for line in courier.lines.iter() {
+        if ours.contains_key(&line.name) {
             continue;
         }
         // The list that only mailseed reads has given nothing by itself.
         if line.uid.value() >= own.next_uid || !served {
-            united.lines.push(line.clone());
-        } else if !settled && present.contains(&*line.name) {
-            contested.push(line.clone());
+            lines.push(line);
+        } else if !settled && present.contains(&line.name) {
+            contested.push(line);
         }
     }
     // Where a message is listed under a UID, no line without a file keeps it.
-    united
-        .lines
-        .sort_by_key(|line| (line.uid, !present.contains(&*line.name)));
-    united.lines.dedup_by_key(|line| line.uid);
+    lines.sort_by_key(|line| (line.uid, !present.contains(&line.name)));
+    lines.dedup_by_key(|line| line.uid);
     contested.sort_by(|a, b| (a.uid, &a.name).cmp(&(b.uid, &b.name)));
     for mut line in contested {
         let Some(uid) = Uid::new(united.next_uid).filter(|uid| uid.value() < u32::MAX) else {
@@ -74,30 +70,30 @@ pub fn unite(
         };
         line.uid = uid;
         united.next_uid += 1;
-        united.lines.push(line);
+        lines.push(line);
     }
+    united.lines = lines.into_iter().collect();
     Some(united)
 }
 
-fn by_name(list: &UidList) -> HashMap<&str, Uid> {
-    list.lines
-        .iter()
-        .map(|line| (&*line.name, line.uid))
-        .collect()
+fn by_name(list: &UidList) -> HashMap<Box<str>, Uid> {
+    let lines = list.lines.iter();
+    lines.map(|line| (line.name, line.uid)).collect()
 }
 
 /// `list` with what `other` says of its messages besides their UIDs.
 fn with_fields_of(mut list: UidList, other: &UidList) -> UidList {
-    let fields: HashMap<&str, &str> = other
+    let lines = other.lines.iter();
+    let fields: HashMap<Box<str>, Box<str>> = lines.map(|line| (line.name, line.fields)).collect();
+    let lines: UidLines = list
         .lines
         .iter()
-        .map(|line| (&*line.name, &*line.fields))
+        .map(|line| UidLine {
+            fields: fields.get(&line.name).cloned().unwrap_or_default(),
+            ..line
+        })
         .collect();
-    for line in &mut list.lines {
-        if let Some(fields) = fields.get(&*line.name) {
-            line.fields = (*fields).into();
-        }
-    }
+    list.lines = lines;
     list.guid.clone_from(&other.guid);
     list
 }
@@ -109,7 +105,8 @@ mod tests {
 
     #[test]
     fn what_either_server_has_given_is_spent() {
-        let present: HashSet<&str> = ["a", "b", "c", "d", "e"].into();
+        let present = ["a", "b", "c", "d", "e"].map(Box::from);
+        let present: HashSet<Box<str>> = present.into();
         // Dovecot's, Courier's; united; united after the cutover; with a list that no server reads.
         let cases = [
             ("3 V7 N3\n1 Px :a\n2 :b\n", "", [""; 3]),

@@ -85,14 +85,14 @@ impl Planner<'_> {
     fn shown(&self, plan: &FolderPlan, index: usize) -> Shown {
         let own = identity(self.source, index).bare_name().to_string();
         let file = plan.files.get(index).copied().flatten();
-        let file = file.map(|file| &self.disk.files[file as usize]);
+        let file = file.and_then(|file| self.disk.files.get(file));
         let fixed = self.fixed_name(plan, index).map(|name| name.to_string());
-        let given = match (self.mode(), file) {
+        let given = match (self.mode(), &file) {
             (Mode::AfterCutover, Some(file)) => Some(file.base.to_string()),
             _ => fixed,
         };
         let current = file.map(|file| {
-            let new = self.new_base(plan, index, file);
+            let new = self.new_base(plan, index, &file);
             new.unwrap_or_else(|| file.base.clone()).to_string()
         });
         Shown {

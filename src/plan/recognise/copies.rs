@@ -42,7 +42,8 @@ impl Recogniser<'_> {
             .filter(|(index, _)| *index >= source.own())
             .map(|(index, uidl)| (uidl.as_str(), index))
             .collect();
-        for (at, file) in (0..).zip(&self.disk.files) {
+        let disk = self.disk;
+        for (at, file) in (0..).zip(disk.files.iter()) {
             let by_name = match Identity::parse(&file.base) {
                 Some(Identity::Pop3(_, _, digest)) => by_digest.get(&digest),
                 _ => None,
@@ -50,7 +51,7 @@ impl Recogniser<'_> {
             let by_line = || {
                 let line = self.line_of(at)?;
                 let index = copies.get(line.field('P')?)?;
-                (!self.is_own(file, line)).then_some(index)
+                (!self.is_own(&file, &line)).then_some(index)
             };
             if let Some(index) = by_name.or_else(by_line) {
                 self.is_entry(at, *index);
@@ -58,7 +59,7 @@ impl Recogniser<'_> {
         }
     }
 
-    fn line_of(&self, file: u32) -> Option<&UidLine> {
+    fn line_of(&self, file: u32) -> Option<UidLine> {
         let line = (*self.found.lines.get(file as usize)?)?;
         self.disk.uidlist.as_ref()?.lines.get(line as usize)
     }
@@ -90,12 +91,12 @@ impl Recognised {
             return UidSet::default();
         };
         let list = disk.uidlist.as_ref();
-        let files = self.roles.iter().zip(&disk.files).zip(&self.lines);
+        let files = self.roles.iter().zip(disk.files.iter()).zip(&self.lines);
         let own = files.filter_map(|((role, file), line)| match Identity::parse(&file.base) {
             _ if !matches!(role, Role::Entry(_)) => None,
             Some(Identity::Pop3(_, uid, _)) => Some(uid),
             Some(Identity::Imap(..)) => None,
-            None => seen.source_uid(list?.lines.get((*line)? as usize)?.uid),
+            None => seen.source_uid(*list?.lines.uids().get((*line)? as usize)?),
         });
         seen.collected.difference(&own.collect())
     }

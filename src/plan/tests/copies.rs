@@ -47,7 +47,7 @@ fn a_copy_has_its_uidl_and_place_and_leaves_the_source_its_uids() {
     assert_eq!(
         lines(&done),
         [
-            format!("3 V{VALIDITY} N1000501 GGUID"),
+            format!("3 V{VALIDITY} N1000501 G{GUID}"),
             format!("3 Pa O1 :{}", ours(3)),
             format!("1000500 Pb O2 :{}", copy(COPY, "b")),
         ]
@@ -76,7 +76,7 @@ fn a_copy_has_its_uidl_and_place_and_leaves_the_source_its_uids() {
 fn a_copy_is_treated_like_any_message() {
     let name = copy(COPY, "b");
     let list = format!(
-        "3 V{VALIDITY} N1000501 Gx\n3 O1 Pa :{}\n1000500 O2 Pb :{name}\n",
+        "3 V{VALIDITY} N1000501 G{GUID}\n3 O1 Pa :{}\n1000500 O2 Pb :{name}\n",
         ours(3)
     );
     let seen: &[(&str, &[u32])] = &[("S", &[3, COPY])];
@@ -110,7 +110,7 @@ fn a_copy_is_treated_like_any_message() {
 fn copies_that_nobody_collects_any_more_stay() {
     let name = copy(COPY, "b");
     let list = format!(
-        "3 V{VALIDITY} N1000501 Gx\n3 O1 Pa :{}\n1000500 O2 Pb :{name}\n",
+        "3 V{VALIDITY} N1000501 G{GUID}\n3 O1 Pa :{}\n1000500 O2 Pb :{name}\n",
         ours(3)
     );
     let (three, copy) = (format!("{}:2,S", ours(3)), format!("{name}:2,S"));
@@ -155,7 +155,7 @@ fn a_message_that_moves_between_folders_is_there_already() {
             (false, false) => ours(5),
         };
         let list =
-            |uid: u32, name: &str| format!("3 V{VALIDITY} N1000501 Gx\n{uid} Pb O1 :{name}\n");
+            |uid: u32, name: &str| format!("3 V{VALIDITY} N1000501 G{GUID}\n{uid} Pb O1 :{name}\n");
         let there = |uid: u32, of_copy: bool| {
             let name = name(of_copy);
             disk(&[&format!("{name}:2,S")], &list(uid, &name))
@@ -173,7 +173,7 @@ fn a_message_that_moves_between_folders_is_there_already() {
         assert_eq!(plan.uids, [Uid::new(5)]);
         assert_eq!(plan.renumbered, BTreeMap::from([(COPY, 5)]));
         let done = after(&away, &before, &plan, servers);
-        assert_eq!(*done.files[0].base, *name(true));
+        assert_eq!(*done.files.get(0).unwrap().base, *name(true));
         let mut again = Source::inbox(&[COPY]).uidls(&["b"]).copies(1);
         again = again.seen_copies(&[("S", &[COPY])], &[COPY], COPY + 1);
         again.seen.as_mut().unwrap().renumbered = plan.renumbered.into();
@@ -208,7 +208,7 @@ fn a_message_that_moves_between_folders_is_there_already() {
 fn a_uidl_that_has_moved_is_taken_from_what_stays() {
     let (five, name) = (ours(5), copy(COPY, "b"));
     // Both lie there: 5 had the UIDL, was touched and is gone; the copy has it now.
-    let list = format!("3 V{VALIDITY} N1000501 Gx\n5 Pb O1 :{five}\n1000500 Pb O1 :{name}\n");
+    let list = format!("3 V{VALIDITY} N1000501 G{GUID}\n5 Pb O1 :{five}\n1000500 Pb O1 :{name}\n");
     let there = disk(&[&format!("{five}:2,FS"), &format!("{name}:2,S")], &list);
     let source = Source::inbox(&[COPY]).uidls(&["b"]).copies(1);
     let source = source.seen_copies(&[("S", &[5, COPY])], &[COPY], COPY + 1);
@@ -226,7 +226,7 @@ fn a_uidl_that_has_moved_is_taken_from_what_stays() {
 #[test]
 fn copies_outlive_a_uidvalidity() {
     let name = copy(COPY, "b");
-    let list = format!("3 V{VALIDITY} N1000501 Gx\n1000500 Pb O1 :{name}\n");
+    let list = format!("3 V{VALIDITY} N1000501 G{GUID}\n1000500 Pb O1 :{name}\n");
     let there = disk(&[&format!("{name}:2,S")], &list);
     let mut source = Source::inbox(&[COPY + 7]).uidls(&["b"]).copies(1);
     source = source.seen_copies(&[("S", &[COPY])], &[COPY], COPY + 1);

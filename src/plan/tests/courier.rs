@@ -54,11 +54,11 @@ fn made(source: &Source, disk: &OnDisk, servers: Servers, plan: &FolderPlan) -> 
             names.push(name.as_str().to_owned());
         }
     }
-    let list = plan.list_with(lines.into_iter().collect()).unwrap();
+    let list = plan.list_with(&lines.into_iter().collect()).unwrap();
     let mut present = Present::after(plan, disk);
     for name in &names {
         let there = There {
-            suffix: ":2,S",
+            suffix: ":2,S".into(),
             in_new: false,
             octets: Some(35),
         };

@@ -19,7 +19,7 @@ impl Arrivals<'_> {
         file: &DiskFile,
     ) -> Result<bool, Problem> {
         self.may_go_on()?;
-        let Some((entry, Some(mtime))) = self.wanted.get(&key).copied() else {
+        let Some((entry, Some(mtime))) = self.wanted(key) else {
             return Ok(false);
         };
         let alike = Alike {
@@ -33,7 +33,7 @@ impl Arrivals<'_> {
             return Ok(false);
         };
         self.hand_on(finished, entry, (Some(mtime), None), sizes, None)?;
-        self.wanted.remove(&key);
+        self.has_come(key);
         Ok(true)
     }
 }

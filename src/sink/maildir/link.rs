@@ -108,12 +108,10 @@ fn look(
         },
         _ => line_ends::measure(&mut opened)?,
     };
-    let finished = Finished {
-        file: None,
-        name,
-        is_link: true,
+    let link = Link {
+        finished: Finished::Link(name),
+        sizes,
     };
-    let link = Link { finished, sizes };
     Ok((sizes.virtual_size == alike.virtual_size).then_some(link))
 }
 

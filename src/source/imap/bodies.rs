@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use super::Talk;
+use super::ahead::{self, Question};
 use super::items::{self, Item, Section};
 use super::reader::{Fault, Response};
 use super::reply::{Reply, Status};
@@ -20,6 +21,8 @@ const BATCH_BYTES: u64 = 64 << 20;
 pub const RANGE_LIMIT: usize = 350;
 /// Commands under way: the server begins the next while the last bytes of one are on the line.
 const IN_FLIGHT: usize = 2;
+/// The most of them where they ask for little.
+const SMALL_IN_FLIGHT: usize = 8;
 
 /// The beginning of the ascending `uids` as a sequence set of at most `most` messages, and how
 /// many it names. A range stands only for UIDs that are all asked for.
@@ -62,7 +65,16 @@ struct Batch {
     tag: String,
     /// Ascending by UID.
     messages: Vec<Wanted>,
+    /// Octets of all of them, as announced.
+    bytes: u64,
     /// One message, asked for the second time.
+    again: bool,
+}
+
+/// A command that is to be sent.
+struct Next {
+    command: String,
+    messages: Vec<(u32, u64)>,
     again: bool,
 }
 
@@ -80,24 +92,24 @@ pub fn fetch(
     wanted: &[(Uid, u64)],
     sink: &mut dyn BodySink,
 ) -> Result<Refused, Fault> {
-    let mut fresh: Vec<(u32, u64)> = wanted
-        .iter()
-        .map(|(uid, announced)| (uid.value(), *announced))
-        .collect();
-    fresh.sort_unstable_by_key(|(uid, _)| *uid);
-    fresh.dedup_by_key(|(uid, _)| *uid);
+    let fresh = ascending(wanted);
     let mut agenda = Agenda {
         fresh: &fresh,
         again: VecDeque::new(),
     };
+    let mut waiting = None;
     let mut flight: VecDeque<Batch> = VecDeque::new();
     let mut refused = Refused::new();
     loop {
-        while flight.len() < IN_FLIGHT {
-            let Some(batch) = agenda.send_next(talk, section)? else {
+        while has_room(&flight) {
+            let Some(next) = waiting.take().or_else(|| agenda.next(section)) else {
                 break;
             };
-            flight.push_back(batch);
+            if !flight.is_empty() && !talk.ahead.is_next(&next.command) {
+                waiting = Some(next);
+                break;
+            }
+            flight.push_back(next.send(talk)?);
         }
         if flight.is_empty() {
             return Ok(refused);
@@ -117,8 +129,65 @@ pub fn fetch(
     }
 }
 
+/// The commands by which [`fetch`] asks for `wanted`, to be asked ahead.
+pub fn questions(section: Section, wanted: &[(Uid, u64)]) -> Vec<Question> {
+    let fresh = ascending(wanted);
+    let mut agenda = Agenda {
+        fresh: &fresh,
+        again: VecDeque::new(),
+    };
+    let mut questions = Vec::new();
+    while let Some(next) = agenda.next(section) {
+        let bytes = octets(&next.messages);
+        questions.push(Question::fetch(next.command, bytes));
+    }
+    questions
+}
+
+fn ascending(wanted: &[(Uid, u64)]) -> Vec<(u32, u64)> {
+    let wanted = wanted.iter();
+    let mut fresh: Vec<(u32, u64)> = wanted
+        .map(|(uid, announced)| (uid.value(), *announced))
+        .collect();
+    fresh.sort_unstable_by_key(|(uid, _)| *uid);
+    fresh.dedup_by_key(|(uid, _)| *uid);
+    fresh
+}
+
+fn octets(messages: &[(u32, u64)]) -> u64 {
+    let sizes = messages.iter().map(|(_, announced)| *announced);
+    sizes.fold(0, u64::saturating_add)
+}
+
+/// Whether one more command may be sent: so many are under way at any rate, and more where they are
+/// too small to fill a long line.
+fn has_room(flight: &VecDeque<Batch>) -> bool {
+    let bytes = flight.iter().map(|batch| batch.bytes);
+    let is_small = || bytes.fold(0, u64::saturating_add) < ahead::BYTES;
+    flight.len() < IN_FLIGHT || (flight.len() < SMALL_IN_FLIGHT && is_small())
+}
+
+impl Next {
+    fn send(self, talk: &mut Talk<'_>) -> Result<Batch, Fault> {
+        let tag = talk.send(&[&self.command])?.concat();
+        let bytes = octets(&self.messages);
+        let messages = self.messages.into_iter().map(|(uid, announced)| Wanted {
+            uid,
+            announced,
+            done: false,
+            why: None,
+        });
+        Ok(Batch {
+            tag,
+            messages: messages.collect(),
+            bytes,
+            again: self.again,
+        })
+    }
+}
+
 impl Agenda<'_> {
-    fn send_next(&mut self, talk: &mut Talk<'_>, section: Section) -> Result<Option<Batch>, Fault> {
+    fn next(&mut self, section: Section) -> Option<Next> {
         let (messages, again) = match self.again.pop_front() {
             Some(message) if self.fresh.is_empty() => (vec![message], true),
             once_more => {
@@ -131,22 +200,14 @@ impl Agenda<'_> {
             }
         };
         if messages.is_empty() {
-            return Ok(None);
+            return None;
         }
         let (set, _) = set_of(messages.iter().map(|(uid, _)| *uid), messages.len());
-        let command = format!("UID FETCH {set} (UID {})", section.asked());
-        let tag = talk.send(&[&command])?.concat();
-        let messages = messages.into_iter().map(|(uid, announced)| Wanted {
-            uid,
-            announced,
-            done: false,
-            why: None,
-        });
-        Ok(Some(Batch {
-            tag,
-            messages: messages.collect(),
+        Some(Next {
+            command: format!("UID FETCH {set} (UID {})", section.asked()),
+            messages,
             again,
-        }))
+        })
     }
 
     /// How many messages the next command asks for.

@@ -472,7 +472,7 @@ fn marks_by_list() {
                       S: * LIST () \"/\" y\nS: * NO y is broken\n\
                       S: * STATUS elsewhere (MESSAGES 1)\nS: * STATUS\nS: x1 OK\nS: x2 OK\n";
     play("LIST-STATUS CONDSTORE", transcript, |session| {
-        let list = session.list_folders().unwrap();
+        let list = session.list_folders(true).unwrap();
         let marks: Vec<_> = list
             .folders
             .iter()
@@ -509,7 +509,7 @@ fn marks_by_list() {
              S: * LIST () \"/\" INBOX\nS: * LIST () \"/\" y\nS: x3 OK\nS: x4 OK\n"
         );
         play("LIST-STATUS", &transcript, |session| {
-            let list = session.list_folders().unwrap();
+            let list = session.list_folders(true).unwrap();
             assert_eq!(list.folders.len(), 2);
             assert!(list.folders.iter().all(|folder| folder.marks.is_none()));
             assert_eq!(session.take_warnings().len(), 1);
@@ -721,7 +721,7 @@ S: x7 OK
 
 fn second_look(script: &Script) -> Result<Vec<News>, Problem> {
     let mut session = Session::open(script.connection(None), &anna(), &endpoint(Security::Tls))?;
-    session.list_folders()?;
+    session.list_folders(true)?;
     let known = set("1:7");
     ["INBOX", "B"]
         .iter()

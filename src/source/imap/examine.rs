@@ -1,7 +1,8 @@
 //! Opening a folder read-only: EXAMINE, with what CONDSTORE and QRESYNC (RFC 7162) add to it.
 
 use super::Talk;
-use super::extensions::Qresync;
+use super::ahead::Ahead;
+use super::extensions::{Extensions, Qresync};
 use super::heard::Heard;
 use super::reader::{Fault, Response};
 use super::reply::{Reply, Status};
@@ -13,6 +14,8 @@ use crate::source::{Examined, Since};
 const ID_LIMIT: usize = 255;
 /// The most bytes of known UIDs in a command, which all in all may have 8,000 (RFC 7162 section 4).
 const KNOWN_LIMIT: usize = 4000;
+
+const ENABLE: &str = "ENABLE QRESYNC";
 
 /// A folder that is open.
 #[derive(Debug)]
@@ -51,21 +54,13 @@ pub fn open(
     };
     let mut unwelcome = Vec::new();
     let (extra, outcome) = loop {
-        let refused = |extra| unwelcome.contains(&extra);
-        let resync = since.and_then(resync).filter(|_| !refused(Extra::Resync));
-        let extensions = *talk.extensions;
-        let (extra, text) = match resync {
-            Some(text) if extensions.qresync != Qresync::Absent => (Extra::Resync, text),
-            _ if extensions.condstore && !refused(Extra::Condstore) => {
-                (Extra::Condstore, " (CONDSTORE)".to_owned())
-            }
-            _ => (Extra::None, String::new()),
-        };
+        let (extra, text) = extra(talk.extensions, since, &unwelcome);
         match attempt(talk, &format!("EXAMINE {name}{text}"), heard)? {
             Err(reply) if extra != Extra::None && !reply.is_busy() => unwelcome.push(extra),
             outcome => break (extra, outcome),
         }
     };
+    talk.ahead.opened(None);
     let mut examined = match outcome {
         Ok(examined) => examined,
         Err(reply) => return Ok(Err(reply.refusal("to open the folder", Reach::Folder))),
@@ -87,24 +82,73 @@ pub fn open(
         )));
     };
     examined.exists = exists;
+    talk.ahead.opened(Some((&name, examined.uid_validity)));
     let resynced = extra == Extra::Resync && talk.extensions.qresync == Qresync::Enabled;
     Ok(Ok(Opened { examined, resynced }))
 }
 
-/// One EXAMINE, with ENABLE before it where that is due. The inner error is what the server says
-/// instead of OK.
+/// The commands by which [`open`] opens the folder `name`, to be asked ahead; `is_first`: none has been
+/// opened before. `None`: there are none.
+pub fn commands(extensions: &Extensions, name: &str, is_first: bool) -> Option<Vec<String>> {
+    let (_, text) = extra(extensions, None, &[]);
+    let mut commands = vec![format!("EXAMINE {}{text}", quoted(name)?)];
+    if is_first && extensions.qresync == Qresync::Offered {
+        commands.insert(0, ENABLE.to_owned());
+    }
+    Some(commands)
+}
+
+/// What to ask for with EXAMINE, with the words for it; never what is `unwelcome`.
+fn extra(
+    extensions: &Extensions,
+    since: Option<&Since<'_>>,
+    unwelcome: &[Extra],
+) -> (Extra, String) {
+    let refused = |extra| unwelcome.contains(&extra);
+    let resync = since.and_then(resync).filter(|_| !refused(Extra::Resync));
+    match resync {
+        Some(text) if extensions.qresync != Qresync::Absent => (Extra::Resync, text),
+        _ if extensions.condstore && !refused(Extra::Condstore) => {
+            (Extra::Condstore, " (CONDSTORE)".to_owned())
+        }
+        _ => (Extra::None, String::new()),
+    }
+}
+
+/// Has a folder opened. A refusal is believed only of a command that came in its turn. The inner error
+/// is what the server says instead of OK.
 fn attempt(
     talk: &mut Talk<'_>,
     command: &str,
     heard: &mut Heard<'_>,
 ) -> Result<Result<Examined, Reply>, Fault> {
+    let (outcome, was_ahead) = once(talk, command, heard)?;
+    match outcome {
+        Err(reply) if was_ahead && !reply.is_busy() => {
+            let (alone, _) = once(talk, command, heard)?;
+            if alone.is_ok() {
+                talk.ahead.stumbled();
+            }
+            Ok(alone)
+        }
+        outcome => Ok(outcome),
+    }
+}
+
+/// One EXAMINE, with ENABLE before it where that is due, and whether it was asked ahead.
+fn once(
+    talk: &mut Talk<'_>,
+    command: &str,
+    heard: &mut Heard<'_>,
+) -> Result<(Result<Examined, Reply>, bool), Fault> {
     let mut commands = vec![command];
     if talk.extensions.qresync == Qresync::Offered {
-        commands.insert(0, "ENABLE QRESYNC");
+        commands.insert(0, ENABLE);
         // Until the server says otherwise.
         talk.extensions.qresync = Qresync::Absent;
     }
     let mut tags = talk.send(&commands)?;
+    let was_ahead = tags.last().is_some_and(|tag| Ahead::is_of(tag));
     let mut examined = Examined::default();
     heard.forget();
     let reply = loop {
@@ -138,15 +182,15 @@ fn attempt(
         }
     };
     if reply.status != Status::Ok {
-        return Ok(Err(reply));
+        return Ok((Err(reply), was_ahead));
     }
     // Some servers say it only here.
     take_code(&mut examined, &reply);
-    Ok(Ok(examined))
+    Ok((Ok(examined), was_ahead))
 }
 
 /// Takes in a response code, if it is one that tells of the folder.
-fn take_code(examined: &mut Examined, reply: &Reply) {
+pub fn take_code(examined: &mut Examined, reply: &Reply) {
     let Some((code, value)) = reply.code() else {
         return;
     };

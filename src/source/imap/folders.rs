@@ -40,8 +40,9 @@ struct Namespaces {
 pub fn list(
     talk: &mut Talk<'_>,
     has_namespaces: bool,
+    with_marks: bool,
 ) -> Result<Result<FolderList, Problem>, Fault> {
-    let list_command = status::list_command(*talk.extensions);
+    let list_command = status::list_command(*talk.extensions, with_marks);
     let mut commands = vec![list_command.as_str(), "LSUB \"\" \"*\""];
     if has_namespaces {
         commands.push("NAMESPACE");
@@ -105,9 +106,9 @@ pub fn list(
             let problem = reply.refusal(command, Reach::User);
             if command.starts_with("LIST") {
                 // Perhaps for the sake of one folder, perhaps it never works.
-                if status::ask_less(talk.extensions) {
+                if status::ask_less(talk.extensions, with_marks) {
                     talk.warnings.add(problem.to_string());
-                    return list(talk, has_namespaces);
+                    return list(talk, has_namespaces, with_marks);
                 }
                 return Ok(Err(problem));
             }

@@ -7,7 +7,7 @@ use crate::mail::{Entry, Flags, KeywordSet, KeywordTable, Uid};
 use crate::source::MessageList;
 
 /// The most responses that are believed of one listing, whatever EXISTS said.
-const MESSAGE_LIMIT: usize = 20_000_000;
+pub const MESSAGE_LIMIT: usize = 20_000_000;
 
 /// What was said of a message; what was not is `None`.
 #[derive(Debug, Clone, Copy, Default)]

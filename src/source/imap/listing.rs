@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::Talk;
+use super::ahead::Ahead;
 use super::bodies::RANGE_LIMIT;
 use super::gather::{Gathered, most};
 use super::reader::{Fault, Response};
@@ -14,6 +15,8 @@ use crate::source::MessageList;
 
 /// What is asked of each message.
 pub const DETAILS: &str = "(UID FLAGS INTERNALDATE RFC822.SIZE)";
+/// The command that lists a folder.
+pub const COMMAND: &str = "UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE)";
 /// Commands under way.
 const IN_FLIGHT: usize = 2;
 
@@ -22,8 +25,7 @@ pub fn list(talk: &mut Talk<'_>, exists: u32) -> Result<Result<MessageList, Prob
     if exists == 0 {
         return Ok(Ok(MessageList::default()));
     }
-    let command = format!("UID FETCH 1:* {DETAILS}");
-    let tags = talk.send(&[&command])?;
+    let tags = talk.send(&[COMMAND])?;
     let mut gathered = Gathered::default();
     let mut expunged = 0u64;
     let mut vanished = Collected::default();
@@ -50,6 +52,12 @@ pub fn list(talk: &mut Talk<'_>, exists: u32) -> Result<Result<MessageList, Prob
     let expunged = expunged.saturating_add(vanished.set().difference(&listed).len());
     let told = list.entries.len() as u64 + list.unreadable.len() as u64;
     let missing = u64::from(exists).saturating_sub(told.saturating_add(expunged));
+    let is_whole = reply.status == Status::Ok && missing == 0;
+    if !is_whole && tags.iter().any(|tag| Ahead::is_of(tag)) && !reply.is_throttling() {
+        // Perhaps it came too early for the server: only what is said in its turn is believed.
+        talk.ahead.stumbled();
+        return self::list(talk, exists);
+    }
     if reply.status != Status::Ok {
         let problem = refused(&reply);
         if list.entries.is_empty() || reply.is_throttling() {

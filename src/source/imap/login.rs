@@ -1,7 +1,14 @@
-//! From the greeting to a session that is logged in.
+//! From the greeting to a session that is logged in, in as few round trips as the server allows.
+//!
+//! What a server can do it tells by itself in its greeting and in its answer to the login, mostly. The
+//! greeting is believed only where nothing is trusted less than what follows it: it comes over TLS, or
+//! the admin has asked for a line without. What was said before STARTTLS may be anyone's word and is
+//! never looked at (RFC 3501 section 6.2.1).
 
 use std::cell::RefCell;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use imap::types::Capabilities;
 use imap::{Authenticator, Client};
 
@@ -22,6 +29,13 @@ impl Abilities {
     /// Whether `word` (upper case) is among them.
     pub fn has(&self, word: &str) -> bool {
         self.0.iter().any(|known| known == word)
+    }
+
+    /// Whether a greeting that says so much spares the question. One without mechanisms may be cut
+    /// short, and would have us send a password in the clear, or not know how to.
+    fn serve(&self, login: &Login, endpoint: &Endpoint) -> bool {
+        let any_will_do = endpoint.security == Security::Tls && login.authzid.is_none();
+        any_will_do || !self.mechanisms().is_empty()
     }
 
     fn mechanisms(&self) -> Vec<String> {
@@ -46,25 +60,37 @@ pub fn log_in(
     endpoint: &Endpoint,
 ) -> Result<(CrateSession, Abilities, Option<String>), Problem> {
     let mut client = Client::new(shared.clone());
-    let mut words = None;
+    let (mut words, mut before) = (None, None);
     if greeting_due {
         client
             .read_greeting()
             .map_err(|error| arrival_problem(shared, error))?;
         let greeting = shared.lock().reply.take();
         words = Some(check_greeting(greeting)?);
+        if endpoint.security != Security::StartTls {
+            before = told(shared).filter(|told| told.serve(login, endpoint));
+        }
     }
-    // Asked for, never taken from the greeting: before TLS that may be anyone's word.
-    let before = abilities(shared, || client.capabilities())?.unwrap_or_default();
+    let before = match before {
+        Some(before) => before,
+        None => abilities(shared, || client.capabilities())?.unwrap_or_default(),
+    };
     let way = choose_way(&before, login, endpoint)?;
     sasl::check(way, login)?;
+    shared.lock().capabilities.clear();
     let mut session = match way {
         Way::Command => client
             .login(&login.name, login.secret.expose())
             .map_err(|(error, _)| refusal(shared, error, None, |text| login.secret.scrub(text)))?,
-        Way::Sasl(mechanism) => authenticate(client, shared, mechanism, login, endpoint)?,
+        Way::Sasl(mechanism) => {
+            let at_once = before.has("SASL-IR");
+            authenticate(client, shared, mechanism, at_once, login, endpoint)?
+        }
     };
-    let after = abilities(shared, || session.capabilities())?;
+    let after = match told(shared) {
+        Some(after) => Some(after),
+        None => abilities(shared, || session.capabilities())?,
+    };
     if way == Way::Command {
         let secret = login.secret.clone();
         let cover = move |text: &str| secret.scrub(text);
@@ -101,6 +127,12 @@ fn abilities(
         Err(imap::Error::No(_) | imap::Error::Bad(_)) => Ok(None),
         Err(error) => Err(arrival_problem(shared, error)),
     }
+}
+
+/// What the server said unasked that it can do, once.
+fn told(shared: &Shared) -> Option<Abilities> {
+    let words = std::mem::take(&mut shared.lock().capabilities);
+    (!words.is_empty()).then_some(Abilities(words))
 }
 
 fn choose_way(abilities: &Abilities, login: &Login, endpoint: &Endpoint) -> Result<Way, Problem> {
@@ -168,23 +200,38 @@ impl Authenticator for &Rounds {
     }
 }
 
+/// Whether the initial response is as short as a command may be: servers that take longer ones in
+/// answer to a challenge do not all do so here (Dovecot's login process has room for 4,096 octets).
+fn fits_a_command(mechanism: Mechanism, login: &Login, endpoint: &Endpoint) -> bool {
+    const MOST: usize = 1500;
+    let (host, port) = (&endpoint.host, endpoint.port);
+    let initial = sasl::initial_response(mechanism, login, host, port);
+    initial.is_none_or(|initial| initial.len() <= MOST)
+}
+
 fn authenticate(
     client: Client<Shared>,
     shared: &Shared,
     mechanism: Mechanism,
+    at_once: bool,
     login: &Login,
     endpoint: &Endpoint,
 ) -> Result<CrateSession, Problem> {
     let name = sasl::sasl_name(mechanism)
         .ok_or_else(|| Problem::new(Kind::Input, Reach::User, "IMAP has no such way to log in"))?;
+    let mut exchange = Exchange::new(mechanism, login, &endpoint.host, endpoint.port)?;
+    let initial = match at_once && fits_a_command(mechanism, login, endpoint) {
+        true => exchange.initial(),
+        false => None,
+    };
     let rounds = Rounds {
-        exchange: RefCell::new(Exchange::new(
-            mechanism,
-            login,
-            &endpoint.host,
-            endpoint.port,
-        )?),
+        exchange: RefCell::new(exchange),
         problem: RefCell::new(None),
+    };
+    // The crate knows no initial response (RFC 4959), and sends what it is given for a name as it is.
+    let name = match initial {
+        Some(initial) => format!("{name} {}", STANDARD.encode(initial)),
+        None => name.to_owned(),
     };
     let outcome = client.authenticate(name, &&rounds);
     if let Some(problem) = rounds.problem.into_inner() {

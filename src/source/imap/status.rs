@@ -48,14 +48,14 @@ fn folded(name: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The LIST command. Where one thing is asked for, all have to be: what plain LIST may tell unasked
+/// The LIST command, `with_marks` where those can be told with it. Where one thing is asked for, all have to be: what plain LIST may tell unasked
 /// it then does not.
-pub fn list_command(extensions: Extensions) -> String {
+pub fn list_command(extensions: Extensions, with_marks: bool) -> String {
     let mut options = Vec::new();
     if extensions.special_use {
         options.push("SPECIAL-USE".to_owned());
     }
-    if extensions.list_status {
+    if extensions.list_status && with_marks {
         options.push(format!("STATUS {}", status_items(extensions)));
     }
     match options.is_empty() {
@@ -64,10 +64,10 @@ pub fn list_command(extensions: Extensions) -> String {
     }
 }
 
-/// Takes back the last thing that LIST was asked for, which the server refused. False where it was
+/// Takes back the last thing that [`list_command`] asked for, which the server refused. False where it was
 /// plain LIST.
-pub fn ask_less(extensions: &mut Extensions) -> bool {
-    let last = match extensions.list_status {
+pub fn ask_less(extensions: &mut Extensions, with_marks: bool) -> bool {
+    let last = match extensions.list_status && with_marks {
         true => &mut extensions.list_status,
         false => &mut extensions.special_use,
     };
@@ -194,13 +194,14 @@ mod tests {
             "LIST \"\" \"*\" RETURN (SPECIAL-USE)",
             "LIST \"\" \"*\"",
         ] {
-            assert_eq!(list_command(extensions), want);
-            assert_eq!(ask_less(&mut extensions), want.contains("RETURN"));
+            assert_eq!(list_command(extensions, true), want);
+            assert_eq!(ask_less(&mut extensions, true), want.contains("RETURN"));
         }
         extensions.list_status = true;
         extensions.condstore = false;
         let want = "LIST \"\" \"*\" RETURN (STATUS (MESSAGES UIDNEXT UIDVALIDITY))";
-        assert_eq!(list_command(extensions), want);
+        assert_eq!(list_command(extensions, true), want);
+        assert_eq!(list_command(extensions, false), "LIST \"\" \"*\"");
     }
 
     #[test]

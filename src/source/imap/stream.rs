@@ -106,8 +106,8 @@ pub struct Inner {
     pub warnings: Warnings,
     /// The greeting or the last tagged reply that the crate was told of.
     pub reply: Option<Reply>,
-    /// The words of the last CAPABILITY response, in upper case. The crate is not shown them: it
-    /// gets out of step where IMAP4rev1 is not among them.
+    /// The words of the last CAPABILITY response or response code, in upper case. The crate is not
+    /// shown them: it gets out of step where IMAP4rev1 is not among them.
     pub capabilities: Vec<String>,
     /// Why the crate's reading ended, in our words; the crate has only an error without them.
     pub fault: Option<Fault>,
@@ -184,6 +184,12 @@ impl Inner {
     fn render_next(&mut self) -> Result<(), Fault> {
         let mut reader = Reader::resume(&mut self.wire, self.unasked);
         let response = self.warnings.cover_reply(reader.next())?;
+        if let Response::Status(reply) | Response::Tagged(_, reply) = &response
+            && reply.status == Status::Ok
+            && let Some(words) = capability_code(reader.text())
+        {
+            self.capabilities = words_of(words);
+        }
         if std::mem::take(&mut self.greeting_due) {
             match response {
                 Response::Status(reply) => {
@@ -233,10 +239,7 @@ impl Inner {
             }
             Response::Status(reply) => self.warnings.add(&reply.text),
             Response::Data if reader.text().eq_ignore_ascii_case(b"CAPABILITY") => {
-                self.capabilities = String::from_utf8_lossy(reader.rest())
-                    .split_ascii_whitespace()
-                    .map(str::to_ascii_uppercase)
-                    .collect();
+                self.capabilities = words_of(reader.rest());
             }
             Response::Rubbish => self.warnings.add(reader.text()),
             Response::Exists(_) | Response::Fetch | Response::Expunge | Response::Data => {}
@@ -246,6 +249,21 @@ impl Inner {
         self.unasked = reader.unasked_so_far();
         Ok(())
     }
+}
+
+fn words_of(capabilities: &[u8]) -> Vec<String> {
+    let words = String::from_utf8_lossy(capabilities);
+    let words = words.split_ascii_whitespace();
+    words.map(str::to_ascii_uppercase).collect()
+}
+
+/// What the response code CAPABILITY (RFC 3501 section 7.1) lists, if `text` begins with one that is
+/// whole.
+fn capability_code(text: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = b"[CAPABILITY ";
+    let (name, rest) = text.split_at_checked(NAME.len())?;
+    let end = memchr::memchr(b']', rest)?;
+    name.eq_ignore_ascii_case(NAME).then_some(&rest[..end])
 }
 
 fn is_base64(challenge: &[u8]) -> bool {

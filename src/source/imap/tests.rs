@@ -1,5 +1,8 @@
 //! Whole sessions against transcripts.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::script::{Keep, Script, anna, endpoint};
 use super::*;
 use crate::mail::{Flags, FolderPath, UidValidity};
@@ -61,9 +64,9 @@ fn a_server_says_what_it_is_or_its_greeting_does() {
         ("S: x1 BAD what?\n", "Mail store ready"),
     ] {
         let transcript = format!(
-            "S: * OK [CAPABILITY IMAP4rev1 ID] Mail store ready\nC: a1 CAPABILITY\n\
-             S: * CAPABILITY IMAP4rev1\nS: a1 OK\nC: a2 LOGIN \"anna\" \"s3cret-word\"\nS: a2 OK\n\
-             C: a3 CAPABILITY\nS: * CAPABILITY IMAP4rev1 ID\nS: a3 OK\nC: x1 ID NIL\n{answer}"
+            "S: * OK [CAPABILITY IMAP4rev1] Mail store ready\n\
+             C: a1 LOGIN \"anna\" \"s3cret-word\"\nS: a1 OK\n\
+             C: a2 CAPABILITY\nS: * CAPABILITY IMAP4rev1 ID\nS: a2 OK\nC: x1 ID NIL\n{answer}"
         );
         let script = Script::new(transcript.as_bytes(), 3);
         let mut session =
@@ -91,7 +94,7 @@ fn folder(wire_name: &str) -> ListedFolder {
 /// All that a session can be asked, in the order of `WHOLE`.
 fn whole_session(script: &Script, sink: &mut Keep) -> Result<(), Problem> {
     let mut session = Session::open(script.connection(None), &anna(), &endpoint(Security::Tls))?;
-    let folders = session.list_folders()?;
+    let folders = session.list_folders(true)?;
     let sent = folders
         .folders
         .iter()
@@ -152,7 +155,7 @@ fn a_whole_session_gives_what_the_server_holds() {
     let script = Script::new(WHOLE, usize::MAX);
     let mut session =
         Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
-    let folders = session.list_folders().unwrap();
+    let folders = session.list_folders(true).unwrap();
     let named: Vec<_> = folders
         .folders
         .iter()
@@ -424,6 +427,57 @@ fn ways_to_log_in() {
             script.finish();
         }
     }
+    for (name, greeting, transcript, login, security) in [
+        (
+            "all in one round trip",
+            "[CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN]",
+            "C: a1 AUTHENTICATE PLAIN AGFubmEAeA==\nS: a1 OK [CAPABILITY IMAP4rev1] in\n",
+            named(None, "x", None),
+            Security::Tls,
+        ),
+        (
+            "a CAPABILITY response by the way",
+            "[capability imap4rev1 auth=cram-md5] hi",
+            "C: a1 AUTHENTICATE CRAM-MD5\nS: + PDE+\nC: YW5uYSA4ZGJkZDEzOWFmNmUwN2YwZGIyZDI1NmRiMDA2MDkzNw==\n\
+             S: * CAPABILITY IMAP4rev1 ID\nS: a1 OK\n",
+            named(None, "x", None),
+            Security::Plain,
+        ),
+        (
+            "a token that is too long for a command",
+            "[CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi",
+            &format!(
+                "C: a1 AUTHENTICATE PLAIN\nS: +\nC: {}\nS: a1 OK [CAPABILITY IMAP4rev1] in\n",
+                STANDARD.encode(format!("\0anna\0{}", "x".repeat(1500)))
+            ),
+            named(None, &"x".repeat(1500), None),
+            Security::Tls,
+        ),
+        (
+            "a greeting that knows no way to hide the password is asked again",
+            "[CAPABILITY IMAP4rev1] hi",
+            "C: a1 CAPABILITY\nS: * CAPABILITY IMAP4rev1 AUTH=PLAIN\nS: a1 OK\n\
+             C: a2 AUTHENTICATE PLAIN\nS: +\nC: AGFubmEAeA==\nS: a2 OK [CAPABILITY IMAP4rev1] in\n",
+            named(None, "x", None),
+            Security::Plain,
+        ),
+        (
+            "a code that is cut short",
+            "[CAPABILITY IMAP4rev1 AUTH=CRAM-MD5",
+            "C: a1 CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: a1 OK\n\
+             C: a2 LOGIN \"anna\" \"x\"\nS: a2 OK [CAPABILITY IMAP4rev1] in\n",
+            named(None, "x", None),
+            Security::Tls,
+        ),
+    ] {
+        for chunk in [usize::MAX, 1] {
+            let whole = format!("S: * OK {greeting}\n{transcript}");
+            let script = Script::new(whole.as_bytes(), chunk);
+            let outcome = Session::open(script.connection(None), &login, &endpoint(security));
+            assert!(outcome.is_ok(), "{name}: {outcome:?}");
+            script.finish();
+        }
+    }
     let oauth = named(Some(Mechanism::Xoauth2), "token-token", None);
     let script = Script::new(
         b"C: a1 CAPABILITY\nS: * CAPABILITY AUTH=XOAUTH2\nS: a1 OK\nC: a2 AUTHENTICATE XOAUTH2\nS: +\n\
@@ -509,7 +563,7 @@ fn a_refused_folder_leaves_the_session_alive() {
             assert!(gone.to_string().contains("shutting down"), "{gone}");
             let dead = session.list_messages(4).unwrap_err();
             assert!(dead.to_string().contains("had ended"), "{dead}");
-            assert!(session.list_folders().is_err());
+            assert!(session.list_folders(true).is_err());
             assert!(session.examine(&folder("z")).is_err());
         },
     );
@@ -519,7 +573,7 @@ fn a_refused_folder_leaves_the_session_alive() {
 fn folders_of_odd_servers() {
     let transcript: &[u8] = include_bytes!("../../../fixtures/imap/odd-folders.txt");
     play(transcript, |session| {
-        let list = session.list_folders().unwrap();
+        let list = session.list_folders(true).unwrap();
         let rows: Vec<String> = list
             .folders
             .iter()
@@ -568,7 +622,7 @@ fn folders_of_odd_servers() {
     play(
         b"C: x1 LIST \"\" \"*\"\nC: x2 LSUB \"\" \"*\"\nC: x3 NAMESPACE\nS: x1 NO not today\nS: x2 OK\nS: x3 OK\n",
         |session| {
-            let problem = session.list_folders().unwrap_err();
+            let problem = session.list_folders(true).unwrap_err();
             assert_eq!(problem.kind, Kind::Refused);
             assert!(session.alive().is_ok());
         },
@@ -937,7 +991,7 @@ fn special_uses_are_asked_for_where_they_can_be() {
         let script = Script::new(transcript.as_bytes(), 7);
         let mut session =
             Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
-        let list = session.list_folders().unwrap();
+        let list = session.list_folders(true).unwrap();
         script.finish();
         let uses = list.folders.iter().map(|folder| folder.special_use);
         let want = [None, Some(SpecialUse::Sent), Some(SpecialUse::All), None];
@@ -958,9 +1012,9 @@ fn messages_are_identified_by_what_the_server_has() {
         ("X-GM-EXT-1 OBJECTID", Some(Attribute::GmailId)),
     ] {
         let transcript = format!(
-            "S: * OK [CAPABILITY IMAP4rev1] hello\nC: a1 CAPABILITY\n\
-             S: * CAPABILITY IMAP4rev1\nS: a1 OK\nC: a2 LOGIN \"anna\" \"s3cret-word\"\nS: a2 OK in\n\
-             C: a3 CAPABILITY\nS: * CAPABILITY IMAP4rev1 {extensions}\nS: a3 OK\n"
+            "S: * OK [CAPABILITY IMAP4rev1] hello\n\
+             C: a1 LOGIN \"anna\" \"s3cret-word\"\n\
+             S: a1 OK [CAPABILITY IMAP4rev1 {extensions}] in\n"
         );
         let script = Script::new(transcript.as_bytes(), usize::MAX);
         let session =

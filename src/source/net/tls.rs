@@ -6,8 +6,9 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
+use std::sync::OnceLock;
 
 use native_tls::TlsConnector;
 use openssl::error::ErrorStack;
@@ -18,46 +19,62 @@ use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
 
 use super::pace::PacedSocket;
-use super::{Endpoint, Security, Stream, TlsPolicy, io_problem};
+use super::{BUFFER, Endpoint, Security, Stream, TlsPolicy, io_problem};
 use crate::problem::{Kind, Problem, Reach};
 
 /// `SSL_OP_LEGACY_SERVER_CONNECT`, which the openssl crate does not name: talk to servers without
 /// RFC 5746.
 const LEGACY_SERVER_CONNECT: SslOptions = SslOptions::from_bits_retain(0x4);
 
-/// What secures connections, ready for any number of them.
-pub(super) enum Connector {
+/// What secures connections, any number of them.
+pub(super) struct Connector {
+    /// Whom to trust instead of the system's CAs.
+    roots: Option<Vec<X509>>,
+    insecure: bool,
+    legacy: bool,
+    /// Set up for the first connection that needs it: to read the system's CAs takes longer than
+    /// many a run without TLS. A failure is kept as its text.
+    engine: OnceLock<Result<Engine, String>>,
+}
+
+enum Engine {
     /// TLS 1.2 and later.
     Modern(TlsConnector),
     /// TLS 1.0 and later, weak keys and ciphers.
-    Legacy {
-        connector: SslConnector,
-        check_host: bool,
-    },
+    Legacy(SslConnector),
 }
 
 impl Connector {
+    /// Reads the CA file.
     pub(super) fn new(policy: &TlsPolicy) -> Result<Self, Problem> {
-        let roots = policy.ca_file.as_deref().map(read_roots).transpose()?;
-        let roots = roots.as_deref();
-        if policy.legacy {
-            legacy(roots, policy.insecure)
-                .map(|connector| Self::Legacy {
-                    connector,
-                    check_host: !policy.insecure,
-                })
-                .map_err(not_set_up)
-        } else {
-            modern(roots, policy.insecure)
-                .map(Self::Modern)
-                .map_err(not_set_up)
-        }
+        Ok(Self {
+            roots: policy.ca_file.as_deref().map(read_roots).transpose()?,
+            insecure: policy.insecure,
+            legacy: policy.legacy,
+            engine: OnceLock::new(),
+        })
+    }
+
+    fn engine(&self) -> Result<&Engine, Problem> {
+        let set_up = || {
+            let roots = self.roots.as_deref();
+            let engine = match self.legacy {
+                true => legacy(roots, self.insecure).map(Engine::Legacy),
+                false => modern(roots, self.insecure).map(Engine::Modern),
+            };
+            engine.map_err(|error| error.to_string())
+        };
+        self.engine.get_or_init(set_up).as_ref().map_err(|why| {
+            let what = format!("TLS cannot be set up: {why}");
+            Problem::new(Kind::Tls, Reach::Run, what)
+        })
     }
 
     /// The handshake with `endpoint`, whose name the certificate must bear.
     ///
     /// # Errors
-    /// Kind Network where the connection broke or fell silent, kind Tls for all else.
+    /// Kind Network where the connection broke or fell silent, kind Tls for all else; of reach Run
+    /// where OpenSSL itself will not do.
     pub(super) fn secure(
         &self,
         endpoint: &Endpoint,
@@ -65,9 +82,9 @@ impl Connector {
     ) -> Result<Box<dyn Stream>, Problem> {
         // Certificates do not know the dot that makes a name absolute to the resolver.
         let name = endpoint.host.strip_suffix('.').unwrap_or(&endpoint.host);
-        let socket = Untruncated(socket);
-        match self {
-            Self::Modern(connector) => match connector.connect(name, socket) {
+        let socket = BelowTls::new(socket);
+        match self.engine()? {
+            Engine::Modern(connector) => match connector.connect(name, socket) {
                 Ok(stream) => Ok(Box::new(stream)),
                 Err(native_tls::HandshakeError::Failure(error)) => {
                     // native-tls tells the verdict on the certificate only in the text.
@@ -80,14 +97,11 @@ impl Connector {
                 }
                 Err(native_tls::HandshakeError::WouldBlock(_)) => Err(silent(endpoint)),
             },
-            Self::Legacy {
-                connector,
-                check_host,
-            } => {
+            Engine::Legacy(connector) => {
                 let connected = connector
                     .configure()
                     .map_err(HandshakeError::from)
-                    .and_then(|ssl| ssl.verify_hostname(*check_host).connect(name, socket));
+                    .and_then(|ssl| ssl.verify_hostname(!self.insecure).connect(name, socket));
                 match connected {
                     Ok(stream) => Ok(Box::new(stream)),
                     Err(HandshakeError::Failure(middle)) => {
@@ -114,12 +128,10 @@ impl Connector {
             let broken = io::Error::new(broken.kind(), broken.to_string());
             let timed_out = broken.kind() == io::ErrorKind::TimedOut;
             let problem = io_problem(endpoint, "setting up TLS", broken);
-            return match self {
-                // Some appliances hang up at the sight of a TLS version that they do not know.
-                Self::Modern(_) if !timed_out => {
-                    problem.with_hint("if it is an old server: --tls-legacy")
-                }
-                _ => problem,
+            // Some appliances hang up at the sight of a TLS version that they do not know.
+            return match !self.legacy && !timed_out {
+                true => problem.with_hint("if it is an old server: --tls-legacy"),
+                false => problem,
             };
         }
         let reasons = cause
@@ -144,9 +156,9 @@ impl Connector {
                 _ => problem,
             };
         }
-        match self {
-            Self::Modern(_) => problem.with_hint("if it is an old server: --tls-legacy"),
-            Self::Legacy { .. } => problem,
+        match self.legacy {
+            false => problem.with_hint("if it is an old server: --tls-legacy"),
+            true => problem,
         }
     }
 
@@ -155,7 +167,7 @@ impl Connector {
             "name the server as its certificate does (or --tls-insecure)"
         } else if verdict.contains("expired") || verdict.contains("not yet valid") {
             "--tls-insecure"
-        } else if verdict.contains("weak") && matches!(self, Self::Modern(_)) {
+        } else if verdict.contains("weak") && !self.legacy {
             "if it is an old server: --tls-legacy"
         } else {
             "--tls-ca FILE (or --tls-insecure)"
@@ -222,10 +234,6 @@ fn read_roots(path: &Path) -> Result<Vec<X509>, Problem> {
     Ok(roots)
 }
 
-fn not_set_up(cause: Cause) -> Problem {
-    Problem::new(Kind::Tls, Reach::Run, "TLS cannot be set up").caused_by(cause)
-}
-
 fn silent(endpoint: &Endpoint) -> Problem {
     let error = io::Error::from(io::ErrorKind::TimedOut);
     io_problem(endpoint, "setting up TLS", error)
@@ -241,12 +249,21 @@ fn reasons(stack: &ErrorStack) -> String {
     reasons.join(", ")
 }
 
-/// Below TLS the end of the TCP stream is never the end of the data: that one TLS announces
-/// (close_notify). OpenSSL's own error for it would say nothing to those above.
+/// The socket below TLS. OpenSSL asks for each record twice, for its head and for its body, and
+/// some servers (Dovecot) send records of 4 KB: here they are read many at once.
+///
+/// The end of the TCP stream is never the end of the data: that one TLS announces (close_notify).
+/// OpenSSL's own error for it would say nothing to those above.
 #[derive(Debug)]
-struct Untruncated<S>(S);
+struct BelowTls<S>(BufReader<S>);
 
-impl<S: Read> Read for Untruncated<S> {
+impl<S: Read> BelowTls<S> {
+    fn new(socket: S) -> Self {
+        Self(BufReader::with_capacity(BUFFER, socket))
+    }
+}
+
+impl<S: Read> Read for BelowTls<S> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         match self.0.read(buf)? {
             0 if !buf.is_empty() => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -255,12 +272,12 @@ impl<S: Read> Read for Untruncated<S> {
     }
 }
 
-impl<S: Write> Write for Untruncated<S> {
+impl<S: Write> Write for BelowTls<S> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        self.0.write(buf)
+        self.0.get_mut().write(buf)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.0.get_mut().flush()
     }
 }

@@ -13,6 +13,9 @@ use crate::text::printable_bytes;
 /// More messages than any maildrop has; a limit to what a hostile server can make us hold.
 const ENTRIES: usize = 5_000_000;
 
+/// What a listing asks for, in this order.
+pub(super) const COMMANDS: [&str; 3] = ["STAT\r\n", "UIDL\r\n", "LIST\r\n"];
+
 type FoundUidl = Result<Uidl, (String, UidlFault)>;
 
 /// One reading of the maildrop.
@@ -49,13 +52,13 @@ impl<S: Read + Write> Session<S> {
     }
 
     fn read_listing(&mut self) -> Result<Reading, Problem> {
-        const COMMANDS: [&str; 3] = ["STAT\r\n", "UIDL\r\n", "LIST\r\n"];
-        if self.pipelining {
+        let mut is_asked = std::mem::take(&mut self.listing_is_asked);
+        if self.pipelining && !is_asked {
             self.wire.send(COMMANDS.concat().as_bytes())?;
+            is_asked = true;
         }
-        let pipelining = self.pipelining;
         let answer = |session: &mut Self, command: usize| {
-            if !pipelining {
+            if !is_asked {
                 session.wire.send(COMMANDS[command].as_bytes())?;
             }
             session.wire.answer()

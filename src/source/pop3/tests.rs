@@ -226,6 +226,12 @@ fn endpoint(security: Security) -> Endpoint {
     }
 }
 
+/// Logs in over TLS.
+fn start(stream: BufReader<Pipe>, login: &Login) -> Result<Session<Pipe>, Problem> {
+    let endpoint = endpoint(Security::Tls);
+    Session::start(stream, None, login, &endpoint, Pipelining::WhereAnnounced)
+}
+
 fn fixture(name: &str) -> String {
     let path = format!("{}/fixtures/pop3/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"))
@@ -239,13 +245,23 @@ fn play(
     greeting: Option<&str>,
     check: impl Fn(Result<Session<Pipe>, Problem>, &Pipe),
 ) {
+    let start = |stream| {
+        let endpoint = endpoint(security);
+        let pipelining = Pipelining::WhereAnnounced;
+        Session::start(stream, greeting, login, &endpoint, pipelining)
+    };
+    play_by(name, start, check);
+}
+
+fn play_by(
+    name: &str,
+    start: impl Fn(BufReader<Pipe>) -> Result<Session<Pipe>, Problem>,
+    check: impl Fn(Result<Session<Pipe>, Problem>, &Pipe),
+) {
     for piece in [1, 3, 1 << 20] {
         let pipe = Pipe::open(&fixture(name), piece);
         let stream = BufReader::with_capacity(1 << 16, pipe.clone());
-        check(
-            Session::start(stream, greeting, login, &endpoint(security)),
-            &pipe,
-        );
+        check(start(stream), &pipe);
         pipe.assert_done();
     }
 }
@@ -290,7 +306,7 @@ fn a_whole_session_pipelined_with_utf8_and_top() {
         let maildrop = session.listing().unwrap();
         assert!(
             pipe.writes()
-                .contains(&"STAT\r\nUIDL\r\nLIST\r\n".to_owned())
+                .contains(&"CAPA\r\nSTAT\r\nUIDL\r\nLIST\r\n".to_owned())
         );
         assert!(maildrop.has_uidls);
         let rows: Vec<_> = maildrop
@@ -506,8 +522,7 @@ fn what_cannot_work_is_not_tried() {
             let pipe = Pipe::open(script, 9);
             let stream = BufReader::new(pipe.clone());
             let login = login(name, secret, Some(mechanism));
-            let problem =
-                Session::start(stream, None, &login, &endpoint(Security::Tls)).unwrap_err();
+            let problem = start(stream, &login).unwrap_err();
             assert_eq!(problem.kind, Kind::Input);
             pipe.assert_done();
         }
@@ -603,9 +618,12 @@ fn a_broken_transfer_abandons_its_body_and_ends_the_session() {
         ("locked-out", Kind::Busy, 0, &[]),
         ("out-of-step", Kind::Protocol, 1, &[]),
     ] {
-        play(name, &user(None), Security::Tls, None, |session, _| {
+        let start = |stream| {
+            let (login, endpoint) = (user(None), endpoint(Security::Tls));
+            Session::start(stream, None, &login, &endpoint, Pipelining::Never)
+        };
+        play_by(name, start, |session, _| {
             let mut session = session.unwrap();
-            session.disable_pipelining();
             let mut bodies = Bodies::default();
             let numbers: &[u32] = if name == "locked-out" { &[1] } else { &[1, 2] };
             let problem = session.retrieve(numbers, &mut bodies).unwrap_err();
@@ -649,19 +667,19 @@ fn login_script(capability: &str) -> String {
 fn started(script: &str) -> (Session<Pipe>, Pipe) {
     let pipe = Pipe::open(script, 1 << 20);
     let stream = BufReader::new(pipe.clone());
-    let session = Session::start(stream, None, &user(None), &endpoint(Security::Tls));
+    let session = start(stream, &user(None));
     (session.unwrap(), pipe)
 }
 
 #[test]
-fn the_window_is_refilled_at_half_and_stays_below_a_kilobyte() {
+fn the_window_is_refilled_at_half_and_stays_below_four_kilobytes() {
     for (capability, numbers, sizes) in [
-        ("PIPELINING", 1..=200_u32, vec![64, 32, 32, 32, 32, 8]),
-        // 17 octets a command: 60 of them.
+        ("PIPELINING", 1..=800_u32, vec![256, 128, 128, 128, 128, 32]),
+        // 17 octets a command: 240 of them.
         (
             "PIPELINING",
-            4_294_967_196..=4_294_967_295,
-            vec![60, 30, 10],
+            4_294_966_896..=4_294_967_295,
+            vec![240, 120, 40],
         ),
         ("X-NONE", 1..=5, vec![1; 5]),
     ] {
@@ -678,7 +696,7 @@ fn the_window_is_refilled_at_half_and_stays_below_a_kilobyte() {
             .into_iter()
             .filter(|write| write.starts_with("RETR"))
             .collect();
-        assert!(writes.iter().all(|write| write.len() <= 1024));
+        assert!(writes.iter().all(|write| write.len() <= 4096));
         let counts: Vec<usize> = writes
             .iter()
             .map(|write| write.matches('\n').count())
@@ -697,14 +715,58 @@ fn the_window_is_refilled_at_half_and_stays_below_a_kilobyte() {
 }
 
 #[test]
+fn without_pipelining_each_command_waits_for_the_reply_before_it() {
+    let script = "S: +OK\nC: CAPA\nS: +OK\nS: PIPELINING\nS: UTF8\nS: .\nC: UTF8\nS: -ERR\n\
+        C: USER u@example.com\nS: +OK\nC: PASS opensesame\nS: +OK\nC: CAPA\nS: +OK\n\
+        S: PIPELINING\nS: .\nC: STAT\nS: +OK 1 5\nC: UIDL\nS: +OK\nS: 1 a\nS: .\nC: LIST\nS: +OK\n\
+        S: 1 5\nS: .\nC: QUIT\nS: +OK\n";
+    let pipe = Pipe::open(script, 1 << 20);
+    let (login, endpoint) = (user(None), endpoint(Security::Tls));
+    let stream = BufReader::new(pipe.clone());
+    let session = Session::start(stream, None, &login, &endpoint, Pipelining::Never);
+    let mut session = session.unwrap();
+    assert_eq!(session.listing().unwrap().entries.len(), 1);
+    session.quit();
+    let writes = pipe.writes();
+    assert!(
+        writes.iter().all(|write| write.matches('\n').count() == 1),
+        "{writes:?}"
+    );
+    pipe.assert_done();
+}
+
+#[test]
+fn a_session_is_left_without_waiting_and_with_every_reply_before_quit_read() {
+    let login = "S: +OK\nC: CAPA\nS: +OK\nS: PIPELINING\nS: .\nC: USER u@example.com\nS: +OK\n\
+        C: PASS opensesame\nS: +OK\n";
+    let listing = "S: .\nC: STAT\nC: UIDL\nC: LIST\nS: +OK 1 5\nS: +OK\nS: 1 a\nS: .\nS: +OK\n\
+        S: 1 5\nS: .\n";
+    for (capabilities, last) in [
+        ("C: CAPA\nS: +OK\n", "C: QUIT\n"),
+        // It would delete at QUIT.
+        ("C: CAPA\nS: +OK\nS: EXPIRE 0\n", ""),
+    ] {
+        for listed in [true, false] {
+            let (mut session, pipe) = started(&[login, capabilities, listing, last].concat());
+            if listed {
+                assert_eq!(session.listing().unwrap().entries.len(), 1);
+            }
+            // The script has no reply to QUIT: whoever waited for it would fail.
+            session.leave();
+            assert!(pipe.0.borrow().outgoing.is_empty());
+            pipe.assert_done();
+        }
+    }
+}
+
+#[test]
 fn endless_lines_and_endless_lists_are_cut_off() {
     let endless_line = format!("S: +OK {}\n", "x".repeat(64 * 1024));
     let endless_list = format!("S: +OK\nC: CAPA\nS: +OK\n{}", "S: X\n".repeat(501));
     for script in [endless_line, endless_list] {
         let pipe = Pipe::open(&script, 1 << 20);
         let stream = BufReader::new(pipe);
-        let problem =
-            Session::start(stream, None, &user(None), &endpoint(Security::Tls)).unwrap_err();
+        let problem = start(stream, &user(None)).unwrap_err();
         assert_eq!(problem.kind, Kind::Protocol);
         assert!(problem.to_string().contains("more than"), "{problem}");
     }
@@ -721,14 +783,12 @@ fn a_server_that_hangs_up_at_any_point_is_a_network_problem() {
             .collect();
         let pipe = Pipe::open(&script, 7);
         let stream = BufReader::new(pipe.clone());
-        let end = Session::start(stream, None, &user(None), &endpoint(Security::Tls)).and_then(
-            |mut session| {
-                session.listing()?;
-                let mut bodies = Bodies::default();
-                session.headers(&[1, 3], &mut bodies)?;
-                session.whole(&[3, 1, 2], &mut bodies)
-            },
-        );
+        let end = start(stream, &user(None)).and_then(|mut session| {
+            session.listing()?;
+            let mut bodies = Bodies::default();
+            session.headers(&[1, 3], &mut bodies)?;
+            session.whole(&[3, 1, 2], &mut bodies)
+        });
         match end {
             Err(problem) => {
                 assert_eq!(

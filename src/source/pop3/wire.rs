@@ -25,6 +25,8 @@ pub(super) struct Wire<S> {
     line: Vec<u8>,
     broken: bool,
     hidden: Vec<String>,
+    /// Replies to come before the next one that matters.
+    passed_over: usize,
 }
 
 impl<S: Read + Write> Wire<S> {
@@ -34,6 +36,7 @@ impl<S: Read + Write> Wire<S> {
             line: Vec::new(),
             broken: false,
             hidden: Vec::new(),
+            passed_over: 0,
         }
     }
 
@@ -119,9 +122,23 @@ impl<S: Read + Write> Wire<S> {
         self.stream.consume(used);
     }
 
+    /// Whatever the reply to the command just sent will be, nothing depends on it: it is read and
+    /// dropped before the next one.
+    pub(super) fn pass_over(&mut self) {
+        self.passed_over += 1;
+    }
+
     /// Reads a status line. Anything else means that server and client are out of step: worth a
     /// retry, on a new connection and without pipelining.
     pub(super) fn reply(&mut self) -> Result<Reply, Problem> {
+        while self.passed_over > 0 {
+            self.passed_over -= 1;
+            self.status_line()?;
+        }
+        self.status_line()
+    }
+
+    fn status_line(&mut self) -> Result<Reply, Problem> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let line = self.line()?;
         let nonsense = match status(line) {

@@ -71,7 +71,7 @@ impl Collected {
                 .map(|(_, uid, size)| (uid.value(), *size))
                 .collect();
             let left: Vec<(Uid, u64)> = bodies
-                .deliver(&messages, &mut sink)?
+                .deliver(messages, &mut sink)?
                 .into_iter()
                 .filter_map(|(uid, size)| Some((Uid::new(uid)?, size)))
                 .collect();

@@ -77,7 +77,7 @@ impl Attempt<'_> {
             let mut other = None;
             let mut is_proven = false;
             for file in files.of_message(message.uid, message.name.as_deref()) {
-                match read_back(&messages, file).map_err(cannot)? {
+                match read_back(&messages, &file).map_err(cannot)? {
                     Some(found) if found == *told => is_proven = true,
                     Some(_) => other = Some(file),
                     None => {}

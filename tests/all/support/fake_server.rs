@@ -3,11 +3,37 @@
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use super::read_line;
+
+/// How long a script waits for another one, or for the client.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A moment that one script comes to and another waits for.
+#[derive(Debug, Clone, Default)]
+pub struct Moment(Arc<(Mutex<bool>, Condvar)>);
+
+impl Moment {
+    fn come(&self) {
+        *lock(&self.0.0) = true;
+        self.0.1.notify_all();
+    }
+
+    fn has_come(&self) -> bool {
+        *lock(&self.0.0)
+    }
+
+    /// False: it has not come in time.
+    fn wait(&self) -> bool {
+        let (come, changed) = &*self.0;
+        let guard = lock(come);
+        let waited = changed.wait_timeout_while(guard, PATIENCE, |come| !*come);
+        *waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
 
 /// One step of a connection.
 #[derive(Debug, Clone)]
@@ -21,6 +47,12 @@ pub enum Step {
     Flood(Vec<u8>, u64),
     /// Silence.
     Wait(Duration),
+    /// The moment comes.
+    Come(Moment),
+    /// Silence until the moment has come in another script.
+    Await(Moment),
+    /// The moment must not have come yet.
+    NotYet(Moment),
     /// Hang up, with whatever follows in the script not played.
     Close,
 }
@@ -115,8 +147,8 @@ impl Drop for FakeServer {
 /// Plays one connection. An error is a line that the script does not expect; a client that goes
 /// away is none.
 fn play(stream: TcpStream, script: Vec<Step>, heard: &Mutex<Vec<String>>) -> Result<(), String> {
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
-    let _ = stream.set_write_timeout(Some(Duration::from_secs(60)));
+    let _ = stream.set_read_timeout(Some(PATIENCE));
+    let _ = stream.set_write_timeout(Some(PATIENCE));
     let mut stream = BufReader::new(stream);
     let mut tag = String::new();
     for step in script {
@@ -153,6 +185,17 @@ fn play(stream: TcpStream, script: Vec<Step>, heard: &Mutex<Vec<String>>) -> Res
                 }
             }
             Step::Wait(time) => thread::sleep(time),
+            Step::Come(moment) => moment.come(),
+            Step::Await(moment) => {
+                if !moment.wait() {
+                    return Err("what was waited for has not come".to_owned());
+                }
+            }
+            Step::NotYet(moment) => {
+                if moment.has_come() {
+                    return Err("what was to come later has come".to_owned());
+                }
+            }
             Step::Close => return Ok(()),
         }
     }

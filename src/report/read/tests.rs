@@ -1,0 +1,174 @@
+use std::fs;
+
+use super::*;
+use crate::report::{ReportDir, Skip, UserReport};
+
+fn written() -> (tempfile::TempDir, RunReport) {
+    let mut partial = UserReport {
+        messages: 3,
+        added: 1,
+        kept: 1,
+        seconds: 1.235,
+        attempts: 1,
+        notes: vec!["a note".to_owned()],
+        ..UserReport::new("-b,\"@d\n")
+    };
+    partial.skip(Skip {
+        folder: "<b>".to_owned(),
+        uid: Some(7),
+        uidl: Some("u".to_owned()),
+        size: None,
+        reason: "r".into(),
+    });
+    let mut failed = UserReport::new("c");
+    let problem = Problem::new(Kind::Auth, Reach::User, "no").caused_by(io::Error::other("why"));
+    let problem = problem.in_folder("A").at_message("UID 3").with_hint("do");
+    failed.problems.push(problem);
+    failed
+        .problems
+        .push(Problem::new(Kind::Busy, Reach::Folder, "later"));
+    let run = RunReport {
+        users: vec![UserReport::new("a"), partial, failed],
+        started: Timestamp::UNIX_EPOCH,
+        finished: Timestamp::from_second(60).unwrap(),
+        options: serde_json::json!({"dry-run": false}),
+        dry_run: false,
+    };
+    let dir = tempfile::tempdir().unwrap();
+    ReportDir::prepare(dir.path()).unwrap().write(&run).unwrap();
+    (dir, run)
+}
+
+#[test]
+fn what_was_read_is_written_as_it_was() {
+    let (dir, run) = written();
+    let found = read(dir.path()).unwrap();
+    let back = found.run.unwrap();
+    assert_eq!(back.totals(), run.totals());
+    assert_eq!((back.started, back.finished), (run.started, run.finished));
+    let error = "auth: folder A: UID 3: no: why (hint: do) (and 1 more)";
+    assert_eq!(back.users[2].error(), error);
+    let again = tempfile::tempdir().unwrap();
+    ReportDir::prepare(again.path())
+        .unwrap()
+        .write(&back)
+        .unwrap();
+    for name in ["summary.csv", "skipped.csv", "run.json"] {
+        let [before, after] =
+            [dir.path(), again.path()].map(|dir| fs::read(dir.join(name)).unwrap());
+        assert!(before == after, "{name}");
+    }
+}
+
+#[test]
+fn what_is_no_report_is_refused_in_clear_words() {
+    type Harm = fn(&Path);
+    let cases: [(Harm, &str); 12] = [
+        (
+            |dir| fs::remove_dir_all(dir).unwrap(),
+            ": it is no directory (hint:",
+        ),
+        (
+            |dir| {
+                for name in ["run.json", "summary.csv", "skipped.csv"] {
+                    fs::remove_file(dir.join(name)).unwrap();
+                }
+            },
+            ": it is no report: there is no run.json, check.csv or verify.csv in it (hint:",
+        ),
+        (
+            |dir| fs::remove_file(dir.join("run.json")).unwrap(),
+            ": it has a summary.csv, but no run.json (hint:",
+        ),
+        (
+            |dir| fs::write(dir.join("run.json"), "{\"a\": 1}").unwrap(),
+            "/run.json: it is no report of mailseed: missing field `version`",
+        ),
+        (
+            |dir| cut(dir, "run.json"),
+            "/run.json: it is no report of mailseed: EOF",
+        ),
+        (
+            |dir| change(dir, "run.json", env!("CARGO_PKG_VERSION"), "999.0.0"),
+            "/run.json: it was written by mailseed 999.0.0, which is newer than this one (hint:",
+        ),
+        (
+            |dir| change(dir, "run.json", "\"messages\": 3", "\"messages\": 4"),
+            "not the sums of its users",
+        ),
+        (
+            |dir| {
+                change(
+                    dir,
+                    "run.json",
+                    "\"status\": \"failed\"",
+                    "\"status\": \"ok\"",
+                )
+            },
+            "the status of user \"c\" is not what its problems make it",
+        ),
+        (
+            |dir| cut(dir, "summary.csv"),
+            "/summary.csv: it is no whole CSV file: CSV error: record 3",
+        ),
+        (
+            |dir| change(dir, "summary.csv", "c,failed", "c,partial"),
+            ": summary.csv and run.json do not agree",
+        ),
+        (
+            |dir| fs::write(dir.join("skipped.csv"), "user\n").unwrap(),
+            ": skipped.csv and run.json do not agree",
+        ),
+        (
+            |dir| fs::write(dir.join("verify.csv"), "user,what\na,flags\nb\n").unwrap(),
+            "/verify.csv: it is no report of mailseed, or not whole: CSV",
+        ),
+    ];
+    for (harm, words) in cases {
+        let (dir, _) = written();
+        harm(dir.path());
+        let problem = read(dir.path()).unwrap_err();
+        assert_eq!((problem.kind, problem.reach), (Kind::Input, Reach::Run));
+        assert!(
+            problem.to_string().contains(words),
+            "{problem}\nis not {words}"
+        );
+    }
+}
+
+/// Takes the last few bytes off a file.
+fn cut(dir: &Path, name: &str) {
+    let whole = fs::read(dir.join(name)).unwrap();
+    fs::write(dir.join(name), &whole[..whole.len() - 12]).unwrap();
+}
+
+fn change(dir: &Path, name: &str, from: &str, to: &str) {
+    let whole = fs::read_to_string(dir.join(name)).unwrap();
+    assert!(whole.contains(from), "{whole}");
+    // The first is that of the totals or the header, where there is one.
+    fs::write(dir.join(name), whole.replacen(from, to, 1)).unwrap();
+}
+
+#[test]
+fn a_check_and_a_verify_are_found_by_the_names_of_their_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    put(
+        "check.csv",
+        "user,status,verdict,more\na,ok,transparent,1\n",
+    );
+    put(
+        "verify.csv",
+        "user,folder,uid,uidl,what,old,new\na,INBOX,,,count,3,2\n",
+    );
+    let found = read(dir.path()).unwrap();
+    assert!(found.run.is_none());
+    let check = found.check.unwrap();
+    assert_eq!(check.rows[0].verdict, "transparent");
+    let verify = found.verify.unwrap();
+    assert_eq!(
+        (verify.rows[0].what.as_str(), verify.rows[0].uid.as_str()),
+        ("count", "")
+    );
+    assert!(verify.written > Timestamp::UNIX_EPOCH);
+}

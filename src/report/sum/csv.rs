@@ -1,0 +1,41 @@
+//! The sum as CSV: a row a user, with the columns of `summary.csv` and some more.
+
+use std::io::{self, Write};
+
+use super::Sum;
+use crate::report::files::{SUMMARY_COLUMNS, defused, summary_fields};
+use crate::text::printable;
+
+/// The columns that follow those of `summary.csv`: others script against them, new ones come last.
+pub const MORE_COLUMNS: [&str; 6] = [
+    "class",
+    "verdict",
+    "differences",
+    "runs",
+    "started",
+    "report",
+];
+
+/// Writes the sum. Like `summary.csv` it is itself a user list for `--only-failed`; a user with whom
+/// nothing has begun is `failed` in it.
+///
+/// # Errors
+/// Those of `out`.
+pub fn write(sum: &Sum, out: &mut dyn Write) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(SUMMARY_COLUMNS.iter().chain(&MORE_COLUMNS))?;
+    for user in &sum.users {
+        let verdict = sum.verdict(user);
+        let run = user.run.and_then(|run| sum.runs.get(run));
+        summary_fields(&mut csv, &user.report)?;
+        csv.write_field(verdict.class.word())?;
+        csv.write_field(defused(&printable(&verdict.words)).as_ref())?;
+        csv.write_field(user.differences.len().to_string())?;
+        csv.write_field(user.runs.to_string())?;
+        csv.write_field(run.map_or(String::new(), |run| run.started.to_string()))?;
+        let dir = run.map_or(String::new(), |run| printable(&run.dir.to_string_lossy()));
+        csv.write_field(defused(&dir).as_ref())?;
+        csv.write_record(None::<&[u8]>)?;
+    }
+    csv.flush()
+}

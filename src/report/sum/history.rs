@@ -1,0 +1,229 @@
+//! Which run says how a user stands, and how the users stood over time.
+//!
+//! Runs are ordered by when they began, which `run.json` tells. Those that have no user in common are
+//! shards, or parts of the list one after the other; of a user that is in several the latest counts. So
+//! each user is counted once, and a re-run of those that had failed replaces just their rows.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::path::Path;
+
+use super::{Load, Run, Standing, Sum, progress, written};
+use crate::problem::{Kind, Problem, Reach};
+use crate::report::read::{Checked, Difference, Found, Rows};
+use crate::report::{RunReport, Status, UserReport};
+
+impl Sum {
+    /// Sums what was found in report directories, in whatever order they are named.
+    ///
+    /// # Errors
+    /// One run is there twice; or nothing is there but dry runs (reach Run, kind Input).
+    pub fn of(found: Vec<Found>) -> Result<Self, Vec<Problem>> {
+        let mut gather = Gather::default();
+        let mut runs = Vec::new();
+        let mut checks = Vec::new();
+        let mut verifies = Vec::new();
+        for found in found {
+            match found.run {
+                Some(run) if run.dry_run => {
+                    let dir = found.dir.display();
+                    let note = format!("{dir} is of a dry run, which moves nothing: left out");
+                    gather.sum.notes.push(note);
+                }
+                Some(run) => runs.push((found.dir, run)),
+                None => {}
+            }
+            checks.extend(found.check);
+            verifies.extend(found.verify);
+        }
+        runs.sort_by_key(|(_, run)| (run.started, run.finished));
+        checks.sort_by_key(|it| it.written);
+        verifies.sort_by_key(|it| it.written);
+        for (dir, run) in runs {
+            gather.run(&dir, run);
+        }
+        for check in checks {
+            gather.check(check);
+        }
+        for verify in verifies {
+            gather.verify(verify);
+        }
+        gather.end()
+    }
+}
+
+/// A sum in the making.
+#[derive(Default)]
+struct Gather {
+    sum: Sum,
+    /// Where each user is in the sum.
+    places: HashMap<String, usize>,
+    /// How each run found its users to be, for the progress.
+    outcomes: Vec<Vec<(usize, Status)>>,
+    loads: HashMap<usize, Load>,
+    /// Users of whom the sums do not close.
+    open: usize,
+    /// A user in two runs at the same time, and how many there are.
+    overlap: Option<(String, usize)>,
+    faults: Vec<Problem>,
+}
+
+impl Gather {
+    fn run(&mut self, dir: &Path, run: RunReport) {
+        let place = self.sum.runs.len();
+        let users = run.users.iter();
+        self.sum.runs.push(Run {
+            dir: dir.to_owned(),
+            started: run.started,
+            finished: run.finished,
+            totals: run.totals(),
+            written: users.map(written).sum(),
+            collects: !run.options["pop3-collect"].is_null(),
+        });
+        let mut outcomes = Vec::with_capacity(run.users.len());
+        let mut same = None;
+        for report in run.users {
+            let status = report.status();
+            self.open += usize::from(!report.closes());
+            let load = load(&report);
+            let user = match self.places.entry(report.user.clone()) {
+                Entry::Vacant(entry) => {
+                    let user = *entry.insert(self.sum.users.len());
+                    self.sum.users.push(Standing::new(report, Some(place)));
+                    user
+                }
+                Entry::Occupied(entry) => {
+                    let user = *entry.get();
+                    let standing = &mut self.sum.users[user];
+                    let before = standing.run.map(|before| &self.sum.runs[before]);
+                    if let Some(before) = before
+                        && before.finished > run.started
+                    {
+                        if (before.started, before.finished) == (run.started, run.finished) {
+                            same = Some((before.dir.clone(), report.user.clone()));
+                        }
+                        let first = || (report.user.clone(), 0);
+                        self.overlap.get_or_insert_with(first).1 += 1;
+                    }
+                    standing.report = report;
+                    standing.run = Some(place);
+                    standing.runs += 1;
+                    user
+                }
+            };
+            if let Some(load) = load {
+                self.loads.insert(user, load);
+            }
+            outcomes.push((user, status));
+        }
+        self.outcomes.push(outcomes);
+        if let Some((other, user)) = same {
+            let what = format!(
+                "{} and {} are of one run: both have user {user:?}, and began and ended at the same \
+                 time",
+                other.display(),
+                dir.display()
+            );
+            let problem = Problem::new(Kind::Input, Reach::Run, what);
+            self.faults.push(problem.with_hint("name each run once"));
+        }
+    }
+
+    /// The place of a user that no run may have.
+    fn user(&mut self, name: &str) -> usize {
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        let place = self.sum.users.len();
+        self.places.insert(name.to_owned(), place);
+        let mut report = UserReport::new(name);
+        let problem = Problem::new(Kind::Stopped, Reach::User, "not exported yet");
+        report.problems.push(problem.with_hint("export this user"));
+        self.sum.users.push(Standing::new(report, None));
+        place
+    }
+
+    fn check(&mut self, check: Rows<Checked>) {
+        for row in check.rows {
+            let place = self.user(&row.user);
+            let standing = &mut self.sum.users[place];
+            if standing.run.is_none() {
+                standing.checked = Some(row);
+            }
+        }
+    }
+
+    fn verify(&mut self, verify: Rows<Difference>) {
+        let mut found: HashMap<usize, Vec<Difference>> = HashMap::new();
+        for row in verify.rows {
+            let place = self.user(&row.user);
+            found.entry(place).or_default().push(row);
+        }
+        for (place, differences) in found {
+            let standing = &mut self.sum.users[place];
+            let last = standing.run.map(|run| self.sum.runs[run].finished);
+            if last.is_some_and(|last| last > verify.written) {
+                standing.outdated_differences = differences.len();
+            } else {
+                standing.outdated_differences = 0;
+                standing.differences = differences;
+            }
+        }
+    }
+
+    fn end(mut self) -> Result<Sum, Vec<Problem>> {
+        let mut sum = self.sum;
+        if sum.users.is_empty() && self.faults.is_empty() {
+            let what = match sum.notes.first() {
+                Some(note) => format!("there is nothing to report: {note}"),
+                None => "there is nothing to report: no run has a user".to_owned(),
+            };
+            let problem = Problem::new(Kind::Input, Reach::Run, what);
+            self.faults.push(problem);
+        }
+        if !self.faults.is_empty() {
+            return Err(self.faults);
+        }
+        if let Some((user, count)) = self.overlap {
+            sum.notes.push(format!(
+                "{count} users are in two runs at the same time (the first is {user}): do shards \
+                 overlap? The run that began later counts"
+            ));
+        }
+        if self.open > 0 {
+            let note = format!(
+                "the sums of {} users do not close: their messages are not in one bucket each",
+                self.open
+            );
+            sum.notes.push(note);
+        }
+        sum.progress = progress::points(&sum.runs, &self.outcomes, sum.users.len());
+        let mut loads: Vec<_> = self.loads.into_iter().collect();
+        loads.sort_unstable_by_key(|(user, _)| *user);
+        sum.loads = loads.into_iter().map(|(_, load)| load).collect();
+        Ok(sum)
+    }
+}
+
+impl Standing {
+    fn new(report: UserReport, run: Option<usize>) -> Self {
+        Self {
+            report,
+            run,
+            runs: u32::from(run.is_some()),
+            checked: None,
+            differences: Vec::new(),
+            outdated_differences: 0,
+        }
+    }
+}
+
+/// What a run shows of how long a whole mailbox takes.
+fn load(user: &UserReport) -> Option<Load> {
+    let bytes = written(user).filter(|bytes| *bytes > 0)?;
+    (user.status() != Status::Failed && user.seconds > 0.0).then(|| Load {
+        user: user.user.clone(),
+        bytes,
+        seconds: user.seconds,
+    })
+}

@@ -1,0 +1,139 @@
+//! Report directories made by the program's own writer, for more users than a test can export.
+
+use std::path::{Path, PathBuf};
+
+use mailseed::problem::{Kind, Problem, Reach};
+use mailseed::report::{ReportDir, RunReport, Skip, UserReport};
+
+/// What a hostile name looks like.
+pub const SCRIPT: &str = "<script>alert(1)</script>";
+
+/// The second of the first run's beginning.
+const BEGIN: i64 = 1_795_212_000;
+
+/// Writes the report of `users` into `parent/name`; it began `hour` hours after the first one could, and
+/// took so many seconds.
+pub fn write(
+    parent: &Path,
+    name: &str,
+    hour: i64,
+    seconds: i64,
+    users: Vec<UserReport>,
+) -> PathBuf {
+    let dir = parent.join(name);
+    let at = |second: i64| jiff::Timestamp::from_second(BEGIN + second).expect("a time");
+    let run = RunReport {
+        users,
+        started: at(hour * 3600),
+        finished: at(hour * 3600 + seconds),
+        options: serde_json::json!({"dry-run": false, "pop3-collect": null}),
+        dry_run: false,
+    };
+    let place = ReportDir::prepare(&dir).expect("scratch directories are writable");
+    place.write(&run).expect("written");
+    dir
+}
+
+/// User number `n`: one name in a hundred is hostile.
+pub fn name(n: usize) -> String {
+    let domain = [
+        "example.com",
+        "example.org",
+        "post.example.net",
+        "kunden.example.de",
+        "Example.COM",
+    ];
+    match n {
+        7 => format!("{SCRIPT}@example.org"),
+        n if n % 100 == 50 => format!("\"o'neil\" & söhne {n}@example.net"),
+        n => format!("user{n:04}@{}", domain[n * n % 5]),
+    }
+}
+
+/// A number below `below` that looks random and is not.
+fn some(n: usize, below: u64) -> u64 {
+    let mixed = (n as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) % below
+}
+
+/// The report of user `n` in its run number `run`: fewer have failed with each.
+pub fn user(n: usize, run: usize) -> UserReport {
+    let mut user = UserReport {
+        folders: 3 + some(n, 15),
+        // Few have much.
+        messages: 20 + (some(n, 4096) >> some(n + 5, 7)),
+        attempts: 1,
+        ..UserReport::new(name(n))
+    };
+    user.bytes = user.messages * (8_000 + some(n + 7, 65_536));
+    user.uidls = user.messages / 2;
+    let bytes = user.bytes as f64;
+    user.seconds = match run {
+        0 => 0.4 + bytes / 3e6 * (1.0 + some(n + 3, 70) as f64 / 40.0),
+        _ => 0.2 + some(n + 3, 20) as f64 / 10.0,
+    };
+    let problem = |kind, reach, what: &str| Problem::new(kind, reach, what);
+    match n % 40 {
+        3 if run < 2 => {
+            user = UserReport {
+                attempts: 1,
+                seconds: 0.2,
+                ..UserReport::new(name(n))
+            };
+            let what = "the server refused the login: authentication failed";
+            user.problems.push(problem(Kind::Auth, Reach::User, what));
+        }
+        7 if run < 3 || n == 7 => {
+            let what = format!("3 INBOX messages have no UIDL ({SCRIPT}); INBOX was not published");
+            let pairing = problem(Kind::Pairing, Reach::User, &what).in_folder("INBOX");
+            let way_on = "--ignore-missing-uidls exports the user all the same";
+            user.problems.push(pairing.with_hint(way_on));
+            skip(&mut user, 7..10, "INBOX", &format!("not reached: {what}"));
+        }
+        12 => {
+            let dot = problem(
+                Kind::Unholdable,
+                Reach::Folder,
+                "a dot inside a folder name",
+            );
+            let way_on = "use --layout fs, or give it another name with --map";
+            user.problems
+                .push(dot.in_folder("Old.Mail 2019").with_hint(way_on));
+        }
+        20 if n == 20 => skip(&mut user, 41..42, &format!("Lists/{SCRIPT}"), SCRIPT),
+        20 => skip(
+            &mut user,
+            41..42,
+            "INBOX",
+            "the server would not give it: NO [SERVERBUG]",
+        ),
+        27 => user.uidls_missing = 2,
+        33 if run < 1 => {
+            let what = "the connection broke: timed out after 60 s";
+            user.problems
+                .push(problem(Kind::Network, Reach::User, what));
+            skip(&mut user, 1..20, "INBOX", &format!("not reached: {what}"));
+        }
+        _ => {}
+    }
+    let come = user.messages - user.skipped;
+    user.added = if run == 0 {
+        come
+    } else {
+        some(n + run, 9) % (come + 1)
+    };
+    user.kept = come - user.added;
+    user
+}
+
+fn skip(user: &mut UserReport, uids: std::ops::Range<u32>, folder: &str, reason: &str) {
+    for uid in uids {
+        user.skip(Skip {
+            folder: folder.to_owned(),
+            uid: Some(uid),
+            uidl: None,
+            size: Some(1_000),
+            reason: reason.to_owned().into(),
+        });
+    }
+}
