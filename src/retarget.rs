@@ -271,9 +271,14 @@ impl Retarget {
             listed: self.from,
             ..self.policy()
         };
-        let disk = self.scan(folder, policy.lists(in_root))?;
+        let mut disk = self.scan(folder, policy.lists(in_root))?;
         if !disk.exists {
             return Ok(None);
+        }
+        if disk.uidlist.is_none() {
+            // Where the old server has no UIDs, an earlier run may have given some.
+            let lists = self.policy().lists(in_root);
+            disk.uidlist = self.scan(folder, lists)?.uidlist;
         }
         let former = journal::read(&self.maildir, &folder.place)?;
         let announced = match in_root {

@@ -34,8 +34,8 @@ pub(super) struct Known {
 
 impl Known {
     /// By what lies on disk, read for the servers `from`, and by what their POP3 server announces, in its
-    /// order; both know files that have been renamed by their `former` names. `None` where the UIDs are
-    /// used up.
+    /// order; both know files that have been renamed by their `former` names. `None` where there is
+    /// nothing to know, or the UIDs are used up.
     pub fn of(
         disk: &OnDisk,
         former: Former,
@@ -51,6 +51,10 @@ impl Known {
         };
         let named = disk.files.iter().find_map(|file| of_name(&file));
         let today = u32::try_from(now).ok().and_then(UidValidity::new);
+        if list.is_none() && disk.files.is_empty() {
+            // Nothing is known: the new server begins it.
+            return None;
+        }
         let validity = list.map(|list| list.validity);
         let validity = validity.or(named.map(|(validity, _)| validity)).or(today)?;
 
@@ -259,6 +263,7 @@ mod tests {
             ),
             (&["x"], "", "1000 2 x=1", 1),
             (&["x"], "3 V9 N4294967295\n", "none", 0),
+            (&[], "", "none", 0),
         ] {
             let known = Known::of(&disk(names, list), Former::new(), ALL, None, 1000);
             let got = known.map_or(("none".to_owned(), 0), |known| {

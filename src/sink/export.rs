@@ -148,13 +148,26 @@ pub fn forget_quota(tree: &Tree) -> Result<(), Problem> {
         .map_err(|error| target_problem("remove maildirsize", error))
 }
 
-/// Adds what has come to the quota count, as a delivery does (Maildir++, `maildirsize`): on a target
-/// in use it is not ours to remove.
+/// Whether mail has come or gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It has come.
+    More,
+    /// It has gone.
+    Less,
+}
+
+/// Adds what has come to the quota count, or takes from it what has gone, as servers do (Maildir++,
+/// `maildirsize`): on a target in use it is not ours to remove.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn count_quota(tree: &Tree, bytes: u64, messages: u64) -> Result<(), Problem> {
-    control::append_if_there(tree.root(), "maildirsize", &format!("{bytes} {messages}\n"))
+pub fn count_quota(tree: &Tree, bytes: u64, messages: u64, change: Change) -> Result<(), Problem> {
+    let line = match change {
+        Change::More => format!("{bytes} {messages}\n"),
+        Change::Less => format!("-{bytes} -{messages}\n"),
+    };
+    control::append_if_there(tree.root(), "maildirsize", &line)
         .map_err(|error| target_problem("write maildirsize", error))
 }
 
@@ -240,7 +253,8 @@ impl Job<'_> {
         arrivals.settle()?;
         let is_counted = !quota_is_recounted(self.plan.mode, self.policy.servers);
         if is_counted && arrivals.count() > 0 {
-            count_quota(self.tree, arrivals.stored(), arrivals.count())?;
+            let (bytes, messages) = (arrivals.stored(), arrivals.count());
+            count_quota(self.tree, bytes, messages, Change::More)?;
         }
         Ok(())
     }

@@ -307,15 +307,20 @@ fn find(dirs: &FolderDirs, base: &str) -> io::Result<Option<DiskFile>> {
     Ok(None)
 }
 
-/// Removes a message, if it is still there under its name. Returns whether it was.
+/// Removes a message, if it is still there under its name. Returns its bytes if it was.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn remove_message(dirs: &FolderDirs, file: &DiskFile) -> io::Result<bool> {
+pub fn remove_message(dirs: &FolderDirs, file: &DiskFile) -> io::Result<Option<u64>> {
     let dir = if file.in_new { &dirs.new } else { &dirs.cur };
-    match rustix::fs::unlinkat(dir, file.name(), AtFlags::empty()) {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::NOENT) => Ok(false),
+    let attempt = || {
+        let stat = rustix::fs::statat(dir, file.name(), AtFlags::SYMLINK_NOFOLLOW)?;
+        rustix::fs::unlinkat(dir, file.name(), AtFlags::empty())?;
+        Ok(u64::try_from(stat.st_size).unwrap_or_default())
+    };
+    match attempt() {
+        Ok(size) => Ok(Some(size)),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
 }

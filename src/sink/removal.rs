@@ -10,6 +10,7 @@ use std::sync::atomic::AtomicBool;
 
 use rustix::fs::AtFlags;
 
+use super::export::{Change, count_quota};
 use super::list_lock::ListLock;
 use super::maildir;
 use super::target_problem;
@@ -41,10 +42,17 @@ pub fn remove_messages<'f>(
     };
     let lock = ListLock::take(tree, &dirs, lists, stop)?;
     let mut removed = Vec::with_capacity(files.len());
+    let mut bytes = 0;
     for file in files {
-        if maildir::remove_message(&dirs, file).map_err(told)? {
+        if let Some(size) = maildir::remove_message(&dirs, file).map_err(told)? {
             removed.push(file);
+            bytes += size;
         }
+    }
+    // Where Courier is a target the count is kept up instead of removed.
+    if lists.courier && !removed.is_empty() {
+        let count = removed.len() as u64;
+        count_quota(tree, bytes, count, Change::Less)?;
     }
     let gone: HashSet<&str> = removed.iter().map(|file| file.base.as_ref()).collect();
     if lists.courier {

@@ -134,7 +134,7 @@ fn what_courier_has_given_stays_and_what_is_as_it_should_be_is_not_written() {
     ];
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
     let own = format!(
-        "3 V{VALIDITY} N501 Gx\n3 PUID5-7 O1 :{first}\n7 PUID6-7 O2 :{second}\n500 :9.new\n"
+        "3 V{VALIDITY} N501 G0123456789abcdef0123456789abcdef\n3 PUID5-7 O1 :{first}\n7 PUID6-7 O2 :{second}\n500 :9.new\n"
     );
     let uids = format!("1 {VALIDITY} 501\n500 9.new\n7 {second}\n3 {first}\n");
     let sizes =
@@ -177,7 +177,9 @@ fn after_the_cutover_courier_s_lists_only_grow() {
         .mode(Mode::AfterCutover);
     let files = [format!("{first}:2,S"), "9.new:2,".to_owned()];
     let files: Vec<&str> = files.iter().map(String::as_str).collect();
-    let own = format!("3 V{VALIDITY} N501 Gx\n3 PUID5-7 O1 :{first}\n500 :9.new\n");
+    let own = format!(
+        "3 V{VALIDITY} N501 G0123456789abcdef0123456789abcdef\n3 PUID5-7 O1 :{first}\n500 :9.new\n"
+    );
     // The UIDL was given to other mail, and a file has gone: none of it is ours to change.
     let uids = format!("1 {VALIDITY} 501\n3 {first}\n400 gone\n500 9.new\n");
     let sizes = format!("/3 2 99\n{first}:2, 35 5:8:0\n9.new:2, 12 1:99:1\n");
@@ -206,7 +208,7 @@ fn keywords_that_a_cut_run_has_not_written_are_those_of_the_source() {
     let mut source = Source::inbox(&[3]);
     let work = source.keywords.intern(["Work"]).unwrap();
     source.entries[0].keywords = work;
-    let own = format!("3 V{VALIDITY} N500 Gx\n3 :{name}\n");
+    let own = format!("3 V{VALIDITY} N500 G0123456789abcdef0123456789abcdef\n3 :{name}\n");
     let uids = format!("1 {VALIDITY} 500\n3 {name}\n");
     let file = format!("{name}:2,S");
     for (seen, uids, has, want) in [

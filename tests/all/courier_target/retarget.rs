@@ -204,7 +204,8 @@ fn a_run_killed_at_each_rename_is_ended_by_the_next() {
         assert_eq!(again.code, Some(0), "kill {number}: {}", again.stderr);
         assert_eq!(made(&maildir), want, "kill {number}");
     }
-    assert!(kills > 8, "{kills}");
+    // The journal, the files, the lists.
+    assert!(kills >= 6, "{kills}");
 }
 
 fn copy(from: &Target, to: &Target) {
