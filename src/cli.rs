@@ -185,6 +185,11 @@ pub struct Export {
     /// How it runs and what it tells.
     #[command(flatten)]
     pub running: Running,
+
+    /// IMAP connections of one user where a folder has much to fetch: for servers that are slow or
+    /// throttle each connection
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = RUNNING)]
+    pub connections: usize,
 }
 
 /// Everything that `check` takes.
@@ -237,6 +242,7 @@ impl From<Check> for Export {
             rerun: Rerun::default(),
             uidls: check.uidls,
             running: check.running,
+            connections: 1,
         }
     }
 }

@@ -45,6 +45,8 @@ pub struct Config {
     pub tls: TlsPolicy,
     /// Users at once, at least 1.
     pub jobs: usize,
+    /// IMAP connections of one user for a large folder, at least 1.
+    pub connections: usize,
     /// The limit for each connect and each wait for a server.
     pub timeout: Duration,
     /// How often a failed connection is tried again for one user.

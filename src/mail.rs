@@ -18,4 +18,4 @@ pub use folder::FolderPath;
 pub use strings::{Places, Strings};
 pub use uid_set::UidSet;
 pub use uidl::{Uidl, UidlFault};
-pub use uidlist::{UidLine, UidLines, UidList};
+pub use uidlist::{Extended, UidLine, UidLines, UidList};

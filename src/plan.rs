@@ -40,12 +40,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 pub use crate::config::Mode;
 use crate::config::{Rerun, Servers, UidlPolicy};
 use crate::mail::courier::CourierKeywords;
+use crate::mail::date::Seconds;
 use crate::mail::{Entry, FolderPath, KeywordTable, Uid, UidList, UidSet, UidValidity, Uidl};
 use crate::naming::message::{UidlDigest, size_field};
 use crate::naming::uidl::{Held, hold};
 use crate::naming::{BaseName, Identity, KeywordLetters, Rank};
 use crate::problem::Problem;
-use on_disk::OnDisk;
+use on_disk::{OnDisk, Place};
 use seen::Seen;
 
 /// One folder of the source, as it is to be on the target.
@@ -200,8 +201,8 @@ pub enum Step {
     Deliver {
         /// Which of the source's entries.
         entry: u32,
-        /// The file's date, in seconds since 1970; `None`: from its headers.
-        mtime: Option<i64>,
+        /// The file's date; `None`: from its headers.
+        mtime: Option<Seconds>,
     },
     /// Give a file on disk another name: its message has got a UIDL that is to be its name, another
     /// UID, or other flags. After all steps that call it by the old one.
@@ -303,8 +304,8 @@ pub struct FolderPlan {
     pub courier_keywords: Option<CourierKeywords>,
     /// Messages with a UIDL of their own on the target.
     pub uidls: u64,
-    /// For each entry the file that holds it, as an index into the files on disk.
-    pub files: Vec<Option<u32>>,
+    /// For each entry the file that holds it, among the files on disk.
+    pub files: Vec<Option<Place>>,
     /// For each entry that is on disk or is to be, its UID on the target.
     pub uids: Vec<Option<Uid>>,
     /// The UIDs that differ from the source's: that of the source, that of the target.

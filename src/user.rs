@@ -7,6 +7,7 @@
 mod attempt;
 mod bodies;
 mod collect;
+mod connections;
 mod delete_source;
 mod elsewhere;
 mod evidence;
@@ -46,6 +47,7 @@ use crate::source::net::Dialer;
 use attempt::Attempt;
 use bodies::Bodies;
 pub(crate) use collect::Copies;
+use connections::Connections;
 use delete_source::Deletable;
 pub(crate) use elsewhere::{KnownElsewhere, Search, note as note_elsewhere};
 pub(crate) use evidence::Sessions;
@@ -114,6 +116,8 @@ struct Memory {
     removals: Removals,
     /// What messages of virtual folders can be linked to.
     links: Links,
+    /// Those beside the one that each attempt opens.
+    connections: Connections,
     /// What may be deleted at the source when all folders are done.
     deletable: Vec<Deletable>,
 }

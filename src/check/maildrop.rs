@@ -156,7 +156,7 @@ impl Check<'_> {
         };
         let mut session = self.pop3_delay.log_in(self.log, stop, || {
             let connection = dialer.connect(&account.endpoint)?;
-            pop3::Session::open(connection, login, &account.endpoint, pipelining)
+            pop3::Session::open(connection, login, &account.endpoint, pipelining, || {})
         })?;
         *software = Some(session.software().to_owned());
         let listing = session.listing()?;

@@ -150,6 +150,7 @@ pub(super) fn resolve(
             legacy: typed.source.tls_legacy,
         },
         jobs: typed.running.jobs,
+        connections: typed.connections,
         timeout: Duration::from_secs(typed.running.timeout),
         retries: typed.running.retries,
         dry_run,
@@ -233,10 +234,16 @@ pub(super) fn form_fault(
     }
 }
 
+/// Dovecot's own limit (mail_max_userip_connections).
+const CONNECTIONS_MAX: usize = 10;
+
 /// Options that are wrong by themselves or with each other.
 fn options_alone(typed: &cli::Export, faults: &mut Faults) {
     if typed.running.jobs == 0 {
         faults.refuse("--jobs 0 would do nothing: give at least 1");
+    }
+    if !(1..=CONNECTIONS_MAX).contains(&typed.connections) {
+        faults.refuse("--connections takes 1 to 10: servers let hardly more in for one user");
     }
     if !(1..=86_400).contains(&typed.running.timeout) {
         faults.refuse("--timeout takes 1 to 86400 seconds");
@@ -409,6 +416,7 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "unholdable": word(&uidls.unholdable),
         "pop3-order": word(&uidls.pop3_order),
         "jobs": running.jobs,
+        "connections": typed.connections,
         "timeout": running.timeout,
         "retries": running.retries,
         "dry-run": dry_run,

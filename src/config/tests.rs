@@ -221,8 +221,14 @@ fn each_conflict_is_refused_with_the_way_on() {
         (
             plain,
             None,
-            with(&[&imap[..], &["-j", "0", "--timeout", "0"]].concat()),
-            &["--jobs 0", "--timeout"],
+            with(
+                &[
+                    &imap[..],
+                    &["-j", "0", "--connections", "11", "--timeout", "0"],
+                ]
+                .concat(),
+            ),
+            &["--jobs 0", "--connections", "--timeout"],
         ),
         (
             "user,password\na,p\nb,p\nc,p\n",

@@ -1,8 +1,28 @@
 //! When a message arrived, from its headers: for sources that give no INTERNALDATE.
 
+use std::num::NonZeroI64;
+
 use jiff::fmt::rfc2822::DateTimeParser;
 
 use super::header::field;
+
+/// A time in seconds since 1970, of which an `Option` takes 8 bytes. The earliest second that there
+/// is stands for the one before it as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Seconds(NonZeroI64);
+
+impl From<i64> for Seconds {
+    fn from(seconds: i64) -> Self {
+        const EARLIEST: NonZeroI64 = NonZeroI64::new(1).expect("1 is not 0");
+        Self(NonZeroI64::new(seconds ^ i64::MIN).unwrap_or(EARLIEST))
+    }
+}
+
+impl From<Seconds> for i64 {
+    fn from(seconds: Seconds) -> Self {
+        seconds.0.get() ^ i64::MIN
+    }
+}
 
 /// The time of the topmost `Received` header, else of `Date`, in seconds since 1970. `header` is
 /// the beginning of a message, with CRLF or LF line ends; what follows the header is not looked at.
@@ -21,6 +41,14 @@ fn seconds(date: String) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn seconds_come_back_as_they_were() {
+        for seconds in [0, 1, -1, 1_790_000_000, i64::MAX, i64::MIN + 1] {
+            assert_eq!(i64::from(Seconds::from(seconds)), seconds);
+        }
+        assert_eq!(i64::from(Seconds::from(i64::MIN)), i64::MIN + 1);
+    }
 
     #[test]
     fn the_top_received_header_wins_then_date() {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU32;
 
+use super::date::Seconds;
 use super::{Flags, KeywordSet, Uidl};
 
 /// An IMAP unique identifier, 1..=4294967295 (RFC 3501 section 2.3.1.1).
@@ -59,10 +60,17 @@ pub struct Entry {
     /// Its keywords, as a set of the folder's [`super::KeywordTable`].
     pub keywords: KeywordSet,
     /// INTERNALDATE in seconds since 1970 UTC; `None` where the server sent none or nonsense.
-    pub internal_date: Option<i64>,
+    pub internal_date: Option<Seconds>,
     /// RFC822.SIZE in octets with CRLF line ends. Servers lie about it: an estimate, never a
     /// proof.
     pub size: u64,
+}
+
+impl Entry {
+    /// INTERNALDATE in seconds since 1970 UTC.
+    pub fn date(&self) -> Option<i64> {
+        self.internal_date.map(i64::from)
+    }
 }
 
 /// The number of a message in one POP3 session, from 1 (RFC 1939 section 3).

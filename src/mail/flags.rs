@@ -85,7 +85,21 @@ const MAILDIR_LETTERS: [(Flags, char); 5] = [
 
 /// A set of keywords, as a number in its folder's [`KeywordTable`]. The default is the empty set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct KeywordSet(u32);
+pub struct KeywordSet([u8; 3]);
+
+impl KeywordSet {
+    fn new(number: usize) -> Option<Self> {
+        let [low, middle, high, 0] = u32::try_from(number).ok()?.to_le_bytes() else {
+            return None;
+        };
+        Some(Self([low, middle, high]))
+    }
+
+    fn number(self) -> usize {
+        let [low, middle, high] = self.0;
+        u32::from_le_bytes([low, middle, high, 0]) as usize
+    }
+}
 
 /// The keywords of one folder, each distinct set stored once: a folder of a million messages has
 /// a handful of them.
@@ -94,7 +108,7 @@ pub struct KeywordTable {
     names: Vec<String>,
     by_folded_name: HashMap<String, u16>,
     sets: Vec<Box<[u16]>>,
-    by_set: HashMap<Box<[u16]>, u32>,
+    by_set: HashMap<Box<[u16]>, KeywordSet>,
 }
 
 impl Default for KeywordTable {
@@ -104,7 +118,7 @@ impl Default for KeywordTable {
             names: Vec::new(),
             by_folded_name: HashMap::new(),
             sets: vec![empty.clone()],
-            by_set: HashMap::from([(empty, 0)]),
+            by_set: HashMap::from([(empty, KeywordSet::default())]),
         }
     }
 }
@@ -112,7 +126,7 @@ impl Default for KeywordTable {
 impl KeywordTable {
     /// The set made of `keywords`. Keywords are compared without case (RFC 3501 section 9,
     /// flag-keyword); the first spelling seen is the one kept. `None` when the folder has more
-    /// than 65,535 distinct keywords.
+    /// than 65,535 distinct keywords, or 16 million sets of them.
     pub fn intern<'k>(
         &mut self,
         keywords: impl IntoIterator<Item = &'k str>,
@@ -135,12 +149,12 @@ impl KeywordTable {
         set.dedup();
         let set = set.into_boxed_slice();
         if let Some(known) = self.by_set.get(&set) {
-            return Some(KeywordSet(*known));
+            return Some(*known);
         }
-        let id = u32::try_from(self.sets.len()).ok()?;
+        let id = KeywordSet::new(self.sets.len())?;
         self.sets.push(set.clone());
         self.by_set.insert(set, id);
-        Some(KeywordSet(id))
+        Some(id)
     }
 
     /// Every keyword of the folder, in the order first seen; its position is the index that
@@ -152,7 +166,7 @@ impl KeywordTable {
     /// The keywords of a set, as indices into [`KeywordTable::names`], ascending.
     pub fn members(&self, set: KeywordSet) -> &[u16] {
         self.sets
-            .get(set.0 as usize)
+            .get(set.number())
             .map_or(&[], |members| members.as_ref())
     }
 }

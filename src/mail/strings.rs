@@ -205,30 +205,45 @@ fn split(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
 
 /// The text that [`split`] has split.
 fn join(shape: &[u8], mut numbers: &[u8]) -> Option<Vec<u8>> {
-    use std::io::Write as _;
-    let mut text = Vec::with_capacity(80);
+    const UPPER_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    const LOWER_DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = Vec::with_capacity(96);
     let mut rest = shape.iter();
     while let Some(byte) = rest.next() {
         match *byte {
-            NUMBER => write!(text, "{}", take(&mut numbers)?).ok()?,
+            NUMBER => put_decimal(take(&mut numbers)?, 0, &mut text),
             PADDED => {
                 let width = usize::from(*rest.next()?);
-                write!(text, "{:0width$}", take(&mut numbers)?).ok()?;
+                put_decimal(take(&mut numbers)?, width, &mut text);
             }
             case @ (UPPER | LOWER) => {
                 let (bytes, after) = numbers.split_at_checked(usize::from(*rest.next()?) / 2)?;
                 numbers = after;
-                for byte in bytes {
-                    match case {
-                        UPPER => write!(text, "{byte:02X}").ok()?,
-                        _ => write!(text, "{byte:02x}").ok()?,
-                    }
-                }
+                let digits = if case == UPPER {
+                    UPPER_DIGITS
+                } else {
+                    LOWER_DIGITS
+                };
+                let halves = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+                text.extend(halves.map(|half| digits[usize::from(half)]));
             }
             plain => text.push(plain),
         }
     }
     Some(text)
+}
+
+/// Writes a number with at least `width` digits: this is done many times a message.
+fn put_decimal(mut number: u64, width: usize, text: &mut Vec<u8>) {
+    let mut digits = [b'0'; 20];
+    let mut first = digits.len();
+    while number > 0 {
+        first -= 1;
+        digits[first] += (number % 10).to_le_bytes()[0];
+        number /= 10;
+    }
+    let least = digits.len() - width.clamp(1, digits.len());
+    text.extend_from_slice(&digits[first.min(least)..]);
 }
 
 /// How many bytes of the beginning are of a kind.

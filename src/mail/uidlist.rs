@@ -4,11 +4,13 @@
 mod as_read;
 
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 
 use super::{Places, Strings, Uid, UidSet, UidValidity};
 
-pub use as_read::{AsRead, Head, LineAsRead, Rows};
+use as_read::{Head, LineReader};
+
+pub use as_read::{AsRead, LineAsRead};
 
 /// The whole list of one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +56,11 @@ pub struct UidListFault {
 }
 
 impl UidLine {
+    fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        let gap = if self.fields.is_empty() { "" } else { " " };
+        writeln!(out, "{} {}{gap}:{}", self.uid, self.fields, self.name)
+    }
+
     /// The value of field `key`.
     pub fn field(&self, key: char) -> Option<&str> {
         self.fields
@@ -101,60 +108,102 @@ impl UidList {
         }
     }
 
+    /// This list with `new` lines in it. Of two lines with one UID the new one stays, of two new ones
+    /// the first.
+    pub fn with<'l>(&'l self, new: &'l UidLines) -> Extended<'l> {
+        let old = (0..).zip(&self.lines.uids);
+        let old = old.map(|(at, uid)| (*uid, From::List(at)));
+        let added = (0..).zip(&new.uids);
+        let added = added.map(|(at, uid)| (*uid, From::New(at)));
+        let mut order: Vec<(Uid, From)> = added.chain(old).collect();
+        order.sort_by_key(|(uid, _)| *uid);
+        order.dedup_by_key(|(uid, _)| *uid);
+        Extended {
+            list: self,
+            new,
+            order,
+        }
+    }
+
     /// Whether `other` is this list with more in it: nothing is lost or changed.
-    pub fn is_extended_by(&self, other: &Self) -> bool {
-        let mut lines = other.lines.iter();
+    pub fn is_extended_by(&self, other: &Extended<'_>) -> bool {
+        let mut lines = other.lines();
         let all_there = self
             .lines
             .iter()
             .all(|line| lines.any(|other| other == line));
-        self.validity == other.validity && self.next_uid <= other.next_uid && all_there
+        let head = other.list;
+        self.validity == head.validity && self.next_uid <= head.next_uid && all_there
     }
 
     /// Reads a list as Dovecot does ([`AsRead`]): a last line without its LF does not count, of two
-    /// lines with one name the last wins.
+    /// lines with one name the last wins. It is read line by line: of a million messages it has 50 MB.
     ///
     /// # Errors
-    /// Where Dovecot would give up and number messages anew: a broken header, UIDs that do not
-    /// ascend, a name with `/`. Bytes that are not UTF-8 are a fault too: no name or UIDL of ours
-    /// holds them.
-    pub fn parse(bytes: &[u8]) -> Result<Self, UidListFault> {
-        let text = |bytes, line| {
-            std::str::from_utf8(bytes).map_err(|_| UidListFault {
-                line,
-                what: "it is not UTF-8",
-            })
+    /// Those of `from`. The inner error: Dovecot would give up and number messages anew, for a broken
+    /// header, UIDs that do not ascend, or a name with `/`. Bytes that are not UTF-8 are a fault too: no
+    /// name or UIDL of ours holds them.
+    pub fn read(from: &mut impl BufRead) -> io::Result<Result<Self, UidListFault>> {
+        let mut row = Vec::new();
+        let mut begun: Option<(Self, LineReader)> = None;
+        for number in 1.. {
+            row.clear();
+            from.read_until(b'\n', &mut row)?;
+            let Some((b'\n', row)) = row.split_last() else {
+                break;
+            };
+            let taken = match &mut begun {
+                Some((list, reader)) => reader.read(row).and_then(|line| list.take_line(line)),
+                None => Self::begin(row).map(|list| begun = Some(list)),
+            };
+            if let Err(what) = taken {
+                return Ok(Err(UidListFault { line: number, what }));
+            }
+        }
+        let Some((mut list, reader)) = begun else {
+            let (line, what) = (1, "the header is missing");
+            return Ok(Err(UidListFault { line, what }));
         };
-        let (head, mut rows) = Rows::of(bytes)?;
-        let other = head.other.iter();
-        let mut list = Self {
+        list.next_uid = reader.next_uid();
+        list.forget_doubled_names();
+        Ok(Ok(list))
+    }
+
+    /// [`UidList::read`] of bytes in memory.
+    ///
+    /// # Errors
+    /// Those of the list.
+    pub fn parse(mut bytes: &[u8]) -> Result<Self, UidListFault> {
+        Self::read(&mut bytes).unwrap_or_else(|_| {
+            let (line, what) = (0, "it cannot be read");
+            Err(UidListFault { line, what })
+        })
+    }
+
+    fn begin(header: &[u8]) -> Result<(Self, LineReader), &'static str> {
+        let head = Head::of(header).ok_or("the header makes no sense")?;
+        let reader = LineReader::behind(&head);
+        let other = head.other.into_iter();
+        let list = Self {
             validity: head.validity,
-            next_uid: 0,
-            guid: match head.guid {
-                Some(guid) => Some(text(guid, 1)?.to_owned()),
-                None => None,
-            },
+            next_uid: head.next_uid,
+            guid: head.guid.map(text).transpose()?.map(str::to_owned),
             other: other
-                .map(|field| text(field, 1).map(str::to_owned))
+                .map(|field| text(field).map(str::to_owned))
                 .collect::<Result<_, _>>()?,
             lines: UidLines::default(),
         };
-        for (number, line) in (2..).zip(&mut rows) {
-            let line = line?;
-            let no_name = UidListFault {
-                line: number,
-                what: "its name is no file name",
-            };
-            let uid = Uid::new(line.uid).filter(|_| !line.name.is_empty());
-            list.lines.push(&UidLine {
-                uid: uid.ok_or(no_name)?,
-                fields: text(line.fields, number)?.trim_end_matches(' ').into(),
-                name: text(line.name, number)?.into(),
-            });
-        }
-        list.next_uid = rows.next_uid();
-        list.forget_doubled_names();
-        Ok(list)
+        Ok((list, reader))
+    }
+
+    fn take_line(&mut self, line: LineAsRead<'_>) -> Result<(), &'static str> {
+        let uid = Uid::new(line.uid).filter(|_| !line.name.is_empty());
+        self.lines.push(&UidLine {
+            uid: uid.ok_or("its name is no file name")?,
+            fields: text(line.fields)?.trim_end_matches(' ').into(),
+            name: text(line.name)?.into(),
+        });
+        Ok(())
     }
 
     fn forget_doubled_names(&mut self) {
@@ -177,6 +226,11 @@ impl UidList {
     /// # Errors
     /// Those of `out`.
     pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        self.write_head(out)?;
+        self.lines.iter().try_for_each(|line| line.write_to(out))
+    }
+
+    fn write_head(&self, out: &mut impl Write) -> io::Result<()> {
         write!(out, "3 V{} N{}", self.validity, self.next_uid)?;
         if let Some(guid) = &self.guid {
             write!(out, " G{guid}")?;
@@ -184,11 +238,49 @@ impl UidList {
         for field in &self.other {
             write!(out, " {field}")?;
         }
-        out.write_all(b"\n")?;
-        for (uid, rest) in self.lines.uids.iter().zip(self.lines.rests.iter()) {
-            writeln!(out, "{uid} {rest}")?;
-        }
-        Ok(())
+        out.write_all(b"\n")
+    }
+}
+
+/// A list with new lines in it, see [`UidList::with`].
+#[derive(Debug)]
+pub struct Extended<'l> {
+    list: &'l UidList,
+    new: &'l UidLines,
+    order: Vec<(Uid, From)>,
+}
+
+/// Where a line comes from, and its place there.
+#[derive(Debug, Clone, Copy)]
+enum From {
+    List(u32),
+    New(u32),
+}
+
+impl Extended<'_> {
+    /// The lines, ascending by UID.
+    pub fn lines(&self) -> impl Iterator<Item = UidLine> {
+        let order = self.order.iter();
+        order.filter_map(|(_, from)| match from {
+            From::List(at) => self.list.lines.get(*at as usize),
+            From::New(at) => self.new.get(*at as usize),
+        })
+    }
+
+    /// All of it as one list.
+    pub fn whole(&self) -> UidList {
+        let mut whole = self.list.clone_head();
+        whole.lines = self.lines().collect();
+        whole
+    }
+
+    /// Writes the list as version 3.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        self.list.write_head(out)?;
+        self.lines().try_for_each(|line| line.write_to(out))
     }
 }
 
@@ -227,24 +319,6 @@ impl UidLines {
         lines.filter_map(|(uid, rest)| line_of(*uid, &rest))
     }
 
-    /// These and those of `new`, ascending by UID. Of two lines with one UID the new one stays, of two
-    /// new ones the first.
-    #[must_use]
-    pub fn with(&self, new: &Self) -> Self {
-        let old = (0_u32..).zip(&self.uids).map(|(at, uid)| (*uid, true, at));
-        let new_ones = (0_u32..).zip(&new.uids).map(|(at, uid)| (*uid, false, at));
-        let mut order: Vec<(Uid, bool, u32)> = old.chain(new_ones).collect();
-        order.sort_unstable();
-        order.dedup_by_key(|(uid, ..)| *uid);
-        let lines = order.into_iter();
-        lines
-            .filter_map(|(_, is_old, at)| match is_old {
-                true => self.get(at as usize),
-                false => new.get(at as usize),
-            })
-            .collect()
-    }
-
     /// Takes away those that are not to stay.
     pub fn retain(&mut self, stays: impl Fn(&UidLine) -> bool) {
         *self = self.iter().filter(stays).collect();
@@ -259,6 +333,10 @@ impl FromIterator<UidLine> for UidLines {
         }
         all
     }
+}
+
+fn text(bytes: &[u8]) -> Result<&str, &'static str> {
+    std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8")
 }
 
 /// The line of `uid` that goes on so.

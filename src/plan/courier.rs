@@ -144,7 +144,7 @@ fn added_to(old: &UidList, list: &UidList, present: &Present) -> UidList {
         is_new && present.names.contains_key(&*line.name)
     });
     let new = new.map(bare).collect();
-    uiddb.lines = old.lines.with(&new);
+    uiddb.lines = old.with(&new).lines().collect();
     uiddb.next_uid = uiddb.next_uid.max(list.next_uid);
     uiddb
 }

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::on_disk::OnDisk;
-use super::recognise::{Recognised, Role};
+use super::on_disk::{OnDisk, Place};
+use super::recognise::{Holds, Recognised};
 use super::seen::Renumbered;
 use super::{Mode, Past, SourceFolder};
 use crate::mail::{Uid, UidList, UidSet, UidValidity};
@@ -86,7 +86,7 @@ impl Giver<'_> {
     /// The line of the file that holds entry `index`.
     fn line_of(&self, index: usize) -> Option<u32> {
         let file = (*self.found.files.get(index)?)?;
-        *self.found.lines.get(file as usize)?
+        (*self.found.lines.get(file.at() as usize)?).map(Place::at)
     }
 
     fn uid_of_line(&self, line: u32) -> Option<Uid> {
@@ -134,11 +134,8 @@ impl Giver<'_> {
 
     /// Lines whose files are no messages that the source has.
     fn others(&self) -> impl Iterator<Item = u32> {
-        let roles = self.found.roles_of_lines(self.disk);
-        (0..).zip(roles).filter_map(|(line, role)| {
-            let other = role.is_some_and(|role| !matches!(role, Role::Entry(_)));
-            other.then_some(line)
-        })
+        let holders = (0..).zip(self.found.holders(self.disk));
+        holders.filter_map(|(line, holds)| (holds == Some(Holds::Other)).then_some(line))
     }
 
     fn as_at_source(&mut self, wanted: &[bool]) {
@@ -180,7 +177,7 @@ impl Giver<'_> {
 
     /// Beside a list of the same UIDVALIDITY, in which a server may have given UIDs too.
     fn beside(&mut self, list: &UidList, wanted: &[bool]) -> Option<()> {
-        let roles = self.found.roles_of_lines(self.disk);
+        let holders = self.found.holders(self.disk);
         if self.mode == Mode::Mirror {
             self.as_at_source(wanted);
         } else {
@@ -192,7 +189,7 @@ impl Giver<'_> {
                 let uid = match listed.filter(|uid| !self.was_copy(index, *uid)) {
                     Some(uid) => Some(uid),
                     None => self.earlier(entry.uid).filter(|uid| {
-                        !self.is_held(list, &roles, *uid) && !self.is_spent(list, *uid)
+                        !self.is_held(list, &holders, *uid) && !self.is_spent(list, *uid)
                     }),
                 };
                 if let Some(slot) = self.numbers.entries.get_mut(index) {
@@ -214,7 +211,7 @@ impl Giver<'_> {
                         .is_none()
             })
             .collect();
-        let disputed: Vec<u32> = self.disputed(list, &roles, &homeless).collect();
+        let disputed: Vec<u32> = self.disputed(list, &holders, &homeless).collect();
         if !homeless.is_empty() || !disputed.is_empty() {
             self.numbers.next = self.first_free(true);
         }
@@ -251,9 +248,9 @@ impl Giver<'_> {
     }
 
     /// Whether other mail is listed under `uid`.
-    fn is_held(&self, list: &UidList, roles: &[Option<Role>], uid: Uid) -> bool {
+    fn is_held(&self, list: &UidList, holders: &[Option<Holds>], uid: Uid) -> bool {
         let line = list.lines.uids().binary_search(&uid);
-        line.is_ok_and(|line| roles.get(line).copied().flatten().is_some())
+        line.is_ok_and(|line| holders.get(line).copied().flatten().is_some())
     }
 
     /// Whether a server may have given `uid` to other mail, which may have been deleted since.
@@ -301,16 +298,16 @@ impl Giver<'_> {
     fn disputed(
         &self,
         list: &UidList,
-        roles: &[Option<Role>],
+        holders: &[Option<Holds>],
         homeless: &[usize],
     ) -> impl Iterator<Item = u32> {
         let contested: HashSet<Uid> = homeless
             .iter()
             .filter_map(|index| Some(self.source.entries.get(*index)?.uid))
             .collect();
-        let lines = (0..).zip(list.lines.uids().iter().zip(roles));
-        let disputed = lines.filter_map(|(number, (uid, role))| {
-            let is_other = role.is_some_and(|role| !matches!(role, Role::Entry(_)));
+        let lines = (0..).zip(list.lines.uids().iter().zip(holders));
+        let disputed = lines.filter_map(|(number, (uid, holds))| {
+            let is_other = *holds == Some(Holds::Other);
             let is_disputed = contested.contains(uid) || self.taken.contains(*uid);
             (is_other && is_disputed).then_some(number)
         });

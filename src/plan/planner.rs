@@ -7,13 +7,14 @@ use std::collections::{HashMap, HashSet};
 
 use super::courier::{Present, names::Choice, wanted as wanted_lists};
 use super::numbers::{self, Numbers};
-use super::on_disk::{DiskFile, OnDisk};
+use super::on_disk::{DiskFile, OnDisk, Place};
 use super::recognise::{Recognised, Role, recognise};
 use super::{
     FolderPlan, Mode, NewName, Past, Policy, SourceFolder, Step, announced, held, identity, marks,
     order, uidlist,
 };
 use crate::config::{Pop3Order, Unholdable};
+use crate::mail::date::Seconds;
 use crate::mail::{Flags, KeywordSet, Uid, Uidl};
 use crate::naming::message::size_field;
 use crate::naming::uidl::hold;
@@ -280,9 +281,9 @@ impl Planner<'_> {
         let all =
             LazyCell::new(|| -> HashSet<&str> { uidlist::announced_uidls(self.source).collect() });
         for (index, file) in found.files.iter().enumerate() {
-            let line = file.and_then(|file| *found.lines.get(file as usize)?);
+            let line = file.and_then(|file| *found.lines.get(file.at() as usize)?);
             if let Some(announced) = announced(self.source, index)
-                && let Some(line) = line.and_then(|line| list.lines.get(line as usize))
+                && let Some(line) = line.and_then(|line| list.lines.get(line.at() as usize))
                 && let Some(held) = line.field('P')
                 && held != announced.uidl.as_str()
                 && seen.paired.contains(self.source.entries[index].uid)
@@ -328,7 +329,7 @@ impl Planner<'_> {
             if wanted[index] {
                 let mtime = times
                     .as_ref()
-                    .map_or(entry.internal_date, |times| times[index]);
+                    .map_or(entry.internal_date, |times| times[index].map(Seconds::from));
                 plan.deliveries += 1;
                 plan.bytes += entry.size;
                 plan.steps.push(Step::Deliver {
@@ -347,10 +348,10 @@ impl Planner<'_> {
         };
         for (file, time) in plan.files.iter().zip(&times) {
             if let (Some(file), Some(time)) = (file, time)
-                && self.disk.files.mtime(*file) != Some(*time)
+                && self.disk.files.mtime(file.at()) != Some(*time)
             {
                 plan.steps.push(Step::Redate {
-                    file: *file,
+                    file: file.at(),
                     mtime: *time,
                 });
             }
@@ -378,11 +379,11 @@ impl Planner<'_> {
             .zip(uidls)
             .zip(&plan.files)
             .map(|((entry, announced), file)| {
-                let on_disk = file.and_then(|file| self.disk.files.mtime(file));
+                let on_disk = file.and_then(|file| self.disk.files.mtime(file.at()));
                 order::Dated {
                     position: announced.as_ref().map(|announced| announced.position),
                     // A POP3-only source has no dates; those of the files are from the headers.
-                    date: entry.internal_date.or(on_disk),
+                    date: entry.date().or(on_disk),
                     on_disk,
                 }
             })
@@ -409,7 +410,8 @@ impl Planner<'_> {
         }
         let mut as_listed: HashMap<(Flags, KeywordSet), String> = HashMap::new();
         for (index, entry) in self.source.entries.iter().enumerate() {
-            let held = plan.files[index].and_then(|at| Some((at, self.disk.files.get(at)?)));
+            let held = plan.files[index].map(Place::at);
+            let held = held.and_then(|at| Some((at, self.disk.files.get(at)?)));
             let Some((at, file)) = held else {
                 continue;
             };

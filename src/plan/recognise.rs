@@ -2,7 +2,7 @@
 
 mod copies;
 
-use super::on_disk::{DiskFile, OnDisk};
+use super::on_disk::{DiskFile, OnDisk, Place};
 use super::{Past, SourceFolder, announced};
 use crate::mail::{Uid, UidLine, UidValidity};
 use crate::naming::message::{size_field, uidl_name};
@@ -25,28 +25,40 @@ pub(super) enum Role {
     Local,
 }
 
+/// What a file in a line holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// A message that the source has.
+    Entry,
+    /// Any other.
+    Other,
+}
+
 /// The files on disk and the messages of the source, held against each other.
 #[derive(Debug)]
 pub(super) struct Recognised {
     /// For each entry of the source the file that holds it.
-    pub files: Vec<Option<u32>>,
+    pub files: Vec<Option<Place>>,
     /// For each file what it is.
     pub roles: Vec<Role>,
     /// For each file its line in the list on disk.
-    pub lines: Vec<Option<u32>>,
+    pub lines: Vec<Option<Place>>,
 }
 
 impl Recognised {
-    /// For each line of the list on disk the role of its file; `None` where that is gone.
-    pub fn roles_of_lines(&self, disk: &OnDisk) -> Vec<Option<Role>> {
+    /// For each line of the list on disk whose message its file holds; `None` where that is gone.
+    pub fn holders(&self, disk: &OnDisk) -> Vec<Option<Holds>> {
         let count = disk.uidlist.as_ref().map_or(0, |list| list.lines.len());
-        let mut roles = vec![None; count];
+        let mut holders = vec![None; count];
         for (line, role) in self.lines.iter().zip(&self.roles) {
-            if let Some(slot) = line.and_then(|line| roles.get_mut(line as usize)) {
-                *slot = Some(*role);
+            if let Some(slot) = line.and_then(|line| holders.get_mut(line.at() as usize)) {
+                *slot = Some(match role {
+                    Role::Entry(_) => Holds::Entry,
+                    _ => Holds::Other,
+                });
             }
         }
-        roles
+        holders
     }
 }
 
@@ -102,7 +114,7 @@ impl<'a> Recogniser<'a> {
             let file = by_name.get(&line.name);
             let slot = file.and_then(|file| self.found.lines.get_mut(file as usize));
             if let Some(slot) = slot {
-                *slot = Some(number);
+                *slot = Place::new(number);
             }
         }
         self.by_uidl();
@@ -151,7 +163,7 @@ impl<'a> Recogniser<'a> {
         let list = self.disk.uidlist.as_ref();
         let list = list.filter(|list| list.validity == validity)?;
         let line = (*self.found.lines.get(at as usize)?)?;
-        let listed = *list.lines.uids().get(line as usize)?;
+        let listed = *list.lines.uids().get(line.at() as usize)?;
         let seen = self.past.seen.filter(|seen| seen.validity == validity);
         let listed = seen.map_or(Some(listed), |seen| seen.source_uid(listed));
         Some(listed == Some(uid))
@@ -176,9 +188,7 @@ impl<'a> Recogniser<'a> {
         self.entry_of(uid).is_some_and(|index| {
             let entry = &self.source.entries[index];
             size_field(&file.base, 'W') == Some(entry.size)
-                && file
-                    .mtime
-                    .is_none_or(|date| entry.internal_date == Some(date))
+                && file.mtime.is_none_or(|date| entry.date() == Some(date))
         })
     }
 
@@ -202,7 +212,7 @@ impl<'a> Recogniser<'a> {
         }
         let number = u32::try_from(index).ok();
         if let (Some(slot @ None), Some(number)) = (self.found.files.get_mut(index), number) {
-            *slot = Some(file);
+            *slot = Place::new(file);
             self.set(file, Role::Entry(number));
         }
     }
@@ -311,7 +321,7 @@ impl<'a> Recogniser<'a> {
         let size = size_field(&line.name, 'W')
             .or_else(|| line.field('W').and_then(|size| size.parse().ok()));
         let date = self.disk.files.mtime(file);
-        size == Some(entry.size) && date.is_none_or(|date| entry.internal_date == Some(date))
+        size == Some(entry.size) && date.is_none_or(|date| entry.date() == Some(date))
     }
 }
 

@@ -119,7 +119,7 @@ impl<'a> Choice<'a> {
             .map_or(i64::MIN, |age| now.saturating_sub(age));
         let earliest = since.max(oldest);
         let taken = entries.iter().filter(|entry| {
-            entry.internal_date.is_none_or(|date| date >= earliest)
+            entry.date().is_none_or(|date| date >= earliest)
                 && selection.max_size.is_none_or(|most| entry.size <= most)
                 && searched.is_none_or(|found| found.contains(entry.uid))
         });

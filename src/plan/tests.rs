@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::config::{Pop3Order, Unholdable};
-use crate::mail::Flags;
+use crate::mail::{Flags, UidLines};
 use crate::problem::{Kind, Reach};
 
 /// A GUID of a folder; Dovecot takes no other form.
@@ -176,7 +176,7 @@ impl Source {
             Step::WriteKeywords => "keywords".to_owned(),
             Step::Deliver { entry, mtime } => {
                 let uid = self.entries[*entry as usize].uid;
-                format!("deliver {uid} at {}", mtime.unwrap_or(-1))
+                format!("deliver {uid} at {}", mtime.map_or(-1, i64::from))
             }
             Step::Rename { file, to } => format!(
                 "rename {file} to {}{}",
@@ -198,7 +198,7 @@ fn entry(uid: u32) -> Entry {
         uid: Uid::new(uid).unwrap(),
         flags: Flags::SEEN,
         keywords: crate::mail::KeywordSet::default(),
-        internal_date: Some(i64::from(uid) * 1000),
+        internal_date: Some((i64::from(uid) * 1000).into()),
         size: 34,
     }
 }
@@ -291,7 +291,7 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
                     base: name.as_str().into(),
                     suffix: ":2,S".into(),
                     in_new: false,
-                    mtime: *mtime,
+                    mtime: mtime.map(i64::from),
                 });
             }
             Step::Rename { file, to } => change(&mut done.files, *file, |file| {
@@ -308,7 +308,11 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
             Step::RemoveIndexes => done.has_indexes = false,
             Step::WriteUidList => {
                 let new = std::mem::take(&mut lines).into_iter().collect();
-                done.uidlist = plan.list_with(&new);
+                let lines = plan.list_with(&new).map(|list| list.lines().collect());
+                done.uidlist = plan.list.as_ref().map(UidList::clone_head);
+                if let (Some(list), Some(lines)) = (&mut done.uidlist, lines) {
+                    list.lines = lines;
+                }
             }
             Step::WriteKeywords => done.keywords = plan.letters.clone(),
             Step::CreateFolder
@@ -814,7 +818,7 @@ fn after_the_cutover_lists_only_grow() {
     let done = after(&source, &there, &plan, DOVECOT);
     let before = there.uidlist.unwrap();
     let now = done.uidlist.unwrap();
-    assert!(before.is_extended_by(&now));
+    assert!(before.is_extended_by(&now.with(&UidLines::default())));
     let (late, latest) = (ours(500), ours(600));
     assert!(
         list_text(&now).ends_with(&format!(
@@ -829,7 +833,11 @@ fn after_the_cutover_lists_only_grow() {
     source.uid_next = 4;
     let plan = source.plan(&own, DOVECOT).unwrap();
     let now = after(&source, &own, &plan, DOVECOT).uidlist.unwrap();
-    assert!(own.uidlist.unwrap().is_extended_by(&now));
+    assert!(
+        own.uidlist
+            .unwrap()
+            .is_extended_by(&now.with(&UidLines::default()))
+    );
     assert_eq!(now.lines.uids()[1].value(), 9);
 }
 

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::numbers::Numbers;
 use super::on_disk::{DiskFile, OnDisk};
-use super::recognise::{Recognised, Role};
+use super::recognise::{Holds, Recognised};
 use super::{FolderPlan, Mode, Past, SourceFolder, Step};
-use crate::mail::{Uid, UidLine, UidLines, UidList, UidSet, UidValidity};
+use crate::mail::{Extended, Uid, UidLine, UidLines, UidList, UidSet, UidValidity};
 use crate::naming::message::size_field;
 
 /// The list without the messages still to be delivered: a line for each message of the source that
@@ -32,7 +32,8 @@ pub(super) fn desired(
     );
     list.guid.get_or_insert_with(|| guid(source, validity));
     let new_names = new_names(plan);
-    let line_of_entry = |index: usize, uid: Uid, file: u32| {
+    let line_of_entry = |index: usize, uid: Uid| {
+        let file = (*plan.files.get(index)?)?.at();
         let old_line = line_of(disk, found, file);
         let is_new = old_line.is_none();
         let mut line = old_line.unwrap_or_else(|| UidLine {
@@ -49,7 +50,7 @@ pub(super) fn desired(
         if mode != Mode::AfterCutover || is_new {
             announce(&mut line, source, plan, index);
         }
-        line
+        Some(line)
     };
     // Gone at the source and here: a run that was cut had removed the file.
     let has_ended = |uid: Uid| {
@@ -82,18 +83,18 @@ pub(super) fn desired(
     };
     // Two lines of one UID would be no list; the first, which is the source's, counts.
     let mut origins: Vec<(Uid, Origin)> = Vec::with_capacity(disk.files.len());
-    for (index, file) in (0..).zip(&plan.files) {
+    for (index, (file, uid)) in (0..).zip(plan.files.iter().zip(&plan.uids)) {
         // What is still to be delivered gets its line with its file.
-        if let (Some(file), Some(uid)) = (*file, plan.uids.get(index).copied().flatten()) {
-            origins.push((uid, Origin::Entry(index, file)));
+        if let (Some(_), Some(uid)) = (file, uid) {
+            origins.push((*uid, Origin::Entry(index)));
         }
     }
     let given: UidSet = plan.uids.iter().flatten().copied().collect();
-    let roles = found.roles_of_lines(disk);
-    for (number, uid) in (0_u32..).zip(old.map_or(&[][..], |old| old.lines.uids())) {
-        let stays = match roles.get(number as usize).copied().flatten() {
-            Some(Role::Entry(_)) => false,
-            Some(_) => true,
+    let uids = old.map_or(&[][..], |old| old.lines.uids());
+    for (number, (uid, holds)) in (0_u32..).zip(uids.iter().zip(found.holders(disk))) {
+        let stays = match holds {
+            Some(Holds::Entry) => false,
+            Some(Holds::Other) => true,
             None => {
                 let goes = given.contains(*uid) || has_ended(*uid);
                 mode != Mode::Mirror && goes_on.is_some() && !goes
@@ -109,7 +110,7 @@ pub(super) fn desired(
     list.lines = origins
         .into_iter()
         .filter_map(|(uid, origin)| match origin {
-            Origin::Entry(index, file) => Some(line_of_entry(index, uid, file)),
+            Origin::Entry(index) => line_of_entry(index as usize, uid),
             Origin::Line(number) => line_that_stays(number),
         })
         .collect();
@@ -132,8 +133,8 @@ pub(super) fn desired(
 
 /// What a line of the list is made from.
 enum Origin {
-    /// An entry of the source, and the file that holds it.
-    Entry(usize, u32),
+    /// An entry of the source, which a file holds.
+    Entry(u32),
     /// A line of the list on disk.
     Line(u32),
 }
@@ -148,7 +149,7 @@ fn new_names(plan: &FolderPlan) -> HashMap<u32, &str> {
 
 fn line_of(disk: &OnDisk, found: &Recognised, file: u32) -> Option<UidLine> {
     let line = (*found.lines.get(file as usize)?)?;
-    disk.uidlist.as_ref()?.lines.get(line as usize)
+    disk.uidlist.as_ref()?.lines.get(line.at() as usize)
 }
 
 /// All UIDLs that the source announces.
@@ -184,11 +185,8 @@ pub(super) fn announce(
 impl FolderPlan {
     /// The whole list with `new` lines in it; a new line replaces the one with its UID. `None`
     /// where the folder has no list file.
-    pub fn list_with(&self, new: &UidLines) -> Option<UidList> {
-        let list = self.list.as_ref()?;
-        let mut whole = list.clone_head();
-        whole.lines = list.lines.with(new);
-        Some(whole)
+    pub fn list_with<'l>(&'l self, new: &'l UidLines) -> Option<Extended<'l>> {
+        self.list.as_ref().map(|list| list.with(new))
     }
 
     /// The suffixes that files on disk get, where they get others.
@@ -216,7 +214,7 @@ impl FolderPlan {
         let entries = self.uids.iter().enumerate();
         entries.filter_map(move |(index, uid)| {
             let name = by_uid.get(&(*uid)?)?;
-            let file = disk.files.get((*self.files.get(index)?)?)?;
+            let file = disk.files.get((*self.files.get(index)?)?.at())?;
             Some((index, name.clone(), file))
         })
     }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::config::Servers;
 use crate::mail::courier::order::compare;
+use crate::mail::date::Seconds;
 use crate::mail::{Entry, Flags, FolderPath, KeywordTable, Uid, UidValidity, Uidl};
 use crate::naming::Identity;
 use crate::naming::message::size_field;
@@ -147,7 +148,7 @@ impl Known {
                 uid: *uid,
                 flags,
                 keywords: self.keywords.intern(keywords).unwrap_or_default(),
-                internal_date: file.mtime,
+                internal_date: file.mtime.map(Seconds::from),
                 size: size.unwrap_or(0),
             });
         }

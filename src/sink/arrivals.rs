@@ -26,15 +26,6 @@ use crate::source::BodySink;
 /// Bytes of a message that are kept to find its date in, where the source gives none.
 const HEADER_KEPT: usize = 64 << 10;
 
-/// A message that has appeared.
-#[derive(Debug, Clone)]
-struct Delivered {
-    entry: u32,
-    size: u64,
-    virtual_size: u64,
-    mtime: i64,
-}
-
 /// A message that is to come.
 #[derive(Debug, Clone, Copy)]
 struct Wanted {
@@ -58,6 +49,18 @@ pub(super) struct HeldBack {
     digest: Option<blake3::Hash>,
 }
 
+/// A message that is coming.
+#[derive(Debug, Default)]
+pub struct AtHand {
+    draft: Option<Draft>,
+    /// Where its digest is wanted.
+    digest: Option<StoredDigest>,
+    announced: Option<u64>,
+    header: Vec<u8>,
+    /// To be used by the next draft again.
+    buffer: Vec<u8>,
+}
+
 /// Receives the messages of one folder and lets each appear.
 pub struct Arrivals<'a> {
     job: &'a Job<'a>,
@@ -69,20 +72,23 @@ pub struct Arrivals<'a> {
     wanted: Vec<Wanted>,
     /// Whether all of it has been asked for.
     asked: bool,
-    draft: Option<Draft>,
-    /// Of the message at hand, where its digest is wanted.
-    digest: Option<StoredDigest>,
-    announced: Option<u64>,
+    at_hand: AtHand,
     /// Whether the beginnings of messages are kept, to find dates in.
     some_undated: bool,
-    header: Vec<u8>,
-    buffer: Vec<u8>,
     drafts: u64,
-    delivered: Vec<Delivered>,
-    /// What Courier will say of the size of each of them, where it is a target.
-    octets: Vec<Option<u64>>,
+    /// How many have appeared, and their octets as stored.
+    count: u64,
+    stored: u64,
+    /// Their lines, where the folder has a list.
+    lines: UidLines,
+    /// Their dates by entry, where files are to be given others: see [`Arrivals::arrange`].
+    dates: Vec<(u32, i64, Sizes)>,
+    /// Their sizes by entry, where Courier is a target.
+    for_courier: Vec<(u32, Sizes)>,
     /// Where messages are held back.
     held: Option<Held>,
+    /// Whether the plan arranges files by their dates.
+    arranges: bool,
     /// Whether something has appeared that is not known to be on disk.
     unsynced: bool,
 }
@@ -91,7 +97,7 @@ impl std::fmt::Debug for Arrivals<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Arrivals")
             .field("wanted", &self.wanted.len())
-            .field("delivered", &self.delivered.len())
+            .field("count", &self.count)
             .finish_non_exhaustive()
     }
 }
@@ -123,19 +129,25 @@ impl<'a> Arrivals<'a> {
             key,
             wanted,
             asked: false,
-            draft: None,
-            digest: None,
-            announced: None,
+            at_hand: AtHand::default(),
             some_undated,
-            header: Vec::new(),
-            buffer: Vec::new(),
             drafts: 0,
-            delivered: Vec::new(),
-            octets: Vec::new(),
+            count: 0,
+            stored: 0,
+            lines: UidLines::default(),
+            dates: Vec::new(),
+            for_courier: Vec::new(),
             held: None,
+            arranges: job.plan.steps.contains(&Step::Arrange),
             // Files that a cut run left without a line may not be on disk either.
             unsynced: job.plan.kept > 0 && job.plan.steps.contains(&Step::WriteUidList),
         }
+    }
+
+    /// Puts the message at hand aside, into `other`, and takes up the one that was there: several can
+    /// be coming at a time, over several connections.
+    pub fn exchange(&mut self, other: &mut AtHand) {
+        std::mem::swap(&mut self.at_hand, other);
     }
 
     /// Holds messages back from now on.
@@ -173,7 +185,7 @@ impl<'a> Arrivals<'a> {
 
     /// How many messages have appeared.
     pub(super) fn count(&self) -> u64 {
-        self.delivered.len() as u64
+        self.count
     }
 
     /// What is still to come, with its announced size, in the order of the plan.
@@ -202,7 +214,9 @@ impl<'a> Arrivals<'a> {
     fn wanted(&self, key: u32) -> Option<(u32, Option<i64>)> {
         let wanted = self.wanted.get(self.place(key)?)?;
         match self.job.plan.steps.get(wanted.step as usize)? {
-            Step::Deliver { entry, mtime } if !wanted.has_come => Some((*entry, *mtime)),
+            Step::Deliver { entry, mtime } if !wanted.has_come => {
+                Some((*entry, mtime.map(i64::from)))
+            }
             _ => None,
         }
     }
@@ -232,8 +246,7 @@ impl<'a> Arrivals<'a> {
 
     /// Octets as stored of what has appeared.
     pub(super) fn stored(&self) -> u64 {
-        let delivered = self.delivered.iter();
-        delivered.map(|delivered| delivered.size).sum()
+        self.stored
     }
 
     /// Makes sure that what has appeared is on disk, as `--fsync` wants it.
@@ -250,7 +263,7 @@ impl<'a> Arrivals<'a> {
         let job = self.job;
         let mut dated: Vec<Dated> = Vec::with_capacity(job.source.entries.len());
         for (index, file) in job.plan.files.iter().enumerate() {
-            let on_disk = file.and_then(|file| job.disk.files.mtime(file));
+            let on_disk = file.and_then(|file| job.disk.files.mtime(file.at()));
             let announced = job
                 .source
                 .uidls
@@ -261,13 +274,11 @@ impl<'a> Arrivals<'a> {
                 on_disk,
             });
         }
-        let mut new_files = HashMap::with_capacity(self.delivered.len());
-        for delivered in &self.delivered {
-            let sizes = (delivered.size, delivered.virtual_size);
-            new_files.insert(delivered.entry as usize, sizes);
-            let dated = &mut dated[delivered.entry as usize];
-            dated.date = Some(delivered.mtime);
-            dated.on_disk = Some(delivered.mtime);
+        let mut new_files = HashMap::with_capacity(self.dates.len());
+        for (entry, mtime, sizes) in &self.dates {
+            let index = *entry as usize;
+            new_files.insert(index, *sizes);
+            (dated[index].date, dated[index].on_disk) = (Some(*mtime), Some(*mtime));
         }
         let times = order::arrange(&dated, now());
         for (index, (dated, time)) in dated.iter().zip(times).enumerate() {
@@ -275,7 +286,7 @@ impl<'a> Arrivals<'a> {
                 continue;
             };
             if let Some(file) = job.plan.files[index] {
-                job.redate(self.dirs, file, time)?;
+                job.redate(self.dirs, file.at(), time)?;
             } else if let Some(sizes) = new_files.get(&index) {
                 maildir::redate(&self.dirs.cur, &self.file_name(index, *sizes), time)
                     .map_err(|error| job.failed("set a date", error))?;
@@ -286,30 +297,14 @@ impl<'a> Arrivals<'a> {
 
     /// The lines of `dovecot-uidlist` for what has appeared, and the sizes of files that an
     /// earlier run left without a line.
-    pub(super) fn lines(&self) -> Result<UidLines, Problem> {
+    pub(super) fn take_lines(&mut self) -> Result<UidLines, Problem> {
         let job = self.job;
-        let mut lines: UidLines = self
-            .delivered
-            .iter()
-            .map(|delivered| {
-                let index = delivered.entry as usize;
-                let (size, virtual_size) = (delivered.size, delivered.virtual_size);
-                let name = self.base_name(index, (size, virtual_size));
-                new_line(
-                    job.source,
-                    job.plan,
-                    index,
-                    name.as_str(),
-                    size,
-                    virtual_size,
-                )
-            })
-            .collect();
+        let mut lines = std::mem::take(&mut self.lines);
         let suffixes = LazyCell::new(|| job.plan.new_suffixes());
         for (index, name, file) in job.plan.unmeasured(job.disk) {
             // It may have got another suffix just now.
             let at = job.plan.files.get(index).copied().flatten();
-            let suffix = at.and_then(|at| suffixes.get(&at).copied());
+            let suffix = at.and_then(|at| suffixes.get(&at.at()).copied());
             let dir = if file.in_new && suffix.is_none() {
                 &self.dirs.new
             } else {
@@ -330,32 +325,27 @@ impl<'a> Arrivals<'a> {
         Ok(lines)
     }
 
-    /// The entries that have appeared, each with the base name of its file.
-    pub(super) fn names(&self) -> impl Iterator<Item = (usize, BaseName)> {
-        self.delivered.iter().map(|delivered| {
-            let index = delivered.entry as usize;
-            let sizes = (delivered.size, delivered.virtual_size);
-            (index, self.base_name(index, sizes))
-        })
-    }
-
     /// What has appeared, as far as Courier's lists go by it.
     pub(super) fn for_courier(&self) -> Vec<Appeared> {
-        let names = self.names().zip(&self.octets);
-        let appeared = names.map(|((index, base), octets)| Appeared {
-            base,
-            suffix: self.suffix(index),
-            octets: *octets,
+        let appeared = self.for_courier.iter().map(|(entry, sizes)| {
+            let index = *entry as usize;
+            Appeared {
+                index,
+                base: self.base_name(index, *sizes),
+                suffix: self.suffix(index),
+                octets: sizes.for_courier(),
+            }
         });
         appeared.collect()
     }
 
-    fn base_name(&self, index: usize, sizes: (u64, u64)) -> BaseName {
+    fn base_name(&self, index: usize, sizes: Sizes) -> BaseName {
         let job = self.job;
+        let sizes = (sizes.size, sizes.virtual_size);
         plan::base_name(job.source, job.policy, job.plan, index, sizes)
     }
 
-    fn file_name(&self, index: usize, sizes: (u64, u64)) -> String {
+    fn file_name(&self, index: usize, sizes: Sizes) -> String {
         format!("{}{}", self.base_name(index, sizes), self.suffix(index))
     }
 
@@ -374,22 +364,22 @@ impl<'a> Arrivals<'a> {
         let sizes = match draft.finish() {
             Ok(sizes) => sizes,
             Err(error) => {
-                self.buffer = draft.discard(self.dirs);
+                self.at_hand.buffer = draft.discard(self.dirs);
                 return Err(told(error));
             }
         };
-        let name = self.file_name(index, (sizes.size, sizes.virtual_size));
+        let name = self.file_name(index, sizes);
         if let Some(problem) = self.refusal(index, sizes, &name) {
-            self.buffer = draft.discard(self.dirs);
+            self.at_hand.buffer = draft.discard(self.dirs);
             return Err(problem);
         }
         let dated = match mtime {
             Some(_) => None,
-            None => arrival(&self.header),
+            None => arrival(&self.at_hand.header),
         };
         let (finished, buffer) = draft.close(job.tree, self.held.is_some()).map_err(told)?;
-        self.buffer = buffer;
-        let digest = self.digest.take().map(StoredDigest::finish);
+        self.at_hand.buffer = buffer;
+        let digest = self.at_hand.digest.take().map(StoredDigest::finish);
         let dates = (mtime, dated);
         self.hand_on(finished, entry, dates, sizes, digest)
     }
@@ -430,21 +420,32 @@ impl<'a> Arrivals<'a> {
     ) -> Result<(), Problem> {
         let job = self.job;
         let index = entry as usize;
-        let name = self.file_name(index, (sizes.size, sizes.virtual_size));
+        let name = self.file_name(index, sizes);
         let mtime = mtime.unwrap_or_else(now);
         finished
             .publish(job.tree, self.dirs, &name, mtime)
             .map_err(|error| job.failed("write a message", error))?;
         self.unsynced = true;
+        (self.count, self.stored) = (self.count + 1, self.stored + sizes.size);
         if job.policy.listed.courier {
-            self.octets.push(sizes.for_courier());
+            self.for_courier.push((entry, sizes));
         }
-        self.delivered.push(Delivered {
-            entry,
-            size: sizes.size,
-            virtual_size: sizes.virtual_size,
-            mtime,
-        });
+        if job.plan.list.is_some() {
+            let base = self.base_name(index, sizes);
+            let (size, virtual_size) = (sizes.size, sizes.virtual_size);
+            let line = new_line(
+                job.source,
+                job.plan,
+                index,
+                base.as_str(),
+                size,
+                virtual_size,
+            );
+            self.lines.push(&line);
+        }
+        if self.arranges {
+            self.dates.push((entry, mtime, sizes));
+        }
         (self.watch.delivered)(job.source.entries[index].size);
         if let (Some(told), Some(digest)) = (self.watch.digested, digest) {
             told(index, digest);
@@ -466,6 +467,7 @@ impl<'a> Arrivals<'a> {
     fn refusal(&self, index: usize, sizes: Sizes, name: &str) -> Option<Problem> {
         let job = self.job;
         let problem = if self
+            .at_hand
             .announced
             .is_some_and(|announced| announced != sizes.received)
         {
@@ -496,7 +498,7 @@ impl BodySink for Arrivals<'_> {
     fn begin(&mut self, announced: Option<u64>) -> Result<(), Problem> {
         self.abandon();
         self.may_go_on()?;
-        let buffer = std::mem::take(&mut self.buffer);
+        let buffer = std::mem::take(&mut self.at_hand.buffer);
         let keep_double_cr = self.job.policy.servers.dovecot;
         let draft = Draft::begin(
             self.job.tree,
@@ -508,26 +510,27 @@ impl BodySink for Arrivals<'_> {
         )
         .map_err(|error| self.job.failed("write a message", error))?;
         self.drafts += 1;
-        self.draft = Some(draft);
-        self.digest = self
+        self.at_hand.draft = Some(draft);
+        self.at_hand.digest = self
             .watch
             .digested
             .map(|_| StoredDigest::new(keep_double_cr));
-        self.announced = announced;
-        self.header.clear();
+        self.at_hand.announced = announced;
+        self.at_hand.header.clear();
         Ok(())
     }
 
     fn data(&mut self, bytes: &[u8]) -> Result<(), Problem> {
         if self.some_undated {
-            let room = HEADER_KEPT.saturating_sub(self.header.len());
-            self.header
+            let room = HEADER_KEPT.saturating_sub(self.at_hand.header.len());
+            self.at_hand
+                .header
                 .extend_from_slice(&bytes[..bytes.len().min(room)]);
         }
-        if let Some(digest) = &mut self.digest {
+        if let Some(digest) = &mut self.at_hand.digest {
             digest.update(bytes);
         }
-        match &mut self.draft {
+        match &mut self.at_hand.draft {
             Some(draft) => draft
                 .write(bytes)
                 .map_err(|error| self.job.failed("write a message", error)),
@@ -536,14 +539,14 @@ impl BodySink for Arrivals<'_> {
     }
 
     fn end(&mut self, key: u32) -> Result<(), Problem> {
-        match (self.draft.take(), self.wanted(key)) {
+        match (self.at_hand.draft.take(), self.wanted(key)) {
             (Some(draft), Some((entry, mtime))) => {
                 self.appear(draft, entry, mtime)?;
                 self.has_come(key);
                 Ok(())
             }
             (Some(draft), None) => {
-                self.buffer = draft.discard(self.dirs);
+                self.at_hand.buffer = draft.discard(self.dirs);
                 Ok(())
             }
             (None, _) => Ok(()),
@@ -551,8 +554,8 @@ impl BodySink for Arrivals<'_> {
     }
 
     fn abandon(&mut self) {
-        if let Some(draft) = self.draft.take() {
-            self.buffer = draft.discard(self.dirs);
+        if let Some(draft) = self.at_hand.draft.take() {
+            self.at_hand.buffer = draft.discard(self.dirs);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Control files: put in place whole or not at all.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write as _};
+use std::io::{self, BufReader, BufWriter, Read, Write as _};
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
@@ -9,6 +9,8 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use super::target_problem;
 use super::tree::{FILE_MODE, FolderDirs, Tree, give_to, remove};
 use crate::config::Fsync;
+use crate::mail::UidList;
+use crate::mail::uidlist::UidListFault;
 use crate::problem::Problem;
 
 /// Where a control file is written before it replaces the old one. In `tmp`, since a file whose
@@ -133,6 +135,29 @@ pub fn append_if_there(dir: &OwnedFd, name: &str, text: &str) -> io::Result<()> 
 /// # Errors
 /// Those of the file system; a link or anything but a regular file is one.
 pub fn read(dir: &OwnedFd, name: &str) -> io::Result<Option<Vec<u8>>> {
+    let Some(file) = open(dir, name)? else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    file.take(MOST).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// The list of UIDs `name` in `dir`; `None` where it does not exist. The inner error is that of the
+/// list.
+///
+/// # Errors
+/// As of [`read`].
+pub fn read_list(dir: &OwnedFd, name: &str) -> io::Result<Option<Result<UidList, UidListFault>>> {
+    let Some(file) = open(dir, name)? else {
+        return Ok(None);
+    };
+    let mut file = BufReader::with_capacity(64 << 10, file.take(MOST));
+    UidList::read(&mut file).map(Some)
+}
+
+/// Opens control file `name` in `dir`; `None` where it does not exist.
+fn open(dir: &OwnedFd, name: &str) -> io::Result<Option<File>> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::openat(dir, name, flags, Mode::empty()) {
         Ok(file) => File::from(file),
@@ -143,9 +168,7 @@ pub fn read(dir: &OwnedFd, name: &str) -> io::Result<Option<Vec<u8>>> {
     if !metadata.is_file() || metadata.len() > MOST {
         return Err(io::Error::other("it is no control file"));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0));
-    file.take(MOST).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+    Ok(Some(file))
 }
 
 /// Removes all files of `dir` whose names begin with `prefix`, and says whether there were any.

@@ -65,6 +65,8 @@ fn read_keywords(dir: &OwnedFd) -> io::Result<CourierKeywords> {
 /// A message that has appeared.
 #[derive(Debug)]
 pub(super) struct Appeared {
+    /// Which entry of the source it is.
+    pub index: usize,
     /// Its base name.
     pub base: BaseName,
     /// The rest of its name.
@@ -132,24 +134,25 @@ fn measure(
     Ok(())
 }
 
-/// Writes the keywords of what was there, and of what has been `delivered`: entries with base names.
+/// Writes the keywords of what was there, and of what has been `delivered`.
 /// The files with changes have been merged, and go.
 pub(super) fn write_keywords(
     job: &Job<'_>,
     dirs: &FolderDirs,
-    delivered: impl Iterator<Item = (usize, BaseName)>,
+    delivered: &[Appeared],
 ) -> Result<(), Problem> {
     let mut all = job.plan.courier_keywords.clone().unwrap_or_default();
     let table = job.source.keywords;
-    for (index, base) in delivered {
-        let Some(entry) = job.source.entries.get(index) else {
+    for message in delivered {
+        let Some(entry) = job.source.entries.get(message.index) else {
             continue;
         };
         let members = table.members(entry.keywords).iter();
         let names = members.filter_map(|at| table.names().get(usize::from(*at)));
         let names: std::collections::BTreeSet<String> = names.cloned().collect();
         if !names.is_empty() {
-            all.messages.insert(base.as_str().into(), names);
+            let base = message.base.as_str();
+            all.messages.insert(base.into(), names);
         }
     }
     let told = |error| {

@@ -11,7 +11,7 @@ use super::tree::{FolderDirs, Tree};
 use super::{control, courier, target_problem};
 use crate::config::{Layout, Servers};
 use crate::mail::subscriptions::{Form, Subscriptions};
-use crate::mail::{UidLines, UidList};
+use crate::mail::{Extended, UidLines};
 use crate::naming::MaildirFolder;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::{FolderPlan, Mode, Policy, SourceFolder, Step};
@@ -240,13 +240,12 @@ impl Job<'_> {
                 Step::RemoveIndexes => self.remove_indexes(dirs)?,
                 Step::WriteCourierKeywords => {
                     arrivals.settle()?;
-                    let delivered = arrivals.names();
-                    courier::write_keywords(self, dirs, delivered)?;
+                    courier::write_keywords(self, dirs, &arrivals.for_courier())?;
                 }
                 Step::WriteUidList => {
                     arrivals.settle()?;
                     let delivered = arrivals.for_courier();
-                    self.write_list(dirs, &arrivals.lines()?, &delivered)?;
+                    self.write_list(dirs, &arrivals.take_lines()?, &delivered)?;
                 }
             }
         }
@@ -292,7 +291,7 @@ impl Job<'_> {
         };
         let mut list = list.clone_head();
         list.next_uid = 1;
-        self.replace_list(dirs, &list, &[])
+        self.replace_list(dirs, &list.with(&UidLines::default()), &[])
     }
 
     fn write_list(
@@ -311,7 +310,7 @@ impl Job<'_> {
     fn replace_list(
         &self,
         dirs: &FolderDirs,
-        list: &UidList,
+        list: &Extended<'_>,
         delivered: &[Appeared],
     ) -> Result<(), Problem> {
         let lists = self.policy.lists(self.target.is_root());
@@ -321,7 +320,7 @@ impl Job<'_> {
             return Err(self.forbidden());
         }
         if lists.courier {
-            courier::write_lists(self, dirs, list, delivered)?;
+            courier::write_lists(self, dirs, &list.whole(), delivered)?;
         }
         match lists.own {
             Some(name) => control::replace(self.tree, dirs, name, |out| list.write_to(out)),

@@ -13,7 +13,6 @@ use super::maildir::open_message;
 use super::tree::open_dir;
 use super::{control, courier, target_problem};
 use crate::config::Layout;
-use crate::mail::UidList;
 use crate::mail::courier::CourierFiles;
 use crate::naming::message::size_field;
 use crate::naming::{Identity, KeywordLetters, MaildirFolder};
@@ -136,9 +135,9 @@ pub fn scan(
         }
     }
     if let Some(name) = lists.own
-        && let Some(bytes) = control::read(&dir, name).map_err(told)?
+        && let Some(list) = control::read_list(&dir, name).map_err(told)?
     {
-        let list = UidList::parse(&bytes).map_err(|fault| {
+        let list = list.map_err(|fault| {
             let what = format!("{folder}: {name} makes no sense");
             Problem::new(Kind::Conflict, Reach::User, what)
                 .caused_by(fault)

@@ -17,7 +17,6 @@ use super::target_problem;
 use super::tree::{Tree, open_dir};
 use super::{control, courier};
 use crate::config::Layout;
-use crate::mail::UidList;
 use crate::naming::MaildirFolder;
 use crate::plan::Lists;
 use crate::plan::on_disk::DiskFile;
@@ -59,8 +58,7 @@ pub fn remove_messages<'f>(
         courier::forget(tree, &dirs, folder.is_root(), |base| gone.contains(base))?;
     }
     if let Some(name) = lists.own
-        && let Some(bytes) = control::read(&dirs.dir, name).map_err(told)?
-        && let Ok(mut list) = UidList::parse(&bytes)
+        && let Some(Ok(mut list)) = control::read_list(&dirs.dir, name).map_err(told)?
     {
         let before = list.lines.len();
         list.lines.retain(|line| !gone.contains(&*line.name));

@@ -64,9 +64,7 @@ mod tests {
                 .iter()
                 .map(|index| list.keywords.names()[usize::from(*index)].as_str())
                 .collect();
-            let date = entry
-                .internal_date
-                .map_or("-".to_owned(), |date| date.to_string());
+            let date = entry.date().map_or("-".to_owned(), |date| date.to_string());
             let (uid, keywords, size) = (entry.uid, keywords.join(","), entry.size);
             format!("{uid} {letters} {keywords} {date} {size}")
         };
@@ -114,7 +112,7 @@ mod tests {
                     uid: uid(12),
                     flags: Flags::FLAGGED,
                     keywords: new,
-                    internal_date: Some(5),
+                    internal_date: Some(5.into()),
                     size: 17,
                 }],
                 keywords,

@@ -116,9 +116,24 @@ impl Session {
         login: &Login,
         endpoint: &Endpoint,
     ) -> Result<Self, Problem> {
+        Self::open_when(connection, login, endpoint, || Ok(()))
+    }
+
+    /// [`Session::open`] that asks `may_log_in` before it sends name and password, with all else done
+    /// that can be done before.
+    ///
+    /// # Errors
+    /// Those of [`Session::open`] and of `may_log_in`.
+    pub fn open_when(
+        connection: Connection,
+        login: &Login,
+        endpoint: &Endpoint,
+        may_log_in: impl FnOnce() -> Result<(), Problem>,
+    ) -> Result<Self, Problem> {
         let greeting_due = connection.greeting.is_none();
         let shared = Shared::new(connection.stream, greeting_due);
-        let (client, abilities, greeting) = login::log_in(&shared, greeting_due, login, endpoint)?;
+        let (client, abilities, greeting) =
+            login::log_in(&shared, greeting_due, login, endpoint, may_log_in)?;
         Ok(Self {
             client,
             shared,

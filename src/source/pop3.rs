@@ -75,7 +75,8 @@ impl<S> fmt::Debug for Session<S> {
 }
 
 impl Session {
-    /// Logs in on a fresh connection to `endpoint`. Where commands may be sent ahead, those of
+    /// Logs in on a fresh connection to `endpoint`, and calls `accepted` as soon as name and password
+    /// have been: the maildrop may take longer. Where commands may be sent ahead, those of
     /// [`Session::listing`] are, with the last one of the login.
     ///
     /// # Errors
@@ -87,6 +88,7 @@ impl Session {
         login: &Login,
         endpoint: &Endpoint,
         pipelining: Pipelining,
+        accepted: impl FnOnce(),
     ) -> Result<Self, Problem> {
         Session::start(
             connection.stream,
@@ -94,6 +96,7 @@ impl Session {
             login,
             endpoint,
             pipelining,
+            accepted,
         )
     }
 }
@@ -109,6 +112,7 @@ impl<S: Read + Write> Session<S> {
         login: &Login,
         endpoint: &Endpoint,
         pipelining: Pipelining,
+        accepted: impl FnOnce(),
     ) -> Result<Self, Problem> {
         let may_pipeline = pipelining == Pipelining::WhereAnnounced;
         let mut wire = Wire::new(stream);
@@ -139,6 +143,7 @@ impl<S: Read + Write> Session<S> {
                 _ => problem,
             }
         })?;
+        accepted();
         // It may say more, or less, now that it knows who asks (RFC 2449 section 5).
         match ahead {
             true => wire.send(&[CAPA, listing::COMMANDS.concat().as_bytes()].concat())?,
@@ -177,32 +182,17 @@ impl<S: Read + Write> Session<S> {
             .map(|seconds| Duration::from_secs(seconds.into()))
     }
 
-    /// Ends the session, and waits until the server has let go of the maildrop. Where the server
-    /// announces EXPIRE 0 it hangs up instead: QUIT would allow it to delete what was retrieved
-    /// (RFC 2449 section 6.7).
+    /// Ends the session. Where the server announces EXPIRE 0 it hangs up instead: QUIT would
+    /// allow it to delete what was retrieved (RFC 2449 section 6.7).
     pub fn quit(mut self) {
-        if self.say_quit() {
-            // Nothing depends on the answer.
-            let _ = self.wire.answer();
-        }
-    }
-
-    /// Ends the session as [`Session::quit`] does, and waits for nothing: for a user who does not
-    /// log in again.
-    pub fn leave(mut self) {
-        self.say_quit();
-    }
-
-    /// Whether QUIT is on its way.
-    fn say_quit(&mut self) -> bool {
         if self.listing_is_asked {
-            // Replies left unread would reset the connection when it is closed, and with it what
-            // was sent.
+            // Its replies are on their way: left unread they would be taken for that to QUIT.
             let _ = self.listing();
         }
-        !self.wire.is_broken()
-            && !self.capabilities.expires_at_quit
-            && self.wire.send(b"QUIT\r\n").is_ok()
+        if !self.wire.is_broken() && !self.capabilities.expires_at_quit {
+            // Nothing depends on the answer.
+            let _ = self.wire.ask("QUIT");
+        }
     }
 }
 

@@ -3,11 +3,12 @@
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::thread::Scope;
+use std::time::Instant;
 
 use tracing::Level;
 
 use super::look_ahead::Survey;
-use super::maildrop::{Beside, Opener};
+use super::maildrop::{Beside, Opener, Stage};
 use super::removal::Removals;
 use super::{Context, Logins, Memory, interrupted};
 use crate::config::User;
@@ -37,6 +38,7 @@ impl<'a> Attempt<'a> {
     pub(super) fn run(mut self) -> Result<(), Problem> {
         self.memory.tally.begin_attempt();
         self.memory.plan.clear();
+        self.memory.connections.begin_attempt();
         let opener = match self.wants_uidls() {
             true => self.opener(),
             false => None,
@@ -56,12 +58,11 @@ impl<'a> Attempt<'a> {
     ) -> Result<(), Problem> {
         let read_ahead = !self.has_paired();
         let memory = &mut self.memory.pop3;
+        let must_pause = !memory.login.pause(Instant::now()).is_zero();
         let mut maildrop = opener
             .map(|opener| opener.open_beside(scope, memory, read_ahead))
             .transpose()?;
-        let opened = self.open_imap();
-        // POP3 is logged in before IMAP opens INBOX: a mail that comes in between is then in IMAP
-        // only, and is picked up by the next run.
+        let opened = self.open_imap(maildrop.as_ref(), must_pause);
         let opened = match &mut maildrop {
             Some(maildrop) => self.with_pop3(opened, maildrop),
             None => opened,
@@ -69,8 +70,9 @@ impl<'a> Attempt<'a> {
         let result = opened.and_then(|(session, list)| {
             self.on_tree(|attempt, tree| attempt.export_imap(tree, session, &list, &mut maildrop))
         });
-        if let Some(maildrop) = &mut maildrop {
-            maildrop.end(&mut self.memory.pop3, result.is_err());
+        let rest = maildrop.and_then(|mut maildrop| maildrop.rest(&mut self.memory.pop3));
+        if let Some(session) = rest {
+            session.quit();
         }
         result
     }
@@ -83,21 +85,23 @@ impl<'a> Attempt<'a> {
         self.on_tree(|attempt, tree| attempt.export_pop3(tree, maildrop))
     }
 
-    /// What became of the login to IMAP, once that to POP3 has worked; what became of both if it has
+    /// What became of the login to IMAP, once that to POP3 has worked; what became of that if it has
     /// not.
     fn with_pop3(
         &mut self,
         opened: Result<(imap::Session, FolderList), Problem>,
         maildrop: &mut Beside<'_>,
     ) -> Result<(imap::Session, FolderList), Problem> {
-        if maildrop.has_logged_in() {
+        // The maildrop is frozen before IMAP opens INBOX: a mail that comes in between is then in IMAP
+        // only, and is picked up by the next run.
+        if maildrop.wait_for(Stage::LoggedIn) {
             return opened;
         }
         let Err(of_pop3) = maildrop.get(&mut self.memory.pop3) else {
             return opened;
         };
         match opened {
-            // A password that was refused is not tried again because the other server is away.
+            // A password that IMAP refused is not tried again because POP3 then went away.
             Err(of_imap) if of_pop3.retry && !of_imap.retry => Err(of_imap),
             Err(_) => Err(of_pop3),
             Ok((session, _)) => {
@@ -181,14 +185,30 @@ impl<'a> Attempt<'a> {
         list.is_some_and(|name| self.user.maildir.join(name).exists())
     }
 
-    /// Logs in to IMAP, and lists the folders.
-    fn open_imap(&self) -> Result<(imap::Session, FolderList), Problem> {
+    /// Logs in to IMAP, and lists the folders. With a `maildrop`, only when POP3 has accepted the
+    /// password: a wrong one is not tried twice, for a lock-out counts both. `must_pause`: POP3 has to
+    /// wait first, for longer than an IMAP server may.
+    fn open_imap(
+        &self,
+        maildrop: Option<&Beside<'_>>,
+        must_pause: bool,
+    ) -> Result<(imap::Session, FolderList), Problem> {
+        let may_log_in = || match maildrop.is_none_or(|it| it.wait_for(Stage::Accepted)) {
+            true => Ok(()),
+            // POP3's own problem is what is told.
+            false => Err(Problem::new(Kind::Network, Reach::User, "POP3 failed")),
+        };
         let (Some(account), Some(login)) = (&self.user.imap, &self.logins.imap) else {
             let what = "a user without IMAP was to be logged in to it";
             return Err(Problem::new(Kind::Internal, Reach::User, what));
         };
-        let connection = self.context.dialer.connect(&account.endpoint)?;
-        let mut session = imap::Session::open(connection, login, &account.endpoint)?;
+        if must_pause {
+            may_log_in()?;
+        }
+        let endpoint = &account.endpoint;
+        let connection = self.context.dialer.connect(endpoint)?;
+        let may_log_in = || if must_pause { Ok(()) } else { may_log_in() };
+        let mut session = imap::Session::open_when(connection, login, endpoint, may_log_in)?;
         self.log
             .line(Level::INFO, format!("IMAP at {}", account.endpoint));
         // Marks cost the server about as much as opening the folder, and tell only what has changed.
@@ -259,6 +279,7 @@ impl<'a> Attempt<'a> {
         self.subscribe(tree, list, &choice)?;
         self.delete_at_source(&mut session, &list.folders, tree)?;
         self.context.dialer.see_off(|| session.logout());
+        self.memory.connections.close(self.context.dialer);
         if list.unusable.is_empty() {
             self.plan_vanished(&used, &choice)?;
         } else {

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use crate::mail::{FolderPath, UidValidity};
+use crate::mail::{FolderPath, Uid, UidValidity};
 use crate::problem::Problem;
 use crate::source::BodySink;
 
@@ -35,6 +35,16 @@ impl Bodies {
         }
         bodies.limit = ROOM.saturating_sub(taken);
         bodies
+    }
+
+    /// Whether that of the message `uid` of a folder, which now has this UIDVALIDITY, is here.
+    pub(super) fn has(&self, folder: &FolderPath, validity: Option<UidValidity>, uid: Uid) -> bool {
+        let bodies = self.0.get(folder);
+        bodies.is_some_and(|bodies| {
+            validity.is_some()
+                && bodies.validity == validity
+                && bodies.bodies.contains_key(&uid.value())
+        })
     }
 
     /// Takes out those of a folder, which now has this UIDVALIDITY, to be delivered.
@@ -214,6 +224,15 @@ mod tests {
         cut.begin(Some(9)).unwrap();
         cut.data(b"half").unwrap();
         cut.abandon();
+        let has = |uid, value| all.has(&inbox, UidValidity::new(value), Uid::new(uid).unwrap());
+        let shown = [
+            has(3, SEVEN),
+            has(4, SEVEN),
+            has(9, SEVEN),
+            has(3, 8),
+            has(3, 0),
+        ];
+        assert_eq!(shown, [true, false, false, false, false]);
         // Empty ones are asked for again.
         let want = ["begin Some(5)", "data 5", "end 3"].map(str::to_owned);
         let taken = all.take(&inbox, validity(SEVEN));

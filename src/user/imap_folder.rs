@@ -3,6 +3,7 @@
 use tracing::Level;
 
 use super::attempt::Attempt;
+use super::connections::Way;
 use super::folder::{Folder, skip};
 use super::inbox::known_pairs;
 use super::listing::{Stamp, digest};
@@ -75,8 +76,8 @@ impl Attempt<'_> {
         let path = &placed.listed.path;
         self.note_place(placed);
         if self.is_still(placed, maildrop.as_deref_mut())? {
-            if let Some(maildrop) = maildrop {
-                maildrop.end(&mut self.memory.pop3, false);
+            if let Some(session) = maildrop.and_then(|it| it.rest(&mut self.memory.pop3)) {
+                self.context.dialer.see_off(|| session.quit());
             }
             return Ok(());
         }
@@ -261,6 +262,15 @@ impl Attempt<'_> {
         let user = self.user;
         let mut of_others = std::mem::take(&mut self.memory.bodies);
         let stop = self.context.stop;
+        let mut connections = std::mem::take(&mut self.memory.connections);
+        let way = Way {
+            user,
+            logins: self.logins,
+            context: self.context,
+            log: self.log,
+            folder: &shown.placed.listed,
+            validity,
+        };
         let mut fetch = |wanted: Vec<(u32, u64)>, arrivals: &mut Arrivals<'_>| {
             let count = wanted.len();
             let mut own = links.deliver(&user.maildir, wanted, arrivals)?;
@@ -274,7 +284,7 @@ impl Attempt<'_> {
                 .into_iter()
                 .filter_map(|(uid, size)| Some((Uid::new(uid)?, size)))
                 .collect();
-            let mut refused = session.fetch_bodies(&own, arrivals)?;
+            let mut refused = connections.fetch(session, &way, &own, arrivals)?;
             if let Some(collected) = &collected {
                 refused.extend(collected.fetch(
                     session,
@@ -293,6 +303,7 @@ impl Attempt<'_> {
             self.log.line(Level::INFO, line);
         }
         self.memory.bodies = of_others;
+        self.memory.connections = connections;
         if result.is_err() {
             self.memory.bodies.put_back(path, bodies);
         }

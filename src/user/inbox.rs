@@ -48,7 +48,7 @@ impl Attempt<'_> {
             self.note_pairing(inbox, &pairing, &maildrop.listing);
             let left = leftovers(&pairing, &maildrop.listing);
             let Err(problem) = judge(&left, &self.context.config.uidls) else {
-                maildrop.session.leave();
+                self.context.dialer.see_off(|| maildrop.session.quit());
                 return Ok(pairing);
             };
             maildrop.session.quit();

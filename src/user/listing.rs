@@ -305,7 +305,7 @@ fn has_lost_uidls(list: &MessageList, plan: &FolderPlan, disk: &OnDisk, seen: &S
     }
     let mut entries = list.entries.iter().zip(&plan.files);
     entries.any(|(entry, file)| {
-        seen.paired.contains(entry.uid) && file.is_some_and(|file| !has_uidl[file as usize])
+        seen.paired.contains(entry.uid) && file.is_some_and(|file| !has_uidl[file.at() as usize])
     })
 }
 

@@ -24,7 +24,11 @@ type Looked = Result<(Examined, MessageList), Problem>;
 
 /// The folders that have been looked at and whose turn has not come.
 #[derive(Debug, Default)]
-pub(super) struct Survey(HashMap<FolderPath, Looked>);
+pub(super) struct Survey {
+    looked: HashMap<FolderPath, Looked>,
+    /// What is going to be asked is known up to a folder that is shared out among connections.
+    is_halted: bool,
+}
 
 impl Attempt<'_> {
     /// Looks at the first of `folders`, whose turn it is, and at as many of those after it as can be
@@ -38,11 +42,15 @@ impl Attempt<'_> {
         choice: &Choice<'_>,
         folders: &[Placed],
     ) -> Result<(), Problem> {
-        let survey = &self.memory.survey.0;
+        let survey = &self.memory.survey;
         if folders
             .first()
-            .is_some_and(|it| survey.contains_key(&it.listed.path))
+            .is_some_and(|it| survey.looked.contains_key(&it.listed.path))
         {
+            if survey.is_halted {
+                let folders: Vec<&Placed> = folders.iter().collect();
+                self.foresee_fetches(session, choice, &folders)?;
+            }
             return Ok(());
         }
         let is_foreseeable = |placed: &&Placed| self.is_foreseeable(choice, placed);
@@ -80,7 +88,7 @@ impl Attempt<'_> {
             }
             self.memory
                 .survey
-                .0
+                .looked
                 .insert(placed.listed.path.clone(), looked);
         }
         self.foresee_fetches(session, choice, &folders)
@@ -96,7 +104,7 @@ impl Attempt<'_> {
         session: &mut Session,
         listed: &ListedFolder,
     ) -> Result<Option<(Examined, MessageList)>, Problem> {
-        let Some(looked) = self.memory.survey.0.remove(&listed.path) else {
+        let Some(looked) = self.memory.survey.looked.remove(&listed.path) else {
             return Ok(None);
         };
         let (then, list) = looked?;
@@ -129,17 +137,19 @@ impl Attempt<'_> {
             && self.memory.book.record.known(&listed.path).is_none()
     }
 
-    /// Foresees that of each folder that has been looked at all is fetched that is selected, unless
-    /// something of it may be on the target.
+    /// Foresees that of each folder that has been looked at all is fetched that is selected and has not
+    /// been for the pairing of INBOX, unless something of it may be on the target. Of a folder that is
+    /// shared out among several connections nobody knows which fetches what.
     fn foresee_fetches(
-        &self,
+        &mut self,
         session: &mut Session,
         choice: &Choice<'_>,
         folders: &[&Placed],
     ) -> Result<(), Problem> {
         let mut wanted: Vec<(&ListedFolder, Vec<(Uid, u64)>)> = Vec::new();
+        self.memory.survey.is_halted = false;
         for Placed { listed, target, .. } in folders {
-            let Some(Ok((examined, list))) = self.memory.survey.0.get(&listed.path) else {
+            let Some(Ok((examined, list))) = self.memory.survey.looked.get(&listed.path) else {
                 continue;
             };
             if is_blank(examined, list) {
@@ -155,8 +165,15 @@ impl Attempt<'_> {
             let mut uids = Vec::new();
             if is_new && !self.context.config.dry_run {
                 let selected = choice.messages(&list.entries, None, export::now());
-                let selected = selected_of(list, selected.as_ref());
+                let validity = examined.uid_validity;
+                let bodies = &self.memory.bodies;
+                let selected = selected_of(list, selected.as_ref())
+                    .filter(|entry| !bodies.has(&listed.path, validity, entry.uid));
                 uids = selected.map(|entry| (entry.uid, entry.size)).collect();
+            }
+            if self.memory.connections.share(self.context.config, &uids) {
+                self.memory.survey.is_halted = true;
+                break;
             }
             wanted.push((listed, uids));
         }

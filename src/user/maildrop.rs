@@ -47,13 +47,13 @@ pub(super) struct Opener<'a> {
 impl Opener<'_> {
     /// Logs in and lists.
     pub(super) fn open(self, memory: &mut Pop3Memory) -> Result<Maildropped, Problem> {
-        self.open_and_tell(memory, || {})
+        self.open_and_tell(memory, &|_| {})
     }
 
     fn open_and_tell(
         self,
         memory: &mut Pop3Memory,
-        logged_in: impl FnOnce(),
+        tell: &dyn Fn(Stage),
     ) -> Result<Maildropped, Problem> {
         let Context { dialer, stop, .. } = self.context;
         let endpoint = &self.account.endpoint;
@@ -63,9 +63,10 @@ impl Opener<'_> {
         };
         let mut session = memory.login.log_in(self.log, stop, || {
             let connection = dialer.connect(endpoint)?;
-            pop3::Session::open(connection, self.login, endpoint, pipelining)
+            let accepted = || tell(Stage::Accepted);
+            pop3::Session::open(connection, self.login, endpoint, pipelining, accepted)
         })?;
-        logged_in();
+        tell(Stage::LoggedIn);
         let listing = session.listing()?;
         let count = listing.entries.len();
         let line = format!("POP3 at {endpoint}: {count} messages");
@@ -91,12 +92,12 @@ impl Opener<'_> {
     where
         Self: 's,
     {
-        let (logged_in, has_logged_in) = channel();
+        let (sender, stages) = channel();
         let mut own = std::mem::take(memory);
         let work = move || {
-            let opened = self.open_and_tell(&mut own, || {
+            let opened = self.open_and_tell(&mut own, &|stage| {
                 // Nobody waits any more where the IMAP side has panicked.
-                let _ = logged_in.send(());
+                let _ = sender.send(stage);
             });
             let opened = opened.and_then(|mut maildrop| {
                 if read_ahead {
@@ -112,10 +113,7 @@ impl Opener<'_> {
                 .with_hint("give a smaller --jobs")
                 .caused_by(error)
         })?;
-        Ok(Beside(State::Coming {
-            has_logged_in,
-            thread,
-        }))
+        Ok(Beside(State::Coming { stages, thread }))
     }
 }
 
@@ -127,12 +125,21 @@ impl Maildropped {
     }
 }
 
+/// How far a login is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// Name and password have been accepted.
+    Accepted,
+    /// The maildrop is frozen as it is now (RFC 1939 section 5).
+    LoggedIn,
+}
+
 /// A maildrop that is opened, or has been, while something else was done.
 pub(super) struct Beside<'s>(State<'s>);
 
 enum State<'s> {
     Coming {
-        has_logged_in: Receiver<()>,
+        stages: Receiver<Stage>,
         thread: ScopedJoinHandle<'s, (Pop3Memory, Result<Maildropped, Problem>)>,
     },
     Here(Box<Maildropped>),
@@ -141,11 +148,10 @@ enum State<'s> {
 }
 
 impl Beside<'_> {
-    /// Waits until the login has worked, and with it the maildrop is frozen as it is (RFC 1939
-    /// section 5). False: it has not, [`Beside::take`] says why.
-    pub(super) fn has_logged_in(&self) -> bool {
+    /// Waits until the login is so far. False: it has failed before, [`Beside::get`] says why.
+    pub(super) fn wait_for(&self, wanted: Stage) -> bool {
         match &self.0 {
-            State::Coming { has_logged_in, .. } => has_logged_in.recv().is_ok(),
+            State::Coming { stages, .. } => stages.iter().any(|stage| stage >= wanted),
             State::Here(_) => true,
             State::Gone => false,
         }
@@ -180,17 +186,12 @@ impl Beside<'_> {
         }
     }
 
-    /// Ends the session, if it has not been taken out. `may_return`: another login may follow soon.
-    pub(super) fn end(&mut self, memory: &mut Pop3Memory, may_return: bool) {
-        if matches!(self.0, State::Gone) {
-            return;
-        }
-        // What went wrong with it does not matter any more.
-        if let Ok(maildrop) = self.take(memory) {
-            match may_return {
-                true => maildrop.session.quit(),
-                false => maildrop.session.leave(),
-            }
+    /// Takes the session out to end it, if nobody has taken it. What went wrong with it does not
+    /// matter any more.
+    pub(super) fn rest(&mut self, memory: &mut Pop3Memory) -> Option<pop3::Session> {
+        match self.0 {
+            State::Gone => None,
+            _ => self.take(memory).ok().map(|maildrop| maildrop.session),
         }
     }
 }

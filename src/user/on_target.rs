@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::mail::{Uid, UidValidity};
 use crate::naming::Identity;
-use crate::plan::on_disk::{ByBase, DiskFile, OnDisk};
+use crate::plan::on_disk::{ByBase, DiskFile, OnDisk, Place};
 use crate::plan::{self, FolderPlan, Policy, SourceFolder, Step};
 
 /// The messages on the target by their entries, each with the base name of its file where that does
@@ -28,7 +28,7 @@ pub(super) fn on_target(
         if uid.is_none() || missing(index) {
             return None;
         }
-        let file = plan.files.get(index).copied().flatten();
+        let file = plan.files.get(index).copied().flatten().map(Place::at);
         let name: Box<str> = match file {
             Some(file) => match renamed.get(&file) {
                 Some(name) => (*name).into(),

@@ -107,7 +107,7 @@ fn holds(disk: &OnDisk, shown: &Shown<'_>) -> bool {
             continue;
         };
         let size = size_field(&file.base, 'W');
-        if size != Some(entries[at].size) || file.mtime != entries[at].internal_date {
+        if size != Some(entries[at].size) || file.mtime != entries[at].date() {
             return false;
         }
         alike += 1;

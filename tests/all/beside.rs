@@ -51,10 +51,15 @@ impl Run {
         assert!(self.output.stdout.contains(error), "no {error} in {told}");
         assert!(!self.output.stderr.contains("trying again"), "{told}");
         assert_eq!(self.target.listing(), Vec::<String>::new(), "{told}");
-        for (commands, verb) in [(&self.imap, " LOGIN "), (&self.pop3, "PASS ")] {
+    }
+
+    /// How often the password was sent to IMAP and to POP3.
+    fn tries(&self) -> (usize, usize) {
+        let tries = |commands: &[String], verb| {
             let tries = commands.iter().filter(|line| line.contains(verb));
-            assert_eq!(tries.count(), 1, "{commands:?}");
-        }
+            tries.count()
+        };
+        (tries(&self.imap, " LOGIN "), tries(&self.pop3, "PASS "))
     }
 
     /// The messages of INBOX have the UIDLs `uidls`, in the order of their UIDs.
@@ -231,37 +236,61 @@ fn until(moment: &Moment) -> Vec<Step> {
     vec![Step::Await(moment.clone())]
 }
 
+/// A lock-out counts the tries at both servers.
 #[test]
-fn a_login_that_pop3_refuses_fails_the_user_whatever_imap_has_done() {
+fn a_password_that_pop3_refuses_is_not_sent_to_imap() {
     let refused = || vec![send("-ERR [AUTH] no such password\r\n")];
-    // IMAP is through first, and then POP3.
-    let listed = Moment::default();
-    let run = Run::of(
-        vec![[imap_greeting(), imap_folders(), come(&listed), logout()].concat()],
-        vec![[pop3_greeting(), until(&listed), refused()].concat()],
-    );
+    // IMAP is ready for it before POP3 has answered, and after.
+    let ready = Moment::default();
+    let [greeting @ .., _] = &imap_greeting()[..] else {
+        panic!("a greeting ends with the login");
+    };
+    let imap = || [greeting, &come(&ready)].concat();
+    let pop3 = [pop3_greeting(), until(&ready), refused()].concat();
+    let run = Run::of(vec![imap()], vec![pop3]);
     run.fails_by("auth: the server refused the login of ann by USER and PASS: [AUTH] no such");
+    assert_eq!(run.tries(), (0, 1));
 
     let gone = Moment::default();
     let run = Run::of(
-        vec![[imap_greeting(), until(&gone), imap_folders(), logout()].concat()],
+        vec![[&until(&gone), greeting].concat()],
         vec![[pop3_greeting(), refused(), come(&gone)].concat()],
     );
     run.fails_by("auth: the server refused the login of ann by USER and PASS: [AUTH] no such");
+    assert_eq!(run.tries(), (0, 1));
+}
+
+/// The password was right, but POP3 then goes away for good.
+#[test]
+fn a_maildrop_that_cannot_be_opened_fails_the_user_whatever_imap_has_done() {
+    let listed = Moment::default();
+    let gone = vec![send("+OK\r\n"), Step::Await(listed.clone()), Step::Close];
+    let run = Run::of(
+        vec![[imap_greeting(), imap_folders(), come(&listed), logout()].concat()],
+        vec![[pop3_greeting(), gone].concat()],
+    );
+    let told = format!("{}\n{}", run.output.stdout, run.output.stderr);
+    assert_eq!(run.output.code, Some(1), "{told}");
+    let error = "network: the server closed the connection";
+    assert!(run.output.stdout.contains(error), "{told}");
+    assert_eq!(run.target.listing(), Vec::<String>::new(), "{told}");
+    assert_eq!(run.tries(), (2, 2));
 }
 
 #[test]
 fn a_login_that_imap_refuses_fails_the_user_and_ends_the_pop3_session() {
     let refused = || vec![send("{tag} NO [AUTHENTICATIONFAILED] not that one\r\n")];
     let told = "[AUTHENTICATIONFAILED] not that one";
-    // POP3 is still at its login, and goes on to its listing before it hears of it.
+    // POP3 goes on to its listing before it hears of it.
     let gone = Moment::default();
-    let pop3 = || [pop3_listing(1), pop3_evidence(1), quit()].concat();
+    let accepted = vec![send("+OK\r\n"), Step::Await(gone.clone())];
+    let pop3 = [&pop3_listing(1)[1..], &pop3_evidence(1), &quit()].concat();
     let run = Run::of(
         vec![[imap_greeting(), refused(), come(&gone)].concat()],
-        vec![[pop3_greeting(), until(&gone), pop3()].concat()],
+        vec![[pop3_greeting(), accepted, pop3].concat()],
     );
     run.fails_by(told);
+    assert_eq!(run.tries(), (1, 1));
     assert_eq!(run.pop3.last().map(String::as_str), Some("QUIT"));
 
     // POP3 waits with all it has.
@@ -272,23 +301,25 @@ fn a_login_that_imap_refuses_fails_the_user_and_ends_the_pop3_session() {
         vec![[pop3_greeting(), pop3].concat()],
     );
     run.fails_by(told);
+    assert_eq!(run.tries(), (1, 1));
     assert_eq!(run.pop3.last().map(String::as_str), Some("QUIT"));
-}
 
-#[test]
-fn a_password_that_one_server_refuses_is_not_tried_again_because_the_other_is_away() {
-    let refused = || vec![send("{tag} NO [AUTHENTICATIONFAILED] not that one\r\n")];
+    // POP3 goes away meanwhile, which would be tried again.
+    let gone = Moment::default();
     let run = Run::of(
-        vec![[imap_greeting(), refused()].concat()],
-        vec![[pop3_greeting(), vec![Step::Close]].concat()],
+        vec![[imap_greeting(), refused(), come(&gone)].concat()],
+        vec![
+            [
+                pop3_greeting(),
+                vec![send("+OK\r\n")],
+                until(&gone),
+                vec![Step::Close],
+            ]
+            .concat(),
+        ],
     );
-    run.fails_by("[AUTHENTICATIONFAILED] not that one");
-    // Both refuse it: POP3 is what is told.
-    let run = Run::of(
-        vec![[imap_greeting(), refused()].concat()],
-        vec![[pop3_greeting(), vec![send("-ERR [AUTH] wrong\r\n")]].concat()],
-    );
-    run.fails_by("by USER and PASS: [AUTH] wrong");
+    run.fails_by(told);
+    assert_eq!(run.tries(), (1, 1));
 }
 
 /// The maildrop is frozen at its login. Were INBOX opened before that, a mail that comes in between
@@ -304,7 +335,10 @@ fn inbox_is_opened_when_the_maildrop_is_frozen() {
     ];
     let inbox = [come(&opened), listed(3), paired(2, 3), one_more(3)].concat();
     let imap = [imap_folders(), come(&folders), examine(3), inbox, logout()].concat();
-    let pop3 = [frozen, pop3_listing(2), pop3_evidence(2), quit()].concat();
+    let listing = pop3_listing(2);
+    // The password is accepted, and what comes next takes its time.
+    let (accepted, listing) = listing.split_at(2);
+    let pop3 = [accepted, &frozen, listing, &pop3_evidence(2), &quit()].concat();
     let run = Run::with(
         vec![[imap_greeting(), imap].concat()],
         vec![[pop3_greeting(), pop3].concat()],

@@ -4,8 +4,10 @@
 mod answers;
 mod connections;
 mod killed;
+mod several;
 mod stopped;
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -136,8 +138,9 @@ impl State {
     /// nothing is. With `redated` the dates of messages may still change.
     fn fault(&self, whole: &State, redated: bool) -> Option<String> {
         let undated = |line: &str| line.rsplit_once(' ').map(|it| it.0.to_owned());
+        let others: HashSet<&String> = whole.0.iter().collect();
         let known = |line: &String| {
-            whole.0.contains(line)
+            others.contains(line)
                 || redated && whole.0.iter().any(|one| undated(one) == undated(line))
         };
         for line in &self.0 {
@@ -173,8 +176,9 @@ impl State {
     }
 
     fn assert_is(&self, whole: &State, context: &str) {
-        let missing = whole.0.iter().filter(|line| !self.0.contains(line));
-        let excess = self.0.iter().filter(|line| !whole.0.contains(line));
+        let [own, others] = [self, whole].map(|state| state.0.iter().collect::<HashSet<_>>());
+        let missing = whole.0.iter().filter(|line| !own.contains(line));
+        let excess = self.0.iter().filter(|line| !others.contains(line));
         let mut differences: Vec<String> = missing.map(|line| format!("- {line}")).collect();
         differences.extend(excess.map(|line| format!("+ {line}")));
         differences.truncate(30);

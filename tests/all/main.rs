@@ -7,6 +7,7 @@
     reason = "the numbers are small ones of the tests' own"
 )]
 
+mod benchmark;
 mod beside;
 mod bulk;
 mod check;

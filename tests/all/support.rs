@@ -10,6 +10,7 @@ pub mod delivery;
 pub mod disk_view;
 pub mod dovecot;
 pub mod fake_server;
+pub mod far_away;
 pub mod imap_client;
 pub mod imap_view;
 pub mod mail_user;

@@ -57,28 +57,34 @@ impl<'b> LineAsRead<'b> {
 }
 
 impl<'b> AsRead<'b> {
-    /// Reads a list.
+    /// Reads a list. A last line without its LF is not there; a CR before the LF does not count.
     pub fn of(bytes: &'b [u8]) -> Self {
-        let (head, mut rows) = match Rows::of(bytes) {
-            Ok(read) => read,
-            Err(fault) => {
-                return Self {
-                    fault: Some(fault),
-                    ..Self::default()
-                };
-            }
-        };
         let mut list = Self {
             is_unfinished: !bytes.ends_with(b"\n"),
             ..Self::default()
         };
-        for line in &mut rows {
-            match line {
+        let whole = memchr::memrchr(b'\n', bytes).map(|end| &bytes[..end]);
+        let mut rows = whole.map(|whole| whole.split(|byte| *byte == b'\n'));
+        let fault = |line, what| UidListFault { line, what };
+        let Some(header) = rows.as_mut().and_then(Iterator::next) else {
+            list.fault = Some(fault(1, "the header is missing"));
+            return list;
+        };
+        let Some(head) = Head::of(header) else {
+            list.fault = Some(fault(1, "the header makes no sense"));
+            return list;
+        };
+        let mut reader = LineReader::behind(&head);
+        for (number, row) in (2..).zip(rows.into_iter().flatten()) {
+            match reader.read(row) {
                 Ok(line) => list.lines.push(line),
-                Err(fault) => list.fault = Some(fault),
+                Err(what) => {
+                    list.fault = Some(fault(number, what));
+                    break;
+                }
             }
         }
-        let next_uid = rows.next_uid();
+        let next_uid = reader.next_uid();
         list.head = Some(Head { next_uid, ..head });
         list.forget_doubled_names();
         list
@@ -103,78 +109,85 @@ impl<'b> AsRead<'b> {
     }
 }
 
-/// The lines of a list one by one, up to the first that is broken. A last line without its LF is not
-/// there; a CR before the LF does not count. A name may come twice.
+/// Reads one line after the other behind a header. A name may come twice.
 #[derive(Debug)]
-pub struct Rows<'b> {
-    rest: &'b [u8],
+pub(super) struct LineReader {
     version: u8,
     /// `N` as the header has it.
     next_uid: u32,
     last_uid: u32,
-    /// Of the line read last, the header being the first.
-    number: usize,
 }
 
-impl<'b> Rows<'b> {
-    /// The header of a list, with `N` as it stands there, and the lines behind it.
-    ///
-    /// # Errors
-    /// A header that makes no sense.
-    pub fn of(bytes: &'b [u8]) -> Result<(Head<'b>, Self), UidListFault> {
-        let broken = |what| UidListFault { line: 1, what };
-        let whole = memchr::memrchr(b'\n', bytes).map(|end| &bytes[..=end]);
-        let whole = whole.ok_or(broken("the header is missing"))?;
-        let (header, rest) = first_row(whole).ok_or(broken("the header is missing"))?;
-        let head = Head::of(header).ok_or(broken("the header makes no sense"))?;
-        let rows = Self {
-            rest,
+impl LineReader {
+    pub fn behind(head: &Head<'_>) -> Self {
+        Self {
             version: head.version,
             next_uid: head.next_uid,
             last_uid: 0,
-            number: 1,
-        };
-        Ok((head, rows))
+        }
     }
 
     /// The next UID, above all that were read so far.
     pub fn next_uid(&self) -> u32 {
         self.next_uid.max(self.last_uid.saturating_add(1))
     }
-}
 
-impl<'b> Iterator for Rows<'b> {
-    type Item = Result<LineAsRead<'b>, UidListFault>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (row, rest) = first_row(self.rest)?;
-        self.rest = rest;
-        self.number += 1;
-        let line = LineAsRead::of(row, self.version, &mut self.last_uid, self.next_uid);
-        Some(line.map_err(|what| {
-            self.rest = &[];
-            UidListFault {
-                line: self.number,
-                what,
-            }
-        }))
+    /// Reads one line, without its LF. What is broken ends the list.
+    pub fn read<'b>(&mut self, row: &'b [u8]) -> Result<LineAsRead<'b>, &'static str> {
+        let row = without_line_end(row);
+        let digits = row.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (digits, rest) = row.split_at(digits);
+        // A number too large for Dovecot's 32 bits comes out as another.
+        let uid = digits.iter().fold(0_u32, |uid, digit| {
+            uid.wrapping_mul(10).wrapping_add(u32::from(digit - b'0'))
+        });
+        if uid == 0 || rest.first() != Some(&b' ') {
+            return Err("it is no uid, fields and name");
+        }
+        if uid <= self.last_uid {
+            return Err("its UID is not above the one before");
+        }
+        if uid == u32::MAX {
+            return Err("its UID is the highest number, which is none");
+        }
+        self.last_uid = uid;
+        if self.version == 1 && uid >= self.next_uid {
+            return Err("its UID is not below the next UID of the header");
+        }
+        let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
+        let rest = &rest[blanks..];
+        let (fields, name) = if self.version == 1 {
+            (&b""[..], rest)
+        } else {
+            let name = match rest {
+                [b':', ..] => Some(0),
+                _ => memchr::memmem::find(rest, b" :").map(|at| at + 1),
+            };
+            let at = name.ok_or("it is no uid, fields and name")?;
+            (&rest[..at], &rest[at + 1..])
+        };
+        if self.version != 1 && name.is_empty() {
+            return Err("it is no uid, fields and name");
+        }
+        if name.contains(&b'/') {
+            return Err("its name is no file name");
+        }
+        // A name may carry flags, which do not count.
+        let name = memchr::memchr(b':', name).map_or(name, |end| &name[..end]);
+        Ok(LineAsRead { uid, fields, name })
     }
 }
 
-/// The first row of whole ones, and those behind it.
-fn first_row(rows: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = memchr::memchr(b'\n', rows)?;
-    Some((row(&rows[..end]), &rows[end + 1..]))
-}
-
 /// A row as Dovecot's reader of lines gives it: without CR, up to a NUL.
-fn row(row: &[u8]) -> &[u8] {
+fn without_line_end(row: &[u8]) -> &[u8] {
     let row = row.strip_suffix(b"\r").unwrap_or(row);
     memchr::memchr(0, row).map_or(row, |end| &row[..end])
 }
 
 impl<'b> Head<'b> {
-    fn of(row: &'b [u8]) -> Option<Self> {
+    /// Reads the first line, without its LF.
+    pub(super) fn of(row: &'b [u8]) -> Option<Self> {
+        let row = without_line_end(row);
         let (version, mut rest) = row.split_at_checked(2)?;
         let (mut validity, mut next_uid, mut guid) = (None, None, None);
         let mut other = Vec::new();
@@ -215,57 +228,6 @@ impl<'b> Head<'b> {
             guid,
             other,
         })
-    }
-}
-
-impl<'b> LineAsRead<'b> {
-    /// Reads one line. `last_uid` is the UID before it, and becomes its own as soon as that counts.
-    fn of(
-        row: &'b [u8],
-        version: u8,
-        last_uid: &mut u32,
-        next_uid: u32,
-    ) -> Result<Self, &'static str> {
-        let digits = row.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        let (digits, rest) = row.split_at(digits);
-        // A number too large for Dovecot's 32 bits comes out as another.
-        let uid = digits.iter().fold(0_u32, |uid, digit| {
-            uid.wrapping_mul(10).wrapping_add(u32::from(digit - b'0'))
-        });
-        if uid == 0 || rest.first() != Some(&b' ') {
-            return Err("it is no uid, fields and name");
-        }
-        if uid <= *last_uid {
-            return Err("its UID is not above the one before");
-        }
-        if uid == u32::MAX {
-            return Err("its UID is the highest number, which is none");
-        }
-        *last_uid = uid;
-        if version == 1 && uid >= next_uid {
-            return Err("its UID is not below the next UID of the header");
-        }
-        let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
-        let rest = &rest[blanks..];
-        let (fields, name) = if version == 1 {
-            (&b""[..], rest)
-        } else {
-            let name = match rest {
-                [b':', ..] => Some(0),
-                _ => memchr::memmem::find(rest, b" :").map(|at| at + 1),
-            };
-            let at = name.ok_or("it is no uid, fields and name")?;
-            (&rest[..at], &rest[at + 1..])
-        };
-        if version != 1 && name.is_empty() {
-            return Err("it is no uid, fields and name");
-        }
-        if name.contains(&b'/') {
-            return Err("its name is no file name");
-        }
-        // A name may carry flags, which do not count.
-        let name = memchr::memchr(b':', name).map_or(name, |end| &name[..end]);
-        Ok(Self { uid, fields, name })
     }
 }
 

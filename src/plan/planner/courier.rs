@@ -85,7 +85,7 @@ impl Planner<'_> {
     fn shown(&self, plan: &FolderPlan, index: usize) -> Shown {
         let own = identity(self.source, index).bare_name().to_string();
         let file = plan.files.get(index).copied().flatten();
-        let file = file.and_then(|file| self.disk.files.get(file));
+        let file = file.and_then(|file| self.disk.files.get(file.at()));
         let fixed = self.fixed_name(plan, index).map(|name| name.to_string());
         let given = match (self.mode(), &file) {
             (Mode::AfterCutover, Some(file)) => Some(file.base.to_string()),

@@ -61,7 +61,7 @@ impl Recogniser<'_> {
 
     fn line_of(&self, file: u32) -> Option<UidLine> {
         let line = (*self.found.lines.get(file as usize)?)?;
-        self.disk.uidlist.as_ref()?.lines.get(line as usize)
+        self.disk.uidlist.as_ref()?.lines.get(line.at() as usize)
     }
 
     /// Whether a file holds a message that the folder has at the source itself.
@@ -96,7 +96,7 @@ impl Recognised {
             _ if !matches!(role, Role::Entry(_)) => None,
             Some(Identity::Pop3(_, uid, _)) => Some(uid),
             Some(Identity::Imap(..)) => None,
-            None => seen.source_uid(*list?.lines.uids().get((*line)? as usize)?),
+            None => seen.source_uid(*list?.lines.uids().get((*line)?.at() as usize)?),
         });
         seen.collected.difference(&own.collect())
     }

@@ -392,11 +392,11 @@ fn a_part_with_a_slash_in_it_stays_whole_unless_it_is_renamed() {
 fn messages_are_taken_by_age_size_and_what_the_server_finds() {
     const DAY: i64 = 86_400;
     let now = 20_000 * DAY;
-    let entry = |uid, internal_date, size| Entry {
+    let entry = |uid, date: Option<i64>, size| Entry {
         uid: Uid::new(uid).unwrap(),
         flags: Flags::empty(),
         keywords: KeywordSet::default(),
-        internal_date,
+        internal_date: date.map(Into::into),
         size,
     };
     let entries = [

@@ -54,7 +54,8 @@ fn made(source: &Source, disk: &OnDisk, servers: Servers, plan: &FolderPlan) -> 
             names.push(name.as_str().to_owned());
         }
     }
-    let list = plan.list_with(&lines.into_iter().collect()).unwrap();
+    let lines = lines.into_iter().collect();
+    let list = plan.list_with(&lines).unwrap().whole();
     let mut present = Present::after(plan, disk);
     for name in &names {
         let there = There {

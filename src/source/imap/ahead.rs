@@ -64,6 +64,26 @@ struct Asked {
     tag: String,
 }
 
+/// What commands take that the server has not answered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Load {
+    /// Octets of the answers, about.
+    pub bytes: u64,
+    /// Octets of the commands.
+    pub commands: usize,
+}
+
+impl Load {
+    /// With one more command.
+    #[must_use]
+    pub fn with(self, bytes: u64, command: usize) -> Self {
+        Self {
+            bytes: self.bytes.saturating_add(bytes),
+            commands: self.commands.saturating_add(command),
+        }
+    }
+}
+
 /// The folder that whoever asks has opened.
 #[derive(Debug, Clone)]
 struct Open {
@@ -78,6 +98,8 @@ pub struct Ahead {
     guessed: VecDeque<Question>,
     /// Sent, and not taken up yet.
     asked: VecDeque<Asked>,
+    /// What the commands take that are under way in turn.
+    pub under_way: Load,
     open: Option<Open>,
     /// The server has another folder open than `open`, or none.
     displaced: bool,
@@ -152,6 +174,11 @@ impl Ahead {
         next.is_none_or(|next| next.question.command == command && !self.displaced)
     }
 
+    /// Whether `command` is the next of those that have been asked ahead.
+    pub fn has_asked(&self, command: &str) -> bool {
+        !self.asked.is_empty() && self.is_next(command)
+    }
+
     /// Decides what becomes of what was asked ahead now that it is the turn of `commands`, and corrects
     /// the course.
     fn turn(&mut self, commands: &[&str]) -> Turn {
@@ -204,12 +231,13 @@ impl Ahead {
         if self.off_course || self.displaced {
             return None;
         }
-        let asked = || self.asked.iter().map(|asked| &asked.question);
-        let bytes: u64 = asked().map(|it| it.bytes).sum();
-        let commands: usize = asked().map(|it| it.command.len()).sum();
+        let mut load = self.under_way;
+        for Asked { question, .. } in &self.asked {
+            load = load.with(question.bytes, question.command.len());
+        }
         let next = self.guessed.front()?;
-        let has_room = bytes < BYTES && commands + next.command.len() <= COMMANDS;
-        match has_room || self.asked.is_empty() {
+        let has_room = load.bytes < BYTES && load.commands + next.command.len() <= COMMANDS;
+        match has_room || load == Load::default() {
             true => self.guessed.pop_front(),
             false => None,
         }

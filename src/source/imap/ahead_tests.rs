@@ -131,6 +131,39 @@ fn messages_of_the_next_folder_are_asked_for_before_its_turn() {
     });
 }
 
+/// Dovecot begins a FETCH while the one before it waits for the line.
+#[test]
+fn answers_to_what_was_asked_ahead_may_come_between_those_in_turn() {
+    const LAST: u32 = 10_001;
+    let tags = (0..=10).map(|at| format!("y{}", at + 2));
+    let ranges = (0..=10).map(|at| match at {
+        10 => LAST.to_string(),
+        at => format!("{}:{}", 1000 * at + 1, 1000 * at + 1000),
+    });
+    let commands = tags.clone().zip(ranges);
+    let commands =
+        commands.map(|(tag, set)| format!("C: {tag} UID FETCH {set} (UID BODY.PEEK[])\n"));
+    let bodies = (1..LAST).map(|uid| body(uid, "a"));
+    let transcript = [
+        "C: y1 EXAMINE \"A\"\n".to_owned(),
+        commands.collect(),
+        opened("y1", LAST, 7),
+        body(LAST, "last"),
+        bodies.collect(),
+        tags.map(|tag| format!("S: {tag} OK\n")).collect(),
+    ]
+    .concat();
+    let all: Vec<u32> = (1..=LAST).collect();
+    play(&transcript, |session| {
+        foresee(session, &[("A", Some(&all))]);
+        session.examine(&folder("A")).unwrap();
+        let fetched = fetch(session, &all).unwrap();
+        assert!(fetched.starts_with("10001 last, 1 a, 2 a, "));
+        assert_eq!(fetched.split(", ").count(), all.len());
+        assert_eq!(session.take_warnings(), [""; 0]);
+    });
+}
+
 /// The next folder has a message of the same UID, asked for by the same words.
 #[test]
 fn what_was_foreseen_wrongly_is_thrown_away_and_the_folder_opened_again() {

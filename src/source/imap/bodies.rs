@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use super::Talk;
-use super::ahead::{self, Question};
+use super::ahead::{self, Load, Question};
 use super::items::{self, Item, Section};
 use super::reader::{Fault, Response};
 use super::reply::{Reply, Status};
@@ -65,8 +65,8 @@ struct Batch {
     tag: String,
     /// Ascending by UID.
     messages: Vec<Wanted>,
-    /// Octets of all of them, as announced.
-    bytes: u64,
+    /// Octets of all of them, as announced, and of the command.
+    load: Load,
     /// One message, asked for the second time.
     again: bool,
 }
@@ -101,14 +101,15 @@ pub fn fetch(
     let mut flight: VecDeque<Batch> = VecDeque::new();
     let mut refused = Refused::new();
     loop {
-        while has_room(&flight) {
-            let Some(next) = waiting.take().or_else(|| agenda.next(section)) else {
-                break;
-            };
-            if !flight.is_empty() && !talk.ahead.is_next(&next.command) {
+        while let Some(next) = waiting.take().or_else(|| agenda.next(section)) {
+            // What has been asked ahead may be answered at any time: Dovecot begins a FETCH while the
+            // one before it waits for the line.
+            let may_send = has_room(&flight) || talk.ahead.has_asked(&next.command);
+            if !may_send || (!flight.is_empty() && !talk.ahead.is_next(&next.command)) {
                 waiting = Some(next);
                 break;
             }
+            talk.ahead.under_way = load(&flight).with(octets(&next.messages), next.command.len());
             flight.push_back(next.send(talk)?);
         }
         if flight.is_empty() {
@@ -123,6 +124,8 @@ pub fn fetch(
                     .and_then(|at| flight.remove(at))
                     .ok_or_else(Fault::never_sent)?;
                 settle(batch, &reply, &mut agenda, &mut refused)?;
+                talk.ahead.under_way = load(&flight);
+                talk.ask_ahead()?;
             }
             _ => talk.reader.unasked()?,
         }
@@ -159,18 +162,25 @@ fn octets(messages: &[(u32, u64)]) -> u64 {
     sizes.fold(0, u64::saturating_add)
 }
 
+/// What the commands under way take in all.
+fn load(flight: &VecDeque<Batch>) -> Load {
+    let none = Load::default();
+    flight.iter().fold(none, |sum, Batch { load, .. }| {
+        sum.with(load.bytes, load.commands)
+    })
+}
+
 /// Whether one more command may be sent: so many are under way at any rate, and more where they are
 /// too small to fill a long line.
 fn has_room(flight: &VecDeque<Batch>) -> bool {
-    let bytes = flight.iter().map(|batch| batch.bytes);
-    let is_small = || bytes.fold(0, u64::saturating_add) < ahead::BYTES;
+    let is_small = || load(flight).bytes < ahead::BYTES;
     flight.len() < IN_FLIGHT || (flight.len() < SMALL_IN_FLIGHT && is_small())
 }
 
 impl Next {
     fn send(self, talk: &mut Talk<'_>) -> Result<Batch, Fault> {
         let tag = talk.send(&[&self.command])?.concat();
-        let bytes = octets(&self.messages);
+        let load = Load::default().with(octets(&self.messages), self.command.len());
         let messages = self.messages.into_iter().map(|(uid, announced)| Wanted {
             uid,
             announced,
@@ -180,7 +190,7 @@ impl Next {
         Ok(Batch {
             tag,
             messages: messages.collect(),
-            bytes,
+            load,
             again: self.again,
         })
     }

@@ -85,7 +85,7 @@ fn told(news: &News) -> String {
         .map(|entry| {
             let keywords = keywords(&changes.fresh, entry.keywords);
             let (uid, flags, size) = (entry.uid, letters(entry.flags), entry.size);
-            format!("{uid} {flags} {keywords} {:?} {size}", entry.internal_date)
+            format!("{uid} {flags} {keywords} {:?} {size}", entry.date())
         })
         .collect();
     let (gone, flags, fresh) = (&changes.vanished, flags.join(", "), fresh.join(", "));
@@ -589,7 +589,7 @@ fn details_of_some() {
             panic!("{:?}", list.entries);
         };
         assert_eq!(
-            (entry.uid.value(), entry.internal_date, entry.size),
+            (entry.uid.value(), entry.date(), entry.size),
             (4, Some(5), 10)
         );
         assert_eq!(keywords(&list, entry.keywords), "$x");

@@ -3,6 +3,7 @@
 use super::Talk;
 use super::items::{self, FlagList, Item};
 use super::reader::Fault;
+use crate::mail::date::Seconds;
 use crate::mail::{Entry, Flags, KeywordSet, KeywordTable, Uid};
 use crate::source::MessageList;
 
@@ -36,7 +37,7 @@ impl Partial {
             uid: self.uid?,
             flags,
             keywords,
-            internal_date: self.date.flatten(),
+            internal_date: self.date.flatten().map(Seconds::from),
             size: self.size.flatten().unwrap_or(0),
         })
     }

@@ -47,17 +47,18 @@ impl Abilities {
     }
 }
 
-/// Reads the greeting if it is still to come, and logs in, once. Returned is the text of the greeting
+/// Reads the greeting if it is still to come, and logs in, once, when `may_log_in` says so. Returned is the text of the greeting
 /// too, if it was read here.
 ///
 /// # Errors
 /// Kind Auth where the server refuses the login; Busy where it asks to come back later; Protocol
-/// where what it says is not IMAP, or it claims that we are logged in already.
+/// where what it says is not IMAP, or it claims that we are logged in already. That of `may_log_in`.
 pub fn log_in(
     shared: &Shared,
     greeting_due: bool,
     login: &Login,
     endpoint: &Endpoint,
+    may_log_in: impl FnOnce() -> Result<(), Problem>,
 ) -> Result<(CrateSession, Abilities, Option<String>), Problem> {
     let mut client = Client::new(shared.clone());
     let (mut words, mut before) = (None, None);
@@ -77,6 +78,7 @@ pub fn log_in(
     };
     let way = choose_way(&before, login, endpoint)?;
     sasl::check(way, login)?;
+    may_log_in()?;
     shared.lock().capabilities.clear();
     let mut session = match way {
         Way::Command => client

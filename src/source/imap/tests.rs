@@ -194,7 +194,7 @@ fn a_whole_session_gives_what_the_server_holds() {
         .iter()
         .map(|entry| {
             let letters: String = entry.flags.maildir_letters().collect();
-            (entry.uid.value(), letters, entry.internal_date, entry.size)
+            (entry.uid.value(), letters, entry.date(), entry.size)
         })
         .collect();
     assert_eq!(
@@ -646,10 +646,7 @@ fn listings_of_odd_servers() {
                     .map(|index| list.keywords.names()[usize::from(*index)].as_str())
                     .collect();
                 let (uid, size) = (entry.uid, entry.size);
-                format!(
-                    "{uid} {letters} {keywords:?} {:?} {size}",
-                    entry.internal_date
-                )
+                format!("{uid} {letters} {keywords:?} {:?} {size}", entry.date())
             })
             .collect();
         assert_eq!(

@@ -229,7 +229,8 @@ fn endpoint(security: Security) -> Endpoint {
 /// Logs in over TLS.
 fn start(stream: BufReader<Pipe>, login: &Login) -> Result<Session<Pipe>, Problem> {
     let endpoint = endpoint(Security::Tls);
-    Session::start(stream, None, login, &endpoint, Pipelining::WhereAnnounced)
+    let pipelining = Pipelining::WhereAnnounced;
+    Session::start(stream, None, login, &endpoint, pipelining, || {})
 }
 
 fn fixture(name: &str) -> String {
@@ -248,7 +249,7 @@ fn play(
     let start = |stream| {
         let endpoint = endpoint(security);
         let pipelining = Pipelining::WhereAnnounced;
-        Session::start(stream, greeting, login, &endpoint, pipelining)
+        Session::start(stream, greeting, login, &endpoint, pipelining, || {})
     };
     play_by(name, start, check);
 }
@@ -620,7 +621,7 @@ fn a_broken_transfer_abandons_its_body_and_ends_the_session() {
     ] {
         let start = |stream| {
             let (login, endpoint) = (user(None), endpoint(Security::Tls));
-            Session::start(stream, None, &login, &endpoint, Pipelining::Never)
+            Session::start(stream, None, &login, &endpoint, Pipelining::Never, || {})
         };
         play_by(name, start, |session, _| {
             let mut session = session.unwrap();
@@ -723,7 +724,7 @@ fn without_pipelining_each_command_waits_for_the_reply_before_it() {
     let pipe = Pipe::open(script, 1 << 20);
     let (login, endpoint) = (user(None), endpoint(Security::Tls));
     let stream = BufReader::new(pipe.clone());
-    let session = Session::start(stream, None, &login, &endpoint, Pipelining::Never);
+    let session = Session::start(stream, None, &login, &endpoint, Pipelining::Never, || {});
     let mut session = session.unwrap();
     assert_eq!(session.listing().unwrap().entries.len(), 1);
     session.quit();
@@ -736,13 +737,13 @@ fn without_pipelining_each_command_waits_for_the_reply_before_it() {
 }
 
 #[test]
-fn a_session_is_left_without_waiting_and_with_every_reply_before_quit_read() {
+fn every_reply_before_that_to_quit_is_read() {
     let login = "S: +OK\nC: CAPA\nS: +OK\nS: PIPELINING\nS: .\nC: USER u@example.com\nS: +OK\n\
         C: PASS opensesame\nS: +OK\n";
     let listing = "S: .\nC: STAT\nC: UIDL\nC: LIST\nS: +OK 1 5\nS: +OK\nS: 1 a\nS: .\nS: +OK\n\
         S: 1 5\nS: .\n";
     for (capabilities, last) in [
-        ("C: CAPA\nS: +OK\n", "C: QUIT\n"),
+        ("C: CAPA\nS: +OK\n", "C: QUIT\nS: +OK\n"),
         // It would delete at QUIT.
         ("C: CAPA\nS: +OK\nS: EXPIRE 0\n", ""),
     ] {
@@ -751,11 +752,32 @@ fn a_session_is_left_without_waiting_and_with_every_reply_before_quit_read() {
             if listed {
                 assert_eq!(session.listing().unwrap().entries.len(), 1);
             }
-            // The script has no reply to QUIT: whoever waited for it would fail.
-            session.leave();
+            session.quit();
             assert!(pipe.0.borrow().outgoing.is_empty());
             pipe.assert_done();
         }
+    }
+}
+
+/// Before the second CAPA, at which a server may be busy with the maildrop.
+#[test]
+fn that_the_login_was_accepted_is_told_at_once_and_only_then() {
+    for (name, want) in [("full", Some("AUTH PLAIN")), ("wrong-password", None)] {
+        let pipe = Pipe::open(&fixture(name), 1 << 20);
+        let (login, endpoint) = (user(None), endpoint(Security::Tls));
+        let said_last = RefCell::new(None);
+        let accepted = || *said_last.borrow_mut() = pipe.writes().pop();
+        let stream = BufReader::new(pipe.clone());
+        let pipelining = Pipelining::WhereAnnounced;
+        let session = Session::start(stream, None, &login, &endpoint, pipelining, accepted);
+        assert_eq!(session.is_ok(), want.is_some());
+        let said_last = said_last.into_inner();
+        assert_eq!(said_last.is_some(), want.is_some());
+        assert!(
+            said_last
+                .unwrap_or_default()
+                .starts_with(want.unwrap_or_default())
+        );
     }
 }
 

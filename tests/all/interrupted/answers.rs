@@ -119,6 +119,13 @@ fn open(name: &str, validity: u32, count: u32) -> Vec<Step> {
     ]
 }
 
+/// A folder that has been looked at ahead of its turn is opened for its messages.
+fn turn(name: &str, validity: u32, count: u32) -> Vec<Step> {
+    let mut steps = open(name, validity, count);
+    steps.truncate(2);
+    steps
+}
+
 /// A folder that has been done is opened again, and is asked for the flags of its one message.
 fn open_again(name: &str, validity: u32) -> Vec<Step> {
     let mut steps = open(name, validity, 1);
@@ -181,9 +188,15 @@ fn a_message_that_the_server_refuses_costs_that_message_only() {
             [
                 login(&["INBOX", "Sent"]),
                 open("INBOX", 7, 3),
-                fetch("1:3", &around),
-                fetch("2", second),
                 open("Sent", 8, 1),
+                turn("INBOX", 7, 3),
+                fetch("1:3", &around),
+                // Asked ahead: thrown away, since something of INBOX is asked once more.
+                turn("Sent", 8, 1),
+                fetch("1", &format!("{}{{tag}} OK\r\n", whole("Sent", 1))),
+                turn("INBOX", 7, 3),
+                fetch("2", second),
+                turn("Sent", 8, 1),
                 fetch("1", &format!("{}{{tag}} OK\r\n", whole("Sent", 1))),
                 bye(),
             ]
@@ -205,17 +218,37 @@ fn a_folder_that_the_server_refuses_costs_that_folder_only() {
             expect("{tag} EXAMINE \"Bad\""),
             send(format!("{{tag}} NO {refusal}\r\n")),
         ];
-        let connection = |inbox: Vec<Step>, sent: Vec<Step>| {
-            let list = login(&["INBOX", "Bad", "Sent"]);
-            [list, inbox, refused.clone(), sent, bye()].concat()
+        // The listing that was asked ahead, of a folder that did not open.
+        let not_open = vec![
+            expect("{tag} UID FETCH 1:* "),
+            send("{tag} BAD nothing is open\r\n"),
+        ];
+        // A refusal is asked once more in its turn, unless the server is busy.
+        let once_more = match attempts {
+            1 => [refused.clone(), open("Sent", 8, 1)].concat(),
+            _ => Vec::new(),
         };
+        let list = || login(&["INBOX", "Bad", "Sent"]);
         let whole = |name| fetch("1", &format!("{}{{tag}} OK\r\n", whole(name, 1)));
         let server = FakeServer::start(vec![
-            connection(
-                [open("INBOX", 7, 1), whole("INBOX")].concat(),
-                [open("Sent", 8, 1), whole("Sent")].concat(),
-            ),
-            connection(open_again("INBOX", 7), open_again("Sent", 8)),
+            [
+                list(),
+                open("INBOX", 7, 1),
+                [refused.clone(), not_open, open("Sent", 8, 1)].concat(),
+                once_more,
+                [turn("INBOX", 7, 1), whole("INBOX")].concat(),
+                [turn("Sent", 8, 1), whole("Sent")].concat(),
+                bye(),
+            ]
+            .concat(),
+            [
+                list(),
+                open_again("INBOX", 7),
+                refused,
+                open_again("Sent", 8),
+                bye(),
+            ]
+            .concat(),
         ]);
         let source = Source::both(server.port(), 0).imap_only();
         let run = Run::of(server, &source, &["--retries", "1"]);
@@ -236,6 +269,7 @@ fn a_server_that_hangs_up_at_the_greeting_is_tried_again() {
         [
             login(&["INBOX"]),
             open("INBOX", 7, 1),
+            turn("INBOX", 7, 1),
             fetch("1", &format!("{}{{tag}} OK\r\n", whole("INBOX", 1))),
             bye(),
         ]
@@ -265,6 +299,8 @@ fn another_uidvalidity_after_a_break_costs_no_second_fetch() {
         [
             login(&["INBOX", "Sent"]),
             open("INBOX", 7, 2),
+            open("Sent", 9, 1),
+            turn("INBOX", 7, 2),
             fetch("1:2", &whole("INBOX", 1)),
             vec![Step::Close],
         ]

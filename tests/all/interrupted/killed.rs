@@ -29,8 +29,16 @@ fn a_run_killed_at_any_moment_and_run_again_ends_in_the_same_tree() {
     for targets in ["dovecot", "qmail,dovecot"] {
         let source = Source::of(&server);
         // INBOX is arranged by dates as soon as they are known: from the start.
-        killed_until_done(&source, targets, false);
+        killed_until_done(&source, targets, &[], false);
     }
+}
+
+/// The same over three connections at once.
+#[test]
+fn a_run_over_several_connections_killed_at_any_moment_ends_in_the_same_tree() {
+    let server = source(2500);
+    let source = Source::of(&server);
+    killed_until_done(&source, "dovecot", &["--connections", "3"], false);
 }
 
 /// The same without IMAP, where UIDs and dates are made here.
@@ -39,14 +47,15 @@ fn a_run_from_pop3_alone_killed_at_any_moment_ends_in_the_same_tree() {
     let server = source(400);
     for targets in ["dovecot", "qmail", "qmail,dovecot"] {
         let source = Source::of(&server).pop3_only();
-        killed_until_done(&source, targets, targets.contains("qmail"));
+        killed_until_done(&source, targets, &[], targets.contains("qmail"));
     }
 }
 
-fn killed_until_done(source: &Source, targets: &str, redated: bool) {
-    let more = ["--target", targets, "--fsync", "never"];
+fn killed_until_done(source: &Source, targets: &str, more: &[&str], redated: bool) {
+    let alone = ["--target", targets, "--fsync", "never"];
+    let more = [&alone[..], more].concat();
     let started = Instant::now();
-    let whole = golden(source, &more);
+    let whole = golden(source, &alone);
     let uncut = started.elapsed();
     let target = Target::new();
     let mut kills_among_messages = 0;

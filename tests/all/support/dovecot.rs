@@ -45,6 +45,8 @@ pub struct DovecotOptions {
     pub ignore_name_sizes: bool,
     /// LIST has the size as stored, line ends counted once, unless a file name has `,W=`.
     pub stored_sizes: bool,
+    /// IMAP offers COMPRESS=DEFLATE.
+    pub compress: bool,
     /// No login before TLS. The server then listens on [`Dovecot::host`], not on 127.0.0.1.
     pub require_tls: bool,
 }
@@ -66,6 +68,7 @@ impl Default for DovecotOptions {
             uidl_format: "%08Xu%08Xv".to_owned(),
             ignore_name_sizes: false,
             stored_sizes: false,
+            compress: false,
             require_tls: false,
         }
     }
@@ -133,6 +136,9 @@ impl Dovecot {
         }
         if let Some(home) = &options.home {
             arguments.extend(["--home", home]);
+        }
+        if options.compress {
+            arguments.push("--compress");
         }
         let master = options
             .master
