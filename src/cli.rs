@@ -534,7 +534,8 @@ mod tests {
             "expunge_marked",
         ];
         export.retain(|(id, _)| {
-            !["dry_run", "owner", "fsync"].contains(&id.as_str()) && !reruns.contains(&id.as_str())
+            let of_delivery = ["dry_run", "owner", "fsync", "connections"];
+            !of_delivery.contains(&id.as_str()) && !reruns.contains(&id.as_str())
         });
         assert_eq!(export, options("check"));
     }

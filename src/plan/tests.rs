@@ -1113,3 +1113,11 @@ fn a_line_without_a_file_stays_in_the_list_if_its_message_is_not_selected() {
     let list = list_text(&plan.list.unwrap());
     assert!(list.contains("3 :gone"), "{list}");
 }
+
+/// There are a million of each.
+#[test]
+fn what_there_is_of_each_message_is_small() {
+    assert!(size_of::<Entry>() <= 24);
+    assert!(size_of::<Step>() <= 16);
+    assert!(size_of::<Option<on_disk::Place>>() <= 4);
+}

@@ -91,6 +91,9 @@ pub enum Then<'f> {
     Nothing,
     /// [`Session::list_messages`].
     List,
+    /// [`Session::changes`], which opens the folder itself. What is asked after that goes by the folder's
+    /// marks.
+    Changes(&'f Since<'f>),
     /// [`Session::fetch_bodies`] of these.
     Fetch(&'f [(Uid, u64)]),
 }
@@ -154,12 +157,22 @@ impl Session {
     /// Network of reach User.
     pub fn foresee(&mut self, foreseen: &[Foreseen<'_>]) -> Result<(), Problem> {
         let mut questions = Vec::new();
+        let extensions = &self.extensions;
         for Foreseen { folder, then } in foreseen {
-            let opening =
-                examine::commands(&self.extensions, &folder.wire_name, questions.is_empty());
+            let since = match then {
+                Then::Changes(since) => Some(*since),
+                _ => None,
+            };
+            let is_first = questions.is_empty();
+            let opening = examine::commands(extensions, &folder.wire_name, since, is_first);
             questions.extend(opening.into_iter().flatten().map(Question::short));
             match then {
                 Then::Nothing => {}
+                Then::Changes(since) => {
+                    let marks = folder.marks.unwrap_or_default();
+                    let commands = changes::commands(extensions, since, &marks);
+                    questions.extend(commands.into_iter().map(Question::listing));
+                }
                 Then::List => questions.push(Question::listing(listing::COMMAND.to_owned())),
                 Then::Fetch(wanted) => questions.extend(bodies::questions(Section::Whole, wanted)),
             }

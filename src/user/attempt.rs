@@ -212,7 +212,8 @@ impl<'a> Attempt<'a> {
         self.log
             .line(Level::INFO, format!("IMAP at {}", account.endpoint));
         // Marks cost the server about as much as opening the folder, and tell only what has changed.
-        let has_past = self.user.maildir.join(state::FILE).exists();
+        let record = state::file_name(self.user.subfolder.as_ref());
+        let has_past = self.user.maildir.join(record).exists();
         let list = session.list_folders(has_past)?;
         Ok((session, list))
     }

@@ -180,34 +180,32 @@ impl Attempt<'_> {
         listed: &ListedFolder,
         has_pop3: bool,
     ) -> Result<(Examined, MessageList), Problem> {
-        if let Some(looked_at) = self.looked_at(session, listed)? {
-            return Ok(looked_at);
+        match self.looked_at(session, listed)? {
+            Some(looked_at) => Ok(looked_at),
+            None => look(session, listed, self.last_seen(listed, has_pop3).as_ref()),
         }
-        let record = &self.memory.book.record;
+    }
+
+    /// A folder as the last run has left it, of which the changes alone will do.
+    pub(super) fn last_seen(&self, listed: &ListedFolder, has_pop3: bool) -> Option<LastSeen> {
         // Pairing goes by sizes, and what is to be deleted at the source by dates.
         let needs_all = has_pop3 || self.context.config.rerun.deletes_at_source();
-        let known = record.known(&listed.path).filter(|_| !needs_all);
-        let Some((known, seen, next)) = known
-            .filter(|known| may_rest(known))
-            .and_then(|known| Some((known, known.past()?, known.seen_next?)))
-        else {
-            let examined = session.examine(listed)?;
-            let list = session.list_messages(examined.exists)?;
-            return Ok((examined, list));
-        };
-        let uids = seen.uids();
-        let since = Since {
-            uid_validity: seen.validity,
+        let known = self.memory.book.record.known(&listed.path)?;
+        let known = (!needs_all && may_rest(known)).then_some(known)?;
+        let seen = known.past()?;
+        Some(LastSeen {
+            uids: seen.uids(),
+            seen,
             highest_modseq: known.highest_modseq,
-            known: &uids,
-            uid_next: next,
-        };
-        let (examined, news) = session.changes(listed, &since)?;
-        let list = match news {
-            News::Unsure(_) => session.list_messages(examined.exists)?,
-            News::Changes(changes) => combined(&seen, *changes),
-        };
-        Ok((examined, list))
+            uid_next: known.seen_next?,
+        })
+    }
+
+    /// Whether the source says of a folder what it said when it was done.
+    pub(super) fn has_not_changed(&self, listed: &ListedFolder) -> bool {
+        let known = self.memory.book.record.known(&listed.path);
+        let known = known.zip(listed.marks.as_ref());
+        known.is_some_and(|(known, marks)| is_unchanged(known, marks))
     }
 
     /// Finds out date and size of messages that are not on disk and may have to be fetched.
@@ -256,8 +254,47 @@ impl Attempt<'_> {
     }
 }
 
+/// A folder as the last run has left it.
+pub(super) struct LastSeen {
+    pub(super) uids: UidSet,
+    seen: Seen,
+    highest_modseq: Option<u64>,
+    uid_next: u32,
+}
+
+impl LastSeen {
+    /// By what its changes are asked for.
+    pub(super) fn since(&self) -> Since<'_> {
+        Since {
+            uid_validity: self.seen.validity,
+            highest_modseq: self.highest_modseq,
+            known: &self.uids,
+            uid_next: self.uid_next,
+        }
+    }
+}
+
+/// Opens a folder and lists its messages, as far as is needed where it was seen before.
+pub(super) fn look(
+    session: &mut Session,
+    listed: &ListedFolder,
+    last_seen: Option<&LastSeen>,
+) -> Result<(Examined, MessageList), Problem> {
+    let Some(last_seen) = last_seen else {
+        let examined = session.examine(listed)?;
+        let list = session.list_messages(examined.exists)?;
+        return Ok((examined, list));
+    };
+    let (examined, news) = session.changes(listed, &last_seen.since())?;
+    let list = match news {
+        News::Unsure(_) => session.list_messages(examined.exists)?,
+        News::Changes(changes) => combined(&last_seen.seen, *changes),
+    };
+    Ok((examined, list))
+}
+
 /// Whether all that the source had was on the target when a folder was done.
-fn may_rest(folder: &state::Folder) -> bool {
+pub(super) fn may_rest(folder: &state::Folder) -> bool {
     folder.is_done()
 }
 

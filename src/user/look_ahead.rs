@@ -1,6 +1,7 @@
 //! Folders are looked at and their messages asked for before their turn, so that a server that is far
-//! away is not waited for between one folder and the next. For folders of which no run has done
-//! anything yet: there it is known what is going to be asked.
+//! away is not waited for between one folder and the next. For folders of which it is known what is
+//! going to be asked: no run has done anything of them yet, or one has done them whole and their marks
+//! tell what has changed.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -8,15 +9,18 @@ use std::sync::atomic::Ordering;
 use super::attempt::Attempt;
 use super::imap_folder::selected_of;
 use super::interrupted;
+use super::listing::{LastSeen, look, may_rest};
 use crate::mail::{FolderPath, Uid};
 use crate::plan::folders::Placed;
 use crate::plan::selection::Choice;
 use crate::problem::{Problem, Reach};
 use crate::sink::export;
 use crate::source::imap::{Foreseen, Session, Then};
-use crate::source::{Examined, ListedFolder, MessageList};
+use crate::source::{Examined, ListedFolder, MessageList, Since};
 
-/// The most messages whose lines are kept, but for those of the folder that is next.
+/// The most folders that are looked at in one go, and the most messages whose lines are kept, but for
+/// those of the folder that is next.
+const FOLDERS: usize = 64;
 const KEPT: usize = 50_000;
 
 /// A folder as it was when it was looked at, or why it could not be.
@@ -25,9 +29,16 @@ type Looked = Result<(Examined, MessageList), Problem>;
 /// The folders that have been looked at and whose turn has not come.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
-    looked: HashMap<FolderPath, Looked>,
-    /// What is going to be asked is known up to a folder that is shared out among connections.
-    is_halted: bool,
+    folders: HashMap<FolderPath, Looked>,
+    /// So many of them, the next in turn, have been foreseen to the end.
+    foreseen: usize,
+}
+
+/// A folder that is going to be opened.
+struct Next<'p> {
+    listed: &'p ListedFolder,
+    /// What is going to be fetched of it; `None`: that cannot be told.
+    wanted: Option<Vec<(Uid, u64)>>,
 }
 
 impl Attempt<'_> {
@@ -42,37 +53,53 @@ impl Attempt<'_> {
         choice: &Choice<'_>,
         folders: &[Placed],
     ) -> Result<(), Problem> {
-        let survey = &self.memory.survey;
-        if folders
-            .first()
-            .is_some_and(|it| survey.looked.contains_key(&it.listed.path))
-        {
-            if survey.is_halted {
-                let folders: Vec<&Placed> = folders.iter().collect();
-                self.foresee_fetches(session, choice, &folders)?;
-            }
+        let Some(first) = folders.first().map(|placed| &placed.listed) else {
+            return Ok(());
+        };
+        if self.has_not_changed(first) || !self.is_foreseeable(choice, &folders[0]) {
             return Ok(());
         }
-        let is_foreseeable = |placed: &&Placed| self.is_foreseeable(choice, placed);
-        let folders: Vec<&Placed> = folders.iter().take_while(is_foreseeable).collect();
-        if folders.is_empty() {
+        let is_known = self.memory.survey.folders.contains_key(&first.path);
+        if is_known && self.memory.survey.foreseen > 0 {
             return Ok(());
         }
-        self.memory.asked_ahead = true;
-        let looks: Vec<Foreseen<'_>> = folders
+        let folders: Vec<&Placed> = folders
             .iter()
-            .map(|placed| Foreseen {
+            // Nothing is asked of those.
+            .filter(|placed| !self.has_not_changed(&placed.listed))
+            .take_while(|placed| self.is_foreseeable(choice, placed))
+            .take(FOLDERS)
+            .collect();
+        if !is_known {
+            self.look_at(session, &folders)?;
+        }
+        self.foresee(session, choice, &folders)
+    }
+
+    fn look_at(&mut self, session: &mut Session, folders: &[&Placed]) -> Result<(), Problem> {
+        self.memory.asked_ahead = true;
+        let last_seen: Vec<Option<LastSeen>> = folders
+            .iter()
+            .map(|placed| self.last_seen(&placed.listed, false))
+            .collect();
+        let since: Vec<Option<Since<'_>>> = last_seen
+            .iter()
+            .map(|seen| seen.as_ref().map(LastSeen::since))
+            .collect();
+        let looks = folders.iter().zip(&since);
+        let looks: Vec<Foreseen<'_>> = looks
+            .map(|(placed, since)| Foreseen {
                 folder: &placed.listed,
-                then: Then::List,
+                then: since.as_ref().map_or(Then::List, Then::Changes),
             })
             .collect();
         session.foresee(&looks)?;
         let mut kept = 0;
-        for (at, placed) in folders.iter().enumerate() {
+        for (at, (placed, last_seen)) in folders.iter().zip(&last_seen).enumerate() {
             if self.context.stop.load(Ordering::Relaxed) {
                 return Err(interrupted());
             }
-            let looked = look(session, &placed.listed);
+            let looked = look(session, &placed.listed, last_seen.as_ref());
             if let Err(problem) = &looked
                 && problem.reach >= Reach::User
             {
@@ -86,12 +113,10 @@ impl Attempt<'_> {
             if kept > KEPT {
                 break;
             }
-            self.memory
-                .survey
-                .looked
-                .insert(placed.listed.path.clone(), looked);
+            let path = placed.listed.path.clone();
+            self.memory.survey.folders.insert(path, looked);
         }
-        self.foresee_fetches(session, choice, &folders)
+        Ok(())
     }
 
     /// The folder as it was looked at ahead of its turn, if it was and has not changed since; it is open
@@ -104,9 +129,10 @@ impl Attempt<'_> {
         session: &mut Session,
         listed: &ListedFolder,
     ) -> Result<Option<(Examined, MessageList)>, Problem> {
-        let Some(looked) = self.memory.survey.looked.remove(&listed.path) else {
+        let Some(looked) = self.memory.survey.folders.remove(&listed.path) else {
             return Ok(None);
         };
+        self.memory.survey.foreseen = self.memory.survey.foreseen.saturating_sub(1);
         let (then, list) = looked?;
         if is_blank(&then, &list) {
             return Ok(Some((then, list)));
@@ -126,6 +152,7 @@ impl Attempt<'_> {
     /// Whether it is known what is going to be asked of a folder.
     fn is_foreseeable(&self, choice: &Choice<'_>, placed: &Placed) -> bool {
         let listed = &placed.listed;
+        let known = self.memory.book.record.known(&listed.path);
         // The listing of INBOX has to be younger than that of POP3, and its pairing asks for more.
         let is_paired = listed.path.is_inbox() && self.user.pop3.is_some();
         !self.memory.imap_stumbled
@@ -134,67 +161,90 @@ impl Attempt<'_> {
             && !choice.links(listed)
             && choice.search_keys().is_none()
             && !self.context.config.rerun.deletes_at_source()
-            && self.memory.book.record.known(&listed.path).is_none()
+            && known.is_none_or(|known| may_rest(known) && listed.marks.is_some())
     }
 
-    /// Foresees that of each folder that has been looked at all is fetched that is selected and has not
-    /// been for the pairing of INBOX, unless something of it may be on the target. Of a folder that is
-    /// shared out among several connections nobody knows which fetches what.
-    fn foresee_fetches(
+    /// Foresees what is fetched of the folders that have been looked at, as far as that can be told.
+    fn foresee(
         &mut self,
         session: &mut Session,
         choice: &Choice<'_>,
         folders: &[&Placed],
     ) -> Result<(), Problem> {
-        let mut wanted: Vec<(&ListedFolder, Vec<(Uid, u64)>)> = Vec::new();
-        self.memory.survey.is_halted = false;
-        for Placed { listed, target, .. } in folders {
-            let Some(Ok((examined, list))) = self.memory.survey.looked.get(&listed.path) else {
+        let mut next: Vec<Next<'_>> = Vec::new();
+        let mut foreseen = 0;
+        for placed in folders {
+            let Some(looked) = self.memory.survey.folders.get(&placed.listed.path) else {
+                break;
+            };
+            let Some((examined, list)) = looked.as_ref().ok().filter(|it| !is_blank(&it.0, &it.1))
+            else {
+                foreseen += 1;
                 continue;
             };
-            if is_blank(examined, list) {
-                continue;
-            }
-            let is_new = match target {
-                // What cannot be read is told when it is the folder's turn.
-                Ok(target) => self
-                    .scan(target, false)
-                    .is_ok_and(|disk| disk.files.is_empty()),
-                Err(_) => false,
-            };
-            let mut uids = Vec::new();
-            if is_new && !self.context.config.dry_run {
-                let selected = choice.messages(&list.entries, None, export::now());
-                let validity = examined.uid_validity;
-                let bodies = &self.memory.bodies;
-                let selected = selected_of(list, selected.as_ref())
-                    .filter(|entry| !bodies.has(&listed.path, validity, entry.uid));
-                uids = selected.map(|entry| (entry.uid, entry.size)).collect();
-            }
-            if self.memory.connections.share(self.context.config, &uids) {
-                self.memory.survey.is_halted = true;
+            let wanted = self.wanted(choice, placed, examined, list);
+            let uids = wanted.as_deref().unwrap_or_default();
+            // Of a folder that is shared out among several connections nobody knows which fetches what.
+            if self.memory.connections.share(self.context.config, uids) {
                 break;
             }
-            wanted.push((listed, uids));
+            foreseen += 1;
+            let is_last = wanted.is_none();
+            next.push(Next {
+                listed: &placed.listed,
+                wanted,
+            });
+            // What is asked of it would come too late for what is asked ahead of the next.
+            if is_last {
+                break;
+            }
         }
-        let foreseen: Vec<Foreseen<'_>> = wanted
+        self.memory.survey.foreseen = foreseen;
+        let foreseen: Vec<Foreseen<'_>> = next
             .iter()
-            .map(|(folder, uids)| Foreseen {
-                folder,
-                then: match uids.is_empty() {
-                    true => Then::Nothing,
-                    false => Then::Fetch(uids),
+            .map(|next| Foreseen {
+                folder: next.listed,
+                then: match &next.wanted {
+                    Some(wanted) if !wanted.is_empty() => Then::Fetch(wanted),
+                    _ => Then::Nothing,
                 },
             })
             .collect();
         session.foresee(&foreseen)
     }
-}
 
-fn look(session: &mut Session, listed: &ListedFolder) -> Looked {
-    let examined = session.examine(listed)?;
-    let list = session.list_messages(examined.exists)?;
-    Ok((examined, list))
+    /// What is going to be fetched of a folder; `None` where that depends on what of it is on the
+    /// target.
+    fn wanted(
+        &self,
+        choice: &Choice<'_>,
+        placed: &Placed,
+        examined: &Examined,
+        list: &MessageList,
+    ) -> Option<Vec<(Uid, u64)>> {
+        if self.context.config.dry_run {
+            return Some(Vec::new());
+        }
+        let last_seen = self.last_seen(&placed.listed, false);
+        if last_seen.is_none() {
+            // Of one that was renamed nothing is fetched.
+            self.former_of(examined).next().is_none().then_some(())?;
+            // What cannot be read is told when it is the folder's turn.
+            let disk = self.scan(placed.target.as_ref().ok()?, false).ok()?;
+            disk.files.is_empty().then_some(())?;
+        }
+        let is_new = |uid: Uid| {
+            let last_seen = last_seen.as_ref();
+            last_seen.is_none_or(|last_seen| !last_seen.uids.contains(uid))
+        };
+        let selected = choice.messages(&list.entries, None, export::now());
+        let selected = selected_of(list, selected.as_ref());
+        let (bodies, path) = (&self.memory.bodies, &placed.listed.path);
+        // What the pairing of INBOX has fetched is not fetched again.
+        let is_here = |uid: Uid| bodies.has(path, examined.uid_validity, uid);
+        let new = selected.filter(|entry| is_new(entry.uid) && !is_here(entry.uid));
+        Some(new.map(|entry| (entry.uid, entry.size)).collect())
+    }
 }
 
 /// Whether there is nothing that anything could be asked about.

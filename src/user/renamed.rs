@@ -5,7 +5,7 @@ use tracing::Level;
 
 use super::attempt::Attempt;
 use super::imap_folder::Shown;
-use crate::mail::FolderPath;
+use crate::mail::{FolderPath, UidValidity};
 use crate::naming::message::size_field;
 use crate::naming::{Identity, MaildirFolder};
 use crate::plan::Mode;
@@ -13,6 +13,7 @@ use crate::plan::on_disk::OnDisk;
 use crate::problem::Problem;
 use crate::sink::tree::Tree;
 use crate::sink::{on_disk, removal};
+use crate::source::Examined;
 use crate::state;
 
 impl Attempt<'_> {
@@ -66,19 +67,25 @@ impl Attempt<'_> {
         }
     }
 
-    /// The one folder that the source no longer has and that this one may have been.
-    fn former(&self, shown: &Shown<'_>) -> Option<(FolderPath, MaildirFolder)> {
-        let validity = shown.examined.uid_validity?.value();
-        let id = &shown.examined.mailbox_id;
-        let may_be = |folder: &&state::Folder| {
-            let is_other = id.is_some() && folder.mailbox_id.is_some() && folder.mailbox_id != *id;
+    /// The folders that the source no longer has and that one of which it says this may have been.
+    pub(super) fn former_of(&self, examined: &Examined) -> impl Iterator<Item = &state::Folder> {
+        let validity = examined.uid_validity.map(UidValidity::value);
+        let may_be = move |folder: &&state::Folder| {
+            let (now, then) = (&examined.mailbox_id, &folder.mailbox_id);
+            let is_other = now.is_some() && then.is_some() && then != now;
             !is_other
-                && folder.seen_validity == Some(validity)
+                && validity.is_some()
+                && folder.seen_validity == validity
                 && !folder.seen.is_empty()
-                && folder.uid_next <= shown.examined.uid_next
+                && folder.uid_next <= examined.uid_next
                 && !self.memory.listed.contains(&folder.path())
         };
-        let mut candidates = self.memory.book.record.folders().iter().filter(may_be);
+        self.memory.book.record.folders().iter().filter(may_be)
+    }
+
+    /// The one folder that the source no longer has and that this one may have been.
+    fn former(&self, shown: &Shown<'_>) -> Option<(FolderPath, MaildirFolder)> {
+        let mut candidates = self.former_of(&shown.examined);
         let (Some(folder), None) = (candidates.next(), candidates.next()) else {
             return None;
         };

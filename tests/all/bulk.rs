@@ -255,6 +255,59 @@ fn large_messages_need_little_memory() {
     }
 }
 
+/// A message more in a folder costs little memory, whether it is new, known or beside what has changed:
+/// a folder of a million has to fit (40 MB and 100 bytes a message). Held against a small folder, so
+/// that it does not matter what a debug build needs for itself.
+#[test]
+fn a_message_of_a_large_folder_needs_few_bytes() {
+    const FEW: u32 = 1_000;
+    const MANY: u32 = 41_000;
+    /// Before names were kept in little room it was from 300 to 1,000.
+    const LIMIT: u64 = 200;
+    let users = [("few", PASSWORD), ("many", PASSWORD)];
+    let server = Dovecot::start(DovecotOptions::with_users(&users));
+    for (user, count) in [("few", FEW), ("many", MANY)] {
+        make_links(&server.mail_dir(user), count);
+    }
+    let target = Target::new();
+    let source = Source::of(&server).imap_only();
+    for run in [
+        "the first run",
+        "one that changes nothing",
+        "a small change",
+    ] {
+        let [few, many] = ["few", "many"].map(|user| {
+            if run == "a small change" {
+                let one = ["mailbox", "INBOX", "uid"];
+                server.doveadm(&[&["expunge", "-u", user], &one[..], &["7"]].concat());
+                let flagged = ["flags", "add", "-u", user, "\\Flagged"];
+                server.doveadm(&[&flagged, &one[..], &["9"]].concat());
+                let copied = ["copy", "-u", user, "INBOX"];
+                server.doveadm(&[&copied, &one[..], &["11"]].concat());
+            }
+            target.export_ok(&source, user, &[]).peak_rss_kib
+        });
+        let bytes = many.saturating_sub(few) * 1024 / u64::from(MANY - FEW);
+        assert!(
+            few > 1000 && bytes < LIMIT,
+            "{run}: {bytes} bytes a message"
+        );
+    }
+}
+
+/// An INBOX of `count` messages that are links to one.
+fn make_links(maildir: &Path, count: u32) {
+    for directory in ["cur", "new", "tmp"] {
+        fs::create_dir_all(maildir.join(directory)).expect("it is new");
+    }
+    let name = |n: u32| maildir.join(format!("cur/{}.M{n}.old:2,S", 1_700_000_000 + n));
+    fs::write(name(0), "Subject: one of many\n\ntext\n").expect("it is new");
+    for n in 1..count {
+        fs::hard_link(name(0), name(n)).expect("one file system");
+    }
+    give_to_mail_owner(maildir);
+}
+
 fn sorted<T: Ord>(directory: &Path, of: impl Fn(&Path) -> T) -> Vec<T> {
     let entries = fs::read_dir(directory).expect("it was written");
     let mut all: Vec<T> = entries

@@ -365,7 +365,7 @@ fn a_wrong_command_line_starts_nothing() {
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 61] = [
+    const OPTIONS: [&str; 62] = [
         "--imap <URL>",
         "--pop3 <URL>",
         "--tls-ca <FILE>",
@@ -415,6 +415,7 @@ fn help_tells_every_option() {
         "--skip-size-check",
         "--uidl-template <TEMPLATE>",
         "-j, --jobs <N>",
+        "--connections <N>",
         "--timeout <SECONDS>",
         "--retries <N>",
         "--progress <HOW>",

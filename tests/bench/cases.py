@@ -212,6 +212,17 @@ def pop3(bench, case="pop3"):
     bench.compare(case, "memory MB", rounds, memory("mailseed"), "mpop", memory("mpop"))
 
 
+def pop3_sync(bench, case="pop3-sync"):
+    """As `pop3`, each with the syncing that is its own default."""
+    users = bench.corpus(mail.ONE)
+    options = {"imap": False, "pop3": True, "fsync": "batch"}
+    ours = Contestant("mailseed", bench.ours(bench.site, users, **options))
+    mpop = Contestant("mpop", bench.peer(clients.mpop, bench.site, users, syncs=True))
+    bench.warm(users, ours, mpop)
+    rounds = bench.runner.in_turn(case, [ours, mpop])
+    bench.compare(case, "wall s", rounds, wall("mailseed"), "mpop", wall("mpop"), 0.3)
+
+
 def getmail(bench, case="getmail"):
     """As `pop3`, against getmail, once: it is slow."""
     _once(bench, case, clients.getmail, imap=False, pop3=True)
@@ -548,6 +559,7 @@ CASES = {
     "uidl": uidl,
     "uidl-sync": uidl_sync,
     "pop3": pop3,
+    "pop3-sync": pop3_sync,
     "getmail": getmail,
     "fetchmail": fetchmail,
     "users": users,

@@ -184,8 +184,8 @@ readonly = True
     return Job(argv, {user: work / "mail"})
 
 
-def mpop(site, users, work):
-    """One user, POP3; pipelines."""
+def mpop(site, users, work, *, syncs=False):
+    """One user, POP3; pipelines. It syncs each message, unless that is taken from it."""
     (user,) = users
     text = f"""\
 account default
@@ -201,7 +201,7 @@ uidls_file {work}/uidls
 delivery maildir {_maildir(work / "mail")}
 """
     argv = ["mpop", "-q", "-C", _write(work / "mpoprc", text)]
-    return Job(argv, {user: work / "mail"}, {"LD_PRELOAD": EATMYDATA})
+    return Job(argv, {user: work / "mail"}, {} if syncs else {"LD_PRELOAD": EATMYDATA})
 
 
 def getmail(site, users, work):

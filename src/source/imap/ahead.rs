@@ -187,15 +187,11 @@ impl Ahead {
             let asked = self.asked.iter().skip(at).map(|it| &it.question.command);
             self.asked.len() - at >= commands.len() && asked.zip(commands).all(|(a, b)| a == b)
         };
-        // Of a folder that was not asked for, nothing.
+        // Of a folder that is not open, nothing; and what is to be thrown away first may bring along what
+        // is not.
         let reach = match turns_to_folder {
             true => self.asked.len(),
-            false if self.displaced => 0,
-            false => {
-                let mut asked = self.asked.iter();
-                let next_folder = asked.position(|it| opens(&it.question.command));
-                next_folder.unwrap_or(self.asked.len())
-            }
+            false => usize::from(!self.displaced),
         };
         if let Some(at) = (0..reach).find(|at| is_it(*at)) {
             self.off_course &= !turns_to_folder;
@@ -292,25 +288,24 @@ impl Talk<'_> {
         self.throw_away(self.ahead.asked.len())
     }
 
-    /// Reads the answers to the first `count` commands that were asked ahead.
+    /// Reads the answers to the first `count` commands that were asked ahead, in whatever order those of
+    /// one folder come.
     fn throw_away(&mut self, count: usize) -> Result<(), Fault> {
-        for _ in 0..count {
-            let Some(asked) = self.ahead.asked.pop_front() else {
-                return Ok(());
-            };
-            // Each FETCH response may be of use to nobody; as many as a folder has are no flood.
-            let mut unasked = 0usize;
-            loop {
-                match self.warnings.cover_reply(self.reader.next())? {
-                    Response::Tagged(tag, _) if tag == asked.tag => break,
-                    Response::Tagged(..) => return Err(Fault::never_sent()),
-                    _ => unasked += 1,
-                }
+        let mut gone: Vec<Asked> = self.ahead.asked.drain(..count).collect();
+        // Each FETCH response may be of use to nobody; as many as a folder has are no flood.
+        let mut unasked = 0;
+        while !gone.is_empty() {
+            let Response::Tagged(tag, _) = self.warnings.cover_reply(self.reader.next())? else {
+                unasked += 1;
                 if unasked > MESSAGE_LIMIT {
                     return Err(Fault::Broken("the server sends endless unasked responses"));
                 }
-            }
+                continue;
+            };
+            let at = gone.iter().position(|asked| asked.tag == tag);
+            let asked = gone.remove(at.ok_or_else(Fault::never_sent)?);
             self.ahead.displaced |= opens(&asked.question.command);
+            unasked = 0;
         }
         Ok(())
     }

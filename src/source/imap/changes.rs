@@ -14,6 +14,7 @@
 
 use super::Talk;
 use super::examine::{self, Opened};
+use super::extensions::{Extensions, Qresync};
 use super::gather::Partial;
 use super::heard::Heard;
 use super::listing::DETAILS;
@@ -21,7 +22,7 @@ use super::reader::{Fault, Response};
 use super::reply::Status;
 use crate::mail::{Uid, UidSet};
 use crate::problem::{Problem, Reach};
-use crate::source::{Changes, Examined, News, Since};
+use crate::source::{Changes, Examined, Marks, News, Since};
 
 /// How the known messages are asked after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +62,24 @@ pub fn ask(
     let mut examined = opened.examined;
     examined.exists = heard.exists.unwrap_or(examined.exists);
     Ok(Ok((examined, news)))
+}
+
+/// What [`ask`] asks after EXAMINE of a folder that has these marks, to be asked ahead.
+pub fn commands(extensions: &Extensions, since: &Since<'_>, marks: &Marks) -> Vec<String> {
+    let examined = Examined {
+        uid_validity: marks.uid_validity,
+        uid_next: marks.uid_next,
+        exists: marks.messages.unwrap_or(0),
+        highest_modseq: marks.highest_modseq,
+        mailbox_id: None,
+    };
+    if doubt(&examined, since).is_some() {
+        return Vec::new();
+    }
+    let resynced = extensions.qresync != Qresync::Absent && examine::resync(since).is_some();
+    let opened = Opened { examined, resynced };
+    let way = way(&opened, since, extensions.condstore);
+    questions(way, &opened.examined, since, extensions.esearch).commands
 }
 
 /// Why the folder is not the one that was seen last.

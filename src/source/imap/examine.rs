@@ -87,10 +87,15 @@ pub fn open(
     Ok(Ok(Opened { examined, resynced }))
 }
 
-/// The commands by which [`open`] opens the folder `name`, to be asked ahead; `is_first`: none has been
+/// The commands by which [`open`] opens the folder `name`, to be asked ahead; `since` as there, `is_first`: none has been
 /// opened before. `None`: there are none.
-pub fn commands(extensions: &Extensions, name: &str, is_first: bool) -> Option<Vec<String>> {
-    let (_, text) = extra(extensions, None, &[]);
+pub fn commands(
+    extensions: &Extensions,
+    name: &str,
+    since: Option<&Since<'_>>,
+    is_first: bool,
+) -> Option<Vec<String>> {
+    let (_, text) = extra(extensions, since, &[]);
     let mut commands = vec![format!("EXAMINE {}{text}", quoted(name)?)];
     if is_first && extensions.qresync == Qresync::Offered {
         commands.insert(0, ENABLE.to_owned());
@@ -218,7 +223,7 @@ fn mailbox_id(text: &str) -> Option<String> {
 }
 
 /// ` (QRESYNC (67890007 90060115194045001 41:211))`; `None` where there is nothing to ask by.
-fn resync(since: &Since<'_>) -> Option<String> {
+pub fn resync(since: &Since<'_>) -> Option<String> {
     let modseq = since.highest_modseq.filter(|modseq| *modseq > 0)?;
     if since.known.is_empty() {
         return None;
