@@ -3,6 +3,7 @@
 
 mod report;
 mod rerun;
+mod retarget;
 mod selection;
 mod uidl;
 mod verify;
@@ -20,6 +21,7 @@ use crate::source::login::Mechanism;
 
 pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
+pub use retarget::Retarget;
 pub use uidl::{Pop3Server, Uidl};
 pub use verify::{Verify, Verifying};
 
@@ -114,6 +116,13 @@ pub enum Command {
     /// Works offline, by the rules of the server and from the Maildir alone.
     #[command(after_help = uidl::AFTER_UIDL)]
     Uidl(Uidl),
+    /// Make the control files and names for other servers from a Maildir that has been exported
+    ///
+    /// Works offline: UIDs, UIDVALIDITY, UIDLs, their order, flags, keywords and subscriptions become
+    /// what the servers of --from have, in the files of those of --to. The files of the old servers
+    /// stay. Run it again after a stop; a second run finds nothing to do.
+    #[command(after_help = retarget::AFTER_RETARGET)]
+    Retarget(Box<Retarget>),
     /// Sum the reports of shards and of successive runs for a person: as text, HTML or CSV
     ///
     /// Reads the directories that export has filled with --report DIR, and check.csv and verify.csv
@@ -356,7 +365,8 @@ pub struct Target {
 #[derive(Debug, Args)]
 #[command(next_help_heading = TARGET)]
 pub struct Form {
-    /// The servers that will serve the Maildir: dovecot, qmail, or both as qmail,dovecot
+    /// The servers that will serve the Maildir; several, as in qmail,dovecot, when one tree must do
+    /// for all of them
     #[arg(
         long,
         value_name = "SERVER,...",
@@ -370,9 +380,16 @@ pub struct Form {
     #[arg(long, value_enum, default_value_t)]
     pub layout: Layout,
 
-    /// How folder names are encoded on disk
-    #[arg(long, value_name = "ENCODING", value_enum, default_value_t)]
-    pub folder_encoding: FolderEncoding,
+    /// How folder names are encoded on disk [default: mutf7; utf8 where Courier is a target]
+    #[arg(long, value_name = "ENCODING", value_enum)]
+    pub folder_encoding: Option<FolderEncoding>,
+}
+
+impl Form {
+    /// How folder names are encoded on disk: as said, or as the servers have them by default.
+    pub fn encoding(&self) -> FolderEncoding {
+        FolderEncoding::of(self.folder_encoding, self.target.iter().copied().collect())
+    }
 }
 
 /// A server that will serve the Maildir.
@@ -382,6 +399,9 @@ pub enum Server {
     Dovecot,
     /// qmail-pop3d and vpopmail: the UIDL is the file name, the order is that of mtime
     Qmail,
+    /// Courier: UIDs and UIDLs in its own lists, but a UIDL that is not of its form is the file name;
+    /// the POP3 order is that of file names
+    Courier,
 }
 
 /// Where messages go that POP3 shows and INBOX has not.
@@ -545,7 +565,8 @@ mod tests {
         let mut command = Cli::command();
         for subcommand in command.get_subcommands_mut() {
             let help = subcommand.render_long_help().to_string();
-            let logs_in = !["explain", "report", "uidl"].contains(&subcommand.get_name());
+            let logs_in =
+                !["explain", "report", "uidl", "retarget"].contains(&subcommand.get_name());
             assert_eq!(help.contains("MAILSEED_PASSWORD"), logs_in);
             assert!(
                 subcommand

@@ -21,6 +21,7 @@
 //! | what is to be done | [`plan`] | ordered steps: pure, printed by a dry run, run by an export |
 //! | doing it | [`sink`] | files under the Maildir, control files after them |
 //! | what is remembered | [`state`] | a small record beside the mail, for [`explain`] and re-runs |
+//! | other servers for a tree that is there | [`retarget`] | the plan and the sink again, without a source |
 //! | what servers will make of it | [`announce`] | a POP3 listing, foretold from the disk alone |
 //! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
 
@@ -46,6 +47,7 @@ pub mod plan;
 pub mod problem;
 pub mod progress;
 pub mod report;
+pub mod retarget;
 pub mod run;
 pub mod secret_command;
 pub mod sink;

@@ -11,7 +11,7 @@ use mailseed::cli::{self, Cli, Command};
 use mailseed::config::{self, Config, Question, Task, Verification, Voice};
 use mailseed::explain;
 use mailseed::logging::{self, Verbosity};
-use mailseed::problem::Problem;
+use mailseed::problem::{Kind, Problem};
 use mailseed::progress::Progress;
 use mailseed::report::{CheckReport, Exit, ReportDir, RunReport, VerifyReport, person, sum};
 use mailseed::run;
@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         }
         Command::Explain(typed) => return explain(&typed),
         Command::Uidl(typed) => return uidl(&typed),
+        Command::Retarget(typed) => return retarget(&typed),
         Command::Report(typed) => return report(&typed),
     };
     let voice = Voice::from_cli(&options.running);
@@ -104,6 +105,40 @@ fn uidl(typed: &cli::Uidl) -> ExitCode {
         eprintln!("mailseed: {weight}: {doubt}");
     }
     let exit = match announced.is_certain() {
+        true => Exit::Ok,
+        false => Exit::Some,
+    };
+    exit.into()
+}
+
+fn retarget(typed: &cli::Retarget) -> ExitCode {
+    let retarget = match config::retarget(typed) {
+        Ok(retarget) => retarget,
+        Err(problems) => return refused(&problems),
+    };
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let stop = stop_on_signals();
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    let outcome = match retarget.run(&stop, &mut out) {
+        Ok(outcome) => outcome,
+        Err(problem) => {
+            let _ = out.flush();
+            eprintln!("mailseed: {problem}");
+            let exit = match problem.kind {
+                Kind::Unholdable | Kind::Conflict | Kind::Busy => Exit::Some,
+                Kind::Interrupted => Exit::Interrupted,
+                _ => Exit::Target,
+            };
+            return exit.into();
+        }
+    };
+    let (messages, uidls) = (outcome.messages, outcome.uidls);
+    // As for the other commands, nobody to tell is no failure.
+    let _ = writeln!(out, "{messages} messages, {uidls} UIDLs kept").and_then(|()| out.flush());
+    for lost in &outcome.lost {
+        eprintln!("mailseed: {lost}");
+    }
+    let exit = match outcome.lost.is_empty() {
         true => Exit::Ok,
         false => Exit::Some,
     };

@@ -226,6 +226,7 @@ impl Verify<'_> {
         let config = self.context.config;
         Policy {
             servers: config.target.servers,
+            listed: config.target.servers,
             uidls: config.uidls,
             rerun: config.rerun,
         }

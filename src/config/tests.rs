@@ -29,7 +29,7 @@ fn typed(line: &[&str]) -> (cli::Export, Task) {
             let live = !typed.new.is_empty();
             (export, Task::Verify { live })
         }
-        Command::Explain(_) | Command::Report(_) | Command::Uidl(_) => {
+        Command::Explain(_) | Command::Report(_) | Command::Uidl(_) | Command::Retarget(_) => {
             panic!("not a command that needs a Config")
         }
     }
@@ -119,7 +119,8 @@ fn a_list_becomes_users_in_its_order() {
         config.target.servers,
         Servers {
             qmail: false,
-            dovecot: true
+            dovecot: true,
+            courier: false,
         }
     );
 }
@@ -196,7 +197,7 @@ fn each_conflict_is_refused_with_the_way_on() {
                 ]
                 .concat(),
             ),
-            &["utf8 is Dovecot's"],
+            &["utf8 is for Dovecot and Courier"],
         ),
         (
             plain,

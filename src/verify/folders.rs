@@ -9,7 +9,7 @@ use super::disk;
 use super::live::New;
 use super::mailbox::add_new;
 use crate::mail::FolderPath;
-use crate::mail::subscriptions::Subscriptions;
+use crate::mail::subscriptions::{Form, Subscriptions};
 use crate::naming::MaildirFolder;
 use crate::naming::folder::subscription_line;
 use crate::plan::folders::Placed;
@@ -89,15 +89,23 @@ impl Verify<'_> {
         let taken = list.subscribed.iter().filter(|path| choice.takes(path));
         let wanted: Vec<FolderPath> = taken.map(|path| choice.destination(path)).collect();
         let mut found = Vec::new();
-        if self.has_tree() && target.servers.dovecot {
+        let dovecot = target
+            .servers
+            .dovecot
+            .then_some(Form::Dovecot(target.layout));
+        let courier = target.servers.courier.then_some(Form::Courier);
+        for form in dovecot.into_iter().chain(courier) {
+            if !self.has_tree() {
+                break;
+            }
             let told = |error| target_problem("read the subscriptions", error);
             let root = open_existing(&self.user.maildir, &MaildirFolder::root()).map_err(told)?;
             let bytes = match root {
-                Some(root) => control::read(&root, "subscriptions").map_err(told)?,
+                Some(root) => control::read(&root, form.name()).map_err(told)?,
                 None => None,
             };
-            let file = Subscriptions::parse(bytes.as_deref(), target.layout);
-            let is: HashSet<String> = file.names().collect();
+            let file = Subscriptions::parse(bytes.as_deref(), form);
+            let is: HashSet<String> = file.names().into_iter().collect();
             let mut known = HashSet::new();
             for path in &wanted {
                 // What the layout cannot hold has been told as a folder, where there is one.

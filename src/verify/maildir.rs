@@ -101,7 +101,7 @@ impl Verify<'_> {
 
     /// How a folder gets its UIDs, and the name of its list.
     pub(super) fn numbering(&self, target: &MaildirFolder) -> (Numbering, Option<&'static str>) {
-        let list_file = self.policy().list_file(target);
+        let list_file = self.policy().lists(target.is_root()).own;
         let numbering = list_file.map_or(Numbering::Names, Numbering::List);
         (numbering, list_file)
     }

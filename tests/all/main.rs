@@ -12,6 +12,7 @@ mod beside;
 mod bulk;
 mod check;
 mod collect;
+mod courier_target;
 mod cyrus;
 mod delete_source;
 mod distance;
