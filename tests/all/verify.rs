@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use self::tree::{ANY, DOVECOT, Maildir, OF_ROOT, POP3_ONLY, QMAIL, Spoiling};
 use crate::migration::{PASSWORD, Source, Target};
+use crate::support::corpus::{PopOrder, Uidls};
 use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::mail_user::{Client, Store};
 use crate::support::program::{self, Output};
@@ -209,6 +210,42 @@ fn a_sample_is_read_and_what_cannot_be_looked_at_is_no_pass() {
     let verified = verify(&source, &target, &[FIRST], &only);
     assert_eq!(verified.output.code, Some(0), "{}", verified.output.stdout);
     assert_eq!(verified.users[FIRST]["folders"], "1");
+}
+
+/// Every kind of name, flag, date and content: an export of it has no difference, byte by byte.
+#[test]
+fn the_full_corpus_is_transparent() {
+    for (layout, layout_name, uidls, servers) in [
+        (
+            Layout::MaildirPlusPlus,
+            "maildir++",
+            Uidls::OpaqueQmailSafe,
+            "qmail,dovecot",
+        ),
+        (Layout::Fs, "fs", Uidls::Opaque, "dovecot"),
+    ] {
+        let server = Dovecot::start(DovecotOptions {
+            layout,
+            ..DovecotOptions::with_users(&[(FIRST, PASSWORD)])
+        });
+        let options = corpus::Options {
+            layout,
+            pop_order: PopOrder::Shuffled,
+            uidls,
+        };
+        corpus::full(&server.mail_dir(FIRST), options);
+        let target = Target::new();
+        let more = ["--target", servers, "--layout", layout_name];
+        target.export_ok(&Source::of(&server), FIRST, &more);
+        let new = target.serve(layout);
+        let imap = format!("imap+plain://127.0.0.1:{}", new.imap_port());
+        let pop3 = format!("pop3+plain://127.0.0.1:{}", new.pop3_port());
+        let live = ["--content", "all", "--new", &imap, &pop3];
+        for more in [more.to_vec(), [&more[..], &live].concat()] {
+            let verified = verify(&Source::of(&server), &target, &[FIRST], &more);
+            assert_eq!(verified.output.code, Some(0), "{}", verified.output.stdout);
+        }
+    }
 }
 
 #[test]
