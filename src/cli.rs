@@ -3,8 +3,10 @@
 
 mod report;
 mod rerun;
+mod retarget;
 mod selection;
 mod uidl;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -20,7 +22,9 @@ use crate::source::net::Compress;
 
 pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
+pub use retarget::Retarget;
 pub use uidl::{Pop3Server, Uidl};
+pub use verify::{Verify, Verifying};
 
 const SOURCE: &str = "Source";
 const LOGIN: &str = "Login";
@@ -95,6 +99,13 @@ pub enum Command {
     /// Show what export would do now, and touch nothing
     #[command(after_help = AFTER_HELP)]
     Plan(Box<Export>),
+    /// Say for each user whether the new side is what the old one is, before the cutover; touch nothing
+    ///
+    /// Lists the old servers once more and holds every folder, UID, flag, date, size, UIDL and place
+    /// in the POP3 order against the Maildir, as its servers will show it, and with --new against the
+    /// new servers themselves. A sample of the messages is compared byte by byte.
+    #[command(after_help = verify::AFTER_VERIFY)]
+    Verify(Box<Verify>),
     /// Tell the life of one message: where from, how paired, which file, what servers call it
     ///
     /// Reads the Maildir and the record that export keeps in it (mailseed.state); needs no network
@@ -106,6 +117,13 @@ pub enum Command {
     /// Works offline, by the rules of the server and from the Maildir alone.
     #[command(after_help = uidl::AFTER_UIDL)]
     Uidl(Uidl),
+    /// Make the control files and names for other servers from a Maildir that has been exported
+    ///
+    /// Works offline: UIDs, UIDVALIDITY, UIDLs, their order, flags, keywords and subscriptions become
+    /// what the servers of --from have, in the files of those of --to. The files of the old servers
+    /// stay. Run it again after a stop; a second run finds nothing to do.
+    #[command(after_help = retarget::AFTER_RETARGET)]
+    Retarget(Box<Retarget>),
     /// Sum the reports of shards and of successive runs for a person: as text, HTML or CSV
     ///
     /// Reads the directories that export has filled with --report DIR, and check.csv and verify.csv
@@ -321,7 +339,8 @@ pub struct Users {
     #[arg(long, value_name = "USER")]
     pub only: Vec<String>,
 
-    /// Only the users that failed or are partial in the summary.csv or check.csv of an earlier run
+    /// Only the users that failed or are partial in the summary.csv, check.csv or verified.csv of an
+    /// earlier run
     #[arg(long, value_name = "REPORT.csv")]
     pub only_failed: Option<PathBuf>,
 }
@@ -352,7 +371,8 @@ pub struct Target {
 #[derive(Debug, Args)]
 #[command(next_help_heading = TARGET)]
 pub struct Form {
-    /// The servers that will serve the Maildir: dovecot, qmail, or both as qmail,dovecot
+    /// The servers that will serve the Maildir; several, as in qmail,dovecot, when one tree must do
+    /// for all of them
     #[arg(
         long,
         value_name = "SERVER,...",
@@ -366,9 +386,16 @@ pub struct Form {
     #[arg(long, value_enum, default_value_t)]
     pub layout: Layout,
 
-    /// How folder names are encoded on disk
-    #[arg(long, value_name = "ENCODING", value_enum, default_value_t)]
-    pub folder_encoding: FolderEncoding,
+    /// How folder names are encoded on disk [default: mutf7; utf8 where Courier is a target]
+    #[arg(long, value_name = "ENCODING", value_enum)]
+    pub folder_encoding: Option<FolderEncoding>,
+}
+
+impl Form {
+    /// How folder names are encoded on disk: as said, or as the servers have them by default.
+    pub fn encoding(&self) -> FolderEncoding {
+        FolderEncoding::of(self.folder_encoding, self.target.iter().copied().collect())
+    }
 }
 
 /// A server that will serve the Maildir.
@@ -378,6 +405,9 @@ pub enum Server {
     Dovecot,
     /// qmail-pop3d and vpopmail: the UIDL is the file name, the order is that of mtime
     Qmail,
+    /// Courier: UIDs and UIDLs in its own lists, but a UIDL that is not of its form is the file name;
+    /// the POP3 order is that of file names
+    Courier,
 }
 
 /// Where messages go that POP3 shows and INBOX has not.
@@ -462,13 +492,15 @@ pub struct Running {
     pub log_format: Format,
 
     /// Write a log for each user into this directory, and summary.csv, skipped.csv and run.json, or
-    /// check.csv for a check
+    /// check.csv for a check, or verify.csv and verified.csv for a verify
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use clap::CommandFactory as _;
 
     use super::*;
@@ -496,7 +528,7 @@ mod tests {
     }
 
     #[test]
-    fn check_takes_what_export_takes_but_for_writing() {
+    fn check_and_verify_take_what_export_takes_but_for_writing() {
         let command = Cli::command();
         let options = |name: &str| -> Vec<(String, Option<String>)> {
             command
@@ -520,9 +552,17 @@ mod tests {
             "expunge_marked",
         ];
         export.retain(|(id, _)| {
-            let of_delivery = ["dry_run", "owner", "fsync", "connections", "compress"];
+            let of_delivery = ["dry_run", "fsync", "connections", "compress"];
             !of_delivery.contains(&id.as_str()) && !reruns.contains(&id.as_str())
         });
+        let mut verify = options("verify");
+        verify.retain(|(id, _)| id != "content" && !id.starts_with("new"));
+        assert_eq!(
+            BTreeSet::from_iter(&export),
+            BTreeSet::from_iter(&verify),
+            "for verify"
+        );
+        export.retain(|(id, _)| id != "owner");
         assert_eq!(export, options("check"));
     }
 
@@ -531,7 +571,8 @@ mod tests {
         let mut command = Cli::command();
         for subcommand in command.get_subcommands_mut() {
             let help = subcommand.render_long_help().to_string();
-            let logs_in = !["explain", "report", "uidl"].contains(&subcommand.get_name());
+            let logs_in =
+                !["explain", "report", "uidl", "retarget"].contains(&subcommand.get_name());
             assert_eq!(help.contains("MAILSEED_PASSWORD"), logs_in);
             assert!(
                 subcommand

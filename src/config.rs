@@ -6,6 +6,7 @@ mod pop3_server;
 mod question;
 mod rerun;
 mod resolve;
+mod retarget;
 mod secrets;
 pub mod selection;
 mod targets;
@@ -13,11 +14,12 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod users;
+mod verification;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli;
+use crate::cli::{self, Server};
 use crate::logging::{Format, Verbosity};
 use crate::mail::FolderPath;
 use crate::matching::Policy;
@@ -69,6 +71,11 @@ pub struct Config {
 pub enum Task {
     /// Say what an export would meet; there may be no Maildirs.
     Check,
+    /// Say whether the new side is what the old one is.
+    Verify {
+        /// Whether new servers are asked: there may then be no Maildirs.
+        live: bool,
+    },
     /// Show what an export would do now.
     Plan,
     /// Bring the Maildirs up to date.
@@ -119,7 +126,9 @@ impl Voice {
 
 pub use pop3_server::pop3_server;
 pub use question::Question;
+pub use retarget::retarget;
 pub use selection::Selection;
+pub use verification::{NewHost, Verification};
 
 /// One user of the run.
 #[derive(Debug, Clone)]
@@ -230,6 +239,68 @@ pub struct Servers {
     pub qmail: bool,
     /// Dovecot: `dovecot-uidlist` and its companions.
     pub dovecot: bool,
+    /// Courier: UIDs in `courierimapuiddb`, UIDLs in `courierpop3dsizelist` or as file names, POP3 order
+    /// by name.
+    pub courier: bool,
+}
+
+impl Servers {
+    /// The servers that go by the names of files, in words.
+    pub fn by_name(self) -> &'static str {
+        match (self.qmail, self.courier) {
+            (true, true) => "qmail or Courier",
+            (false, true) => "Courier",
+            _ => "qmail",
+        }
+    }
+
+    /// All of both.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self {
+            qmail: self.qmail || other.qmail,
+            dovecot: self.dovecot || other.dovecot,
+            courier: self.courier || other.courier,
+        }
+    }
+}
+
+impl FolderEncoding {
+    /// As typed, or as `servers` have it by default, with what they cannot read left out.
+    pub fn of(typed: Option<Self>, servers: Servers) -> Self {
+        match typed {
+            None if !servers.courier => Self::Mutf7,
+            Some(Self::Mutf7) => Self::Mutf7,
+            _ if servers.courier => Self::Utf8OfCourier,
+            _ => Self::Utf8,
+        }
+    }
+
+    /// The word for it on the command line.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Mutf7 => "mutf7",
+            Self::Utf8 | Self::Utf8OfCourier => "utf8",
+        }
+    }
+}
+
+impl FromIterator<Server> for Servers {
+    fn from_iter<I: IntoIterator<Item = Server>>(servers: I) -> Self {
+        let mut all = Self {
+            qmail: false,
+            dovecot: false,
+            courier: false,
+        };
+        for server in servers {
+            match server {
+                Server::Qmail => all.qmail = true,
+                Server::Dovecot => all.dovecot = true,
+                Server::Courier => all.courier = true,
+            }
+        }
+        all
+    }
 }
 
 /// How folders lie on disk.
@@ -250,8 +321,11 @@ pub enum FolderEncoding {
     /// Modified UTF-7: Dovecot's default
     #[default]
     Mutf7,
-    /// UTF-8: Dovecot with the UTF-8 option
+    /// UTF-8: Courier since 5.0 (2018), Dovecot with the UTF-8 option
     Utf8,
+    /// UTF-8 that Courier can list: no character beyond U+FFFF
+    #[value(skip)]
+    Utf8OfCourier,
 }
 
 /// When data is forced to disk.
@@ -264,6 +338,19 @@ pub enum Fsync {
     Batch,
     /// Each message by itself, before it appears
     Always,
+}
+
+/// Which messages a verify reads and compares byte by byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Content {
+    /// Every one
+    All,
+    /// Some of each folder, at least 20 and one in 100, the same each time; and those whose sizes
+    /// differ
+    #[default]
+    Sample,
+    /// None
+    None,
 }
 
 /// What to do with a UIDL or an order that the target cannot hold.

@@ -19,6 +19,7 @@ use crate::config::Question;
 use crate::mail::header;
 use crate::naming::MaildirFolder;
 use crate::plan::on_disk::OnDisk;
+use crate::plan::{DOVECOT_LIST, Lists, OWN_LIST};
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::on_disk::{self, Messages};
 use crate::sink::{control, target_problem};
@@ -159,7 +160,7 @@ fn leave_to(other: &Record, on_disk: &mut Vec<MaildirFolder>) {
 }
 
 /// The names of records of users whose mail goes below a subfolder.
-fn other_records(maildir: &Path) -> io::Result<Vec<String>> {
+pub(crate) fn other_records(maildir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(maildir)? {
         let name = entry?.file_name().into_string();
@@ -231,12 +232,21 @@ impl<'a, W: Write> Search<'a, W> {
             return Ok(view);
         };
         let root = &self.question.maildir;
-        let scan = |list| on_disk::scan(root, folder, Some(list), false);
-        view.disk = scan("dovecot-uidlist")?;
-        if view.disk.uidlist.is_none() && folder.is_root() {
-            view.disk = scan("mailseed.uidlist")?;
-            view.dovecot_reads_list = view.disk.uidlist.is_none();
-        }
+        let scan = |own| {
+            let lists = Lists {
+                own: Some(own),
+                courier: self.question.servers.courier,
+                // What each server says is wanted, not what an export would make of it.
+                settled: true,
+            };
+            on_disk::scan(root, folder, lists, false)
+        };
+        let is_missing = |name| !on_disk::holds(root, folder, name);
+        view.dovecot_reads_list = !is_missing(DOVECOT_LIST) || is_missing(OWN_LIST);
+        view.disk = match view.dovecot_reads_list {
+            true => scan(DOVECOT_LIST)?,
+            false => scan(OWN_LIST)?,
+        };
         Ok(view)
     }
 

@@ -14,12 +14,14 @@
 //! | users side by side | [`run`] | a rayon pool, one task a user, one panic guard a user |
 //! | one user | [`user`] | the only module that sees source *and* target |
 //! | one user, looked at only | [`check`] | a [`check::Finding`]: logins, counts, whether the move will be noticed |
+//! | one user, old side against new | [`verify`] | a [`verify::Finding`]: every difference that a client would notice |
 //! | what the source holds | [`source`] | folder listings, the POP3 listing, message bytes |
 //! | which UIDL is whose | [`matching`] | a [`matching::Pairing`] with the evidence of each pair |
 //! | what things are called | [`naming`] | directories, file names, or a refusal |
 //! | what is to be done | [`plan`] | ordered steps: pure, printed by a dry run, run by an export |
 //! | doing it | [`sink`] | files under the Maildir, control files after them |
 //! | what is remembered | [`state`] | a small record beside the mail, for [`explain`] and re-runs |
+//! | other servers for a tree that is there | [`retarget`] | the plan and the sink again, without a source |
 //! | what servers will make of it | [`announce`] | a POP3 listing, foretold from the disk alone |
 //! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
 
@@ -45,6 +47,7 @@ pub mod plan;
 pub mod problem;
 pub mod progress;
 pub mod report;
+pub mod retarget;
 pub mod run;
 pub mod secret_command;
 pub mod sink;
@@ -53,3 +56,4 @@ pub mod state;
 pub mod text;
 pub mod user;
 pub mod userlist;
+pub mod verify;

@@ -1,5 +1,6 @@
 //! Plain values of the trade, without I/O: what a mail server says of folders and messages.
 
+pub mod courier;
 pub mod date;
 pub mod entry;
 pub mod flags;

@@ -5,7 +5,10 @@
 pub mod folder;
 pub mod keyword;
 pub mod message;
+pub mod rank;
+pub mod uidl;
 
 pub use folder::{FolderFault, MaildirFolder};
 pub use keyword::KeywordLetters;
 pub use message::{BaseName, Identity, UidlNameFault};
+pub use rank::Rank;

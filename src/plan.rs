@@ -18,6 +18,7 @@
 //! carried out when all folders of a user have been seen, so that there can be a limit for them.
 
 pub mod collect;
+pub mod courier;
 pub mod describe;
 pub mod folders;
 mod marks;
@@ -38,10 +39,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub use crate::config::Mode;
 use crate::config::{Rerun, Servers, UidlPolicy};
+use crate::mail::courier::CourierKeywords;
 use crate::mail::date::Seconds;
 use crate::mail::{Entry, FolderPath, KeywordTable, Uid, UidList, UidSet, UidValidity, Uidl};
-use crate::naming::message::{UidlDigest, size_field, uidl_name};
-use crate::naming::{BaseName, Identity, KeywordLetters, MaildirFolder, UidlNameFault};
+use crate::naming::message::{UidlDigest, size_field};
+use crate::naming::uidl::{Held, hold};
+use crate::naming::{BaseName, Identity, KeywordLetters, Rank};
 use crate::problem::Problem;
 use on_disk::{OnDisk, Place};
 use seen::Seen;
@@ -129,8 +132,11 @@ pub struct Announced {
 /// What the target is to be, and how doubt is treated.
 #[derive(Debug, Clone, Copy)]
 pub struct Policy {
-    /// The servers that will serve the tree.
+    /// The servers that will serve the tree: what it can hold goes by them.
     pub servers: Servers,
+    /// The servers whose lists and keywords are kept up: these, and where a tree is made over for others,
+    /// those that have served it.
+    pub listed: Servers,
     /// The rules for UIDLs and their order.
     pub uidls: UidlPolicy,
     /// What happens to what is there already.
@@ -138,16 +144,36 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The file that holds the UIDs and UIDLs of a folder: Dovecot's own, or for qmail alone one
-    /// in the same form that only mailseed reads, so that the next run knows which message has
-    /// which UIDL without asking. `None`: the file names tell all.
-    pub fn list_file(&self, folder: &MaildirFolder) -> Option<&'static str> {
-        match (self.servers.dovecot, folder.is_root()) {
-            (true, _) => Some("dovecot-uidlist"),
-            (false, true) => Some("mailseed.uidlist"),
+    /// The lists of a folder; `in_root`: of INBOX.
+    pub fn lists(&self, in_root: bool) -> Lists {
+        let own = match (self.listed.dovecot, in_root) {
+            (true, _) => Some(DOVECOT_LIST),
+            (false, true) => Some(OWN_LIST),
             (false, false) => None,
+        };
+        Lists {
+            own,
+            courier: self.listed.courier,
+            settled: self.rerun.mode == Mode::AfterCutover,
         }
     }
+}
+
+/// Dovecot's own list of UIDs and UIDLs.
+pub const DOVECOT_LIST: &str = "dovecot-uidlist";
+/// One in the same form that only mailseed reads, for INBOX where Dovecot is no target: the next run
+/// knows by it which message has which UIDL without asking.
+pub const OWN_LIST: &str = "mailseed.uidlist";
+
+/// The files that hold the UIDs and UIDLs of a folder. Without any the file names tell all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lists {
+    /// [`DOVECOT_LIST`] or [`OWN_LIST`].
+    pub own: Option<&'static str>,
+    /// Courier's own too.
+    pub courier: bool,
+    /// What the lists say stays, also where they differ.
+    pub settled: bool,
 }
 
 /// What earlier runs have left, besides the files themselves.
@@ -198,7 +224,10 @@ pub enum Step {
     /// Remove `dovecot.index*`: messages appear below the UIDNEXT that Dovecot has seen, and its
     /// index would take them for strangers.
     RemoveIndexes,
-    /// Replace the list file, see [`Policy::list_file`].
+    /// Replace what Courier has of keywords. After the messages: it forgets those of a file that is not
+    /// there.
+    WriteCourierKeywords,
+    /// Replace the lists, see [`Policy::lists`].
     WriteUidList,
 }
 
@@ -220,6 +249,7 @@ impl Step {
                 | Step::ReserveValidity
                 | Step::WriteKeywords
                 | Step::Deliver { .. }
+                | Step::WriteCourierKeywords
                 | Step::WriteUidList
         )
     }
@@ -266,6 +296,12 @@ pub struct FolderPlan {
     pub max_date_shift: u64,
     /// qmail: pairs of neighbours in POP3 order whose dates do not keep it.
     pub order_breaks: u64,
+    /// Courier: pairs of neighbours in POP3 order whose names, which are their UIDLs, do not keep it.
+    pub name_breaks: u64,
+    /// Courier: by entry, what stands before its name for the order.
+    pub ranks: HashMap<usize, Rank>,
+    /// Courier: the keywords as they are to be, without those of messages still to be delivered.
+    pub courier_keywords: Option<CourierKeywords>,
     /// Messages with a UIDL of their own on the target.
     pub uidls: u64,
     /// For each entry the file that holds it, among the files on disk.
@@ -302,12 +338,16 @@ pub fn plan(
     policy: &Policy,
     now: i64,
 ) -> Result<FolderPlan, Problem> {
+    let courier = disk.courier.as_ref().filter(|_| policy.listed.courier);
+    let listed = courier.and_then(|files| files.uiddb.as_ref());
+    let listed = listed.into_iter().flat_map(|list| list.lines.iter());
     let planner = planner::Planner {
         source,
         past,
         disk,
         policy,
         now,
+        known_to_courier: listed.map(|line| line.name).collect(),
     };
     planner
         .run()
@@ -339,13 +379,18 @@ pub fn identity(source: &SourceFolder<'_>, index: usize) -> Identity {
 pub fn base_name(
     source: &SourceFolder<'_>,
     policy: &Policy,
+    plan: &FolderPlan,
     index: usize,
-    size: u64,
-    virtual_size: u64,
+    (size, virtual_size): (u64, u64),
 ) -> BaseName {
-    uidl_as_name(source, policy, index)
-        .and_then(Result::ok)
-        .unwrap_or_else(|| identity(source, index).base_name(size, virtual_size))
+    held(source, policy, index)
+        .and_then(|held| held.name)
+        .unwrap_or_else(|| {
+            let own = identity(source, index).base_name(size, virtual_size);
+            plan.ranks
+                .get(&index)
+                .map_or(own.clone(), |rank| own.ranked(rank))
+        })
 }
 
 /// Whether a preserved name announces sizes that are not those of the file: Dovecot believes them
@@ -355,14 +400,9 @@ pub fn contradicts_size(name: &str, size: u64, virtual_size: u64) -> bool {
     differs('S', size) || differs('W', virtual_size)
 }
 
-/// The UIDL of entry `index` as a name, where names are UIDLs (qmail's INBOX).
-fn uidl_as_name(
-    source: &SourceFolder<'_>,
-    policy: &Policy,
-    index: usize,
-) -> Option<Result<BaseName, UidlNameFault>> {
-    let announced = announced(source, index).filter(|_| policy.servers.qmail)?;
-    Some(uidl_name(&announced.uidl))
+/// How the target holds the UIDL of entry `index`.
+fn held(source: &SourceFolder<'_>, policy: &Policy, index: usize) -> Option<Held> {
+    Some(hold(&announced(source, index)?.uidl, policy.servers))
 }
 
 fn announced<'a>(source: &SourceFolder<'a>, index: usize) -> Option<&'a Announced> {

@@ -345,6 +345,7 @@ impl Check<'_> {
         let config = self.context.config;
         let policy = Policy {
             servers: config.target.servers,
+            listed: config.target.servers,
             uidls: config.uidls,
             rerun: config.rerun,
         };
@@ -416,6 +417,15 @@ impl Check<'_> {
             if plan.order_breaks > 0 {
                 let count = plan.order_breaks;
                 let what = format!("the dates do not keep the POP3 order in {count} places");
+                let accepted = policy.uidls.unholdable == Unholdable::Report;
+                let flaw = Flaw::new(Matter::Order, what).accepted_if(accepted);
+                mailbox.flaws.push(flaw);
+            }
+            if plan.name_breaks > 0 {
+                let count = plan.name_breaks;
+                let what = format!(
+                    "Courier lists by name, which does not keep the POP3 order in {count} places"
+                );
                 let accepted = policy.uidls.unholdable == Unholdable::Report;
                 let flaw = Flaw::new(Matter::Order, what).accepted_if(accepted);
                 mailbox.flaws.push(flaw);

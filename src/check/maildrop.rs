@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use super::{Check, Context, Flaw, Matter, Uidls};
-use crate::config::{Account, Unholdable};
+use crate::config::{Account, Servers, Unholdable};
 use crate::mail::{FolderPath, PopEntry, PopNumber};
-use crate::naming::message::uidl_name;
+use crate::naming::uidl::hold;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::pop3_only::{self, Remembered};
 use crate::problem::{Kind, Problem, Reach};
@@ -47,8 +47,8 @@ pub enum Top {
 }
 
 impl Maildropped {
-    /// What the listing says, for a target where UIDLs are file names (`qmail`) or not.
-    pub fn of(listing: &Maildrop, top: Top, qmail: bool) -> Self {
+    /// What the listing says, for a target that these servers are to serve.
+    pub fn of(listing: &Maildrop, top: Top, servers: Servers) -> Self {
         let mut seen = HashSet::new();
         let (mut doubled, mut unholdable, mut first_unholdable) = (0, 0, None);
         for uidl in listing
@@ -58,7 +58,7 @@ impl Maildropped {
         {
             if !seen.insert(uidl) {
                 doubled += 1;
-            } else if let (true, Err(fault)) = (qmail, uidl_name(uidl)) {
+            } else if let Some(fault) = hold(uidl, servers).fault {
                 unholdable += 1;
                 first_unholdable.get_or_insert_with(|| format!("{uidl}: {fault}"));
             }
@@ -134,8 +134,8 @@ impl Check<'_> {
         let (server, read) = self.outcome("POP3", account, software, outcome)?;
         self.finding.pop3 = Some(server);
         Ok(read.map(|(opened, top)| {
-            let qmail = self.context.config.target.servers.qmail;
-            let found = Maildropped::of(&opened.listing, top, qmail);
+            let servers = self.context.config.target.servers;
+            let found = Maildropped::of(&opened.listing, top, servers);
             self.judge_maildrop(&found);
             self.finding.maildrop = Some(found);
             opened
@@ -184,7 +184,8 @@ impl Check<'_> {
         }
         if let Some(first) = &found.first_unholdable {
             let count = found.unholdable;
-            let what = format!("qmail cannot hold {count} UIDLs, the first is {first}");
+            let who = self.context.config.target.servers.by_name();
+            let what = format!("{who} cannot hold {count} UIDLs, the first is {first}");
             let accepted = policy.unholdable == Unholdable::Report;
             let flaw = Flaw::new(Matter::Uidls, what).accepted_if(accepted);
             self.finding.flaws.push(flaw);
@@ -277,6 +278,7 @@ impl BodySink for Forget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::Server;
     use crate::mail::{PopEntry, Uidl, UidlFault};
 
     #[test]
@@ -301,7 +303,9 @@ mod tests {
             faulty: vec![(3, "a b".to_owned(), UidlFault::BadByte(b' '))],
             has_uidls: true,
         };
-        let found = Maildropped::of(&listing, Top::Missing, true);
+        let servers = |words: &[Server]| words.iter().copied().collect::<Servers>();
+        let (qmail, dovecot) = (servers(&[Server::Qmail]), servers(&[Server::Dovecot]));
+        let found = Maildropped::of(&listing, Top::Missing, qmail);
         assert_eq!((found.messages, found.sound_uidls()), (6, 3));
         assert_eq!((found.faulty, found.doubled, found.unholdable), (1, 2, 2));
         let first = found.first_unholdable.as_deref();
@@ -312,6 +316,6 @@ mod tests {
              it holds the byte 0x20, RFC 1939 allows 0x21 to 0x7e; 2 UIDLs are given twice; it has \
              no TOP, so that comparing messages may mark them as seen"
         );
-        assert_eq!(Maildropped::of(&listing, Top::There, false).unholdable, 0);
+        assert_eq!(Maildropped::of(&listing, Top::There, dovecot).unholdable, 0);
     }
 }

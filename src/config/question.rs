@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::resolve::read_file;
 use super::template::Template;
 use super::{FolderEncoding, Layout, Servers};
-use crate::cli::{self, Server};
+use crate::cli;
 use crate::problem::{Kind, Problem, Reach};
 use crate::userlist;
 
@@ -56,12 +56,9 @@ impl Question {
             message: typed.message.clone(),
             folder: typed.folder.clone(),
             maildir,
-            servers: Servers {
-                qmail: typed.form.target.contains(&Server::Qmail),
-                dovecot: typed.form.target.contains(&Server::Dovecot),
-            },
+            servers: typed.form.target.iter().copied().collect(),
             layout: typed.form.layout,
-            encoding: typed.form.folder_encoding,
+            encoding: typed.form.encoding(),
         })
     }
 }

@@ -15,7 +15,7 @@ use super::{
     Config, FolderEncoding, Layout, Owner, Pop3Order, Selection, Servers, TargetPolicy, Task,
     UidlPolicy, Voice, rerun, selection,
 };
-use crate::cli::{self, Pop3Collect, Server};
+use crate::cli::{self, Pop3Collect};
 use crate::matching::{self, Policy};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::login::Mechanism;
@@ -39,6 +39,16 @@ pub(super) fn resolve(
             .into_iter()
             .map(|fault| (None, fault.to_owned())),
     );
+    if target.servers.dovecot
+        && target.servers.courier
+        && typed.target.form.folder_encoding.is_none()
+    {
+        warnings.push(
+            "folder names are written in UTF-8, as Courier has them: Dovecot needs \
+             mail_location = maildir:~/Maildir:UTF-8 (2.4: mailbox_list_utf8 = yes)"
+                .to_owned(),
+        );
+    }
     if typed.uidls.pop3_order == Pop3Order::Date && !target.servers.qmail {
         warnings.push("--pop3-order matters for --target qmail only".to_owned());
     }
@@ -65,7 +75,7 @@ pub(super) fn resolve(
             faults.take(Template::parse(template).map_err(|fault| format!("--maildir: {fault}")))
         }),
         maildir_typed: typed.target.maildir.is_some(),
-        maildir_needed: task != Task::Check,
+        maildir_needed: !matches!(task, Task::Check | Task::Verify { live: true }),
         owner: typed.target.owner.as_deref().and_then(|owner| {
             faults.take(Owner::parse(owner).map_err(|fault| format!("--owner: {fault}")))
         }),
@@ -192,24 +202,36 @@ fn list_name(users: &cli::Users) -> String {
 
 fn target(typed: &cli::Target, faults: &mut Faults) -> TargetPolicy {
     let form = &typed.form;
-    let servers = Servers {
-        qmail: form.target.contains(&Server::Qmail),
-        dovecot: form.target.contains(&Server::Dovecot),
-    };
-    if servers.qmail && form.layout == Layout::Fs {
-        faults
-            .refuse("--layout fs is Dovecot's alone: leave it out, or leave qmail out of --target");
-    }
-    if !servers.dovecot && form.folder_encoding == FolderEncoding::Utf8 {
-        faults.refuse(
-            "--folder-encoding utf8 is Dovecot's alone: leave it out, or add dovecot to --target",
-        );
+    let servers: Servers = form.target.iter().copied().collect();
+    if let Some(fault) = form_fault(servers, form.layout, Some(form.encoding())) {
+        faults.refuse(fault);
     }
     TargetPolicy {
         servers,
         layout: form.layout,
-        encoding: form.folder_encoding,
+        encoding: form.encoding(),
         fsync: typed.fsync,
+    }
+}
+
+/// What some of the servers cannot read; `encoding` where it is known.
+pub(super) fn form_fault(
+    servers: Servers,
+    layout: Layout,
+    encoding: Option<FolderEncoding>,
+) -> Option<&'static str> {
+    match layout {
+        Layout::Fs if servers.qmail => {
+            Some("--layout fs is Dovecot's alone: leave it out, or leave qmail out of --target")
+        }
+        Layout::Fs if servers.courier => {
+            Some("--layout fs is Dovecot's alone: leave it out, or leave courier out of --target")
+        }
+        _ if !servers.dovecot && encoding == Some(FolderEncoding::Utf8) => Some(
+            "--folder-encoding utf8 is for Dovecot and Courier: leave it out, or add one of \
+                 them to --target",
+        ),
+        _ => None,
     }
 }
 
@@ -376,7 +398,7 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "maildir": target.maildir,
         "target": target.form.target.iter().map(word).collect::<Vec<_>>(),
         "layout": word(&target.form.layout),
-        "folder-encoding": word(&target.form.folder_encoding),
+        "folder-encoding": target.form.encoding().word(),
         "owner": target.owner,
         "fsync": word(&target.fsync),
         "mirror": typed.rerun.mirror,

@@ -341,6 +341,10 @@ impl Story<'_> {
             let dovecot = self.dovecot(line, file, &measured, pop3.as_ref());
             self.add("Dovecot", dovecot);
         }
+        if self.question.servers.courier {
+            let courier = self.courier(line, file, &measured, pop3.as_ref());
+            self.add("Courier", courier);
+        }
         if self.question.servers.qmail {
             let qmail = self.qmail(line, file, &measured, pop3.as_ref());
             self.add("qmail", qmail);
@@ -417,6 +421,44 @@ impl Story<'_> {
         let counted: Result<u64, Infallible> = entry.octets.resolve(|| Ok(measured.line_ends));
         let Ok(octets) = counted;
         format!("POP3 number {number}, {uidl}, {octets} octets; {imap}")
+    }
+
+    fn courier(
+        &self,
+        line: Option<&UidLine>,
+        file: &DiskFile,
+        measured: &Measured,
+        pop3: Option<&Maildrop>,
+    ) -> String {
+        let files = self.view.disk.courier.as_ref();
+        let uiddb = files.and_then(|files| files.uiddb.as_ref());
+        let mut lines = uiddb.into_iter().flat_map(|list| list.lines.iter());
+        let imap = match lines.find(|line| line.name == file.base) {
+            Some(line) => format!("IMAP UID {}", line.uid),
+            None => "not in courierimapuiddb: it gets the next free UID when Courier first looks"
+                .to_owned(),
+        };
+        let Some(maildrop) = pop3 else {
+            return imap;
+        };
+        let entries = announce::list(maildrop, &announce::Server::Courier, now()).entries;
+        let mut numbered = (1_usize..).zip(&entries);
+        let found = numbered.find(|(_, entry)| {
+            let announced = maildrop.files.get(entry.file);
+            announced.is_some_and(|announced| announced.base() == file.base.as_bytes())
+        });
+        let Some((number, entry)) = found else {
+            return format!("renamed by a server while it was looked at; {imap}");
+        };
+        let wanted = line.and_then(|line| line.field('P')).unwrap_or_default();
+        let not_kept = match wanted.is_empty() || wanted.as_bytes() == &*entry.uidl {
+            true => "",
+            false => " (not the UIDL of the old server)",
+        };
+        let uidl = printable_raw(&entry.uidl);
+        let counted: Result<u64, Infallible> = entry.octets.resolve(|| Ok(measured.line_ends));
+        let Ok(octets) = counted;
+        format!("POP3 number {number}, UIDL {uidl}{not_kept}, {octets} octets; {imap}")
     }
 
     fn qmail(

@@ -1,4 +1,5 @@
-//! Dovecot's `subscriptions` file as a plain value.
+//! The servers' files of subscribed folders as a plain value: Dovecot's `subscriptions` and Courier's
+//! `courierimapsubscribed`.
 
 use std::collections::HashSet;
 
@@ -6,30 +7,54 @@ use crate::config::Layout;
 
 const VERSION_2: &str = "V\t2\n\n";
 
+/// Which file it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `subscriptions`, of a Dovecot with this layout.
+    Dovecot(Layout),
+    /// `courierimapsubscribed`: whole names, `INBOX.A.B`.
+    Courier,
+}
+
+impl Form {
+    /// The name of the file, in the root of the Maildir.
+    pub fn name(self) -> &'static str {
+        match self {
+            Form::Dovecot(_) => "subscriptions",
+            Form::Courier => "courierimapsubscribed",
+        }
+    }
+}
+
 /// The subscribed folders, a line each. A file of version 1 stays one, as Dovecot keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subscriptions {
     /// What stands between the parts of a name: TAB in version 2, the layout's separator in
     /// version 1.
     separator: char,
+    /// What stands before all names but INBOX itself.
+    prefix: &'static str,
     lines: Vec<String>,
 }
 
 impl Subscriptions {
     /// Reads the file; a missing or empty one becomes an empty list of version 2. Lines that are
     /// not UTF-8 are kept as well as they can be shown.
-    pub fn parse(bytes: Option<&[u8]>, layout: Layout) -> Self {
+    pub fn parse(bytes: Option<&[u8]>, form: Form) -> Self {
         let text = String::from_utf8_lossy(bytes.unwrap_or_default());
-        let (separator, body) = match text.strip_prefix(VERSION_2) {
-            Some(body) => ('\t', body),
-            None if text.is_empty() => ('\t', ""),
-            None => match layout {
-                Layout::MaildirPlusPlus => ('.', text.as_ref()),
-                Layout::Fs => ('/', text.as_ref()),
-            },
+        let (separator, body) = match (form, text.strip_prefix(VERSION_2)) {
+            (Form::Courier, _) => ('.', text.as_ref()),
+            (_, Some(body)) => ('\t', body),
+            (_, None) if text.is_empty() => ('\t', ""),
+            (Form::Dovecot(Layout::MaildirPlusPlus), None) => ('.', text.as_ref()),
+            (Form::Dovecot(Layout::Fs), None) => ('/', text.as_ref()),
         };
         Self {
             separator,
+            prefix: match form {
+                Form::Dovecot(_) => "",
+                Form::Courier => "INBOX.",
+            },
             lines: body.lines().map(str::to_owned).collect(),
         }
     }
@@ -74,7 +99,24 @@ impl Subscriptions {
     /// `name` as the file has it; `None` where its version cannot say it.
     fn line(&self, name: &str) -> Option<String> {
         let ambiguous = self.separator != '\t' && name.contains(self.separator);
-        (!ambiguous).then(|| name.replace('\t', &self.separator.to_string()))
+        let prefix = match name {
+            "INBOX" => "",
+            _ => self.prefix,
+        };
+        let parts = name.replace('\t', &self.separator.to_string());
+        (!ambiguous).then(|| format!("{prefix}{parts}"))
+    }
+
+    /// The names in the file, the parts of each with TAB between them.
+    pub fn names(&self) -> Vec<String> {
+        let names = self.lines.iter().filter_map(|line| {
+            let name = match line.as_str() {
+                "INBOX" => line,
+                _ => line.strip_prefix(self.prefix)?,
+            };
+            Some(name.replace(self.separator, "\t"))
+        });
+        names.collect()
     }
 
     /// The text of the file.
@@ -96,6 +138,23 @@ impl Subscriptions {
 mod tests {
     use super::*;
 
+    const DOVECOT: Form = Form::Dovecot(Layout::MaildirPlusPlus);
+
+    #[test]
+    fn courier_has_whole_names_and_no_head() {
+        let names = ["INBOX", "A\tÉté", "INBOX\tSub", "v1.0"].map(str::to_owned);
+        let old = "INBOX.mine\nINBOX.A.Été\n";
+        let mut subscriptions = Subscriptions::parse(Some(old.as_bytes()), Form::Courier);
+        assert_eq!(subscriptions.change(&[], &names), 2);
+        let text = String::from_utf8(subscriptions.to_bytes()).unwrap();
+        assert_eq!(text, format!("{old}INBOX\nINBOX.INBOX.Sub\n"));
+        let told = ["mine", "A\tÉté", "INBOX", "INBOX\tSub"];
+        assert_eq!(subscriptions.names(), told);
+        let mut new = Subscriptions::parse(None, Form::Courier);
+        assert_eq!(new.become_like(&names[..1]), 1);
+        assert_eq!(new.to_bytes(), b"INBOX\n");
+    }
+
     #[test]
     fn names_are_added_in_the_version_of_the_file() {
         let names = ["INBOX".to_owned(), "A\tB".to_owned(), "v1.0".to_owned()];
@@ -109,8 +168,7 @@ mod tests {
             // In version 1 of Maildir++ a dot would be a separator.
             (Some("A.B\nmine\n"), "A.B\nmine\nINBOX\n", 1),
         ] {
-            let mut subscriptions =
-                Subscriptions::parse(old.map(str::as_bytes), Layout::MaildirPlusPlus);
+            let mut subscriptions = Subscriptions::parse(old.map(str::as_bytes), DOVECOT);
             assert_eq!(subscriptions.change(&[], &names), count);
             assert_eq!(String::from_utf8(subscriptions.to_bytes()).unwrap(), want);
             assert_eq!(subscriptions.change(&names, &names), 0);
@@ -121,7 +179,7 @@ mod tests {
     fn changes_of_both_sides_are_kept_or_the_source_is_followed() {
         let names = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
         let on_disk = "V\t2\n\nINBOX\nA\nmine\n";
-        let parsed = || Subscriptions::parse(Some(on_disk.as_bytes()), Layout::MaildirPlusPlus);
+        let parsed = || Subscriptions::parse(Some(on_disk.as_bytes()), DOVECOT);
         // B was unsubscribed on the target, A at the source, C is new there.
         let mut merged = parsed();
         assert_eq!(merged.change(&names("A"), &names("C")), 2);

@@ -267,6 +267,13 @@ impl Extended<'_> {
         })
     }
 
+    /// All of it as one list.
+    pub fn whole(&self) -> UidList {
+        let mut whole = self.list.clone_head();
+        whole.lines = self.lines().collect();
+        whole
+    }
+
     /// Writes the list as version 3.
     ///
     /// # Errors

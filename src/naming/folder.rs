@@ -23,6 +23,9 @@ pub enum FolderFault {
     /// A character that no layout holds.
     #[error("the name holds a control character")]
     Control,
+    /// Courier ends the session when it comes to such a folder.
+    #[error("Courier cannot list a name with {0}, nor any folder beside it")]
+    BeyondCourier(char),
     /// `.` is the separator on disk in Maildir++.
     #[error("Maildir++ cannot hold a dot inside a folder name")]
     Dot,
@@ -83,6 +86,11 @@ impl MaildirFolder {
         }
         for part in parts {
             check_part(part, layout)?;
+            // Courier 5.0.13, `imap_filename_to_foldername`: its modified UTF-7 has no surrogates.
+            let beyond = part.chars().find(|it| *it > '\u{ffff}');
+            if let (FolderEncoding::Utf8OfCourier, Some(beyond)) = (encoding, beyond) {
+                return Err(FolderFault::BeyondCourier(beyond));
+            }
         }
         let encoded: Vec<String> = parts.iter().map(|part| encode(part, encoding)).collect();
         let components = match layout {
@@ -107,7 +115,7 @@ impl MaildirFolder {
     pub fn path(&self, layout: Layout, encoding: FolderEncoding) -> FolderPath {
         let decoded = |part: &str| match encoding {
             FolderEncoding::Mutf7 => mutf7::decode(part).unwrap_or_else(|_| part.to_owned()),
-            FolderEncoding::Utf8 => part.to_owned(),
+            FolderEncoding::Utf8 | FolderEncoding::Utf8OfCourier => part.to_owned(),
         };
         let parts: Vec<String> = match (self.0.as_slice(), layout) {
             ([], _) => return FolderPath::inbox(),
@@ -164,7 +172,7 @@ pub fn subscription_line(
 fn encode(part: &str, encoding: FolderEncoding) -> String {
     match encoding {
         FolderEncoding::Mutf7 => mutf7::encode(part),
-        FolderEncoding::Utf8 => part.to_owned(),
+        FolderEncoding::Utf8 | FolderEncoding::Utf8OfCourier => part.to_owned(),
     }
 }
 
@@ -216,7 +224,7 @@ mod tests {
 
     #[test]
     fn names_become_directories_or_are_refused() {
-        use FolderEncoding::{Mutf7, Utf8};
+        use FolderEncoding::{Mutf7, Utf8, Utf8OfCourier};
         use Layout::{Fs, MaildirPlusPlus as Plus};
         let long = "x".repeat(256);
         let dir = |name: &str| Ok(name.to_owned());
@@ -230,6 +238,19 @@ mod tests {
             (&["Été"], Fs, Utf8, dir("Été")),
             (&["Tom & J"], Plus, Mutf7, dir(".Tom &- J")),
             (&["Tom & J"], Plus, Utf8, dir(".Tom & J")),
+            (
+                &["Tom & J", "日本語"],
+                Plus,
+                Utf8OfCourier,
+                dir(".Tom & J.日本語"),
+            ),
+            (&["a 📫"], Plus, Utf8, dir(".a 📫")),
+            (
+                &["a 📫"],
+                Plus,
+                Utf8OfCourier,
+                Err(FolderFault::BeyondCourier('📫')),
+            ),
             (&["cur"], Plus, Mutf7, dir(".cur")),
             (&["v1.0"], Fs, Mutf7, dir("v1.0")),
             (&[".hidden"], Fs, Mutf7, dir(".hidden")),

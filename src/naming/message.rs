@@ -8,12 +8,14 @@
 //! | of an IMAP folder | `<UIDVALIDITY>.M<UID, 10 digits>.mailseed,S=<bytes>,W=<CRLF bytes>` |
 //! | of a POP3-only source | `<UIDVALIDITY>.M<UID, 10 digits>_<digest of the UIDL>.mailseed,S=..,W=..` |
 //! | qmail's INBOX | the UIDL, nothing added |
+//! | Courier's INBOX | the UIDL, unless Courier's list says it (see [`super::uidl`]); a rank and one of the first two |
 //!
 //! Dovecot orders messages that its list does not know by the leading number, then by the number
 //! after `M`: these names keep the UID order even when `dovecot-uidlist` is lost.
 
 use std::fmt;
 
+use super::rank::Rank;
 use crate::mail::{Uid, UidValidity, Uidl};
 
 /// A message's file name up to the `:`; the message's identity on disk. Not empty, no leading
@@ -25,6 +27,29 @@ impl BaseName {
     /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// `text` as a base name.
+    ///
+    /// # Errors
+    /// What no file that a server lists can be called.
+    pub(super) fn of_uidl(text: &str) -> Result<Self, UidlNameFault> {
+        if text.contains('/') {
+            return Err(UidlNameFault::Slash);
+        }
+        if text.contains(':') {
+            return Err(UidlNameFault::Colon);
+        }
+        if text.starts_with('.') {
+            return Err(UidlNameFault::LeadingDot);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// This name with a rank before it.
+    #[must_use]
+    pub fn ranked(&self, rank: &Rank) -> Self {
+        Self(format!("{rank}{}", self.0).into())
     }
 }
 
@@ -41,11 +66,17 @@ pub enum UidlNameFault {
     #[error("a file name cannot hold /")]
     Slash,
     /// What follows it would be taken for flags.
-    #[error("qmail-pop3d cuts the UIDL at the first :")]
+    #[error("the server cuts the UIDL at the first :")]
     Colon,
     /// Servers do not list such files.
     #[error("a file whose name begins with . is not listed")]
     LeadingDot,
+    /// Courier announces such names otherwise, as `+` and two hex digits.
+    #[error("Courier announces no file with ' \" or + as it is")]
+    Escape,
+    /// qmail and Courier announce one file as two UIDLs.
+    #[error("Courier needs another file name for it than qmail")]
+    TwoNames,
 }
 
 /// What the name of a file says it is.
@@ -107,8 +138,16 @@ impl Identity {
         BaseName(format!("{validity}.M{uid:010}{digest}.mailseed,S={size},W={virtual_size}").into())
     }
 
+    /// The base name where the sizes are not known.
+    pub fn bare_name(self) -> BaseName {
+        let sized = self.base_name(0, 0);
+        let end = sized.0.find(',').unwrap_or(sized.0.len());
+        BaseName(sized.0[..end].into())
+    }
+
     /// The identity that a base name carries, if mailseed made it.
     pub fn parse(base_name: &str) -> Option<Self> {
+        let base_name = Rank::split(base_name).map_or(base_name, |(_, rest)| rest);
         let (validity, rest) = base_name.split_once(".M")?;
         let (number, rest) = rest.split_once(".mailseed")?;
         if !(rest.is_empty() || rest.starts_with(',')) {
@@ -135,17 +174,7 @@ impl Identity {
 /// # Errors
 /// What a file name served by qmail-pop3d cannot hold. Its length (at most 70) always fits.
 pub fn uidl_name(uidl: &Uidl) -> Result<BaseName, UidlNameFault> {
-    let text = uidl.as_str();
-    if text.contains('/') {
-        return Err(UidlNameFault::Slash);
-    }
-    if text.contains(':') {
-        return Err(UidlNameFault::Colon);
-    }
-    if text.starts_with('.') {
-        return Err(UidlNameFault::LeadingDot);
-    }
-    Ok(BaseName(text.into()))
+    BaseName::of_uidl(uidl.as_str())
 }
 
 /// The size that a name announces in field `key` (`S` or `W`), see [`size_in_name`].
@@ -200,7 +229,16 @@ mod tests {
                 Some(identity)
             );
         }
-        assert!(pop3.base_name(u64::MAX, u64::MAX).as_str().len() < 230);
+        assert!(pop3.base_name(u64::MAX, u64::MAX).as_str().len() < 180);
+        assert_eq!(imap.bare_name().as_str(), "1294690616.M0000000429.mailseed");
+        let (rank, _) = Rank::split("12~R0000000003-x").unwrap();
+        for identity in [imap, pop3] {
+            for name in [identity.base_name(1, 2), identity.bare_name()] {
+                assert_eq!(Identity::parse(name.as_str()), Some(identity));
+                let ranked = name.ranked(&rank);
+                assert_eq!(Identity::parse(ranked.as_str()), Some(identity));
+            }
+        }
     }
 
     #[test]

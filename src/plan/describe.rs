@@ -28,6 +28,7 @@ pub fn lines(
             }
             Step::Redate { .. } => redated += 1,
             Step::RemoveIndexes => steps.push("remove dovecot.index".to_owned()),
+            Step::WriteCourierKeywords => steps.push("write courierimapkeywords".to_owned()),
             Step::Deliver { .. } | Step::Arrange | Step::WriteUidList => {}
         }
     }
@@ -55,15 +56,21 @@ pub fn lines(
     if redated > 0 || plan.steps.contains(&Step::Arrange) {
         steps.push("set dates to the POP3 order".to_owned());
     }
-    if plan.steps.contains(&Step::WriteUidList)
-        && let Some(name) = policy.list_file(target)
-    {
+    if plan.steps.contains(&Step::WriteUidList) {
+        let lists = policy.lists(target.is_root());
         let verb = if disk.uidlist.is_some() {
             "update"
         } else {
             "write"
         };
-        steps.push(format!("{verb} {name}"));
+        let names = lists
+            .own
+            .into_iter()
+            .chain(lists.courier.then_some("courierimapuiddb"));
+        let names: Vec<&str> = names.collect();
+        if !names.is_empty() {
+            steps.push(format!("{verb} {}", names.join(" and ")));
+        }
     }
     if steps.is_empty() {
         steps.push("nothing to do".to_owned());

@@ -4,6 +4,7 @@ use super::on_disk::DiskFile;
 use super::seen::Marked;
 use super::{Mode, SourceFolder};
 use crate::mail::Flags;
+use crate::mail::courier::CourierKeywords;
 use crate::naming::KeywordLetters;
 
 /// What a file's name says of its message.
@@ -16,7 +17,57 @@ struct Marks {
     other: String,
 }
 
+/// What the servers of the target have of keywords.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Keywords<'a> {
+    /// The letters of the folder when its keywords have been written.
+    pub letters: &'a KeywordLetters,
+    /// Those that are on disk: of a keyword without a letter Dovecot can say nothing.
+    pub known: &'a KeywordLetters,
+    /// Courier's, where it is a target.
+    pub courier: Option<&'a CourierKeywords>,
+    /// Whether Courier knows the message: else it has said nothing of it yet.
+    pub courier_has_a_say: bool,
+}
+
 impl Marks {
+    /// By the name of the file, and by Courier's keywords. Where the two differ, the one counts that is
+    /// not as `before`: that is where the owner has changed it. What no server has had a say in is as
+    /// it is `listed`.
+    fn united(
+        file: &DiskFile,
+        keywords: Keywords<'_>,
+        before: Option<&Marks>,
+        listed: Option<&Marks>,
+    ) -> Self {
+        let mut marks = Self::on_disk(file, keywords.letters);
+        let Some(courier) = keywords.courier else {
+            return marks;
+        };
+        let theirs = match keywords.courier_has_a_say {
+            true => in_lower_case(courier.of(&file.base)),
+            false => listed
+                .map(|listed| listed.keywords.clone())
+                .unwrap_or_default(),
+        };
+        let by_name = std::mem::take(&mut marks.keywords);
+        for keyword in by_name.iter().chain(&theirs) {
+            let named = by_name.contains(keyword);
+            let is_theirs = theirs.contains(keyword);
+            let was_there = before.is_some_and(|before| before.keywords.contains(keyword));
+            let dovecot_has_a_say = keywords.known.letter(keyword).is_some();
+            let counts = match (dovecot_has_a_say, keywords.courier_has_a_say) {
+                (true, true) => named && is_theirs || named != is_theirs && !was_there,
+                (true, false) => named,
+                (false, _) => is_theirs,
+            };
+            if counts {
+                marks.keywords.push(keyword.clone());
+            }
+        }
+        marks.sorted()
+    }
+
     fn on_disk(file: &DiskFile, letters: &KeywordLetters) -> Self {
         let mut marks = Self::default();
         let info = file.suffix.rsplit_once(":2,").map_or("", |(_, info)| info);
@@ -88,46 +139,72 @@ impl Marks {
     }
 }
 
-/// The suffix that the file of entry `index` is to have, if another than it has. `before` is what
-/// the last run has seen of the message, `letters` those of the folder when its keywords have been
-/// written.
-pub(super) fn new_suffix(
+/// What the file of entry `index` is to have of flags and keywords.
+#[derive(Debug, Default)]
+pub(super) struct Renewed {
+    /// Its suffix, if another than it has.
+    pub suffix: Option<String>,
+    /// Its keywords for Courier in lower case, if others than it has.
+    pub keywords: Option<Vec<String>>,
+}
+
+/// What the file of entry `index` is to have, where that is not what it has. `before` is what the last
+/// run has seen of the message.
+pub(super) fn renewed(
     source: &SourceFolder<'_>,
     index: usize,
     file: &DiskFile,
     before: Option<&Marked>,
-    letters: &KeywordLetters,
+    keywords: Keywords<'_>,
     mode: Mode,
-) -> Option<String> {
+) -> Renewed {
     // POP3 has no flags: those on disk are the user's.
-    if source.digests.is_some() {
-        return None;
+    if source.digests.is_some() || mode == Mode::AfterCutover {
+        return Renewed::default();
     }
-    let old = Marks::on_disk(file, letters);
+    let letters = keywords.letters;
+    let before = before.map(Marks::seen);
     let now = Marks::listed(source, index);
-    let mut new = old.clone();
+    let mut new = Marks::united(file, keywords, before.as_ref(), Some(&now));
     match (mode, before) {
         (Mode::AfterCutover, _) | (Mode::Merge, None) => {}
         (Mode::Mirror, _) => {
             let other = std::mem::take(&mut new.other);
             new = Marks { other, ..now };
         }
-        (Mode::Merge, Some(before)) => new.follow(&Marks::seen(before), &now),
+        (Mode::Merge, Some(before)) => new.follow(&before, &now),
     }
+    let theirs = keywords
+        .courier
+        .map(|all| in_lower_case(all.of(&file.base)));
+    let for_courier = theirs.filter(|theirs| *theirs != new.keywords);
+    let for_courier = for_courier.map(|_| new.keywords.clone());
+    let old = Marks::on_disk(file, letters);
     // What has no letter cannot differ on disk.
     new.keywords
         .retain(|keyword| letters.letter(keyword).is_some());
-    (new != old).then(|| new.suffix(letters))
+    Renewed {
+        suffix: (new != old).then(|| new.suffix(letters)),
+        keywords: for_courier,
+    }
 }
 
 /// Whether the owner has changed the flags or keywords of `file` on the target since `before`.
-pub(super) fn was_touched(file: &DiskFile, before: &Marked, letters: &KeywordLetters) -> bool {
-    let now = Marks::on_disk(file, letters);
+pub(super) fn was_touched(file: &DiskFile, before: &Marked, keywords: Keywords<'_>) -> bool {
     let mut before = Marks::seen(before);
-    before
-        .keywords
-        .retain(|keyword| letters.letter(keyword).is_some());
+    let now = Marks::united(file, keywords, Some(&before), None);
+    if keywords.courier.is_none() || !keywords.courier_has_a_say {
+        before
+            .keywords
+            .retain(|keyword| keywords.letters.letter(keyword).is_some());
+    }
     (now.flags, now.keywords) != (before.flags, before.keywords)
+}
+
+fn in_lower_case<'k>(keywords: impl Iterator<Item = &'k str>) -> Vec<String> {
+    let mut lower: Vec<String> = keywords.map(str::to_ascii_lowercase).collect();
+    lower.sort_unstable();
+    lower
 }
 
 #[cfg(test)]
@@ -192,11 +269,58 @@ mod tests {
             (":2,FSa", true),
             ("", true),
         ] {
+            let keywords = Keywords {
+                letters: &letters,
+                known: &letters,
+                courier: None,
+                courier_has_a_say: false,
+            };
             assert_eq!(
-                was_touched(&file(suffix), &before, &letters),
+                was_touched(&file(suffix), &before, keywords),
                 want,
                 "{suffix}"
             );
+        }
+    }
+
+    #[test]
+    fn a_keyword_counts_as_the_server_has_it_where_the_owner_has_changed_it() {
+        let letters = KeywordLetters::parse("0 k\n");
+        let none = KeywordLetters::default();
+        let before = |had: bool| marks(if had { " k" } else { "" });
+        // In the name; Courier's, unless it does not know the message; seen before; whether Dovecot has
+        // had a letter for it; united. The source has it.
+        for (name, courier, had, has_letter, want) in [
+            (":2,a", Some("k"), true, true, true),
+            (":2,a", Some(""), true, true, false),
+            (":2,", Some("K"), true, true, false),
+            (":2,a", Some(""), false, true, true),
+            (":2,", Some("k"), false, true, true),
+            (":2,", Some("k"), true, false, true),
+            (":2,", Some(""), true, false, false),
+            (":2,a", None, true, true, true),
+            (":2,", None, true, true, false),
+            (":2,", None, true, false, true),
+        ] {
+            let file = DiskFile {
+                base: "x".into(),
+                suffix: name.into(),
+                in_new: false,
+                mtime: None,
+            };
+            let update = courier.map(|it| ("x".to_owned(), it.as_bytes().to_vec()));
+            let gathered = CourierKeywords::gather(None, update.as_slice());
+            let letters = if has_letter { &letters } else { &none };
+            let keywords = Keywords {
+                letters,
+                known: letters,
+                courier: Some(&gathered),
+                courier_has_a_say: courier.is_some(),
+            };
+            let listed = before(true);
+            let united = Marks::united(&file, keywords, Some(&before(had)), Some(&listed));
+            let got = united.keywords.contains(&"k".to_owned());
+            assert_eq!(got, want, "{name} {courier:?} {had} {has_letter}");
         }
     }
 }

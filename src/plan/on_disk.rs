@@ -2,6 +2,8 @@
 
 use std::num::NonZeroU32;
 
+use crate::config::Servers;
+use crate::mail::courier::CourierFiles;
 use crate::mail::{Places, Strings, UidList};
 use crate::naming::KeywordLetters;
 
@@ -14,8 +16,13 @@ pub struct OnDisk {
     pub files: DiskFiles,
     /// Whether the files' dates have been read.
     pub is_dated: bool,
-    /// The list file, see [`super::Policy::list_file`].
+    /// What the lists say, see [`super::Policy::lists`]: where there are several, put together by
+    /// [`super::courier::unite`].
     pub uidlist: Option<UidList>,
+    /// Whether the list file that is not Courier's says otherwise than `uidlist`.
+    pub lists_differ: bool,
+    /// What Courier's files say, where they are of interest.
+    pub courier: Option<CourierFiles>,
     /// `dovecot-keywords`.
     pub keywords: KeywordLetters,
     /// Whether a Dovecot has opened the folder: its indexes lie there, or its lock.
@@ -51,6 +58,20 @@ pub struct DiskFile {
     pub in_new: bool,
     /// Its date in seconds since 1970, where the order hangs on it.
     pub mtime: Option<i64>,
+}
+
+impl OnDisk {
+    /// Whether a server may be using the folder, and so may give UIDs.
+    pub fn is_in_use(&self, servers: Servers) -> bool {
+        let courier = self.courier.as_ref();
+        let has_opened = courier.is_some_and(|files| files.uiddb.is_some() || files.is_locked);
+        servers.dovecot && self.has_indexes || servers.courier && has_opened
+    }
+
+    /// Whether a list is locked: by a server at work, or by a run that was cut.
+    pub fn has_lock(&self) -> bool {
+        self.is_locked || self.courier.as_ref().is_some_and(|files| files.is_locked)
+    }
 }
 
 impl DiskFile {

@@ -1,21 +1,26 @@
 //! The making of a plan, step by step.
 
+mod courier;
+
 use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
+use super::courier::{Present, names::Choice, wanted as wanted_lists};
 use super::numbers::{self, Numbers};
 use super::on_disk::{DiskFile, OnDisk, Place};
 use super::recognise::{Recognised, Role, recognise};
 use super::{
-    FolderPlan, Mode, NewName, Past, Policy, SourceFolder, Step, announced, identity, marks, order,
-    uidl_as_name, uidlist,
+    FolderPlan, Mode, NewName, Past, Policy, SourceFolder, Step, announced, held, identity, marks,
+    order, uidlist,
 };
 use crate::config::{Pop3Order, Unholdable};
 use crate::mail::date::Seconds;
 use crate::mail::{Flags, KeywordSet, Uid, Uidl};
-use crate::naming::message::{size_field, uidl_name};
-use crate::naming::{Identity, KeywordLetters};
+use crate::naming::message::size_field;
+use crate::naming::uidl::hold;
+use crate::naming::{BaseName, Identity, KeywordLetters, Rank};
 use crate::problem::{Kind, Problem, Reach};
+use courier::change_keywords;
 
 pub(super) struct Planner<'a> {
     pub source: &'a SourceFolder<'a>,
@@ -23,6 +28,8 @@ pub(super) struct Planner<'a> {
     pub disk: &'a OnDisk,
     pub policy: &'a Policy,
     pub now: i64,
+    /// The base names that Courier has listed.
+    pub known_to_courier: HashSet<Box<str>>,
 }
 
 impl Planner<'_> {
@@ -54,6 +61,9 @@ impl Planner<'_> {
             withheld_uidls,
             max_date_shift: 0,
             order_breaks: 0,
+            name_breaks: 0,
+            ranks: HashMap::new(),
+            courier_keywords: None,
             uidls: 0,
             files: std::mem::take(&mut found.files),
             uids: std::mem::take(&mut numbers.entries),
@@ -70,7 +80,8 @@ impl Planner<'_> {
             plan.steps.push(Step::CreateFolder);
         }
         let exists = self.disk.exists || !plan.steps.is_empty();
-        let is_listed = self.policy.servers.dovecot || self.source.in_root;
+        let servers = self.policy.listed;
+        let is_listed = servers.dovecot || servers.courier || self.source.in_root;
         if is_listed
             && self.source.digests.is_some()
             && self.disk.uidlist.is_none()
@@ -78,11 +89,12 @@ impl Planner<'_> {
         {
             plan.steps.push(Step::ReserveValidity);
         }
-        if exists && self.policy.servers.dovecot && plan.letters != self.disk.keywords {
+        if exists && servers.dovecot && plan.letters != self.disk.keywords {
             plan.steps.push(Step::WriteKeywords);
         }
         self.add_deliveries(&mut plan, &wanted);
-        self.add_renames(&mut plan);
+        let names = self.names_for_courier(&mut plan, &wanted)?;
+        self.add_renames(&mut plan, &names);
         if exists && is_listed {
             self.add_uidlist(&mut plan, &found, &numbers);
         }
@@ -99,7 +111,7 @@ impl Planner<'_> {
         let mut refused = Vec::new();
         for (index, entry) in self.source.entries.iter().enumerate() {
             if self.source.is_selected(entry.uid)
-                && let Some(Err(fault)) = uidl_as_name(self.source, self.policy, index)
+                && let Some(fault) = held(self.source, self.policy, index).and_then(|it| it.fault)
                 && let Some(announced) = announced(self.source, index)
             {
                 refused.push((entry.uid, announced.uidl.clone(), fault.to_string()));
@@ -108,7 +120,8 @@ impl Planner<'_> {
         match refused.first() {
             Some((uid, uidl, why)) if self.policy.uidls.unholdable == Unholdable::Fail => {
                 let what = format!(
-                    "qmail cannot hold {} of the UIDLs; the first is {uidl}: {why}",
+                    "{} cannot hold {} of the UIDLs; the first is {uidl}: {why}",
+                    self.policy.servers.by_name(),
                     refused.len()
                 );
                 Err(Problem::new(Kind::Unholdable, Reach::User, what)
@@ -201,7 +214,10 @@ impl Planner<'_> {
                 .map(|(entry, _)| entry.keywords)
         };
         let mut letters = self.disk.keywords.clone();
-        if !self.policy.servers.dovecot {
+        if self.policy.listed.courier && !self.policy.listed.dovecot {
+            return (KeywordLetters::default(), Vec::new());
+        }
+        if !self.policy.listed.dovecot {
             let mut table = KeywordLetters::default();
             let mut all = table.admit(self.source.keywords, sets());
             let names = self.source.keywords.names().iter();
@@ -244,8 +260,10 @@ impl Planner<'_> {
         let before = self.past.seen.and_then(|seen| seen.marks(uid));
         let without_flags = self.source.digests.is_some();
         !self.policy.rerun.keep_deleted
-            && before
-                .is_some_and(|before| without_flags || !marks::was_touched(file, before, letters))
+            && before.is_some_and(|before| {
+                without_flags
+                    || !marks::was_touched(file, before, self.keywords(letters, file, uid))
+            })
     }
 
     /// UIDLs that have changed at the source while the target was used: in a merge they stay.
@@ -384,8 +402,10 @@ impl Planner<'_> {
     }
 
     /// Files that are to have their UIDL, another identity or other flags in their name.
-    fn add_renames(&self, plan: &mut FolderPlan) {
+    fn add_renames(&self, plan: &mut FolderPlan, names: &HashMap<usize, Choice>) {
+        let mut for_courier = self.courier().map(|files| files.keywords.clone());
         if self.mode() == Mode::AfterCutover {
+            plan.courier_keywords = for_courier;
             return;
         }
         let mut as_listed: HashMap<(Flags, KeywordSet), String> = HashMap::new();
@@ -395,7 +415,8 @@ impl Planner<'_> {
             let Some((at, file)) = held else {
                 continue;
             };
-            let base = self.new_base(plan, index, &file);
+            let base = self.base_for_courier(index, &file, names.get(&index));
+            let base = base.unwrap_or_else(|| self.new_base(plan, index, &file));
             let listed = as_listed
                 .entry((entry.flags, entry.keywords))
                 .or_insert_with(|| {
@@ -403,23 +424,24 @@ impl Planner<'_> {
                         .suffix(entry.flags, self.source.keywords, entry.keywords)
                 });
             // What is alike on both sides stays, whatever was before.
-            let suffix = if *file.suffix == **listed {
-                None
+            let renewed = if *file.suffix == **listed && for_courier.is_none() {
+                marks::Renewed::default()
             } else {
                 let before = self.past.seen.and_then(|seen| {
                     let uid = self.uid_before(entry.uid, &file);
                     seen.marks(uid?)
                 });
-                marks::new_suffix(
-                    self.source,
-                    index,
-                    &file,
-                    before,
-                    &plan.letters,
-                    self.mode(),
-                )
+                let keywords = self.keywords(&plan.letters, &file, entry.uid);
+                marks::renewed(self.source, index, &file, before, keywords, self.mode())
             };
-            if suffix.is_some() {
+            let mut keywords_change = false;
+            if let Some(all) = &mut for_courier {
+                keywords_change = renewed.keywords.is_some() && self.is_known(&file, entry.uid);
+                let new = renewed.keywords.map(|words| self.spelled(all, words));
+                change_keywords(all, &file, base.as_deref(), new);
+            }
+            let suffix = renewed.suffix;
+            if suffix.is_some() || keywords_change {
                 plan.changed += 1;
             }
             if base.is_some() || suffix.is_some() {
@@ -430,6 +452,7 @@ impl Planner<'_> {
                 });
             }
         }
+        plan.courier_keywords = for_courier;
     }
 
     /// The UID under which the last run has seen the message in `file`.
@@ -444,12 +467,17 @@ impl Planner<'_> {
         }
     }
 
-    fn new_base(&self, plan: &FolderPlan, index: usize, file: &DiskFile) -> Option<Box<str>> {
-        let name = match plan.kept_uidls.get(&index) {
-            Some(uidl) if self.policy.servers.qmail => uidl_name(uidl).ok(),
-            _ => uidl_as_name(self.source, self.policy, index).and_then(Result::ok),
+    /// The name that a message must have, since it is its UIDL.
+    fn fixed_name(&self, plan: &FolderPlan, index: usize) -> Option<BaseName> {
+        let held = match plan.kept_uidls.get(&index) {
+            Some(uidl) => hold(uidl, self.policy.servers),
+            None => held(self.source, self.policy, index)?,
         };
-        if let Some(name) = name {
+        held.name
+    }
+
+    fn new_base(&self, plan: &FolderPlan, index: usize, file: &DiskFile) -> Option<Box<str>> {
+        if let Some(name) = self.fixed_name(plan, index) {
             return (*file.base != *name.as_str()).then(|| name.as_str().into());
         }
         let own = identity(self.source, index);
@@ -458,9 +486,10 @@ impl Planner<'_> {
         if matches!(other, Identity::Pop3(..)) && self.source.digests.is_some() {
             return None;
         }
-        let size = size_field(&file.base, 'S')?;
-        let virtual_size = size_field(&file.base, 'W')?;
-        Some(own.base_name(size, virtual_size).as_str().into())
+        let name = sized_name(own, file)?;
+        let rank = Rank::split(&file.base).map(|(rank, _)| rank);
+        let name = rank.map_or(name.clone(), |rank| name.ranked(&rank));
+        Some(name.as_str().into())
     }
 
     fn add_uidlist(&self, plan: &mut FolderPlan, found: &Recognised, numbers: &Numbers) {
@@ -468,7 +497,17 @@ impl Planner<'_> {
         if self.disk.has_indexes && numbers.below_known && self.mode() != Mode::AfterCutover {
             plan.steps.push(Step::RemoveIndexes);
         }
-        if plan.deliveries > 0 || self.disk.uidlist.as_ref() != Some(&list) {
+        let lists = self.policy.lists(self.source.in_root);
+        let differs = self.disk.lists_differ || self.disk.uidlist.as_ref() != Some(&list);
+        let mut is_wanted = plan.deliveries > 0 || (lists.own.is_some() && differs);
+        if let Some(files) = self.courier() {
+            let present = Present::after(plan, self.disk);
+            let in_root = self.source.in_root;
+            let wanted = wanted_lists(plan, files, &list, &present, in_root, self.now);
+            is_wanted |= !wanted.is_there(files);
+            self.add_courier_keywords(plan, files);
+        }
+        if is_wanted {
             plan.steps.push(Step::WriteUidList);
         }
         plan.list = Some(list);
@@ -486,4 +525,11 @@ impl Planner<'_> {
         };
         held.saturating_sub(lost)
     }
+}
+
+/// An identity as the name of `file`, whose sizes it keeps; `None` where its name tells none.
+fn sized_name(identity: Identity, file: &DiskFile) -> Option<BaseName> {
+    let size = size_field(&file.base, 'S')?;
+    let virtual_size = size_field(&file.base, 'W')?;
+    Some(identity.base_name(size, virtual_size))
 }

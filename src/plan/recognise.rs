@@ -5,8 +5,9 @@ mod copies;
 use super::on_disk::{DiskFile, OnDisk, Place};
 use super::{Past, SourceFolder, announced};
 use crate::mail::{Uid, UidLine, UidValidity};
-use crate::naming::Identity;
 use crate::naming::message::{size_field, uidl_name};
+use crate::naming::uidl::courier_name;
+use crate::naming::{BaseName, Identity};
 
 /// What a file on disk is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,10 +93,20 @@ impl<'a> Recogniser<'a> {
         let disk = self.disk;
         let by_name = disk.files.by_base();
         for index in 0..self.source.entries.len() {
-            if let Some(name) =
-                announced(self.source, index).and_then(|announced| uidl_name(&announced.uidl).ok())
-                && let Some(file) = by_name.get(name.as_str())
-            {
+            let Some(announced) = announced(self.source, index) else {
+                continue;
+            };
+            let uidl = &announced.uidl;
+            let names = [uidl_name(uidl).ok(), courier_name(uidl).ok().flatten()];
+            let is_rematched = |name: &str| {
+                let rematched = self.past.rematched;
+                rematched.is_some_and(|found| found.contains_key(name))
+            };
+            let names = names.iter().flatten().map(BaseName::as_str);
+            let mut files = names
+                .filter(|name| !is_rematched(name))
+                .filter_map(|name| by_name.get(name));
+            if let Some(file) = files.next() {
                 self.is_entry(file, index);
             }
         }

@@ -1,6 +1,7 @@
 //! Plans as lines: what the source has, what lies on disk, what is to be done.
 
 mod copies;
+mod courier;
 
 use super::on_disk::{DiskFile, DiskFiles, OnDisk};
 use std::collections::BTreeMap;
@@ -17,14 +18,17 @@ const NOW: i64 = 2_000_000_000;
 const DOVECOT: Servers = Servers {
     qmail: false,
     dovecot: true,
+    courier: false,
 };
 const QMAIL: Servers = Servers {
     qmail: true,
     dovecot: false,
+    courier: false,
 };
 const BOTH: Servers = Servers {
     qmail: true,
     dovecot: true,
+    courier: false,
 };
 
 /// A source folder under construction.
@@ -136,6 +140,7 @@ impl Source {
         };
         let policy = Policy {
             servers,
+            listed: servers,
             uidls,
             rerun: self.rerun,
         };
@@ -181,6 +186,7 @@ impl Source {
             Step::Redate { file, mtime } => format!("redate {file} to {mtime}"),
             Step::Arrange => "arrange".to_owned(),
             Step::RemoveIndexes => "remove indexes".to_owned(),
+            Step::WriteCourierKeywords => "courier keywords".to_owned(),
             Step::WriteUidList => "list".to_owned(),
         };
         plan.steps.iter().map(tell).collect()
@@ -261,6 +267,7 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
     };
     let policy = Policy {
         servers,
+        listed: servers,
         uidls: UidlPolicy::default(),
         rerun: source.rerun,
     };
@@ -271,7 +278,7 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
         match step {
             Step::Deliver { entry, mtime } => {
                 let index = *entry as usize;
-                let name = base_name(&folder, &policy, index, 30, 34);
+                let name = base_name(&folder, &policy, plan, index, (30, 34));
                 lines.push(uidlist::new_line(
                     &folder,
                     plan,
@@ -308,7 +315,10 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
                 }
             }
             Step::WriteKeywords => done.keywords = plan.letters.clone(),
-            Step::CreateFolder | Step::ReserveValidity | Step::Arrange => {}
+            Step::CreateFolder
+            | Step::ReserveValidity
+            | Step::Arrange
+            | Step::WriteCourierKeywords => {}
         }
     }
     done
@@ -618,6 +628,7 @@ fn a_message_that_was_listed_in_words_without_sense_is_not_taken_for_deleted() {
         };
         let policy = Policy {
             servers: DOVECOT,
+            listed: DOVECOT,
             uidls: UidlPolicy::default(),
             rerun: source.rerun,
         };

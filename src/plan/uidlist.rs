@@ -189,6 +189,15 @@ impl FolderPlan {
         self.list.as_ref().map(|list| list.with(new))
     }
 
+    /// The suffixes that files on disk get, where they get others.
+    pub fn new_suffixes(&self) -> HashMap<u32, &str> {
+        let renamed = self.steps.iter().filter_map(|step| match step {
+            Step::Rename { file, to } => Some((*file, to.suffix.as_deref()?)),
+            _ => None,
+        });
+        renamed.collect()
+    }
+
     /// Files of which neither the name nor the line tells the size (an earlier run was cut before
     /// it wrote the line), with the entries that they hold.
     pub fn unmeasured<'d>(

@@ -4,11 +4,13 @@
 
 mod link;
 
+use std::cell::LazyCell;
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
+use super::courier::Appeared;
 use super::digest::StoredDigest;
-use super::export::{Job, Watch, forget_quota, now};
+use super::export::{Job, Watch, forget_quota, now, quota_is_recounted};
 use super::maildir::{self, Draft, Finished, Sizes};
 use super::tree::FolderDirs;
 use crate::config::Fsync;
@@ -17,7 +19,7 @@ use crate::mail::date::arrival;
 use crate::naming::BaseName;
 use crate::plan::order::{self, Dated};
 use crate::plan::uidlist::new_line;
-use crate::plan::{self, Mode, Step};
+use crate::plan::{self, Step};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::BodySink;
 
@@ -81,6 +83,8 @@ pub struct Arrivals<'a> {
     lines: UidLines,
     /// Their dates by entry, where files are to be given others: see [`Arrivals::arrange`].
     dates: Vec<(u32, i64, Sizes)>,
+    /// Their sizes by entry, where Courier is a target.
+    for_courier: Vec<(u32, Sizes)>,
     /// Where messages are held back.
     held: Option<Held>,
     /// Whether the plan arranges files by their dates.
@@ -132,6 +136,7 @@ impl<'a> Arrivals<'a> {
             stored: 0,
             lines: UidLines::default(),
             dates: Vec::new(),
+            for_courier: Vec::new(),
             held: None,
             arranges: job.plan.steps.contains(&Step::Arrange),
             // Files that a cut run left without a line may not be on disk either.
@@ -230,7 +235,7 @@ impl<'a> Arrivals<'a> {
         if self.asked || self.wanted.is_empty() {
             return Ok(());
         }
-        if self.job.plan.mode != Mode::AfterCutover {
+        if quota_is_recounted(self.job.plan.mode, self.job.policy.servers) {
             forget_quota(self.job.tree)?;
         }
         let result = fetch(self);
@@ -295,13 +300,18 @@ impl<'a> Arrivals<'a> {
     pub(super) fn take_lines(&mut self) -> Result<UidLines, Problem> {
         let job = self.job;
         let mut lines = std::mem::take(&mut self.lines);
+        let suffixes = LazyCell::new(|| job.plan.new_suffixes());
         for (index, name, file) in job.plan.unmeasured(job.disk) {
-            let dir = if file.in_new {
+            // It may have got another suffix just now.
+            let at = job.plan.files.get(index).copied().flatten();
+            let suffix = at.and_then(|at| suffixes.get(&at.at()).copied());
+            let dir = if file.in_new && suffix.is_none() {
                 &self.dirs.new
             } else {
                 &self.dirs.cur
             };
-            let sizes = maildir::measure(dir, &format!("{name}{}", file.suffix))
+            let suffix = suffix.unwrap_or(&file.suffix);
+            let sizes = maildir::measure(dir, &format!("{name}{suffix}"))
                 .map_err(|error| job.failed("read a message", error))?;
             lines.push(&new_line(
                 job.source,
@@ -315,22 +325,35 @@ impl<'a> Arrivals<'a> {
         Ok(lines)
     }
 
+    /// What has appeared, as far as Courier's lists go by it.
+    pub(super) fn for_courier(&self) -> Vec<Appeared> {
+        let appeared = self.for_courier.iter().map(|(entry, sizes)| {
+            let index = *entry as usize;
+            Appeared {
+                index,
+                base: self.base_name(index, *sizes),
+                suffix: self.suffix(index),
+                octets: sizes.for_courier(),
+            }
+        });
+        appeared.collect()
+    }
+
     fn base_name(&self, index: usize, sizes: Sizes) -> BaseName {
-        let Sizes {
-            size, virtual_size, ..
-        } = sizes;
-        plan::base_name(self.job.source, self.job.policy, index, size, virtual_size)
+        let job = self.job;
+        let sizes = (sizes.size, sizes.virtual_size);
+        plan::base_name(job.source, job.policy, job.plan, index, sizes)
     }
 
     fn file_name(&self, index: usize, sizes: Sizes) -> String {
+        format!("{}{}", self.base_name(index, sizes), self.suffix(index))
+    }
+
+    fn suffix(&self, index: usize) -> String {
         let job = self.job;
-        let base = self.base_name(index, sizes);
         let entry = &job.source.entries[index];
-        let suffix = job
-            .plan
-            .letters
-            .suffix(entry.flags, job.source.keywords, entry.keywords);
-        format!("{base}{suffix}")
+        let letters = &job.plan.letters;
+        letters.suffix(entry.flags, job.source.keywords, entry.keywords)
     }
 
     /// Completes the message at hand, which is that of `entry`.
@@ -404,6 +427,9 @@ impl<'a> Arrivals<'a> {
             .map_err(|error| job.failed("write a message", error))?;
         self.unsynced = true;
         (self.count, self.stored) = (self.count + 1, self.stored + sizes.size);
+        if job.policy.listed.courier {
+            self.for_courier.push((entry, sizes));
+        }
         if job.plan.list.is_some() {
             let base = self.base_name(index, sizes);
             let (size, virtual_size) = (sizes.size, sizes.virtual_size);

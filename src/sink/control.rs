@@ -46,7 +46,11 @@ pub fn replace_in_root(
     replace_by_way_of(tree, tree.root(), tree.root(), name, write)
 }
 
-fn replace_by_way_of(
+/// [`replace`] for a file in any directory `dir` of the Maildir, by way of `tmp`.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn replace_by_way_of(
     tree: &Tree,
     tmp: &OwnedFd,
     dir: &OwnedFd,
@@ -212,7 +216,7 @@ pub fn remove_files(dir: &OwnedFd) -> io::Result<()> {
 }
 
 /// The names in `dir`, without `.` and `..`.
-fn names(dir: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
+pub(super) fn names(dir: &OwnedFd) -> io::Result<Vec<Vec<u8>>> {
     let mut names = Vec::new();
     for entry in rustix::fs::Dir::read_from(dir)? {
         let name = entry?.file_name().to_bytes().to_vec();

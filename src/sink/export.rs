@@ -4,12 +4,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::SystemTime;
 
 use super::arrivals::{Arrivals, Held};
+use super::courier::Appeared;
 use super::maildir;
 use super::on_disk;
 use super::tree::{FolderDirs, Tree};
-use super::{control, target_problem};
-use crate::config::Layout;
-use crate::mail::subscriptions::Subscriptions;
+use super::{control, courier, target_problem};
+use crate::config::{Layout, Servers};
+use crate::mail::subscriptions::{Form, Subscriptions};
 use crate::mail::{Extended, UidLines};
 use crate::naming::MaildirFolder;
 use crate::plan::on_disk::OnDisk;
@@ -132,6 +133,12 @@ pub fn publish(
     Ok(arrivals.count())
 }
 
+/// Whether the quota count is thrown away when something changes, for each server to count anew. Not
+/// on a target in use, and not where Courier is to find it: its first line holds the limits.
+pub fn quota_is_recounted(mode: Mode, servers: Servers) -> bool {
+    mode != Mode::AfterCutover && !servers.courier
+}
+
 /// Removes the quota count, which no longer holds; each server counts anew with its own rules.
 ///
 /// # Errors
@@ -141,39 +148,53 @@ pub fn forget_quota(tree: &Tree) -> Result<(), Problem> {
         .map_err(|error| target_problem("remove maildirsize", error))
 }
 
-/// Adds what has come to the quota count, as a delivery does (Maildir++, `maildirsize`): on a target
-/// in use it is not ours to remove.
+/// Whether mail has come or gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It has come.
+    More,
+    /// It has gone.
+    Less,
+}
+
+/// Adds what has come to the quota count, or takes from it what has gone, as servers do (Maildir++,
+/// `maildirsize`): on a target in use it is not ours to remove.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn count_quota(tree: &Tree, bytes: u64, messages: u64) -> Result<(), Problem> {
-    control::append_if_there(tree.root(), "maildirsize", &format!("{bytes} {messages}\n"))
+pub fn count_quota(tree: &Tree, bytes: u64, messages: u64, change: Change) -> Result<(), Problem> {
+    let line = match change {
+        Change::More => format!("{bytes} {messages}\n"),
+        Change::Less => format!("-{bytes} -{messages}\n"),
+    };
+    control::append_if_there(tree.root(), "maildirsize", &line)
         .map_err(|error| target_problem("write maildirsize", error))
 }
 
-/// Changes `subscriptions` as `change` does, which says how many lines that were; in a dry run, for
-/// which there is no `tree`, only that is found out.
+/// Changes `file` as `change` does, which says how many lines that were, and is told whether there
+/// was no such file; in a dry run, for which there is no `tree`, only that is found out.
 ///
 /// # Errors
 /// Those of the file system.
 pub fn subscribe(
     root: &std::path::Path,
     tree: Option<&Tree>,
-    layout: Layout,
-    change: impl FnOnce(&mut Subscriptions) -> usize,
+    file: Form,
+    change: impl FnOnce(&mut Subscriptions, bool) -> usize,
 ) -> Result<usize, Problem> {
-    let told = |error| target_problem("read subscriptions", error);
+    let name = file.name();
+    let told = |error| target_problem(&format!("read {name}"), error);
     let dir = on_disk::open_existing(root, &MaildirFolder::root()).map_err(told)?;
     let old = match &dir {
-        Some(dir) => control::read(dir, "subscriptions").map_err(told)?,
+        Some(dir) => control::read(dir, name).map_err(told)?,
         None => None,
     };
-    let mut subscriptions = Subscriptions::parse(old.as_deref(), layout);
-    let changed = change(&mut subscriptions);
+    let mut subscriptions = Subscriptions::parse(old.as_deref(), file);
+    let changed = change(&mut subscriptions, old.is_none());
     if let Some(tree) = tree.filter(|_| changed > 0) {
         let dirs = tree.open_folder(&MaildirFolder::root(), false)?;
         let text = subscriptions.to_bytes();
-        control::replace(tree, &dirs, "subscriptions", |out| {
+        control::replace(tree, &dirs, name, |out| {
             std::io::Write::write_all(out, &text)
         })?;
     }
@@ -217,15 +238,22 @@ impl Job<'_> {
                 Step::Redate { file, mtime } => self.redate(dirs, *file, *mtime)?,
                 Step::Arrange => arrivals.arrange()?,
                 Step::RemoveIndexes => self.remove_indexes(dirs)?,
+                Step::WriteCourierKeywords => {
+                    arrivals.settle()?;
+                    courier::write_keywords(self, dirs, &arrivals.for_courier())?;
+                }
                 Step::WriteUidList => {
                     arrivals.settle()?;
-                    self.write_list(dirs, &arrivals.take_lines()?)?;
+                    let delivered = arrivals.for_courier();
+                    self.write_list(dirs, &arrivals.take_lines()?, &delivered)?;
                 }
             }
         }
         arrivals.settle()?;
-        if adds_only && arrivals.count() > 0 {
-            count_quota(self.tree, arrivals.stored(), arrivals.count())?;
+        let is_counted = !quota_is_recounted(self.plan.mode, self.policy.servers);
+        if is_counted && arrivals.count() > 0 {
+            let (bytes, messages) = (arrivals.stored(), arrivals.count());
+            count_quota(self.tree, bytes, messages, Change::More)?;
         }
         Ok(())
     }
@@ -263,26 +291,41 @@ impl Job<'_> {
         };
         let mut list = list.clone_head();
         list.next_uid = 1;
-        self.replace_list(dirs, &list.with(&UidLines::default()))
+        self.replace_list(dirs, &list.with(&UidLines::default()), &[])
     }
 
-    fn write_list(&self, dirs: &FolderDirs, new: &UidLines) -> Result<(), Problem> {
+    fn write_list(
+        &self,
+        dirs: &FolderDirs,
+        new: &UidLines,
+        delivered: &[Appeared],
+    ) -> Result<(), Problem> {
         match self.plan.list_with(new) {
-            Some(list) => self.replace_list(dirs, &list),
+            Some(list) => self.replace_list(dirs, &list, delivered),
             None => Ok(()),
         }
     }
 
-    fn replace_list(&self, dirs: &FolderDirs, list: &Extended<'_>) -> Result<(), Problem> {
-        let Some(name) = self.policy.list_file(self.target) else {
-            return Ok(());
-        };
+    /// Replaces the lists. `delivered`: what has appeared, see [`courier::write_lists`].
+    fn replace_list(
+        &self,
+        dirs: &FolderDirs,
+        list: &Extended<'_>,
+        delivered: &[Appeared],
+    ) -> Result<(), Problem> {
+        let lists = self.policy.lists(self.target.is_root());
         let old = self.disk.uidlist.as_ref();
         if self.plan.mode == Mode::AfterCutover && old.is_some_and(|old| !old.is_extended_by(list))
         {
             return Err(self.forbidden());
         }
-        control::replace(self.tree, dirs, name, |out| list.write_to(out))
+        if lists.courier {
+            courier::write_lists(self, dirs, &list.whole(), delivered)?;
+        }
+        match lists.own {
+            Some(name) => control::replace(self.tree, dirs, name, |out| list.write_to(out)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -33,6 +33,7 @@ impl Stored {
                 received: 0,
                 size: 0,
                 virtual_size: 0,
+                lf: Some(0),
             },
         }
     }
@@ -91,6 +92,9 @@ impl Stored {
         } else {
             // Dovecot counts a CR for each LF that has none before it.
             self.sizes.virtual_size += 1;
+        }
+        if let Some(lf) = &mut self.sizes.lf {
+            *lf += 1;
         }
         out.push(b'\n');
     }
@@ -161,6 +165,7 @@ pub fn measure(file: &mut impl Read) -> io::Result<Sizes> {
         received: counted.size,
         size: counted.size,
         virtual_size: counted.virtual_size(),
+        lf: Some(counted.lf),
     })
 }
 

@@ -1,6 +1,8 @@
-//! Dovecot's own lock on the list of a folder, `dovecot-uidlist.lock`: who holds it may give UIDs.
-//! Dovecot (`file-dotlock.c`) makes the file without replacing one, and takes over a lock whose
-//! process is dead or that is older than two minutes.
+//! The servers' own locks on the lists of a folder: who holds them may give UIDs. That of Dovecot is
+//! `dovecot-uidlist.lock` (`file-dotlock.c`), that of Courier `tmp/courier.lock` (`maildirlock.c` and
+//! `ll_dotlock`, unless it runs with IMAP_USELOCKS=0; its POP3 server knows no lock). Both make the
+//! file without replacing one, with `PID:HOST` in it, and take over a lock whose process is dead or that
+//! is older than two minutes.
 
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -12,9 +14,11 @@ use rustix::process::Pid;
 
 use super::target_problem;
 use super::tree::{FILE_MODE, FolderDirs, Tree, give_to};
+use crate::plan::{DOVECOT_LIST, Lists};
 use crate::problem::{Kind, Problem, Reach};
 
-const NAME: &str = "dovecot-uidlist.lock";
+const DOVECOT: &str = "dovecot-uidlist.lock";
+const COURIER: &str = "courier.lock";
 /// The lock before it is one, in `tmp`.
 const DRAFT: &str = "mailseed.lock";
 /// A lock older than this has been left behind.
@@ -23,63 +27,89 @@ const STALE: Duration = Duration::from_secs(120);
 const PATIENCE: Duration = Duration::from_secs(150);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The lock, held until this is dropped.
+/// The locks, held until this is dropped.
 #[derive(Debug)]
 pub struct ListLock {
+    _held: Vec<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
     dir: OwnedFd,
+    name: &'static str,
 }
 
 impl ListLock {
-    /// Takes the lock of a folder.
+    /// Takes the locks of the servers that have `lists` in a folder.
     ///
     /// # Errors
-    /// It cannot be made, or another holds it for too long (Busy, worth a retry), or the run is to
+    /// One cannot be made, or another holds it for too long (Busy, worth a retry), or the run is to
     /// stop.
-    pub fn take(tree: &Tree, dirs: &FolderDirs, stop: &AtomicBool) -> Result<Self, Problem> {
-        let dir = &dirs.dir;
-        let told =
-            |error| target_problem(&format!("lock {NAME} in {}", tree.path().display()), error);
-        let started = Instant::now();
-        loop {
-            if try_take(tree, dirs).map_err(told)? {
-                let dir = dir.try_clone().map_err(told)?;
-                return Ok(Self { dir });
-            }
-            if is_left_behind(dir).map_err(told)? {
-                super::tree::remove(dir, NAME).map_err(told)?;
-                continue;
-            }
-            if stop.load(Ordering::Relaxed) {
-                return Err(
-                    Problem::new(Kind::Interrupted, Reach::Run, "the run was interrupted")
-                        .with_hint("run it again to go on"),
-                );
-            }
-            if started.elapsed() > PATIENCE {
-                let what = format!("a server holds {NAME} in {}", tree.path().display());
-                return Err(Problem::new(Kind::Busy, Reach::User, what).worth_retry(true));
-            }
-            std::thread::sleep(PAUSE);
+    pub fn take(
+        tree: &Tree,
+        dirs: &FolderDirs,
+        lists: Lists,
+        stop: &AtomicBool,
+    ) -> Result<Self, Problem> {
+        let mut held = Vec::new();
+        if lists.own == Some(DOVECOT_LIST) {
+            held.push(take(tree, dirs, &dirs.dir, DOVECOT, stop)?);
         }
+        if lists.courier {
+            held.push(take(tree, dirs, &dirs.tmp, COURIER, stop)?);
+        }
+        Ok(Self { _held: held })
     }
 }
 
-impl Drop for ListLock {
+fn take(
+    tree: &Tree,
+    dirs: &FolderDirs,
+    dir: &OwnedFd,
+    name: &'static str,
+    stop: &AtomicBool,
+) -> Result<Held, Problem> {
+    let told = |error| target_problem(&format!("lock {name} in {}", tree.path().display()), error);
+    let started = Instant::now();
+    loop {
+        if try_take(tree, dirs, dir, name).map_err(told)? {
+            let dir = dir.try_clone().map_err(told)?;
+            return Ok(Held { dir, name });
+        }
+        if is_left_behind(dir, name).map_err(told)? {
+            super::tree::remove(dir, name).map_err(told)?;
+            continue;
+        }
+        if stop.load(Ordering::Relaxed) {
+            return Err(
+                Problem::new(Kind::Interrupted, Reach::Run, "the run was interrupted")
+                    .with_hint("run it again to go on"),
+            );
+        }
+        if started.elapsed() > PATIENCE {
+            let what = format!("a server holds {name} in {}", tree.path().display());
+            return Err(Problem::new(Kind::Busy, Reach::User, what).worth_retry(true));
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+impl Drop for Held {
     fn drop(&mut self) {
         // One that stays is taken over, since its process will be dead.
-        let _ = super::tree::remove(&self.dir, NAME);
+        let _ = super::tree::remove(&self.dir, self.name);
     }
 }
 
 /// The lock is whole when it appears: without a word on whose it is, it could be taken over only
 /// when it is stale.
-fn try_take(tree: &Tree, dirs: &FolderDirs) -> io::Result<bool> {
+fn try_take(tree: &Tree, dirs: &FolderDirs, dir: &OwnedFd, name: &str) -> io::Result<bool> {
     super::tree::remove(&dirs.tmp, DRAFT)?;
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&dirs.tmp, DRAFT, flags, FILE_MODE)?;
     give_to(&file, tree.owner())?;
     std::fs::File::from(file).write_all(our_mark().as_bytes())?;
-    let moved = super::maildir::move_in(&dirs.tmp, DRAFT, &dirs.dir, NAME);
+    let moved = super::maildir::move_in(&dirs.tmp, DRAFT, dir, name);
     match moved {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -100,8 +130,8 @@ fn host() -> String {
     names.nodename().to_string_lossy().into_owned()
 }
 
-fn is_left_behind(dir: &OwnedFd) -> io::Result<bool> {
-    let stat = match rustix::fs::statat(dir, NAME, AtFlags::SYMLINK_NOFOLLOW) {
+fn is_left_behind(dir: &OwnedFd, name: &str) -> io::Result<bool> {
+    let stat = match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => stat,
         Err(rustix::io::Errno::NOENT) => return Ok(false),
         Err(errno) => return Err(errno.into()),
@@ -110,14 +140,14 @@ fn is_left_behind(dir: &OwnedFd) -> io::Result<bool> {
         u64::try_from(stat.st_mtime).unwrap_or(0),
     ));
     let age = changed.and_then(|changed| SystemTime::now().duration_since(changed).ok());
-    Ok(age.is_some_and(|age| age > STALE) || is_of_the_dead(dir)?)
+    Ok(age.is_some_and(|age| age > STALE) || is_of_the_dead(dir, name)?)
 }
 
 /// Whether the lock's process was on this host and is no more. Another run of mailseed is never
 /// alive here: it would hold the lock on the whole Maildir.
-fn is_of_the_dead(dir: &OwnedFd) -> io::Result<bool> {
+fn is_of_the_dead(dir: &OwnedFd, name: &str) -> io::Result<bool> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(dir, NAME, flags, Mode::empty()) {
+    let file = match rustix::fs::openat(dir, name, flags, Mode::empty()) {
         Ok(file) => std::fs::File::from(file),
         Err(rustix::io::Errno::NOENT) => return Ok(false),
         Err(errno) => return Err(errno.into()),

@@ -66,6 +66,15 @@ pub struct Sizes {
     pub size: u64,
     /// Bytes with every line end as CRLF (`W`).
     pub virtual_size: u64,
+    /// LFs in the file, where they have been counted.
+    pub lf: Option<u64>,
+}
+
+impl Sizes {
+    /// Bytes that Courier counts, and sends: with a CR before each LF, also where there is one.
+    pub fn for_courier(self) -> Option<u64> {
+        Some(self.size + self.lf?)
+    }
 }
 
 impl Draft {
@@ -298,15 +307,20 @@ fn find(dirs: &FolderDirs, base: &str) -> io::Result<Option<DiskFile>> {
     Ok(None)
 }
 
-/// Removes a message, if it is still there under its name. Returns whether it was.
+/// Removes a message, if it is still there under its name. Returns its bytes if it was.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn remove_message(dirs: &FolderDirs, file: &DiskFile) -> io::Result<bool> {
+pub fn remove_message(dirs: &FolderDirs, file: &DiskFile) -> io::Result<Option<u64>> {
     let dir = if file.in_new { &dirs.new } else { &dirs.cur };
-    match rustix::fs::unlinkat(dir, file.name(), AtFlags::empty()) {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::NOENT) => Ok(false),
+    let attempt = || {
+        let stat = rustix::fs::statat(dir, file.name(), AtFlags::SYMLINK_NOFOLLOW)?;
+        rustix::fs::unlinkat(dir, file.name(), AtFlags::empty())?;
+        Ok(u64::try_from(stat.st_size).unwrap_or_default())
+    };
+    match attempt() {
+        Ok(size) => Ok(Some(size)),
+        Err(rustix::io::Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno.into()),
     }
 }

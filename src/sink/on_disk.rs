@@ -11,11 +11,14 @@ use walkdir::WalkDir;
 
 use super::maildir::open_message;
 use super::tree::open_dir;
-use super::{control, target_problem};
+use super::{control, courier, target_problem};
 use crate::config::Layout;
+use crate::mail::courier::CourierFiles;
 use crate::naming::message::size_field;
 use crate::naming::{Identity, KeywordLetters, MaildirFolder};
+use crate::plan::courier::unite;
 use crate::plan::on_disk::{DiskFile, DiskFiles, OnDisk};
+use crate::plan::{DOVECOT_LIST, Lists};
 use crate::problem::{Kind, Problem, Reach};
 
 /// The messages of one folder, to be read. Nothing is made, changed or locked.
@@ -107,12 +110,15 @@ pub fn folders(root: &Path, layout: Layout) -> io::Result<Vec<MaildirFolder>> {
 pub fn scan(
     root: &Path,
     folder: &MaildirFolder,
-    list_file: Option<&str>,
+    lists: Lists,
     dates: bool,
 ) -> Result<OnDisk, Problem> {
     let told = |error| target_problem(&format!("read {folder} in {}", root.display()), error);
     let Some(dir) = open_existing(root, folder).map_err(told)? else {
-        return Ok(OnDisk::default());
+        return Ok(OnDisk {
+            courier: lists.courier.then(CourierFiles::default),
+            ..OnDisk::default()
+        });
     };
     let mut disk = OnDisk {
         exists: true,
@@ -128,7 +134,7 @@ pub fn scan(
             Err(error) => return Err(told(error)),
         }
     }
-    if let Some(name) = list_file
+    if let Some(name) = lists.own
         && let Some(list) = control::read_list(&dir, name).map_err(told)?
     {
         let list = list.map_err(|fault| {
@@ -141,6 +147,17 @@ pub fn scan(
                 )
         })?;
         disk.uidlist = Some(list);
+    }
+    if lists.courier {
+        let files = courier::read(&dir, folder.is_root()).map_err(told)?;
+        let present = disk.files.iter().map(|file| file.base).collect();
+        let served = lists.own == Some(DOVECOT_LIST);
+        let own = disk.uidlist.take();
+        let uiddb = files.uiddb.as_ref();
+        let united = unite(own.clone(), uiddb, served, lists.settled, &present);
+        disk.lists_differ = united != own;
+        disk.uidlist = united;
+        disk.courier = Some(files);
     }
     if let Some(torn) = torn(&disk, &path).map_err(told)? {
         let what = format!("{folder}: the file {torn} has not the size that its name says");
@@ -191,6 +208,12 @@ pub fn is_there(root: &Path, folder: &MaildirFolder) -> Result<bool, Problem> {
     let found = open_existing(root, folder);
     let found = found.map_err(|error| target_problem(&format!("read {folder}"), error))?;
     Ok(found.is_some())
+}
+
+/// Whether the folder has a control file of this name.
+pub fn holds(root: &Path, folder: &MaildirFolder, name: &str) -> bool {
+    let dir = open_existing(root, folder).ok().flatten();
+    dir.is_some_and(|dir| rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok())
 }
 
 /// Opens a folder that may not exist.
@@ -254,8 +277,12 @@ mod tests {
         let base = "7.M0000000003.mailseed,S=4,W=5";
         let file = root.path().join("cur").join(format!("{base}:2,S"));
         let scanned = || {
-            let list = Some("dovecot-uidlist");
-            scan(root.path(), &MaildirFolder::root(), list, false)
+            let lists = Lists {
+                own: Some(DOVECOT_LIST),
+                courier: false,
+                settled: false,
+            };
+            scan(root.path(), &MaildirFolder::root(), lists, false)
         };
         std::fs::write(&file, b"a\nb\n").unwrap();
         assert_eq!(scanned().unwrap().files.len(), 1);

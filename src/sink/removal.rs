@@ -10,13 +10,15 @@ use std::sync::atomic::AtomicBool;
 
 use rustix::fs::AtFlags;
 
-use super::control;
+use super::export::{Change, count_quota};
 use super::list_lock::ListLock;
 use super::maildir;
 use super::target_problem;
 use super::tree::{Tree, open_dir};
+use super::{control, courier};
 use crate::config::Layout;
 use crate::naming::MaildirFolder;
+use crate::plan::Lists;
 use crate::plan::on_disk::DiskFile;
 use crate::problem::Problem;
 
@@ -28,7 +30,7 @@ pub fn remove_messages<'f>(
     tree: &Tree,
     folder: &MaildirFolder,
     layout: Layout,
-    list_file: Option<&str>,
+    lists: Lists,
     files: &'f [DiskFile],
     stop: &AtomicBool,
 ) -> Result<Vec<&'f DiskFile>, Problem> {
@@ -37,20 +39,27 @@ pub fn remove_messages<'f>(
         let what = format!("remove messages from {folder} in {}", tree.path().display());
         target_problem(&what, error)
     };
-    let lock = match list_file {
-        Some("dovecot-uidlist") => Some(ListLock::take(tree, &dirs, stop)?),
-        _ => None,
-    };
+    let lock = ListLock::take(tree, &dirs, lists, stop)?;
     let mut removed = Vec::with_capacity(files.len());
+    let mut bytes = 0;
     for file in files {
-        if maildir::remove_message(&dirs, file).map_err(told)? {
+        if let Some(size) = maildir::remove_message(&dirs, file).map_err(told)? {
             removed.push(file);
+            bytes += size;
         }
     }
-    if let Some(name) = list_file
+    // Where Courier is a target the count is kept up instead of removed.
+    if lists.courier && !removed.is_empty() {
+        let count = removed.len() as u64;
+        count_quota(tree, bytes, count, Change::Less)?;
+    }
+    let gone: HashSet<&str> = removed.iter().map(|file| file.base.as_ref()).collect();
+    if lists.courier {
+        courier::forget(tree, &dirs, folder.is_root(), |base| gone.contains(base))?;
+    }
+    if let Some(name) = lists.own
         && let Some(Ok(mut list)) = control::read_list(&dirs.dir, name).map_err(told)?
     {
-        let gone: HashSet<&str> = removed.iter().map(|file| file.base.as_ref()).collect();
         let before = list.lines.len();
         list.lines.retain(|line| !gone.contains(&*line.name));
         if list.lines.len() < before {
@@ -95,6 +104,7 @@ pub fn remove_folder(tree: &Tree, folder: &MaildirFolder) -> Result<bool, Proble
             control::remove_all(&tmp, "")?;
             rustix::fs::unlinkat(&dir, "tmp", AtFlags::REMOVEDIR)?;
         }
+        courier::remove_keywords(&dir)?;
         control::remove_files(&dir)?;
         match rustix::fs::unlinkat(&parent, name.as_str(), AtFlags::REMOVEDIR) {
             // Folders lie below it.

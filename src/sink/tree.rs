@@ -294,7 +294,7 @@ fn lock(root: &OwnedFd, owner: Option<Owner>) -> io::Result<File> {
 }
 
 /// Removes `name` from a directory; that it is not there is fine.
-pub(super) fn remove(dir: &OwnedFd, name: impl rustix::path::Arg) -> io::Result<()> {
+pub(crate) fn remove(dir: &OwnedFd, name: impl rustix::path::Arg) -> io::Result<()> {
     match rustix::fs::unlinkat(dir, name, AtFlags::empty()) {
         Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
         Err(errno) => Err(errno.into()),

@@ -14,10 +14,10 @@ use super::{Context, Logins, Memory, interrupted};
 use crate::config::User;
 use crate::mail::FolderPath;
 use crate::naming::MaildirFolder;
+use crate::plan::Policy;
 use crate::plan::folders::place;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::selection::Choice;
-use crate::plan::{Mode, Policy};
 use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::sink::export;
@@ -131,10 +131,7 @@ impl<'a> Attempt<'a> {
         self.memory.deletable.clear();
         let written = self.memory.tally.added();
         let result = work(self, tree.as_ref()).and_then(|()| match &tree {
-            Some(tree)
-                if self.memory.tally.added() > written
-                    && self.context.config.rerun.mode != Mode::AfterCutover =>
-            {
+            Some(tree) if self.memory.tally.added() > written && self.quota_is_recounted() => {
                 export::forget_quota(tree)
             }
             _ => Ok(()),
@@ -145,9 +142,16 @@ impl<'a> Attempt<'a> {
         }
     }
 
+    /// See [`export::quota_is_recounted`].
+    pub(super) fn quota_is_recounted(&self) -> bool {
+        let policy = self.policy();
+        export::quota_is_recounted(policy.rerun.mode, policy.servers)
+    }
+
     pub(super) fn policy(&self) -> Policy {
         Policy {
             servers: self.context.config.target.servers,
+            listed: self.context.config.target.servers,
             uidls: self.context.config.uidls,
             rerun: self.context.config.rerun,
         }
@@ -177,7 +181,7 @@ impl<'a> Attempt<'a> {
 
     /// Whether a run before this one may have found whose the UIDLs are.
     fn has_paired(&self) -> bool {
-        let list = self.policy().list_file(&MaildirFolder::root());
+        let list = self.policy().lists(true).own;
         list.is_some_and(|name| self.user.maildir.join(name).exists())
     }
 
@@ -352,7 +356,7 @@ impl<'a> Attempt<'a> {
 
     /// What a folder holds. `dated`: the dates of its files are read too.
     pub(super) fn scan(&self, target: &MaildirFolder, dated: bool) -> Result<OnDisk, Problem> {
-        let list_file = self.policy().list_file(target);
-        scan(&self.user.maildir, target, list_file, dated)
+        let lists = self.policy().lists(target.is_root());
+        scan(&self.user.maildir, target, lists, dated)
     }
 }

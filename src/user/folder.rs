@@ -125,9 +125,9 @@ impl Attempt<'_> {
             self.note_pending(&folder.source, &plan);
             self.save(Some(tree))?;
         }
-        let in_use = policy.servers.dovecot && folder.disk.has_indexes;
+        let in_use = folder.disk.is_in_use(policy.servers);
         // A lock that was left behind is taken over, and so removed.
-        let has_work = !plan.steps.is_empty() || folder.disk.is_locked;
+        let has_work = !plan.steps.is_empty() || folder.disk.has_lock();
         let done = match in_use && has_work {
             false => self.carry_out(folder, tree, &plan, fetch, left)?,
             true => self.carry_out_in_use(folder, tree, &plan, fetch, left)?,
@@ -237,7 +237,8 @@ impl Attempt<'_> {
             not_come = ask(arrivals, fetch, breaks, left)?;
             Ok(())
         })?;
-        let _lock = ListLock::take(tree, received.dirs(), self.context.stop)?;
+        let lists = policy.lists(folder.target.is_root());
+        let _lock = ListLock::take(tree, received.dirs(), lists, self.context.stop)?;
         let disk = self.scan(folder.target, folder.disk.is_dated)?;
         let past = Past {
             seen: folder.seen.as_ref(),
@@ -331,15 +332,22 @@ impl Attempt<'_> {
                 plan.kept_copies
             ));
         }
+        if plan.name_breaks > 0 {
+            notes.push(format!(
+                "folder {path}: Courier lists by name, which does not keep the POP3 order in {} places",
+                plan.name_breaks
+            ));
+        }
+        let who = self.context.config.target.servers.by_name();
         for (uid, uidl, why) in &plan.unholdable {
             self.log.line(
                 Level::WARN,
-                format!("folder {path}: UID {uid}: qmail cannot hold the UIDL {uidl}: {why}"),
+                format!("folder {path}: UID {uid}: {who} cannot hold the UIDL {uidl}: {why}"),
             );
         }
         if !plan.unholdable.is_empty() {
             notes.push(format!(
-                "folder {path}: qmail cannot hold {} UIDLs; POP3 clients will download those messages once more",
+                "folder {path}: {who} cannot hold {} UIDLs; POP3 clients will download those messages once more",
                 plan.unholdable.len()
             ));
         }

@@ -22,7 +22,7 @@ use crate::naming::{Identity, MaildirFolder};
 use crate::plan::folders::Placed;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::selection::Choice;
-use crate::plan::{self, FolderPlan, Past, SourceFolder, Step};
+use crate::plan::{self, FolderPlan, Lists, Past, SourceFolder, Step};
 use crate::problem::{Problem, Reach};
 use crate::sink::arrivals::Arrivals;
 use crate::sink::export;
@@ -56,7 +56,7 @@ pub(super) struct Links {
 struct Done {
     listed: ListedFolder,
     target: MaildirFolder,
-    list_file: Option<&'static str>,
+    lists: Lists,
     validity: UidValidity,
     /// By UID, ascending; the names are those of [`on_target`].
     messages: Vec<(Uid, Option<Box<str>>)>,
@@ -99,7 +99,7 @@ pub(super) struct Found(Vec<Linkable>);
 #[derive(Debug)]
 struct Linkable {
     target: MaildirFolder,
-    list_file: Option<&'static str>,
+    lists: Lists,
     validity: UidValidity,
     /// The UID here, the UID there, and the name there.
     messages: Vec<(Uid, Uid, Option<Box<str>>)>,
@@ -115,7 +115,7 @@ impl Found {
     ) -> Result<Vec<(u32, u64)>, Problem> {
         let mut linked = HashSet::new();
         for there in &self.0 {
-            let disk = scan(root, &there.target, there.list_file, false)?;
+            let disk = scan(root, &there.target, there.lists, false)?;
             let files = Files::of(&disk, there.validity);
             let messages = Messages::open(root, &there.target)
                 .map_err(|error| target_problem("read messages", error))?;
@@ -198,7 +198,7 @@ impl Attempt<'_> {
         self.memory.links.done.push(Done {
             listed,
             target: target.clone(),
-            list_file: policy.list_file(target),
+            lists: policy.lists(target.is_root()),
             validity: source.validity,
             messages: messages.collect(),
         });
@@ -253,7 +253,7 @@ impl Attempt<'_> {
             });
             Some(Linkable {
                 target: there.target.clone(),
-                list_file: there.list_file,
+                lists: there.lists,
                 validity: there.validity,
                 messages: messages.collect(),
             })

@@ -146,7 +146,7 @@ impl Attempt<'_> {
         let Ok(plan) = plan::plan(&source, &past, &disk, &self.policy(), export::now()) else {
             return Ok(false);
         };
-        if !plan.steps.is_empty() || !plan.removals.is_empty() || disk.is_locked {
+        if !plan.steps.is_empty() || !plan.removals.is_empty() || disk.has_lock() {
             return Ok(false);
         }
         if has_pop3 && has_lost_uidls(&list, &plan, &disk, &seen) {

@@ -34,7 +34,9 @@ pub(super) fn on_target(
                 Some(name) => (*name).into(),
                 None => disk.files.get(file)?.base,
             },
-            None => plan::base_name(source, policy, index, 0, 0).as_str().into(),
+            None => plan::base_name(source, policy, plan, index, (0, 0))
+                .as_str()
+                .into(),
         };
         let is_told = Identity::parse(&name) == Some(plan::identity(source, index));
         Some((index, (!is_told).then_some(name)))

@@ -235,7 +235,7 @@ impl Attempt<'_> {
             self.memory.tally.problems.push(problem);
             return Ok(());
         }
-        if removals.count() > 0 {
+        if removals.count() > 0 && self.quota_is_recounted() {
             export::forget_quota(tree)?;
         }
         for folder in removals.folders {
@@ -259,13 +259,13 @@ impl Attempt<'_> {
 
     fn remove(&mut self, tree: &Tree, folder: &FolderRemoval) -> Result<(), Problem> {
         let layout = self.context.config.target.layout;
-        let list_file = self.policy().list_file(&folder.target);
+        let lists = self.policy().lists(folder.target.is_root());
         let path = &folder.path;
         let removed = removal::remove_messages(
             tree,
             &folder.target,
             layout,
-            list_file,
+            lists,
             &folder.files,
             self.context.stop,
         )?;

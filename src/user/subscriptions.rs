@@ -6,7 +6,7 @@ use tracing::Level;
 
 use super::attempt::Attempt;
 use crate::mail::FolderPath;
-use crate::mail::subscriptions::Subscriptions;
+use crate::mail::subscriptions::{Form, Subscriptions};
 use crate::naming::folder::subscription_line;
 use crate::plan::Mode;
 use crate::plan::selection::Choice;
@@ -25,7 +25,8 @@ impl Attempt<'_> {
     ) -> Result<(), Problem> {
         let target = self.context.config.target;
         let mode = self.context.config.rerun.mode;
-        if !target.servers.dovecot || mode == Mode::AfterCutover || list.subscriptions_refused {
+        let has_a_file = target.servers.dovecot || target.servers.courier;
+        if !has_a_file || mode == Mode::AfterCutover || list.subscriptions_refused {
             return Ok(());
         }
         // What was told in words without sense may be any of them: then none has ended.
@@ -57,13 +58,23 @@ impl Attempt<'_> {
             .filter(|line| !known.contains(line))
             .cloned()
             .collect();
-        let change = |subscriptions: &mut Subscriptions| match mode {
+        let change = |subscriptions: &mut Subscriptions, is_missing: bool| match mode {
             Mode::Mirror if all_are_told && choice.is_everything() => {
                 subscriptions.become_like(&lines)
             }
+            // The server has become a target since.
+            _ if is_missing => subscriptions.change(&ended, &lines),
             _ => subscriptions.change(&ended, &new),
         };
-        let changed = export::subscribe(&self.user.maildir, tree, target.layout, change)?;
+        let dovecot = target
+            .servers
+            .dovecot
+            .then_some(Form::Dovecot(target.layout));
+        let courier = target.servers.courier.then_some(Form::Courier);
+        let mut changed = 0;
+        for form in dovecot.into_iter().chain(courier) {
+            changed += export::subscribe(&self.user.maildir, tree, form, change)?;
+        }
         let untaken = before.into_iter().filter(|(path, _)| {
             (listed.contains(path) || !all_are_told) && !now.contains_key(path)
         });

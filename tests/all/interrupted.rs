@@ -106,7 +106,9 @@ impl State {
                 let text = String::from_utf8_lossy(&text).into_owned();
                 // The record names the server, which is a proxy here and there.
                 let is_url = |line: &str| path == RECORD && line.contains("+plain://");
-                let text = text.lines().filter(|line| !is_url(line));
+                // New UIDLs of Courier's have the time of the first run in them.
+                let is_time = |line: &str| path == "courierpop3dsizelist" && line.starts_with('/');
+                let text = text.lines().filter(|line| !is_url(line) && !is_time(line));
                 lines.extend(text.map(|line| format!("{path}| {line}")));
             }
         }

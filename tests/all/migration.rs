@@ -126,6 +126,15 @@ impl Target {
         program::run(command, Duration::from_secs(120))
     }
 
+    /// `mailseed check --user USER`.
+    pub fn check(&self, source: &Source, user: &str, more: &[&str]) -> Output {
+        let mut check = program::mailseed_command();
+        check.arg("check").args(source.arguments()).args(more);
+        check.args(["--user", user]);
+        check.env("MAILSEED_PASSWORD", PASSWORD);
+        program::run(check, Duration::from_secs(120))
+    }
+
     /// [`Target::export`] that must succeed.
     pub fn export_ok(&self, source: &Source, user: &str, more: &[&str]) -> Output {
         let output = self.export(source, user, more);

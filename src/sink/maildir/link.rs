@@ -103,6 +103,8 @@ fn look(
             received: virtual_size,
             size,
             virtual_size,
+            // Only the name has been read.
+            lf: None,
         },
         _ => line_ends::measure(&mut opened)?,
     };

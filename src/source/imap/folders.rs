@@ -25,6 +25,8 @@ struct Listed {
     name: Vec<u8>,
     delimiter: Option<u8>,
     selectable: bool,
+    /// It says \Noselect, in so many words.
+    noselect: bool,
     special_use: Option<SpecialUse>,
 }
 
@@ -91,6 +93,9 @@ pub fn list(
             ));
         }
         match parse_listed(&mut talk.reader) {
+            // A parent of subscribed folders, not subscribed itself (RFC 3501 section 6.3.9): Courier
+            // shows such for LSUB "" "*" too.
+            Ok(line) if line.noselect && data == b"LSUB" => {}
             Ok(line) => lines.push(line),
             Err(Fault::Nonsense(why)) => {
                 talk.reader.unasked()?;
@@ -126,7 +131,7 @@ pub fn list(
 }
 
 fn parse_listed<R: std::io::BufRead>(reader: &mut Reader<R>) -> Result<Listed, Fault> {
-    let (mut selectable, mut special_use) = (true, None);
+    let (mut noselect, mut nonexistent, mut special_use) = (false, false, None);
     match reader.token()? {
         Token::Open => loop {
             match reader.token()? {
@@ -134,11 +139,8 @@ fn parse_listed<R: std::io::BufRead>(reader: &mut Reader<R>) -> Result<Listed, F
                 Token::Atom | Token::Quoted => {
                     let name = reader.text();
                     let name = name.strip_prefix(b"\\").unwrap_or(name);
-                    if name.eq_ignore_ascii_case(b"Noselect")
-                        || name.eq_ignore_ascii_case(b"NonExistent")
-                    {
-                        selectable = false;
-                    }
+                    noselect |= name.eq_ignore_ascii_case(b"Noselect");
+                    nonexistent |= name.eq_ignore_ascii_case(b"NonExistent");
                     special_use = special_use.or_else(|| SpecialUse::parse(name));
                 }
                 Token::Literal(_) => reader.short_literal()?,
@@ -158,7 +160,8 @@ fn parse_listed<R: std::io::BufRead>(reader: &mut Reader<R>) -> Result<Listed, F
     Ok(Listed {
         name: reader.text().to_vec(),
         delimiter,
-        selectable,
+        selectable: !noselect && !nonexistent,
+        noselect,
         special_use,
     })
 }

@@ -109,6 +109,16 @@ fn a_run_killed_at_each_change_of_the_disk_ends_in_the_same_tree() {
     at_each_change(&Source::of(&server), &["--target", "dovecot"], None);
 }
 
+/// With Courier's lists, alone and beside Dovecot's.
+#[test]
+fn a_run_for_courier_killed_at_each_change_ends_in_the_same_tree() {
+    let server = source(4);
+    for targets in ["courier", "dovecot,courier"] {
+        let more = ["--target", targets, "--unholdable", "report"];
+        at_each_change(&Source::of(&server), &more, None);
+    }
+}
+
 #[test]
 fn a_run_from_pop3_alone_killed_at_each_change_ends_in_the_same_tree() {
     let server = source(4);

@@ -27,13 +27,17 @@ fn three_connections_bring_what_one_brings() {
         let target_is = ["--target", targets];
         let more = [&target_is[..], &THREE].concat();
         let whole = golden(&Source::of(&server), &target_is);
+        let is_slow = matches!(fault, Fault::Slow(..));
         let proxy = Proxy::start(server.imap_port(), fault);
         let source = through(&proxy, &server);
         let target = Target::new();
         target.export_ok(&source, "ann", &more);
         // INBOX is large; Sent is not, and comes over the first alone.
         assert_eq!(proxy.passed().len(), 3);
-        assert!(proxy.passed().iter().all(|bytes| *bytes > 10_000));
+        let passed = proxy.passed();
+        let at_work = passed.iter().filter(|bytes| **bytes > 10_000).count();
+        // Whoever comes late may find nothing left to do, on a fast line.
+        assert!(at_work > usize::from(is_slow), "{passed:?}");
         state_of(&target, &source).assert_is(&whole, targets);
         target.export_ok(&source, "ann", &more);
         assert_eq!(proxy.passed().len(), 4, "nothing to fetch: one connection");

@@ -3,12 +3,15 @@
 use std::fs;
 use std::path::PathBuf;
 
+use super::tree::TempTree;
 use super::{maildir_below, port, script, script_at_end, text};
 
 /// A running Courier; stopped and its directory removed when dropped.
 #[derive(Debug)]
 pub struct Courier {
     directory: PathBuf,
+    /// Where others may read too.
+    _open: Option<TempTree>,
 }
 
 impl Courier {
@@ -17,8 +20,23 @@ impl Courier {
     /// # Panics
     /// When it does not start.
     pub fn start(users: &[(&str, &str)]) -> Self {
+        Self::start_below(None, users)
+    }
+
+    /// The same, where the mail owner can reach the mail from outside: another server reads it too.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_open(users: &[(&str, &str)]) -> Self {
+        Self::start_below(Some(TempTree::new()), users)
+    }
+
+    fn start_below(open: Option<TempTree>, users: &[(&str, &str)]) -> Self {
+        let below = open.as_ref().map(|tree| text(tree.path()).to_owned());
+        let arguments: Vec<&str> = ["new"].into_iter().chain(below.as_deref()).collect();
         let server = Self {
-            directory: PathBuf::from(script("server-courier", &["new"]).trim_end()),
+            directory: PathBuf::from(script("server-courier", &arguments).trim_end()),
+            _open: open,
         };
         let lines: String = users
             .iter()
@@ -43,9 +61,14 @@ impl Courier {
         port(&self.directory, "POP3_PORT")
     }
 
+    /// The directory of the users' homes: a target may be there.
+    pub fn homes(&self) -> PathBuf {
+        self.directory.join("mail")
+    }
+
     /// Where the Maildir of `user` is, or goes; it must exist before a login.
     pub fn mail_dir(&self, user: &str) -> PathBuf {
-        maildir_below(&self.directory.join("mail"), user)
+        maildir_below(&self.homes(), user)
     }
 }
 

@@ -1,0 +1,359 @@
+//! `mailseed retarget`: the control files and names of other servers, made from a tree that has been
+//! exported, without a network.
+//!
+//! What the old servers know of a folder takes the place of a source ([`known`]); the plan that makes
+//! the tree like it is that of an export to the new servers, and is carried out as such: files get their
+//! names before any list mentions them, each list is replaced as a whole, and a run that was cut is
+//! ended by the next. Nothing of the old servers is removed.
+
+mod journal;
+mod known;
+mod places;
+
+use std::collections::HashSet;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::announce;
+use crate::config::{FolderEncoding, Fsync, Layout, Mode, Owner, Rerun, Servers, UidlPolicy};
+use crate::mail::FolderPath;
+use crate::naming::MaildirFolder;
+use crate::plan::{self, FolderPlan, Lists, Past, Policy, SourceFolder, describe};
+use crate::problem::{Kind, Problem, Reach};
+use crate::sink::export::{self, Job, Watch};
+use crate::sink::list_lock::ListLock;
+use crate::sink::on_disk::{self, scan};
+use crate::sink::sync::Syncer;
+use crate::sink::target_problem;
+use crate::sink::tree::Tree;
+use crate::text::printable;
+use journal::Former;
+use known::{Known, Listed};
+use places::Moved;
+
+/// A tree and what is to become of it.
+#[derive(Debug)]
+pub struct Retarget {
+    /// The tree.
+    pub maildir: PathBuf,
+    /// The servers whose files are true.
+    pub from: Servers,
+    /// The one of them whose UIDLs are.
+    pub announcer: announce::Server,
+    /// The servers that are to serve it.
+    pub to: Servers,
+    /// How folders lie on disk.
+    pub layout: Layout,
+    /// How their names are encoded now.
+    pub from_encoding: FolderEncoding,
+    /// How they are to be.
+    pub to_encoding: FolderEncoding,
+    /// What happens in doubt about UIDLs.
+    pub uidls: UidlPolicy,
+    /// Who is to own the files.
+    pub owner: Option<Owner>,
+    /// When data is forced to disk.
+    pub fsync: Fsync,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// Messages in all folders.
+    pub messages: u64,
+    /// Messages of INBOX that the new POP3 servers announce as the old one does.
+    pub uidls: u64,
+    /// What the new servers cannot hold, in words.
+    pub lost: Vec<String>,
+}
+
+/// One folder that has been looked at.
+struct Folder {
+    place: MaildirFolder,
+    /// Its name.
+    path: FolderPath,
+    /// Where it is to lie.
+    destination: MaildirFolder,
+}
+
+impl Retarget {
+    /// Does it, and tells on `out` what was done.
+    ///
+    /// # Errors
+    /// The tree cannot be read or written, or holds what the new servers cannot: then nothing has been
+    /// changed.
+    pub fn run(&self, stop: &AtomicBool, out: &mut impl Write) -> Result<Outcome, Problem> {
+        let told = |error| target_problem(&format!("read {}", self.maildir.display()), error);
+        if !self.maildir.join("cur").is_dir() {
+            return Err(told(std::io::ErrorKind::NotFound.into())
+                .with_hint("name the directory that has cur, new and tmp"));
+        }
+        let mut outcome = Outcome::default();
+        let folders = on_disk::folders(&self.maildir, self.layout).map_err(told)?;
+        let moved = Moved::read(&self.maildir)?;
+        let folders = self.placed(folders, &moved, &mut outcome)?;
+        // All is foreseen before anything is done.
+        for folder in &folders {
+            self.look_at(folder, &mut outcome, out)?;
+        }
+        if self.dry_run {
+            places::subscribe(self, None)?;
+            return Ok(outcome);
+        }
+        let syncer = Arc::new(Syncer::default());
+        let tree = Tree::create(&self.maildir, self.owner, self.fsync, syncer)?;
+        for folder in &folders {
+            self.carry_out(folder, &tree, stop)?;
+        }
+        moved.carry_out(self, &tree, &folders)?;
+        places::subscribe(self, Some(&tree))?;
+        Ok(outcome)
+    }
+
+    /// Where each folder lies and is to lie.
+    fn placed(
+        &self,
+        folders: Vec<MaildirFolder>,
+        moved: &Moved,
+        outcome: &mut Outcome,
+    ) -> Result<Vec<Folder>, Problem> {
+        let mut placed = Vec::with_capacity(folders.len());
+        let mut taken: HashSet<MaildirFolder> = HashSet::new();
+        for place in folders {
+            let is_there = moved.has(&place, self.to_encoding);
+            let encoding = match is_there {
+                true => self.to_encoding,
+                false => self.from_encoding,
+            };
+            let path = place.path(self.layout, encoding);
+            let destination = match place.is_root() || is_there || self.is_encoded_so() {
+                true => Ok(place.clone()),
+                false => MaildirFolder::of(&path, self.layout, self.to_encoding),
+            };
+            let destination = match destination {
+                Ok(destination) => destination,
+                Err(fault) => {
+                    let what = format!("folder {path} stays as it is: {fault}");
+                    outcome.lost.push(printable(&what));
+                    continue;
+                }
+            };
+            if !taken.insert(destination.clone()) {
+                let what = format!("two folders are to lie in {destination}");
+                return Err(Problem::new(Kind::Conflict, Reach::User, what).with_hint(
+                    "if one of them is what an earlier run has made, remove the one that is empty",
+                ));
+            }
+            placed.push(Folder {
+                place,
+                path,
+                destination,
+            });
+        }
+        Ok(placed)
+    }
+
+    /// Plans a folder as it is now, and tells what is to be done.
+    fn look_at(
+        &self,
+        folder: &Folder,
+        outcome: &mut Outcome,
+        out: &mut impl Write,
+    ) -> Result<(), Problem> {
+        let Some(seen) = self.known(folder)? else {
+            return Ok(());
+        };
+        let owner = self.owner_name();
+        let source = seen.as_source(&owner, &folder.path, folder.place.is_root());
+        let policy = self.policy();
+        let disk = self.scan(folder, policy.lists(folder.place.is_root()))?;
+        let plan = self.plan(&source, &seen, &disk)?;
+        outcome.messages += source.entries.len() as u64;
+        outcome.uidls += plan.uidls;
+        self.note(folder, &seen, &plan, outcome);
+        let names = (&folder.path, &folder.destination);
+        let mut lines = describe::lines(&source, names, &disk, &plan, &policy);
+        if folder.place != folder.destination {
+            lines.push(format!(
+                "    rename {} to {}",
+                printable(&folder.place.to_string()),
+                printable(&folder.destination.to_string())
+            ));
+        }
+        // Nobody to tell is no failure.
+        let _ = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
+        Ok(())
+    }
+
+    fn note(&self, folder: &Folder, seen: &Known, plan: &FolderPlan, outcome: &mut Outcome) {
+        let path = printable(&folder.path.to_string());
+        let who = self.to.by_name();
+        let lost = &mut outcome.lost;
+        for (uid, uidl, why) in &plan.unholdable {
+            lost.push(format!(
+                "folder {path}: UID {uid}: {who} cannot hold the UIDL {uidl}: {why}"
+            ));
+        }
+        if plan.name_breaks > 0 {
+            lost.push(format!(
+                "folder {path}: Courier lists by name, which does not keep the POP3 order in {} places",
+                plan.name_breaks
+            ));
+        }
+        if plan.order_breaks > 0 {
+            lost.push(format!(
+                "folder {path}: the dates do not keep the POP3 order in {} places",
+                plan.order_breaks
+            ));
+        }
+        if !plan.homeless_keywords.is_empty() {
+            let keywords = plan.homeless_keywords.join(", ");
+            lost.push(format!(
+                "folder {path}: keywords that are left out: {}",
+                printable(&keywords)
+            ));
+        }
+        if seen.without_uid > 0 {
+            lost.push(format!(
+                "folder {path}: the old servers have no UID for {} messages: they get new ones",
+                seen.without_uid
+            ));
+        }
+    }
+
+    /// Does what is to be done in a folder, by what it is like with all lists locked.
+    fn carry_out(&self, folder: &Folder, tree: &Tree, stop: &AtomicBool) -> Result<(), Problem> {
+        let is_root = folder.place.is_root();
+        let marker = self.layout == Layout::MaildirPlusPlus;
+        let dirs = tree.open_folder(&folder.place, marker)?;
+        let _lock = ListLock::take(tree, &dirs, self.policy().lists(is_root), stop)?;
+        let Some(seen) = self.known(folder)? else {
+            return Ok(());
+        };
+        let owner = self.owner_name();
+        let source = seen.as_source(&owner, &folder.path, is_root);
+        let policy = self.policy();
+        let disk = self.scan(folder, policy.lists(is_root))?;
+        let plan = self.plan(&source, &seen, &disk)?;
+        if !plan.removals.is_empty() || plan.deliveries > 0 {
+            let what = "a plan for a tree as it is would deliver or remove messages";
+            return Err(Problem::new(Kind::Internal, Reach::User, what).in_folder(&folder.path));
+        }
+        let job = Job {
+            tree,
+            target: &folder.place,
+            layout: self.layout,
+            source: &source,
+            disk: &disk,
+            policy: &policy,
+            plan: &plan,
+        };
+        let watch = Watch {
+            stop,
+            delivered: &|_| {},
+            digested: None,
+        };
+        journal::write(tree, &dirs, &plan, &disk, &seen.former)?;
+        let no_key = |_| 0;
+        export::carry_out(&job, watch, &no_key, &mut |_| Ok(()))?;
+        journal::forget(&dirs)
+    }
+
+    /// What the old servers know of a folder. `None`: it has no messages, and no list.
+    fn known(&self, folder: &Folder) -> Result<Option<Known>, Problem> {
+        let in_root = folder.place.is_root();
+        let policy = Policy {
+            servers: self.from,
+            listed: self.from,
+            ..self.policy()
+        };
+        let mut disk = self.scan(folder, policy.lists(in_root))?;
+        if !disk.exists {
+            return Ok(None);
+        }
+        if disk.uidlist.is_none() {
+            // Where the old server has no UIDs, an earlier run may have given some.
+            let lists = self.policy().lists(in_root);
+            disk.uidlist = self.scan(folder, lists)?.uidlist;
+        }
+        let former = journal::read(&self.maildir, &folder.place)?;
+        let announced = match in_root {
+            true => Some(self.announced(&former)?),
+            false => None,
+        };
+        let announced = announced.as_deref();
+        Ok(Known::of(
+            &disk,
+            former,
+            self.from,
+            announced,
+            export::now(),
+        ))
+    }
+
+    /// What the old POP3 server announces, in its order. Files that have been renamed already are known
+    /// to it by their former names.
+    fn announced(&self, former: &Former) -> Result<Vec<Listed>, Problem> {
+        let mut maildrop = announce::load(&self.maildir)?;
+        for file in &mut maildrop.files {
+            let Ok(base) = std::str::from_utf8(file.base()) else {
+                continue;
+            };
+            if let Some(old) = former.get(base) {
+                let suffix = &file.name[base.len()..];
+                file.name = [old.as_bytes(), suffix].concat().into();
+            }
+        }
+        let listing = announce::list(&maildrop, &self.announcer, export::now());
+        let listed = listing.entries.into_iter().filter_map(|entry| {
+            let base = maildrop.files.get(entry.file)?.base();
+            Some((std::str::from_utf8(base).ok()?.into(), entry.uidl))
+        });
+        Ok(listed.collect())
+    }
+
+    fn scan(&self, folder: &Folder, lists: Lists) -> Result<plan::on_disk::OnDisk, Problem> {
+        scan(&self.maildir, &folder.place, lists, true)
+    }
+
+    fn plan(
+        &self,
+        source: &SourceFolder<'_>,
+        seen: &Known,
+        disk: &plan::on_disk::OnDisk,
+    ) -> Result<FolderPlan, Problem> {
+        let past = Past {
+            seen: None,
+            rematched: Some(&seen.uids),
+        };
+        plan::plan(source, &past, disk, &self.policy(), export::now())
+    }
+
+    /// The tree is to become what the old servers say.
+    fn policy(&self) -> Policy {
+        Policy {
+            servers: self.to,
+            // A second run asks those of the old servers again.
+            listed: self.to.with(self.from),
+            uidls: self.uidls,
+            rerun: Rerun {
+                mode: Mode::Mirror,
+                ..Rerun::default()
+            },
+        }
+    }
+
+    /// Whether folder names stay as they are.
+    fn is_encoded_so(&self) -> bool {
+        self.from_encoding.word() == self.to_encoding.word()
+    }
+
+    /// Makes the mailbox GUIDs of one tree differ from those of another.
+    fn owner_name(&self) -> String {
+        self.maildir.display().to_string()
+    }
+}

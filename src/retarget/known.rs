@@ -1,0 +1,328 @@
+//! What the old servers know of a folder, in the place of a source. Pure.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::config::Servers;
+use crate::mail::courier::order::compare;
+use crate::mail::date::Seconds;
+use crate::mail::{Entry, Flags, FolderPath, KeywordTable, Uid, UidValidity, Uidl};
+use crate::naming::Identity;
+use crate::naming::message::size_field;
+use crate::plan::on_disk::{DiskFile, OnDisk};
+use crate::plan::{Announced, SourceFolder};
+
+use super::journal::Former;
+
+/// A message as a POP3 server announces it: the base name of its file, its UIDL.
+pub(super) type Listed = (Box<str>, Box<[u8]>);
+
+/// A folder as its servers have it.
+#[derive(Debug)]
+pub(super) struct Known {
+    validity: UidValidity,
+    uid_next: u32,
+    entries: Vec<Entry>,
+    keywords: KeywordTable,
+    /// In INBOX.
+    uidls: Option<Vec<Option<Announced>>>,
+    /// By base name the UID of each file.
+    pub uids: HashMap<Box<str>, Uid>,
+    /// Messages that no list and no name has a UID for.
+    pub without_uid: u64,
+    /// The names that files had before a run that was cut.
+    pub former: Former,
+}
+
+impl Known {
+    /// By what lies on disk, read for the servers `from`, and by what their POP3 server announces, in its
+    /// order; both know files that have been renamed by their `former` names. `None` where there is
+    /// nothing to know, or the UIDs are used up.
+    pub fn of(
+        disk: &OnDisk,
+        former: Former,
+        from: Servers,
+        announced: Option<&[Listed]>,
+        now: i64,
+    ) -> Option<Self> {
+        let list = disk.uidlist.as_ref();
+        let of_name = |file: &DiskFile| match Identity::parse(listed_name(&former, file))? {
+            Identity::Imap(validity, uid) | Identity::Pop3(validity, uid, _) => {
+                Some((validity, uid))
+            }
+        };
+        let named = disk.files.iter().find_map(|file| of_name(&file));
+        let today = u32::try_from(now).ok().and_then(UidValidity::new);
+        if list.is_none() && disk.files.is_empty() {
+            // Nothing is known: the new server begins it.
+            return None;
+        }
+        let validity = list.map(|list| list.validity);
+        let validity = validity.or(named.map(|(validity, _)| validity)).or(today)?;
+
+        let mut uids: HashMap<Box<str>, Uid> = HashMap::with_capacity(disk.files.len());
+        let mut taken = HashSet::new();
+        let by_name: HashMap<Box<str>, Uid> = list
+            .iter()
+            .flat_map(|list| list.lines.iter())
+            .map(|line| (line.name, line.uid))
+            .collect();
+        let mut rest: Vec<DiskFile> = Vec::new();
+        for file in disk.files.iter() {
+            match by_name.get(listed_name(&former, &file)) {
+                Some(uid) if taken.insert(*uid) => {
+                    uids.insert(file.base.clone(), *uid);
+                }
+                _ => rest.push(file),
+            }
+        }
+        rest.retain(|file| {
+            let said = of_name(file).filter(|(of, _)| *of == validity && list.is_none());
+            match said {
+                Some((_, uid)) if taken.insert(uid) => {
+                    uids.insert(file.base.clone(), uid);
+                    false
+                }
+                _ => true,
+            }
+        });
+        // As servers do with mail that they have not seen yet.
+        rest.sort_by(|a, b| compare(&a.base, &b.base));
+        let above = taken.iter().map(|uid| uid.value().saturating_add(1)).max();
+        let mut next = list.map_or(1, |list| list.next_uid).max(above.unwrap_or(1));
+        let without_uid = rest.len() as u64;
+        for file in rest {
+            let uid = Uid::new(next).filter(|uid| uid.value() < u32::MAX)?;
+            next += 1;
+            uids.insert(file.base.clone(), uid);
+        }
+        let mut known = Self {
+            validity,
+            uid_next: next,
+            entries: Vec::with_capacity(disk.files.len()),
+            keywords: KeywordTable::default(),
+            uidls: None,
+            uids,
+            without_uid,
+            former,
+        };
+        known.add_entries(disk, from);
+        if let Some(announced) = announced {
+            known.add_uidls(disk, announced);
+        }
+        Some(known)
+    }
+
+    fn add_entries(&mut self, disk: &OnDisk, from: Servers) {
+        let lines = disk.uidlist.iter().flat_map(|list| list.lines.iter());
+        let sizes: HashMap<Box<str>, u64> = lines
+            .filter_map(|line| Some((line.name.clone(), line.field('W')?.parse().ok()?)))
+            .collect();
+        let courier = disk.courier.as_ref().filter(|_| from.courier);
+        for file in disk.files.iter() {
+            let Some(uid) = self.uids.get(&file.base) else {
+                continue;
+            };
+            let name = listed_name(&self.former, &file);
+            let letters = file.suffix.rsplit_once(":2,").map_or("", |(_, it)| it);
+            let letters = letters.split(',').next().unwrap_or_default();
+            let mut flags = Flags::empty();
+            let mut keywords: Vec<&str> = Vec::new();
+            for letter in letters.chars() {
+                if let Some(flag) = Flags::from_maildir(letter) {
+                    flags.insert(flag);
+                } else if from.dovecot
+                    && let Some(keyword) = disk.keywords.keyword(letter)
+                {
+                    keywords.push(keyword);
+                }
+            }
+            if let Some(files) = courier {
+                // A run that was cut may have written them under the new name.
+                keywords.extend(files.keywords.of(name));
+                if name != &*file.base {
+                    keywords.extend(files.keywords.of(&file.base));
+                }
+            }
+            let size = size_field(&file.base, 'W').or_else(|| sizes.get(name).copied());
+            self.entries.push(Entry {
+                uid: *uid,
+                flags,
+                keywords: self.keywords.intern(keywords).unwrap_or_default(),
+                internal_date: file.mtime.map(Seconds::from),
+                size: size.unwrap_or(0),
+            });
+        }
+        self.entries.sort_by_key(|entry| entry.uid);
+        self.entries.dedup_by_key(|entry| entry.uid);
+    }
+
+    fn add_uidls(&mut self, disk: &OnDisk, announced: &[Listed]) {
+        let by_listed: HashMap<Box<str>, Box<str>> = disk
+            .files
+            .iter()
+            .map(|file| (listed_name(&self.former, &file).into(), file.base))
+            .collect();
+        let places: HashMap<Uid, usize> = self
+            .entries
+            .iter()
+            .enumerate()
+            .map(|(at, entry)| (entry.uid, at))
+            .collect();
+        let mut uidls: Vec<Option<Announced>> = vec![None; self.entries.len()];
+        let mut given = HashSet::new();
+        for (position, (base, uidl)) in (1..).zip(announced) {
+            let file = by_listed.get(base);
+            let place = file.and_then(|file| places.get(self.uids.get(file)?));
+            let uidl = Uidl::parse(uidl).ok();
+            if let (Some(place), Some(uidl)) = (place, uidl)
+                && given.insert(uidl.clone())
+                && let Some(slot) = uidls.get_mut(*place)
+            {
+                *slot = Some(Announced { position, uidl });
+            }
+        }
+        self.uidls = Some(uidls);
+    }
+
+    /// The folder as a plan wants it.
+    pub fn as_source<'a>(
+        &'a self,
+        owner: &'a str,
+        path: &'a FolderPath,
+        in_root: bool,
+    ) -> SourceFolder<'a> {
+        SourceFolder {
+            owner,
+            path,
+            validity: self.validity,
+            uid_next: self.uid_next,
+            in_root,
+            entries: &self.entries,
+            selected: None,
+            keywords: &self.keywords,
+            uidls: self.uidls.as_deref(),
+            digests: None,
+            collected: None,
+            is_whole: true,
+        }
+    }
+}
+
+/// The base name under which lists know a file.
+fn listed_name<'n>(former: &'n Former, file: &'n DiskFile) -> &'n str {
+    former.get(&file.base).unwrap_or(&file.base)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::UidList;
+    use crate::mail::courier::{CourierFiles, CourierKeywords};
+    use crate::naming::KeywordLetters;
+
+    const ALL: Servers = Servers {
+        qmail: true,
+        dovecot: true,
+        courier: true,
+    };
+
+    fn disk(names: &[&str], list: &str) -> OnDisk {
+        let files = names.iter().map(|name| {
+            let (base, suffix) = name.split_at(name.find(':').unwrap_or(name.len()));
+            DiskFile {
+                base: base.into(),
+                suffix: suffix.into(),
+                in_new: false,
+                mtime: Some(7),
+            }
+        });
+        OnDisk {
+            exists: true,
+            files: files.collect(),
+            uidlist: UidList::parse(list.as_bytes()).ok(),
+            keywords: KeywordLetters::parse("0 $Label1\n"),
+            ..OnDisk::default()
+        }
+    }
+
+    #[test]
+    fn uids_are_those_of_the_list_then_of_the_names_then_new_ones() {
+        for (names, list, want, new) in [
+            (&["b", "a"][..], "3 V9 N7\n2 :b\n5 :a\n", "9 7 b=2 a=5", 0),
+            // New mail, in the order of names.
+            (
+                &["b", "20.x", "3.x"],
+                "3 V9 N7\n2 :b\n",
+                "9 9 b=2 3.x=7 20.x=8",
+                2,
+            ),
+            (
+                &["9.M0000000004.mailseed,S=1,W=1", "x"],
+                "",
+                "9 6 9.M0000000004.mailseed,S=1,W=1=4 x=5",
+                1,
+            ),
+            (&["x"], "", "1000 2 x=1", 1),
+            (&["x"], "3 V9 N4294967295\n", "none", 0),
+            (&[], "", "none", 0),
+        ] {
+            let known = Known::of(&disk(names, list), Former::new(), ALL, None, 1000);
+            let got = known.map_or(("none".to_owned(), 0), |known| {
+                let mut uids: Vec<_> = known.uids.iter().collect();
+                uids.sort_by_key(|(_, uid)| **uid);
+                let uids = uids.iter().map(|(base, uid)| format!(" {base}={uid}"));
+                let head = format!("{} {}", known.validity, known.uid_next);
+                (head + &uids.collect::<String>(), known.without_uid)
+            });
+            assert_eq!(got, (want.to_owned(), new), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn uidls_order_flags_and_keywords_are_those_that_are_served() {
+        // The second has been renamed by a run that was cut.
+        let former: Former = [("new-b".into(), "b".into())].into();
+        let mut disk = disk(&["a:2,Sa", "new-b:2,F", "c"], "3 V9 N7\n1 :a\n2 :b\n3 :c\n");
+        let update = ("b".to_owned(), b"NonJunk\n".to_vec());
+        disk.courier = Some(CourierFiles {
+            keywords: CourierKeywords::gather(None, &[update]),
+            ..CourierFiles::default()
+        });
+        let listed = |uidl: &str, base: &str| -> Listed { (base.into(), uidl.as_bytes().into()) };
+        // One that is no UIDL, and one that comes twice.
+        let announced = [listed("two", "b"), listed("x y", "c"), listed("two", "a")];
+        for (from, want) in [
+            (ALL, "1 S $Label1 -; 2 F NonJunk two@1; 3   -; "),
+            (
+                Servers {
+                    courier: false,
+                    ..ALL
+                },
+                "1 S $Label1 -; 2 F  two@1; 3   -; ",
+            ),
+            (
+                Servers {
+                    dovecot: false,
+                    ..ALL
+                },
+                "1 S  -; 2 F NonJunk two@1; 3   -; ",
+            ),
+        ] {
+            let known = Known::of(&disk, former.clone(), from, Some(&announced), 1000).unwrap();
+            let path = FolderPath::inbox();
+            let source = known.as_source("x", &path, true);
+            let mut got = String::new();
+            for (entry, uidl) in source.entries.iter().zip(source.uidls.unwrap()) {
+                let flags: String = entry.flags.maildir_letters().collect();
+                let members = source.keywords.members(entry.keywords).iter();
+                let names = members.map(|at| source.keywords.names()[usize::from(*at)].as_str());
+                let names: Vec<&str> = names.collect();
+                let uidl = uidl.as_ref();
+                let uidl = uidl.map(|it| format!("{}@{}", it.uidl, it.position));
+                let uidl = uidl.unwrap_or("-".to_owned());
+                got += &format!("{} {flags} {} {uidl}; ", entry.uid, names.join(" "));
+            }
+            assert_eq!(got, want, "{from:?}");
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! `mailseed retarget`: a tree for one server made over for another.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use super::{assert_alike, courier_views, dovecot_source, target_of, uidls};
+use crate::export::assert_nothing_left;
+use crate::migration::{PASSWORD, Source, Target, views};
+use crate::support::corpus::{PopOrder, Uidls};
+use crate::support::courier::Courier;
+use crate::support::dovecot::{Dovecot, DovecotOptions};
+use crate::support::imap_view::ImapView;
+use crate::support::pop3_view::Pop3Entry;
+use crate::support::program::{self, Output};
+use crate::support::qmail::qmail_listing;
+use crate::support::{Layout, compare, mail_owner};
+
+fn retarget(maildir: &Path, from: &str, to: &str, more: &[&str]) -> Output {
+    let mut command = program::mailseed_command();
+    command.arg("retarget").arg(maildir);
+    command.args(["--from", from, "--to", to]).args(more);
+    if let Some((uid, gid)) = mail_owner() {
+        command.args(["--owner", &format!("{uid}:{gid}")]);
+    }
+    program::run(command, Duration::from_secs(60))
+}
+
+/// What the servers `to` show of the tree; `None`: qmail, which shows no IMAP.
+fn shown(courier: &Courier, target: &Target, to: &str) -> (Option<ImapView>, Vec<String>) {
+    let owned = |listing: &[Pop3Entry]| uidls(listing).into_iter().map(str::to_owned).collect();
+    match to {
+        "courier" => {
+            let (imap, pop3) = courier_views(courier, "ann");
+            (Some(imap), owned(&pop3))
+        }
+        "dovecot" => {
+            let dovecot = Dovecot::start(target.options(Layout::MaildirPlusPlus));
+            let (imap, pop3) = views(&dovecot, "ann", "any");
+            assert_eq!(dovecot.complaints(), Vec::<String>::new());
+            (Some(imap), owned(&pop3))
+        }
+        _ => {
+            let listing = qmail_listing(&target.maildir("ann")).expect("the order is certain");
+            (None, listing.into_iter().map(|(uidl, _)| uidl).collect())
+        }
+    }
+}
+
+/// From each of the three to each other: what the new server shows is what the source shows.
+#[test]
+fn each_server_s_tree_becomes_each_other_s() {
+    let old = dovecot_source("%u", PopOrder::Same, Uidls::Format);
+    let source = Source::of(&old);
+    let before = views(&old, "ann", PASSWORD);
+    let pairs = [
+        ("dovecot", "courier"),
+        ("courier", "dovecot"),
+        ("dovecot", "qmail"),
+        ("qmail", "dovecot"),
+        ("courier", "qmail"),
+        ("qmail", "courier"),
+    ];
+    for (from, to) in pairs {
+        let courier = Courier::start_open(&[("ann", PASSWORD)]);
+        let target = target_of(&courier);
+        target.export_ok(&source, "ann", &["--target", from]);
+        let maildir = target.maildir("ann");
+        let untouched = target.listing();
+        let dry = retarget(&maildir, from, to, &["--dry-run"]);
+        assert_eq!(dry.code, Some(0), "{from} {to}: {}", dry.stderr);
+        assert_eq!(target.listing(), untouched, "{from} {to}");
+        let done = retarget(&maildir, from, to, &[]);
+        assert_eq!(
+            done.code,
+            Some(0),
+            "{from} {to}: {}\n{}",
+            done.stdout,
+            done.stderr
+        );
+        assert_eq!(done.stdout, dry.stdout, "{from} {to}");
+
+        // Again there is nothing to do.
+        let after = target.listing();
+        let again = retarget(&maildir, from, to, &[]);
+        assert_eq!(again.code, Some(0), "{from} {to}: {}", again.stderr);
+        assert_eq!(target.listing(), after, "{from} {to}: {}", again.stdout);
+
+        let (imap, listing) = shown(&courier, &target, to);
+        assert_eq!(listing, uidls(&before.1), "{from} {to}");
+        if let Some(imap) = imap {
+            let by_dates = |one: &compare::Difference| {
+                from == "qmail" && one.folder == "INBOX" && one.what == "date"
+            };
+            // qmail has no keywords, no IMAP that would have subscriptions, and no list of a folder.
+            let lost = |one: &compare::Difference| {
+                let is_empty = one.folder == "Empty" && one.what == "uidvalidity";
+                from == "qmail" && (matches!(one.what, "flags" | "subscription") || is_empty)
+            };
+            let differences: Vec<_> = compare::imap(&before.0, &imap)
+                .into_iter()
+                .filter(|one| one.what != "uidnext" && !by_dates(one) && !lost(one))
+                .collect();
+            compare::assert_none(&differences);
+        }
+        // And the next export goes on from there.
+        target.export_ok(&source, "ann", &["--target", to]);
+        assert_nothing_left(&target, &source, "ann", &["--target", to]);
+    }
+}
+
+/// One tree for two servers, from that of one, with a live server's own mail in it.
+#[test]
+fn a_tree_of_dovecot_becomes_one_for_both() {
+    let old = dovecot_source("UID%u-%v", PopOrder::Shuffled, Uidls::Format);
+    let source = Source::of(&old);
+    let courier = Courier::start_open(&[("ann", PASSWORD)]);
+    let target = target_of(&courier);
+    target.export_ok(&source, "ann", &["--folder-encoding", "utf8"]);
+    let dovecot = Dovecot::start(DovecotOptions {
+        utf8: true,
+        uidl_format: "%u.x".to_owned(),
+        ..target.options(Layout::MaildirPlusPlus)
+    });
+    let maildir = target.maildir("ann");
+    crate::support::delivery::deliver(&maildir, "INBOX", 1_700_000_000, &super::message("late"));
+    ImapView::select_each_folder(dovecot.imap_port(), "ann", "any");
+    let before = views(&dovecot, "ann", "any");
+    let more = [
+        "--from-folder-encoding",
+        "utf8",
+        "--pop3-uidl-format",
+        "%u.x",
+    ];
+    let done = retarget(&maildir, "dovecot", "dovecot,courier", &more);
+    assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
+    let by_dovecot = views(&dovecot, "ann", "any");
+    let by_courier = courier_views(&courier, "ann");
+    compare::assert_none(&compare::pop3(&before.1, &by_dovecot.1));
+    compare::assert_none(&compare::imap(&before.0, &by_dovecot.0));
+    assert_alike(&by_dovecot.0, &by_courier.0);
+    // `751.x` is a name, and all others, which are numbers in Courier's list, come before it.
+    assert_eq!(uidls(&by_courier.1), uidls(&before.1));
+    assert!(
+        uidls(&before.1)
+            .last()
+            .is_some_and(|uidl| uidl.ends_with(".x"))
+    );
+}
+
+/// Killed at each file that gets another name, control files and messages alike, and run again: no UID
+/// and no UIDL is lost, though the old lists no longer say what the files are called.
+#[test]
+fn a_run_killed_at_each_rename_is_ended_by_the_next() {
+    let old = Dovecot::start(DovecotOptions {
+        uidl_format: "%u".to_owned(),
+        ..DovecotOptions::with_users(&[("ann", PASSWORD)])
+    });
+    let messages = ["a", "b", "c", "d"].map(super::message);
+    let files: Vec<(String, &String)> = (1..)
+        .zip(&messages)
+        .map(|(number, text)| (format!("{number}.x:2,S"), text))
+        .collect();
+    let files: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_bytes()))
+        .collect();
+    crate::support::corpus::bare(&old.mail_dir("ann"), &files);
+    let source = Source::of(&old);
+    let before = Target::new();
+    before.export_ok(&source, "ann", &["--target", "dovecot"]);
+    let whole = Target::new();
+    copy(&before, &whole);
+    let done = retarget(&whole.maildir("ann"), "dovecot", "qmail,courier", &[]);
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let want = made(&whole.maildir("ann"));
+    assert!(want.contains_key("cur/4:2,S"), "{want:?}");
+    let mut kills = 0;
+    for number in 1..100 {
+        let target = Target::new();
+        copy(&before, &target);
+        let maildir = target.maildir("ann");
+        let mut command = std::process::Command::new("strace");
+        let kill = format!("inject=renameat,renameat2:signal=KILL:when={number}");
+        command.args([
+            "-f",
+            "-o",
+            "/dev/null",
+            "-e",
+            "trace=renameat,renameat2",
+            "-e",
+            &kill,
+        ]);
+        command.arg(program::mailseed_command().get_program());
+        command.arg("retarget").arg(&maildir);
+        command.args(["--from", "dovecot", "--to", "qmail,courier"]);
+        let output = program::run(command, Duration::from_secs(60));
+        if output.code == Some(0) {
+            break;
+        }
+        kills += 1;
+        let again = retarget(&maildir, "dovecot", "qmail,courier", &[]);
+        assert_eq!(again.code, Some(0), "kill {number}: {}", again.stderr);
+        assert_eq!(made(&maildir), want, "kill {number}");
+    }
+    // The journal, the files, the lists.
+    assert!(kills >= 6, "{kills}");
+}
+
+fn copy(from: &Target, to: &Target) {
+    let home = |target: &Target| {
+        let maildir = target.maildir("ann");
+        maildir
+            .parent()
+            .expect("a Maildir lies in a home")
+            .to_owned()
+    };
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .args([home(from), home(to)])
+        .status();
+    assert!(copied.expect("cp is there").success());
+}
+
+/// The files of a tree, control files with their text. The head of Courier's list has a time in it.
+fn made(maildir: &Path) -> BTreeMap<String, String> {
+    let files = walkdir::WalkDir::new(maildir).into_iter();
+    let files = files.map(|file| file.expect("the tree stands still"));
+    files
+        .filter(|file| file.file_type().is_file())
+        .map(|file| {
+            let path = file.path().strip_prefix(maildir).expect("it is below");
+            let text = fs::read_to_string(file.path()).expect("it is text");
+            let text = match path.ends_with("courierpop3dsizelist") {
+                true => text.lines().skip(1).collect::<Vec<_>>().join("\n"),
+                false => text,
+            };
+            (path.display().to_string(), text)
+        })
+        .collect()
+}
+
+/// What is wrong is said before anything is done.
+#[test]
+fn what_cannot_be_is_refused() {
+    let tree = crate::support::tree::TempTree::new();
+    for (arguments, code, why) in [
+        (
+            &["--from", "dovecot", "--to", "courier"][..],
+            3,
+            "cannot read",
+        ),
+        (
+            &["--from", "dovecot", "--to", "courier", "--layout", "fs"],
+            2,
+            "leave courier out of --to",
+        ),
+        (&["--from", "dovecot"], 2, "--to"),
+        (
+            &[
+                "--from",
+                "qmail",
+                "--to",
+                "courier",
+                "--pop3-uidl-format",
+                "%u",
+            ],
+            2,
+            "setting of Dovecot's",
+        ),
+    ] {
+        let mut command = program::mailseed_command();
+        command.arg("retarget").arg(tree.path()).args(arguments);
+        let output = program::run(command, Duration::from_secs(10));
+        assert_eq!(output.code, Some(code), "{}", output.stderr);
+        assert!(output.stderr.contains(why), "{}", output.stderr);
+    }
+    assert_eq!(tree.listing(), Vec::<String>::new());
+}
