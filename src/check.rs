@@ -22,7 +22,7 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
-use crate::user::{self, Breaks, LoginDelay};
+use crate::user::{self, Breaks, Failures, LoginDelay};
 
 pub use mailbox::{Largest, Mailbox};
 pub use maildrop::{Maildropped, Top};
@@ -261,20 +261,16 @@ impl Check<'_> {
         &mut self,
         mut work: impl FnMut(&mut Self) -> Result<T, Problem>,
     ) -> Result<T, Problem> {
-        let mut failures = 0;
+        let mut failures = Failures::default();
         loop {
             self.finding.attempts += 1;
             let problem = match work(self) {
                 Ok(done) => return Ok(done),
                 Err(problem) => problem,
             };
-            failures += 1;
-            if !problem.retry || failures > self.context.config.retries {
-                return Err(problem);
-            }
-            self.one_at_a_time |= problem.kind == Kind::Protocol;
+            self.one_at_a_time |= problem.kind == Kind::Protocol && problem.retry;
             let Context { config, stop, .. } = self.context;
-            user::wait(&problem, failures, config, self.log, stop)?;
+            failures.wait(problem, config, self.log, stop)?;
         }
     }
 

@@ -6,6 +6,7 @@ mod rerun;
 mod retarget;
 mod selection;
 mod uidl;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -22,6 +23,7 @@ pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
 pub use retarget::Retarget;
 pub use uidl::{Pop3Server, Uidl};
+pub use verify::{Verify, Verifying};
 
 const SOURCE: &str = "Source";
 const LOGIN: &str = "Login";
@@ -96,6 +98,13 @@ pub enum Command {
     /// Show what export would do now, and touch nothing
     #[command(after_help = AFTER_HELP)]
     Plan(Box<Export>),
+    /// Say for each user whether the new side is what the old one is, before the cutover; touch nothing
+    ///
+    /// Lists the old servers once more and holds every folder, UID, flag, date, size, UIDL and place
+    /// in the POP3 order against the Maildir, as its servers will show it, and with --new against the
+    /// new servers themselves. A sample of the messages is compared byte by byte.
+    #[command(after_help = verify::AFTER_VERIFY)]
+    Verify(Box<Verify>),
     /// Tell the life of one message: where from, how paired, which file, what servers call it
     ///
     /// Reads the Maildir and the record that export keeps in it (mailseed.state); needs no network
@@ -324,7 +333,8 @@ pub struct Users {
     #[arg(long, value_name = "USER")]
     pub only: Vec<String>,
 
-    /// Only the users that failed or are partial in the summary.csv or check.csv of an earlier run
+    /// Only the users that failed or are partial in the summary.csv, check.csv or verified.csv of an
+    /// earlier run
     #[arg(long, value_name = "REPORT.csv")]
     pub only_failed: Option<PathBuf>,
 }
@@ -476,13 +486,15 @@ pub struct Running {
     pub log_format: Format,
 
     /// Write a log for each user into this directory, and summary.csv, skipped.csv and run.json, or
-    /// check.csv for a check
+    /// check.csv for a check, or verify.csv and verified.csv for a verify
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use clap::CommandFactory as _;
 
     use super::*;
@@ -510,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn check_takes_what_export_takes_but_for_writing() {
+    fn check_and_verify_take_what_export_takes_but_for_writing() {
         let command = Cli::command();
         let options = |name: &str| -> Vec<(String, Option<String>)> {
             command
@@ -534,9 +546,17 @@ mod tests {
             "expunge_marked",
         ];
         export.retain(|(id, _)| {
-            let of_delivery = ["dry_run", "owner", "fsync", "connections"];
+            let of_delivery = ["dry_run", "fsync", "connections"];
             !of_delivery.contains(&id.as_str()) && !reruns.contains(&id.as_str())
         });
+        let mut verify = options("verify");
+        verify.retain(|(id, _)| id != "content" && !id.starts_with("new"));
+        assert_eq!(
+            BTreeSet::from_iter(&export),
+            BTreeSet::from_iter(&verify),
+            "for verify"
+        );
+        export.retain(|(id, _)| id != "owner");
         assert_eq!(export, options("check"));
     }
 

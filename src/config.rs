@@ -14,6 +14,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod users;
+mod verification;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -68,6 +69,11 @@ pub struct Config {
 pub enum Task {
     /// Say what an export would meet; there may be no Maildirs.
     Check,
+    /// Say whether the new side is what the old one is.
+    Verify {
+        /// Whether new servers are asked: there may then be no Maildirs.
+        live: bool,
+    },
     /// Show what an export would do now.
     Plan,
     /// Bring the Maildirs up to date.
@@ -120,6 +126,7 @@ pub use pop3_server::pop3_server;
 pub use question::Question;
 pub use retarget::retarget;
 pub use selection::Selection;
+pub use verification::{NewHost, Verification};
 
 /// One user of the run.
 #[derive(Debug, Clone)]
@@ -329,6 +336,19 @@ pub enum Fsync {
     Batch,
     /// Each message by itself, before it appears
     Always,
+}
+
+/// Which messages a verify reads and compares byte by byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Content {
+    /// Every one
+    All,
+    /// Some of each folder, at least 20 and one in 100, the same each time; and those whose sizes
+    /// differ
+    #[default]
+    Sample,
+    /// None
+    None,
 }
 
 /// What to do with a UIDL or an order that the target cannot hold.

@@ -14,6 +14,7 @@
 //! | users side by side | [`run`] | a rayon pool, one task a user, one panic guard a user |
 //! | one user | [`user`] | the only module that sees source *and* target |
 //! | one user, looked at only | [`check`] | a [`check::Finding`]: logins, counts, whether the move will be noticed |
+//! | one user, old side against new | [`verify`] | a [`verify::Finding`]: every difference that a client would notice |
 //! | what the source holds | [`source`] | folder listings, the POP3 listing, message bytes |
 //! | which UIDL is whose | [`matching`] | a [`matching::Pairing`] with the evidence of each pair |
 //! | what things are called | [`naming`] | directories, file names, or a refusal |
@@ -55,3 +56,4 @@ pub mod state;
 pub mod text;
 pub mod user;
 pub mod userlist;
+pub mod verify;

@@ -8,16 +8,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Parser;
 use mailseed::announce;
 use mailseed::cli::{self, Cli, Command};
-use mailseed::config::{self, Config, Question, Task, Voice};
+use mailseed::config::{self, Config, Question, Task, Verification, Voice};
 use mailseed::explain;
 use mailseed::logging::{self, Verbosity};
 use mailseed::problem::{Kind, Problem};
 use mailseed::progress::Progress;
-use mailseed::report::{CheckReport, Exit, ReportDir, RunReport, person, sum};
+use mailseed::report::{CheckReport, Exit, ReportDir, RunReport, VerifyReport, person, sum};
 use mailseed::run;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 fn main() -> ExitCode {
+    let mut verifying = None;
     let (options, task) = match Cli::parse().command {
         Command::Check(check) => (Box::new((*check).into()), Task::Check),
         Command::Export {
@@ -25,6 +26,12 @@ fn main() -> ExitCode {
             dry_run: false,
         } => (options, Task::Export),
         Command::Export { options, .. } | Command::Plan(options) => (options, Task::Plan),
+        Command::Verify(verify) => {
+            let (export, typed) = verify.split();
+            let live = !typed.new.is_empty();
+            verifying = Some(typed);
+            (Box::new(export), Task::Verify { live })
+        }
         Command::Explain(typed) => return explain(&typed),
         Command::Uidl(typed) => return uidl(&typed),
         Command::Retarget(typed) => return retarget(&typed),
@@ -37,14 +44,20 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(problems) => return refused(&problems),
     };
+    let verification = match verifying.map(|it| Verification::from_cli(&it, &options.login)) {
+        Some(Err(problems)) => return refused(&problems),
+        Some(Ok(verification)) => Some(verification),
+        None => None,
+    };
     let progress = Progress::start(voice.progress, config.users.len());
     logging::start(voice.verbosity, voice.format, &progress);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let exit = match task {
-        Task::Check => check(&config, voice, &progress),
-        Task::Plan | Task::Export => export(&config, voice, &progress),
+    let exit = match (task, &verification) {
+        (Task::Check, _) => check(&config, voice, &progress),
+        (_, Some(verification)) => verify(&config, verification, voice, &progress),
+        _ => export(&config, voice, &progress),
     };
     progress.finish();
     match exit {
@@ -155,6 +168,27 @@ fn check(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Pro
     progress.finish();
     if let Some(dir) = report_dir {
         dir.write_check(&report)?;
+    }
+    let all = voice.verbosity >= Verbosity::Verbose;
+    // As for an export, nobody to tell is no failure.
+    let _ = report.tell(all, &mut std::io::stdout().lock());
+    Ok(report.exit())
+}
+
+fn verify(
+    config: &Config,
+    verification: &Verification,
+    voice: Voice,
+    progress: &Progress,
+) -> Result<Exit, Problem> {
+    let report_dir = report_dir(config)?;
+    let stop = stop_on_signals();
+    let report = VerifyReport {
+        users: run::verify(config, verification, progress, &stop)?,
+    };
+    progress.finish();
+    if let Some(dir) = report_dir {
+        dir.write_verify(&report)?;
     }
     let all = voice.verbosity >= Verbosity::Verbose;
     // As for an export, nobody to tell is no failure.

@@ -133,6 +133,13 @@ impl Problem {
         self
     }
 
+    /// Names the server, where there is more than one of a kind.
+    #[must_use]
+    pub fn at_server(mut self, server: impl fmt::Display) -> Self {
+        self.what = format!("{}: {}", printable(&server.to_string()), self.what);
+        self
+    }
+
     /// The way on: what to do, which flag to use.
     #[must_use]
     pub fn with_hint(mut self, hint: impl AsRef<str>) -> Self {

@@ -11,6 +11,7 @@ pub mod read;
 pub mod sum;
 mod table;
 pub mod user_log;
+pub mod verify;
 
 use std::borrow::Cow;
 
@@ -21,6 +22,7 @@ use crate::problem::{Kind, Problem, Reach};
 pub use check::CheckReport;
 pub use files::ReportDir;
 pub use user_log::UserLog;
+pub use verify::VerifyReport;
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,13 +11,14 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIter
 use tracing::Level;
 
 use crate::check::{self, Finding};
-use crate::config::{Config, User};
+use crate::config::{Config, User, Verification};
 use crate::problem::{Kind, Problem, Reach};
 use crate::progress::Progress;
 use crate::report::{UserLog, UserReport};
 use crate::sink::sync::Syncer;
 use crate::source::net::Dialer;
 use crate::user::{self, Context, Outcome};
+use crate::verify;
 
 /// Stack of a worker thread, in bytes. Nothing here recurses.
 const STACK: usize = 2 << 20;
@@ -56,6 +57,25 @@ impl PerUser for Outcome {
 }
 
 impl PerUser for Finding {
+    fn ended(user: &str, attempts: u32, problem: Problem) -> Self {
+        Self {
+            attempts,
+            ended_by: Some(problem),
+            ..Self::new(user)
+        }
+    }
+
+    fn error(&self) -> String {
+        self.trouble()
+    }
+
+    fn stops_the_run(&self) -> bool {
+        let ended_by = self.ended_by.as_ref();
+        ended_by.is_some_and(|problem| problem.reach == Reach::Run)
+    }
+}
+
+impl PerUser for verify::Finding {
     fn ended(user: &str, attempts: u32, problem: Problem) -> Self {
         Self {
             attempts,
@@ -115,6 +135,28 @@ pub fn check(
     };
     side_by_side(config, progress, stop, |user, log| {
         check::run(user, context, log)
+    })
+}
+
+/// Verifies all users of `config`; `stop` as for [`run`].
+///
+/// # Errors
+/// Nothing was started: a CA file that cannot be read, threads that cannot be made.
+pub fn verify(
+    config: &Config,
+    verification: &Verification,
+    progress: &Progress,
+    stop: &AtomicBool,
+) -> Result<Vec<verify::Finding>, Problem> {
+    let dialer = Dialer::new(&config.tls, config.timeout)?;
+    let context = verify::Context {
+        config,
+        verification,
+        dialer: &dialer,
+        stop,
+    };
+    side_by_side(config, progress, stop, |user, log| {
+        verify::run(user, context, log)
     })
 }
 

@@ -9,6 +9,7 @@ mod bodies;
 mod collect;
 mod connections;
 mod delete_source;
+mod digesting;
 mod elsewhere;
 mod evidence;
 mod folder;
@@ -49,6 +50,7 @@ use bodies::Bodies;
 pub(crate) use collect::Copies;
 use connections::Connections;
 use delete_source::Deletable;
+pub(crate) use digesting::{Digested, digests};
 pub(crate) use elsewhere::{KnownElsewhere, Search, note as note_elsewhere};
 pub(crate) use evidence::Sessions;
 use links::Links;
@@ -204,11 +206,35 @@ fn attempt_until_done(
     }
 }
 
+/// How often something has failed that is tried again where that may help.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(u32);
+
+impl Failures {
+    /// After a failure: waits until it is time to try again.
+    ///
+    /// # Errors
+    /// `problem`, where that cannot help or has been tried often enough; the run is to stop.
+    pub(crate) fn wait(
+        &mut self,
+        problem: Problem,
+        config: &Config,
+        log: &UserLog,
+        stop: &AtomicBool,
+    ) -> Result<(), Problem> {
+        self.0 += 1;
+        if !problem.retry || self.0 > config.retries {
+            return Err(problem);
+        }
+        wait(&problem, self.0, config, log, stop)
+    }
+}
+
 /// Tells of the `failures`th failure in a row and waits before the next attempt.
 ///
 /// # Errors
 /// The run is to stop.
-pub(crate) fn wait(
+fn wait(
     problem: &Problem,
     failures: u32,
     config: &Config,

@@ -75,7 +75,7 @@ pub(super) fn resolve(
             faults.take(Template::parse(template).map_err(|fault| format!("--maildir: {fault}")))
         }),
         maildir_typed: typed.target.maildir.is_some(),
-        maildir_needed: task != Task::Check,
+        maildir_needed: !matches!(task, Task::Check | Task::Verify { live: true }),
         owner: typed.target.owner.as_deref().and_then(|owner| {
             faults.take(Owner::parse(owner).map_err(|fault| format!("--owner: {fault}")))
         }),

@@ -59,7 +59,7 @@ impl<'c> Logins<'c> {
                 Some(take(Err("--password-command is empty".to_owned())))
             }
             (Some(command), ..) => Some(Shared::Command(command)),
-            (None, Some(file), _) => Some(take(password_file(file))),
+            (None, Some(file), _) => Some(take(password_file("--password-file", file))),
             (None, None, Some(password)) => Some(take(variable(password))),
             (None, None, None) => None,
         };
@@ -127,8 +127,12 @@ pub fn open_to_others(file: &File) -> bool {
         .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o077 != 0)
 }
 
-fn password_file(path: &Path) -> Result<Secret, String> {
-    let told = format!("--password-file {}", path.display());
+/// The password in the file that `option` names.
+///
+/// # Errors
+/// It cannot be read, or others can read it, or it holds no password; told in words.
+pub fn password_file(option: &str, path: &Path) -> Result<Secret, String> {
+    let told = format!("{option} {}", path.display());
     let file = File::open(path).map_err(|error| format!("{told} cannot be read: {error}"))?;
     if open_to_others(&file) {
         return Err(format!(

@@ -13,7 +13,7 @@ use crate::cli::{Cli, Command};
 
 fn typed(line: &[&str]) -> (cli::Export, Task) {
     let command: &[&str] = match line.first() {
-        Some(&"check") => &["mailseed"],
+        Some(&("check" | "verify")) => &["mailseed"],
         _ => &["mailseed", "export"],
     };
     let line = command.iter().chain(line);
@@ -24,6 +24,11 @@ fn typed(line: &[&str]) -> (cli::Export, Task) {
         } => (*options, Task::Export),
         Command::Export { options, .. } | Command::Plan(options) => (*options, Task::Plan),
         Command::Check(options) => ((*options).into(), Task::Check),
+        Command::Verify(verify) => {
+            let (export, typed) = verify.split();
+            let live = !typed.new.is_empty();
+            (export, Task::Verify { live })
+        }
         Command::Explain(_) | Command::Report(_) | Command::Uidl(_) | Command::Retarget(_) => {
             panic!("not a command that needs a Config")
         }
@@ -471,4 +476,55 @@ fn a_check_needs_no_maildir_but_looks_at_the_one_it_is_given() {
     let doubled = "user,password,maildir\na,x,/v/1\nb,y,/v/1\nc,z,\n";
     let faults = resolve(doubled, None, &line).expect_err("one Maildir for two");
     assert_eq!(faults.len(), 1, "{faults:?}");
+}
+
+#[test]
+fn a_verify_needs_a_maildir_unless_it_asks_the_new_servers() {
+    let list = "user,password\na,x\nb,y\n";
+    let line = ["verify", "--users", "LIST", "--imap", "imaps://i.example"];
+    let faults = resolve(list, None, &line).expect_err("nothing to compare");
+    assert!(faults[0].contains("--maildir"), "{faults:?}");
+    let live = [&line[..], &["--new", "imaps://n.example"]].concat();
+    let config = resolve(list, None, &live).expect("all is well");
+    assert!(config.users.iter().all(|it| it.maildir == Path::new("")));
+    assert!(!config.dry_run);
+}
+
+#[test]
+fn what_a_verify_asks_is_refused_where_it_makes_no_sense() {
+    let faults = |more: &[&str]| -> Vec<String> {
+        let line = [&["mailseed", "verify"], more].concat();
+        let Command::Verify(verify) = Cli::try_parse_from(line).expect("a line").command else {
+            panic!("not a verify");
+        };
+        let (export, typed) = verify.split();
+        match Verification::from_cli(&typed, &export.login) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.iter().map(ToString::to_string).collect(),
+        }
+    };
+    let both = ["--new", "imaps://n.example", "pop3s://n.example"];
+    assert_eq!(faults(&both), Vec::<String>::new());
+    for (line, want) in [
+        (
+            &["--new", "imaps://n.example", "imaps://m.example"][..],
+            "there is one of this kind already",
+        ),
+        (&["--new", "n.example"], "--new: it is no URL"),
+        (&["--new-master-user", "m"], "are for --new"),
+        (
+            &["--new", "imaps://n.example", "--new-master-user", "m"],
+            "use --new-password-file",
+        ),
+        (
+            &["--new", "imaps://n.example", "--new-password-file", "/gone"],
+            "--new-password-file /gone cannot be read",
+        ),
+    ] {
+        let faults = faults(line);
+        assert!(
+            faults.iter().any(|it| it.contains(want)),
+            "{line:?}: {faults:?}"
+        );
+    }
 }

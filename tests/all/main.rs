@@ -35,3 +35,4 @@ mod stranger;
 mod support;
 mod transport;
 mod uidl;
+mod verify;

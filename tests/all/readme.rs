@@ -18,7 +18,7 @@ fn readme() -> String {
     std::fs::read_to_string(readme).expect("the README is there")
 }
 
-/// The columns are a promise; `check_takes_what_export_takes_but_for_writing` is about its options.
+/// The columns are a promise; `check_and_verify_take_what_export_takes_but_for_writing` is about its options.
 #[test]
 fn the_readme_tells_every_column_of_a_check() {
     let readme = readme();
@@ -37,7 +37,9 @@ fn the_readme_tells_every_column_of_a_check() {
 #[test]
 fn the_readme_names_every_option() {
     let mut there = BTreeSet::new();
-    for command in ["export", "check", "explain", "report", "uidl", "retarget"] {
+    for command in [
+        "export", "check", "verify", "explain", "report", "uidl", "retarget",
+    ] {
         let help = mailseed([command, "--help"]);
         assert_eq!(help.code, Some(0));
         there.append(&mut options(&help.stdout));
@@ -55,7 +57,7 @@ fn the_readme_names_every_option() {
     assert_eq!(named, there);
     // Elsewhere too; cargo has options of its own.
     let mut anywhere = options(&readme);
-    for of_cargo in ["--path", "--features", "--help"] {
+    for of_cargo in ["--path", "--features", "--case", "--help"] {
         anywhere.remove(of_cargo);
     }
     assert_eq!(anywhere, there);

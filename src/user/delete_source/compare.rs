@@ -1,52 +1,36 @@
 //! What the source sends against what is read back from the disk.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use tracing::Level;
 
 use super::{Deletable, Message};
 use crate::mail::UidSet;
 use crate::problem::{Kind, Problem, Reach};
-use crate::sink::digest::{StoredDigest, read_back};
+use crate::sink::digest::read_back;
 use crate::sink::on_disk::Messages;
 use crate::sink::target_problem;
 use crate::source::{BodySink, Refused};
 use crate::user::attempt::Attempt;
+use crate::user::digesting::{Digested, digests};
+use crate::user::interrupted;
 use crate::user::on_target::Files;
-use crate::user::{Breaks, interrupted};
 
 impl Attempt<'_> {
     /// The digests of what the source has not sent in this run, asked for once more.
     pub(super) fn sent_again(
         &mut self,
         folder: &Deletable,
-        fetch: impl FnOnce(&[(u32, u64)], &mut Digesting<'_>) -> Result<Refused, Problem>,
-    ) -> Result<HashMap<u32, blake3::Hash>, Problem> {
+        fetch: impl FnOnce(&[(u32, u64)], &mut dyn BodySink) -> Result<Refused, Problem>,
+    ) -> Result<Digested, Problem> {
         let context = self.context;
         let breaks = self.memory.breaks.entry(folder.path.clone()).or_default();
-        let wanted: Vec<(u32, u64)> = folder
-            .messages
-            .iter()
-            .filter(|message| message.sent.is_none() && !breaks.gave_up(message.key))
-            .map(|message| (message.key, message.size))
-            .collect();
-        let mut sink = Digesting {
-            stop: context.stop,
-            keep_double_cr: context.config.target.servers.dovecot,
-            at_hand: None,
-            done: HashMap::new(),
-        };
-        if wanted.is_empty() {
-            return Ok(sink.done);
-        }
-        match fetch(&wanted, &mut sink) {
-            Ok(_) => Ok(sink.done),
-            Err(problem) => {
-                blame(breaks, &wanted, &sink.done, &problem);
-                Err(problem.in_folder(&folder.path))
-            }
-        }
+        let not_sent = folder.messages.iter().filter(|it| it.sent.is_none());
+        let wanted: Vec<(u32, u64)> = not_sent.map(|it| (it.key, it.size)).collect();
+        let keep_double_cr = context.config.target.servers.dovecot;
+        digests(&wanted, breaks, keep_double_cr, context.stop, fetch)
+            .map_err(|problem| problem.in_folder(&folder.path))
     }
 
     /// The messages whose files hold what the source has sent. Of each other one it is told why it is
@@ -110,54 +94,5 @@ impl Attempt<'_> {
             self.noted(&folder.path).forget_seen(&damaged);
         }
         Ok(proven)
-    }
-}
-
-/// Blames a break on the first message that had not come.
-fn blame(
-    breaks: &mut Breaks,
-    wanted: &[(u32, u64)],
-    came: &HashMap<u32, blake3::Hash>,
-    problem: &Problem,
-) {
-    let mut missing = wanted.iter().filter(|(key, _)| !came.contains_key(key));
-    if let Some((first, _)) = missing.next().filter(|_| problem.retry) {
-        breaks.blame(*first);
-    }
-}
-
-/// Keeps of each message its digest only.
-pub(super) struct Digesting<'s> {
-    stop: &'s AtomicBool,
-    keep_double_cr: bool,
-    at_hand: Option<StoredDigest>,
-    done: HashMap<u32, blake3::Hash>,
-}
-
-impl BodySink for Digesting<'_> {
-    fn begin(&mut self, _announced: Option<u64>) -> Result<(), Problem> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(interrupted());
-        }
-        self.at_hand = Some(StoredDigest::new(self.keep_double_cr));
-        Ok(())
-    }
-
-    fn data(&mut self, bytes: &[u8]) -> Result<(), Problem> {
-        if let Some(digest) = &mut self.at_hand {
-            digest.update(bytes);
-        }
-        Ok(())
-    }
-
-    fn end(&mut self, key: u32) -> Result<(), Problem> {
-        if let Some(digest) = self.at_hand.take() {
-            self.done.insert(key, digest.finish());
-        }
-        Ok(())
-    }
-
-    fn abandon(&mut self) {
-        self.at_hand = None;
     }
 }

@@ -1,0 +1,105 @@
+//! What only `verify` takes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Export, Form, Fsync, Login, Rerun, Running, Selection, Source, Target, Uidls, Users};
+use crate::config::Content;
+
+/// What `mailseed verify --help` ends with.
+pub(super) const AFTER_VERIFY: &str = "\
+Environment:
+  MAILSEED_PASSWORD  The password, where no user list, --password-command or --password-file
+                     gives one
+
+Exit status:
+    0  Nothing differs
+    1  Some users differ or could not be looked at: the result and --report say which and why
+    2  The command line or the user list is wrong: nothing was started
+  130  Interrupted";
+
+/// Everything that `verify` takes.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Verify {
+    /// The old servers.
+    #[command(flatten)]
+    pub source: Source,
+    /// How to log in.
+    #[command(flatten)]
+    pub login: Login,
+    /// Whose mail.
+    #[command(flatten)]
+    pub users: Users,
+
+    /// The Maildir of each user, as for export; it may be left out where --new is given
+    #[arg(long, value_name = "TEMPLATE", help_heading = super::TARGET)]
+    pub maildir: Option<String>,
+
+    /// Who will read it.
+    #[command(flatten)]
+    pub form: Form,
+
+    /// Who must own the files, as numbers or names [default: whoever owns the Maildir]
+    #[arg(long, value_name = "UID:GID", help_heading = super::TARGET)]
+    pub owner: Option<String>,
+
+    /// What was taken, and where it went.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// What happened in doubt about UIDLs.
+    #[command(flatten)]
+    pub uidls: Uidls,
+    /// What is looked at.
+    #[command(flatten)]
+    pub verifying: Verifying,
+    /// How it runs and what it tells.
+    #[command(flatten)]
+    pub running: Running,
+}
+
+/// What a verify looks at.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What is looked at")]
+pub struct Verifying {
+    /// Which messages are read on both sides and compared byte by byte
+    #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
+    pub content: Content,
+
+    /// The new servers, where they run already: IMAP, POP3 or both, each a URL as for --imap and
+    /// --pop3. Users log in there as on the old ones
+    #[arg(long, value_name = "URL", num_args = 1..=2)]
+    pub new: Vec<String>,
+
+    /// Log in at the new servers as this master user (with --master-separator)
+    #[arg(long, value_name = "NAME")]
+    pub new_master_user: Option<String>,
+
+    /// The password for the new servers is the first line of this file, which nobody else may read
+    #[arg(long, value_name = "FILE")]
+    pub new_password_file: Option<PathBuf>,
+}
+
+impl Verify {
+    /// The export that is verified, and what is looked at.
+    pub fn split(self) -> (Export, Verifying) {
+        let export = Export {
+            source: self.source,
+            login: self.login,
+            users: self.users,
+            target: Target {
+                maildir: self.maildir,
+                form: self.form,
+                owner: self.owner,
+                fsync: Fsync::default(),
+            },
+            selection: self.selection,
+            rerun: Rerun::default(),
+            uidls: self.uidls,
+            running: self.running,
+            connections: 1,
+        };
+        (export, self.verifying)
+    }
+}

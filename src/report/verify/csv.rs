@@ -1,0 +1,101 @@
+//! `verify.csv`, a row a difference, and `verified.csv`, a row a user.
+
+use std::io::{self, Write};
+
+use super::VerifyReport;
+use crate::problem::Problem;
+use crate::report::ReportDir;
+use crate::report::files::defused;
+use crate::text::printable;
+use crate::verify::{Difference, Finding, Verdict};
+
+/// The columns of `verify.csv`.
+pub const VERIFY_COLUMNS: [&str; 7] = ["user", "folder", "uid", "uidl", "what", "old", "new"];
+
+/// The columns of `verified.csv`: others script against them, new ones come last.
+pub const VERIFIED_COLUMNS: [&str; 11] = [
+    "user",
+    "status",
+    "verdict",
+    "folders",
+    "messages",
+    "content_checked",
+    "differences",
+    "again_messages",
+    "again_bytes",
+    "seconds",
+    "error",
+];
+
+const DIFFERENCES: &str = "verify.csv";
+const USERS: &str = "verified.csv";
+
+impl ReportDir {
+    /// Writes `verify.csv` and `verified.csv`, replacing those of an earlier run.
+    ///
+    /// # Errors
+    /// One of them could not be written (reach Run, kind Target).
+    pub fn write_verify(&self, report: &VerifyReport) -> Result<(), Problem> {
+        self.replace(DIFFERENCES, |out| differences(report, out))
+            .map_err(|error| self.not_written(DIFFERENCES, error))?;
+        self.replace(USERS, |out| users(report, out))
+            .map_err(|error| self.not_written(USERS, error))
+    }
+}
+
+fn differences(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(VERIFY_COLUMNS)?;
+    for user in &report.users {
+        for difference in &user.differences {
+            csv.write_record(difference_row(user, difference))?;
+        }
+        let untold = user.count() - user.differences.len() as u64;
+        if untold > 0 {
+            let told = format!("{untold} more differences, which are not told one by one");
+            csv.write_record([user.user.as_str(), "", "", "", "doubt", "", &told])?;
+        }
+    }
+    csv.flush()
+}
+
+fn difference_row(user: &Finding, difference: &Difference) -> [String; 7] {
+    let folder = difference.folder.as_ref();
+    [
+        user.user.clone(),
+        free(&folder.map_or(String::new(), ToString::to_string)),
+        difference.uid.map_or(String::new(), |uid| uid.to_string()),
+        printable(difference.uidl.as_deref().unwrap_or_default()),
+        difference.what.word().to_owned(),
+        free(&difference.old),
+        free(&difference.new),
+    ]
+}
+
+fn users(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
+    let mut csv = csv::Writer::from_writer(out);
+    csv.write_record(VERIFIED_COLUMNS)?;
+    for user in &report.users {
+        let verdict = Verdict::of(user);
+        csv.write_record([
+            // The name as it is in the user list: --only-failed looks it up there.
+            user.user.clone(),
+            verdict.status.word().to_owned(),
+            free(&verdict.to_string()),
+            user.folders.to_string(),
+            user.messages.to_string(),
+            user.content_checked.to_string(),
+            user.count().to_string(),
+            user.risk.messages.to_string(),
+            user.risk.octets.to_string(),
+            format!("{:.3}", user.seconds),
+            free(&user.trouble()),
+        ])?;
+    }
+    csv.flush()
+}
+
+fn free(text: &str) -> String {
+    let text = printable(text);
+    defused(&text).into_owned()
+}

@@ -1,0 +1,170 @@
+//! The thin part: one folder of a Maildir read through no link, and nothing locked or changed.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{AtFlags, Dir, FileType, Stat};
+
+use crate::naming::MaildirFolder;
+use crate::sink::control;
+use crate::sink::on_disk::open_existing;
+use crate::sink::tree::open_dir;
+
+/// So often it is looked again where a server renames files at the same time.
+const TRIES: usize = 3;
+
+/// What lies in one folder.
+#[derive(Debug, Default)]
+pub struct Disk {
+    /// The message files of `new` and `cur`.
+    pub files: Vec<File>,
+    /// Names with a leading dot, and what is no regular file; with the reason why no server shows it.
+    pub odd: Vec<(String, &'static str)>,
+    /// The list of UIDs, where the folder is to have one and has it.
+    pub uid_list: Option<Vec<u8>>,
+    /// `dovecot-keywords`.
+    pub keywords: Option<Vec<u8>>,
+    /// The directories and control files.
+    pub surroundings: Vec<(&'static str, Access)>,
+}
+
+/// A message file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its whole name; what is not UTF-8 in it is replaced, and then nothing fits it.
+    pub name: Box<str>,
+    /// Whether it lies in `new`.
+    pub in_new: bool,
+    /// Its bytes.
+    pub size: u64,
+    /// Its date, in seconds since 1970.
+    pub mtime: i64,
+    /// Who may do what.
+    pub access: Access,
+}
+
+impl File {
+    /// Its name up to the colon.
+    pub fn base(&self) -> &str {
+        self.name.split(':').next().unwrap_or_default()
+    }
+}
+
+/// Owner, group and mode of a file or directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Access {
+    /// Numeric owner.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+impl Access {
+    fn of(stat: &Stat) -> Self {
+        Self {
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            mode: stat.st_mode & 0o7777,
+        }
+    }
+}
+
+/// Who owns the Maildir at `root`.
+///
+/// # Errors
+/// Those of the file system; that there is none is one.
+pub fn owner(root: &Path) -> io::Result<Access> {
+    let dir = open_dir(rustix::fs::CWD, root)?;
+    Ok(Access::of(&rustix::fs::fstat(&dir)?))
+}
+
+/// Reads `folder` of the Maildir at `root`, with its list of that name. `None`: it is not there, or
+/// has no `cur` or no `new`.
+///
+/// # Errors
+/// Those of the file system.
+pub fn read(
+    root: &Path,
+    folder: &MaildirFolder,
+    list_file: Option<&'static str>,
+) -> io::Result<Option<Disk>> {
+    let mut read = attempt(root, folder, list_file);
+    for _ in 1..TRIES {
+        if !matches!(&read, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            break;
+        }
+        read = attempt(root, folder, list_file);
+    }
+    read
+}
+
+fn attempt(
+    root: &Path,
+    folder: &MaildirFolder,
+    list_file: Option<&'static str>,
+) -> io::Result<Option<Disk>> {
+    let Some(dir) = open_existing(root, folder)? else {
+        return Ok(None);
+    };
+    let mut disk = Disk::default();
+    disk.surroundings
+        .push(("the folder", Access::of(&rustix::fs::fstat(&dir)?)));
+    for (name, in_new) in [("new", true), ("cur", false)] {
+        let part = match open_dir(&dir, name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        disk.surroundings
+            .push((name, Access::of(&rustix::fs::fstat(&part)?)));
+        disk.messages(&part, in_new)?;
+    }
+    for name in list_file.into_iter().chain(["dovecot-keywords"]) {
+        if let Ok(stat) = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+            disk.surroundings.push((name, Access::of(&stat)));
+        }
+    }
+    if let Some(name) = list_file {
+        disk.uid_list = control::read(&dir, name)?;
+    }
+    disk.keywords = control::read(&dir, "dovecot-keywords")?;
+    Ok(Some(disk))
+}
+
+impl Disk {
+    fn messages(&mut self, dir: &OwnedFd, in_new: bool) -> io::Result<()> {
+        for entry in Dir::read_from(dir)? {
+            let entry = entry?;
+            let bytes = entry.file_name().to_bytes();
+            if bytes == b"." || bytes == b".." {
+                continue;
+            }
+            let name = String::from_utf8_lossy(bytes).into_owned();
+            if bytes.starts_with(b".") {
+                self.odd
+                    .push((name, "no server shows a name with a leading dot"));
+                continue;
+            }
+            let stat = match rustix::fs::statat(dir, bytes, AtFlags::SYMLINK_NOFOLLOW) {
+                Ok(stat) => stat,
+                // A server has renamed it; under its new name it may have been missed.
+                Err(rustix::io::Errno::NOENT) => return Err(io::ErrorKind::NotFound.into()),
+                Err(errno) => return Err(errno.into()),
+            };
+            if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+                self.odd.push((name, "it is no regular file"));
+                continue;
+            }
+            self.files.push(File {
+                name: name.into(),
+                in_new,
+                size: u64::try_from(stat.st_size).unwrap_or(0),
+                mtime: stat.st_mtime,
+                access: Access::of(&stat),
+            });
+        }
+        Ok(())
+    }
+}
