@@ -8,7 +8,7 @@ use crate::migration::{PASSWORD, Source, views};
 use crate::support::corpus::{PopOrder, Uidls};
 use crate::support::courier::Courier;
 use crate::support::dovecot::{Dovecot, DovecotOptions};
-use crate::support::program;
+use crate::support::program::{self, mailseed};
 use crate::support::qmail::qmail_listing;
 use crate::support::{Layout, compare};
 
@@ -49,5 +49,20 @@ fn dovecot_courier_and_qmail_show_the_same_of_one_tree() {
     compare::assert_none(&differences);
     assert_eq!(dovecot.complaints(), Vec::<String>::new());
     drop(dovecot);
+    // What each of them announces of the first message.
+    let template = target.template();
+    let asked = ["explain", "ann", "INBOX:10", "--maildir", &template];
+    let told = mailseed(asked.iter().chain(&targets)).stdout;
+    let first = &by_courier.1[0];
+    let wanted = format!(
+        "POP3 number 1, UIDL {}, {} octets; IMAP UID 10",
+        first.uidl, first.size
+    );
+    for server in ["Courier", "Dovecot"] {
+        let line = told
+            .lines()
+            .find(|line| line.trim_start().starts_with(server));
+        assert!(line.is_some_and(|line| line.ends_with(&wanted)), "{told}");
+    }
     assert_nothing_left(&target, &source, "ann", &targets);
 }
