@@ -167,6 +167,9 @@ impl Verify<'_> {
         if target.qmail {
             servers.push(Server::Qmail);
         }
+        if target.courier {
+            servers.push(Server::Courier);
+        }
         servers
     }
 

@@ -37,7 +37,9 @@ fn the_readme_tells_every_column_of_a_check() {
 #[test]
 fn the_readme_names_every_option() {
     let mut there = BTreeSet::new();
-    for command in ["export", "check", "verify", "explain", "report", "uidl"] {
+    for command in [
+        "export", "check", "verify", "explain", "report", "uidl", "retarget",
+    ] {
         let help = mailseed([command, "--help"]);
         assert_eq!(help.code, Some(0));
         there.append(&mut options(&help.stdout));

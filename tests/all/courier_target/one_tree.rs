@@ -1,11 +1,14 @@
 //! One tree for several servers at once.
 
+use std::time::Duration;
+
 use super::{assert_alike, courier_views, dovecot_source, target_of, uidls};
 use crate::export::assert_nothing_left;
 use crate::migration::{PASSWORD, Source, views};
 use crate::support::corpus::{PopOrder, Uidls};
 use crate::support::courier::Courier;
 use crate::support::dovecot::{Dovecot, DovecotOptions};
+use crate::support::program::{self, mailseed};
 use crate::support::qmail::qmail_listing;
 use crate::support::{Layout, compare};
 
@@ -19,6 +22,10 @@ fn dovecot_courier_and_qmail_show_the_same_of_one_tree() {
     let source = Source::of(&old);
     let targets = ["--target", "qmail,dovecot,courier"];
     target.export_ok(&source, "ann", &targets);
+    let mut verify = target.command("verify", &source, &targets);
+    verify.args(["--user", "ann", "--content", "all", "-v"]);
+    let verified = program::run(verify, Duration::from_secs(120));
+    assert_eq!(verified.code, Some(0), "{}", verified.stdout);
     let dovecot = Dovecot::start(DovecotOptions {
         utf8: true,
         ..target.options(Layout::MaildirPlusPlus)
@@ -42,5 +49,20 @@ fn dovecot_courier_and_qmail_show_the_same_of_one_tree() {
     compare::assert_none(&differences);
     assert_eq!(dovecot.complaints(), Vec::<String>::new());
     drop(dovecot);
+    // What each of them announces of the first message.
+    let template = target.template();
+    let asked = ["explain", "ann", "INBOX:10", "--maildir", &template];
+    let told = mailseed(asked.iter().chain(&targets)).stdout;
+    let first = &by_courier.1[0];
+    let wanted = format!(
+        "POP3 number 1, UIDL {}, {} octets; IMAP UID 10",
+        first.uidl, first.size
+    );
+    for server in ["Courier", "Dovecot"] {
+        let line = told
+            .lines()
+            .find(|line| line.trim_start().starts_with(server));
+        assert!(line.is_some_and(|line| line.ends_with(&wanted)), "{told}");
+    }
     assert_nothing_left(&target, &source, "ann", &targets);
 }
