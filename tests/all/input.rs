@@ -285,7 +285,7 @@ fn a_wrong_command_line_starts_nothing() {
         ),
         (
             &[&whole, &["--target", "qmail", "--folder-encoding", "utf8"]],
-            &["add dovecot to --target"],
+            &["add one of them to --target"],
         ),
         (
             &[&whole, &["--owner", "nobody-of-that-name"]],
