@@ -1,7 +1,7 @@
 //! `mailseed retarget`: the control files and names of other servers, made from a tree that has been
 //! exported, without a network.
 //!
-//! What the old servers know of a folder takes the place of a source ([`known`]); the plan that makes
+//! What the old servers know of a folder takes the place of a source (`known`); the plan that makes
 //! the tree like it is that of an export to the new servers, and is carried out as such: files get their
 //! names before any list mentions them, each list is replaced as a whole, and a run that was cut is
 //! ended by the next. Nothing of the old servers is removed.

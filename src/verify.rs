@@ -4,7 +4,7 @@
 //! The old server is listed once more and held against
 //!
 //! * the Maildir, as each server that is to serve it will show it: its files and lists for IMAP
-//!   ([`tree`]), what [`crate::announce`] foretells for POP3;
+//!   (`tree`), what [`crate::announce`] foretells for POP3;
 //! * the new server itself, where it runs already (`--new`), by the same comparisons
 //!   ([`folder`], [`maildrop`]).
 //!
