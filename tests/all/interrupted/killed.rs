@@ -308,9 +308,23 @@ fn changes_of(trace: &Path) -> Vec<(String, usize)> {
     let mut main = None;
     let mut counts: HashMap<(&str, &str), usize> = HashMap::new();
     let mut changes = Vec::new();
+    let mut unfinished: HashMap<&str, &str> = HashMap::new();
     for line in text.lines() {
         let (thread, rest) = line.split_once(' ').expect("strace -f writes thread ids");
-        let Some((call, rest)) = rest.trim_start().split_once('(') else {
+        // A call during which another thread was heard is told in two parts.
+        let rest = rest.trim_start();
+        if let Some(begun) = rest.strip_suffix("<unfinished ...>") {
+            unfinished.insert(thread, begun);
+            continue;
+        }
+        let rest = match rest.split_once(" resumed>") {
+            Some((_, end)) => [unfinished.remove(thread).unwrap_or_default(), end].concat(),
+            None => rest.to_owned(),
+        };
+        let Some((call, rest)) = rest.split_once('(') else {
+            continue;
+        };
+        let Some(call) = CHANGES.iter().find(|known| **known == call) else {
             continue;
         };
         let main = *main.get_or_insert(thread);
@@ -318,13 +332,13 @@ fn changes_of(trace: &Path) -> Vec<(String, usize)> {
         *count += 1;
         let number = *count;
         let failed = rest.contains(" = -1 ");
-        let only_reads = call == "openat" && !rest.contains("O_CREAT");
+        let only_reads = *call == "openat" && !rest.contains("O_CREAT");
         if thread == main || failed || only_reads {
             continue;
         }
         let by_main = counts.get(&(main, call)).copied().unwrap_or_default();
         if number > by_main {
-            changes.push((call.to_owned(), number));
+            changes.push(((*call).to_owned(), number));
         }
     }
     changes
