@@ -15,9 +15,9 @@ use crate::support::program;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::tree::TempTree;
 
-/// About a message in ten milliseconds.
+/// About a message in fifty milliseconds: a machine at work may be late to look.
 fn slowly(server: &Dovecot) -> Proxy {
-    let fault = Fault::Slow(500, Duration::from_millis(4));
+    let fault = Fault::Slow(500, Duration::from_millis(20));
     Proxy::start(server.imap_port(), fault)
 }
 
