@@ -20,6 +20,7 @@ mod distance;
 mod elsewhere;
 mod explain;
 mod export;
+mod faults;
 mod input;
 mod interrupted;
 mod links;
