@@ -44,10 +44,13 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(problems) => return refused(&problems),
     };
-    let verification = match verifying.map(|it| Verification::from_cli(&it, &options.login)) {
-        Some(Err(problems)) => return refused(&problems),
-        Some(Ok(verification)) => Some(verification),
-        None => None,
+    let verification = verifying.map(|typed| {
+        let verification = Verification::from_cli(&typed, &options.login)?;
+        verification.fits(&config).map(|()| verification)
+    });
+    let verification = match verification.transpose() {
+        Ok(verification) => verification,
+        Err(problems) => return refused(&problems),
     };
     let progress = Progress::start(voice.progress, config.users.len());
     logging::start(voice.verbosity, voice.format, &progress);

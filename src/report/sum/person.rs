@@ -58,6 +58,9 @@ pub fn tell(sum: &Sum, out: &mut dyn Write) -> io::Result<()> {
             )?;
         }
     }
+    if let Some(looks) = sum.looks() {
+        writeln!(out, "verified: {}", looks.words())?;
+    }
     person::totals(&sum.totals(), sum.seconds(), false, out)
 }
 

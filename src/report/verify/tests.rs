@@ -20,6 +20,7 @@ fn wrong() -> Finding {
     let flags = Difference::new(Some(&inbox), What::Flags, "S", "").at(Uid::new(7));
     let uidl = Difference {
         uidl: Some("=x\u{1b}".to_owned()),
+        servers: vec!["dovecot", "courier"],
         ..Difference::new(Some(&inbox), What::Uidl, "", "number 3")
     };
     Finding {
@@ -69,7 +70,7 @@ POP3 clients that leave mail on the server would download 1 messages (2.00 KiB) 
     let all = told(true);
     for line in [
         "    folder INBOX, UID 7: flags: S -> -\n",
-        "    folder INBOX, UIDL =x\\u{1b}: uidl: - -> number 3\n",
+        "    folder INBOX, UIDL =x\\u{1b}, shown by dovecot, courier: uidl: - -> number 3\n",
     ] {
         assert!(all.contains(line), "{line}{all}");
     }
@@ -86,10 +87,10 @@ fn the_files_read_back_and_hold_no_formula() {
     let text = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
     assert_eq!(
         text("verify.csv"),
-        "user,folder,uid,uidl,what,old,new\n\
-         =bob,INBOX,7,,flags,S,\n\
-         =bob,INBOX,,=x\\u{1b},uidl,,number 3\n\
-         =bob,,,,doubt,,\"1 more differences, which are not told one by one\"\n"
+        "user,folder,uid,uidl,what,old,new,servers\n\
+         =bob,INBOX,7,,flags,S,,\n\
+         =bob,INBOX,,=x\\u{1b},uidl,,number 3,dovecot courier\n\
+         =bob,,,,doubt,,\"1 more differences, which are not told one by one\",\n"
     );
     assert_eq!(
         text("verified.csv"),
