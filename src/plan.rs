@@ -35,6 +35,7 @@ mod tests;
 pub mod uidlist;
 pub mod verdict;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub use crate::config::Mode;
@@ -348,6 +349,7 @@ pub fn plan(
         policy,
         now,
         known_to_courier: listed.map(|line| line.name).collect(),
+        other_names: OnceCell::new(),
     };
     planner
         .run()
