@@ -190,12 +190,13 @@ fn verify(
         users: run::verify(config, verification, progress, &stop)?,
     };
     progress.finish();
-    if let Some(dir) = report_dir {
+    if let Some(dir) = &report_dir {
         dir.write_verify(&report)?;
     }
     let all = voice.verbosity >= Verbosity::Verbose;
+    let dir = report_dir.as_ref().map(ReportDir::path);
     // As for an export, nobody to tell is no failure.
-    let _ = report.tell(all, &mut std::io::stdout().lock());
+    let _ = report.tell(all, dir, &mut std::io::stdout().lock());
     Ok(report.exit())
 }
 

@@ -70,6 +70,32 @@ impl What {
     }
 }
 
+impl What {
+    /// So many of them, in words: `flags of 1 message`, `3 UIDLs`.
+    pub fn counted(self, count: u64) -> String {
+        let plural = if count == 1 { "" } else { "s" };
+        match self {
+            Self::Folder => format!("{count} folder{plural}"),
+            Self::UidValidity => format!("UIDVALIDITY of {count} folder{plural}"),
+            Self::UidNext => format!("UIDNEXT of {count} folder{plural}"),
+            Self::Missing => format!("{count} message{plural} missing"),
+            Self::Extra => format!("{count} message{plural} too many"),
+            Self::Doubled => format!("{count} message{plural} doubled"),
+            Self::Flags => format!("flags of {count} message{plural}"),
+            Self::Keywords => format!("keywords of {count} message{plural}"),
+            Self::Date => format!("date of {count} message{plural}"),
+            Self::Size => format!("size of {count} message{plural}"),
+            Self::Content => format!("content of {count} message{plural}"),
+            Self::Uidl => format!("{count} UIDL{plural}"),
+            Self::Order => format!("POP3 order of {count} message{plural}"),
+            Self::PopSize => format!("POP3 size of {count} message{plural}"),
+            Self::Subscription => format!("{count} subscription{plural}"),
+            Self::Owner => format!("owner or mode of {count} file{plural}"),
+            Self::Doubt => format!("{count} doubt{plural}"),
+        }
+    }
+}
+
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.word())

@@ -17,7 +17,7 @@ use crate::naming::message::size_in_name;
 use crate::naming::{Identity, MaildirFolder};
 use crate::plan::folders::Placed;
 use crate::plan::order::Dated;
-use crate::problem::Problem;
+use crate::problem::{Problem, Reach};
 use crate::sink::export::now;
 use crate::sink::line_ends::LineEnds;
 use crate::sink::on_disk::Messages;
@@ -44,8 +44,15 @@ impl Verify<'_> {
         };
         let root = &self.user.maildir;
         let told = |error| {
-            let doing = format!("read {target} in {}", root.display());
-            target_problem(&doing, error).in_folder(path)
+            let mut place = root.clone();
+            place.extend(target.components());
+            let mut problem = target_problem(&format!("read {}", place.display()), error);
+            // The other folders can be looked at.
+            problem.reach = match problem.reach {
+                Reach::User => Reach::Folder,
+                other => other,
+            };
+            problem.in_folder(path)
         };
         let lists = self.policy().lists(target.is_root());
         let Some(mut disk) = disk::read(root, target, lists).map_err(told)? else {

@@ -252,17 +252,24 @@ fn a_sample_is_read_and_what_cannot_be_looked_at_is_no_pass() {
         assert_eq!((&*row["folders"], &*row["messages"]), ("3", "35"));
         assert_eq!((&*row["verdict"], &*row["error"]), ("transparent", ""));
     }
-    // Of one user there is nothing at all; and the same server is no POP3 server.
-    let verified = verify(&source, &target, &["second"], &[]);
+    // Of one user there is nothing at all; of one INBOX cannot be read, but the rest can; and the same server
+    // is no POP3 server.
+    let copy = Maildir::copied(&target.maildir(FIRST), target.maildir("third"));
+    fs::remove_dir_all(copy.root.join("cur")).expect("removed");
+    fs::write(copy.root.join("cur"), "").expect("written");
+    let verified = verify(&source, &target, &["second", "third"], &[]);
     assert_eq!(verified.output.code, Some(1));
-    let wanted = [
-        "folder INBOX -",
-        "folder Sent -",
-        "folder Archive -",
-        "subscription *",
-    ];
+    let row = &verified.users["second"];
+    let gone = format!(
+        "target: there is no Maildir {}",
+        target.maildir("second").display()
+    );
+    assert!(row["error"].starts_with(&gone), "{row:?}");
+    assert_eq!((&*row["status"], &*row["folders"]), ("failed", "0"));
+    let row = &verified.users["third"];
+    assert_eq!((&*row["status"], &*row["folders"]), ("partial", "3"));
     assert!(
-        is_as_wanted(&wanted, &verified.rows["second"]),
+        is_as_wanted(&["doubt INBOX -"], &verified.rows["third"]),
         "{:?}",
         verified.rows
     );

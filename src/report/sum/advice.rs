@@ -50,17 +50,14 @@ impl Sum {
 /// What, advice and example of each trouble of a user.
 fn of_user(user: &Standing) -> Vec<(String, String, String)> {
     let mut found = Vec::new();
-    if user.run.is_none() && user.is_verified() {
-        return found;
-    }
-    if user.run.is_none() {
+    if user.run.is_none() && user.look().is_none() {
         let example = user
             .checked
             .as_ref()
             .map_or("no run has begun with this user", |it| &it.verdict);
         let what = "not exported yet".to_owned();
         found.push((what, NOT_EXPORTED.to_owned(), printable(example)));
-    } else {
+    } else if user.run.is_some() {
         for problem in &user.report.problems {
             let what = heading(problem.kind).to_owned();
             let advice = problem.hint().unwrap_or_else(|| way_on(problem.kind));

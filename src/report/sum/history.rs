@@ -10,7 +10,7 @@ use std::path::Path;
 
 use super::{Load, Look, Run, Standing, Sum, progress};
 use crate::problem::{Kind, Problem, Reach};
-use crate::report::read::{Checked, Found, Rows, Verified};
+use crate::report::read::{Checked, Found, Rows, Verified, VerifiedUser};
 use crate::report::{RunReport, Status, UserReport};
 
 impl Sum {
@@ -156,14 +156,8 @@ impl Gather {
             let place = self.user(&of.user);
             let standing = &mut self.sum.users[place];
             let last = standing.run.map(|run| self.sum.runs[run].finished);
-            // Whoever moved a user that nothing differs of has moved it.
-            if standing.run.is_none() && of.status == Status::Ok {
-                standing.report = UserReport {
-                    folders: of.folders,
-                    messages: of.messages,
-                    kept: of.messages,
-                    ..UserReport::new(of.user.as_str())
-                };
+            if standing.run.is_none() {
+                standing.report = seen_by_verify(&of);
             }
             standing.verified = Some(Look {
                 of,
@@ -218,6 +212,25 @@ impl Standing {
             verified: None,
         }
     }
+}
+
+/// A user of whom no run tells, as a verify has found it: whoever moved a user of whom nothing differs has
+/// moved it.
+fn seen_by_verify(of: &VerifiedUser) -> UserReport {
+    let mut report = UserReport {
+        folders: of.folders,
+        messages: of.messages,
+        ..UserReport::new(of.user.as_str())
+    };
+    if of.status == Status::Ok {
+        report.kept = of.messages;
+    } else {
+        let what = "no export of this user is among the reports";
+        let problem = Problem::new(Kind::Stopped, Reach::User, what);
+        let hint = "name the report of its export too, or export it";
+        report.problems.push(problem.with_hint(hint));
+    }
+    report
 }
 
 /// What a run shows of how long a whole mailbox takes.

@@ -319,8 +319,8 @@ fn every_user_has_one_verdict() {
         ),
         (
             vec![verify(20, "a", why, two())],
-            Class::NotExported,
-            "not exported yet; verify finds 3 differences: 2 flags, 1 uidl",
+            Class::NotTransparent,
+            "not transparent: because verify finds 3 differences: 2 flags, 1 uidl",
         ),
         (
             vec![check],
@@ -452,10 +452,12 @@ fn the_csv_is_a_summary_with_more_columns() {
 
 #[test]
 fn a_person_sees_the_runs_the_troubled_and_the_sums() {
+    let why = "not transparent because flags of 1 message";
     let sum = Sum::of(vec![
         run("night1", 0, 3600, vec![ok("a@x", 7200), failed("b@y\x1b")]),
         run("night2", 86_400, 86_460, vec![partial("b@y\x1b", 3)]),
         verify(90_000, "a@x", "transparent", vec![]),
+        verify(95_000, "a@x", why, vec![difference("a@x", "flags")]),
     ]);
     let mut out = Vec::new();
     person::tell(&sum.unwrap(), &mut out).unwrap();
@@ -468,13 +470,14 @@ user       status   folders  messages  added  kept  skipped      size  time
 b@y\\u{1b}  partial        0         3      2     0        1  2.93 KiB  2.0s
     not exported: A UID 7: it is too large
 
+a@x: not transparent: because verify finds 1 differences: flags of 1 message
+
 domain   users  transparent  accepted  not transparent  not done  messages      size
-x            1            1         0                0         0     7,200  6.87 MiB
+x            1            0         0                1         0     7,200  6.87 MiB
 y\\u{1b}      1            0         0                1         0         3  2.93 KiB
 
-transparent: 1 (moved, and no client will notice)
-not transparent: 1 (moved in part, or a verify found differences)
-verified: 1 transparent, 0 not, 1 never; POP3 clients that leave mail on the server would download 1 messages (1000 B) again
+not transparent: 2 (moved in part, or a verify found differences)
+verified: 0 transparent, 1 not, 1 never; POP3 clients that leave mail on the server would download 1 messages (1000 B) again
 users: 2, of these 1 ok, 1 partial, 0 failed
 messages: 7,203 (6.87 MiB), of these 7,202 added, 0 kept, 1 skipped; took 1h01m
 ";

@@ -68,12 +68,12 @@ impl Verdict {
         let report = &user.report;
         let (class, reasons) = if user.run.is_none() && user.is_verified() {
             (Class::Transparent, Vec::new())
+        } else if let (None, Some(differing)) = (user.run, differing(user)) {
+            (Class::NotTransparent, vec![differing])
         } else if user.run.is_none() {
             let checked = user.checked.iter();
-            let mut reasons: Vec<String> =
-                checked.map(|it| format!("check: {}", it.verdict)).collect();
-            reasons.extend(differing(user));
-            (Class::NotExported, reasons)
+            let reasons = checked.map(|it| format!("check: {}", it.verdict));
+            (Class::NotExported, reasons.collect())
         } else if report.status() == Status::Failed {
             (Class::NotDone, vec![worst(report)])
         } else {
