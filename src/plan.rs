@@ -167,7 +167,7 @@ pub const DOVECOT_LIST: &str = "dovecot-uidlist";
 pub const OWN_LIST: &str = "mailseed.uidlist";
 
 /// The files that hold the UIDs and UIDLs of a folder. Without any the file names tell all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lists {
     /// [`DOVECOT_LIST`] or [`OWN_LIST`].
     pub own: Option<&'static str>,

@@ -8,6 +8,7 @@ use super::folder::{Folder, skip};
 use super::inbox::known_pairs;
 use super::listing::{Stamp, digest};
 use super::maildrop::Beside;
+use super::tally::Added;
 use crate::config::User;
 use crate::mail::{Entry, FolderPath, Uid, UidSet, UidValidity};
 use crate::naming::MaildirFolder;
@@ -111,7 +112,7 @@ impl Attempt<'_> {
                 None => {
                     self.count(path, &shown.list, shown.selected.as_ref());
                     // What an earlier attempt wrote is not part of this folder as it is now.
-                    self.memory.tally.folder(path).added = 0;
+                    self.memory.tally.folder(path).added = Added::default();
                     selected_of(&shown.list, shown.selected.as_ref())
                         .map(|entry| (entry.uid.value(), entry.size))
                         .collect()
