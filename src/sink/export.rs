@@ -189,7 +189,10 @@ pub fn count_quota(tree: &Tree, bytes: u64, messages: u64, change: Change) -> Re
         Change::Less => format!("-{bytes} -{messages}\n"),
     };
     const FILE: &str = "maildirsize";
-    let told = |error| target_problem("write maildirsize", error);
+    let told = |error| {
+        let what = format!("write maildirsize in {}", tree.path().display());
+        target_problem(&what, error)
+    };
     if control::append_if_there(tree.root(), FILE, &line).map_err(told)? {
         return Ok(());
     }
@@ -212,7 +215,7 @@ pub fn subscribe(
     change: impl FnOnce(&mut Subscriptions, bool) -> usize,
 ) -> Result<usize, Problem> {
     let name = file.name();
-    let told = |error| target_problem(&format!("read {name}"), error);
+    let told = |error| target_problem(&format!("read {name} in {}", root.display()), error);
     let dir = on_disk::open_existing(root, &MaildirFolder::root()).map_err(told)?;
     let old = match &dir {
         Some(dir) => control::read(dir, name).map_err(told)?,

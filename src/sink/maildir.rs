@@ -249,6 +249,18 @@ pub(super) fn move_in(from: &OwnedFd, old: &str, to: &OwnedFd, new: &str) -> io:
     }
 }
 
+/// [`move_in`] for a directory, of which there can be no second link. Nothing that is in use is
+/// replaced: where the file system knows no rename that replaces nothing, an empty directory may be.
+pub(super) fn move_directory(from: &OwnedFd, old: &str, to: &OwnedFd, new: &str) -> io::Result<()> {
+    use rustix::io::Errno;
+    match rustix::fs::renameat_with(from, old, to, new, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            Ok(rustix::fs::renameat(from, old, to, new)?)
+        }
+        other => Ok(other?),
+    }
+}
+
 /// Gives a message another name, replacing nothing: another base name, or another suffix, which
 /// takes it to `cur`. A server may have renamed it since it was seen: then its flags have just been
 /// changed by its owner, and stay.

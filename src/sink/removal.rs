@@ -170,7 +170,7 @@ pub fn move_folder(tree: &Tree, from: &MaildirFolder, to: &MaildirFolder) -> Res
         }
         // A run that is cut between the two does both again.
         control::remove_all(tree.root(), "dovecot.list.index")?;
-        maildir::move_in(&old_parent, old, &new_parent, new)?;
+        maildir::move_directory(&old_parent, old, &new_parent, new)?;
         if tree.fsync() != Fsync::Never {
             // The record is about to say that it lies there.
             rustix::fs::fsync(&new_parent)?;

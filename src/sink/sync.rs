@@ -110,6 +110,20 @@ mod tests {
     use std::fs::File;
 
     #[test]
+    fn after_an_error_no_sync_ends_well() {
+        let syncer = Syncer::default();
+        let file = File::open(".").unwrap();
+        syncer.sync(&file).unwrap();
+        for state in syncer.lock().values_mut() {
+            state.failed = Some(Errno::IO);
+        }
+        for _ in 0..2 {
+            let error = syncer.sync(&file).unwrap_err();
+            assert_eq!(Errno::from_io_error(&error), Some(Errno::IO));
+        }
+    }
+
+    #[test]
     fn everyone_returns_and_syncs_are_shared() {
         let syncer = Syncer::default();
         let file = File::open(".").unwrap();

@@ -123,7 +123,10 @@ impl Attempt<'_> {
     /// It is that of a newer mailseed: what it knows must not be forgotten.
     pub(super) fn open_book(&mut self) -> Result<(), Problem> {
         let file = self.state_file();
-        let told = |error| target_problem(&format!("read {file}"), error);
+        let told = |error| {
+            let what = format!("read {file} in {}", self.user.maildir.display());
+            target_problem(&what, error)
+        };
         let root = on_disk::open_existing(&self.user.maildir, &MaildirFolder::root());
         let bytes = match root.map_err(told)? {
             Some(root) => control::read(&root, file.as_str()).map_err(told)?,

@@ -1,7 +1,7 @@
 //! Each change of the disk fails once, in each way in which disks fail: the run says so, leaves nothing
 //! that is not whole, and the next run goes on.
 
-use super::system_calls::{Change, changes, copy, injected, some_of};
+use super::system_calls::{Change, changes, copy, injected, some_of, with};
 use super::{golden, is_temporary, mark, source, state_of};
 use crate::migration::{PASSWORD, Source, Target};
 use crate::support::mail_user::{Client, Store};
@@ -50,6 +50,38 @@ fn a_merge_at_each_change_of_which_the_disk_fails_is_ended_by_the_next() {
     at_source.expunge("INBOX", 1);
     at_source.rename("Sent", "Post");
     at_each_change(&source, &more, Some(&before));
+}
+
+/// What a server of files, or an old kernel, may not know.
+#[test]
+fn a_file_system_that_lacks_something_holds_the_same_tree() {
+    let server = source(4);
+    let source = Source::of(&server);
+    let more = ["--max-delete", "100"];
+    let [first, before] = [Target::new(), Target::new()];
+    first.export_ok(&source, "ann", &more);
+    before.export_ok(&source, "ann", &more);
+    let first = state_of(&first, &source);
+    let mut at_source = Client::login(server.imap_port(), "ann", PASSWORD);
+    for lacks in ["inject=renameat2:error=EINVAL", "inject=linkat:error=EPERM"] {
+        let target = Target::new();
+        let output = with(&target, &source, &more, lacks);
+        assert_eq!(output.code, Some(0), "{lacks}\n{}", output.stdout);
+        state_of(&target, &source).assert_is(&first, lacks);
+    }
+    at_source.rename("Sent", "Post");
+    at_source.store("INBOX", 4, Store::Set, &["\\Answered"]);
+    let message = format!("Subject: 5\n\n{}\n", mark(5));
+    at_source.append("INBOX", &[], 1_600_000_100, &message);
+    let whole = Target::new();
+    copy(Some(&before), &whole);
+    whole.export_ok(&source, "ann", &more);
+    let whole = state_of(&whole, &source);
+    let target = Target::new();
+    copy(Some(&before), &target);
+    let output = with(&target, &source, &more, "inject=renameat2:error=EINVAL");
+    assert_eq!(output.code, Some(0), "{}", output.stdout);
+    state_of(&target, &source).assert_is(&whole, "without renameat2");
 }
 
 fn removes(change: &Change) -> bool {

@@ -2,9 +2,10 @@
 //! system that keeps its promises goes by: nothing is said of a message before it is on disk.
 
 use std::collections::HashMap;
+use std::fs;
 
-use super::system_calls::{calls_of, copy, trace};
-use super::{mark, source};
+use super::system_calls::{calls_of, copy, trace, with};
+use super::{golden, mark, source, state_of};
 use crate::migration::{PASSWORD, Source, Target};
 use crate::support::mail_user::{Client, Store};
 
@@ -227,4 +228,45 @@ fn nothing_is_told_of_before_it_is_on_disk() {
             .any(|call| matches!(call, Call::Synced(_) | Call::SyncedAll))
     );
     check(&calls, false).expect_err("nothing was synced");
+}
+
+/// With `--fsync batch` names may be on disk without what they name, and the record with them.
+#[test]
+fn what_power_has_left_half_is_fetched_anew() {
+    let server = source(4);
+    let source = Source::of(&server);
+    for targets in ["dovecot", "qmail,dovecot"] {
+        let more = ["--target", targets];
+        let whole = golden(&source, &more);
+        let mut torn = 0;
+        // As each folder is about to be synced.
+        for number in 1..=2 {
+            let target = Target::new();
+            let kill = format!("inject=syncfs:signal=KILL:when={number}");
+            let output = with(&target, &source, &more, &kill);
+            assert_eq!(output.code, None, "{}", output.stdout);
+            for folder in ["", ".Sent"] {
+                let folder = target.maildir("ann").join(folder);
+                if folder.join("dovecot-uidlist").exists() {
+                    continue;
+                }
+                let Ok(files) = fs::read_dir(folder.join("cur")) else {
+                    continue;
+                };
+                for (at, file) in (0_u64..).zip(files) {
+                    let path = file.expect("it stands still").path();
+                    let file = fs::OpenOptions::new().write(true).open(&path);
+                    let file = file.expect("it is ours");
+                    let length = file.metadata().expect("it is ours").len();
+                    file.set_len(at % 3 * length / 3).expect("it is ours");
+                    torn += 1;
+                }
+            }
+            let plan = target.export(&source, "ann", &[&more[..], &["--dry-run"]].concat());
+            assert_eq!(plan.code, Some(0), "{}", plan.stdout);
+            target.export_ok(&source, "ann", &more);
+            state_of(&target, &source).assert_is(&whole, targets);
+        }
+        assert_eq!(torn, 6, "{targets}");
+    }
 }

@@ -119,6 +119,16 @@ pub(super) fn injected(
     traced(target, source, more, &arguments)
 }
 
+/// A run with this done to its calls.
+pub(super) fn with(
+    target: &Target,
+    source: &Source,
+    more: &[&str],
+    inject: &str,
+) -> program::Output {
+    traced(target, source, more, &["-o", "/dev/null", "-e", inject])
+}
+
 fn traced(target: &Target, source: &Source, more: &[&str], strace: &[&str]) -> program::Output {
     let mailseed = target.command("export", source, more);
     let mut command = Command::new("strace");
@@ -136,7 +146,7 @@ fn traced(target: &Target, source: &Source, more: &[&str], strace: &[&str]) -> p
 }
 
 /// Puts a copy of ann's home in `before` into `target`.
-pub(super) fn copy(before: Option<&Target>, target: &Target) {
+pub(crate) fn copy(before: Option<&Target>, target: &Target) {
     let Some(before) = before else { return };
     let home = |target: &Target| {
         let maildir = target.maildir("ann");
