@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Breaks;
 use super::bodies::{FolderBodies, Keeping};
-use crate::mail::{PopEntry, PopNumber, Uid};
+use crate::mail::{PopEntries, PopNumber, Uid};
 use crate::matching::{
     self, Attribute, ContentDigest, ContentHasher, Evidence, HeaderDigest, HeaderHasher,
 };
@@ -84,7 +84,7 @@ impl ReadAhead {
         &mut self,
         session: &mut pop3::Session,
         breaks: &mut Breaks,
-        listing: &[PopEntry],
+        listing: &PopEntries,
     ) -> Result<(), Problem> {
         let foreseen = matching::foreseen(listing);
         let asked = &foreseen.headers;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::super::on_disk::{DiskFile, OnDisk};
 use super::super::{Mode, Past, SourceFolder, announced};
 use super::{Recognised, Recogniser, Role};
-use crate::mail::{Uid, UidLine, UidSet};
+use crate::mail::{Uid, UidLine, UidSet, Uidl};
 use crate::naming::Identity;
 use crate::naming::message::UidlDigest;
 
@@ -32,15 +32,15 @@ impl Recogniser<'_> {
         }
         let uidls = (0..source.entries.len()).filter_map(|index| {
             let announced = announced(source, index)?;
-            Some((index, &announced.uidl))
+            Some((index, announced.uidl))
         });
         let by_digest: HashMap<UidlDigest, usize> = uidls
             .clone()
-            .map(|(index, uidl)| (UidlDigest::of(uidl), index))
+            .map(|(index, uidl)| (UidlDigest::of(&uidl), index))
             .collect();
-        let copies: HashMap<&str, usize> = uidls
+        let copies: HashMap<Uidl, usize> = uidls
             .filter(|(index, _)| *index >= source.own())
-            .map(|(index, uidl)| (uidl.as_str(), index))
+            .map(|(index, uidl)| (uidl, index))
             .collect();
         let disk = self.disk;
         for (at, file) in (0..).zip(disk.files.iter()) {
@@ -50,7 +50,8 @@ impl Recogniser<'_> {
             };
             let by_line = || {
                 let line = self.line_of(at)?;
-                let index = copies.get(line.field('P')?)?;
+                let uidl = Uidl::parse(line.field('P')?.as_bytes()).ok()?;
+                let index = copies.get(&uidl)?;
                 (!self.is_own(&file, &line)).then_some(index)
             };
             if let Some(index) = by_name.or_else(by_line) {
