@@ -16,7 +16,7 @@ use super::{
 /// Up to so many messages are looked at one by one, since it costs little.
 pub(super) const SMALL: usize = 100;
 /// Up to so many bytes of bodies are read over POP3 where no doubt demands it.
-pub(super) const CHEAP_BYTES: u64 = 4 << 20;
+pub const CHEAP_BYTES: u64 = 4 << 20;
 
 /// A POP3 message and an INBOX message that may be one, by index. There may be a million of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

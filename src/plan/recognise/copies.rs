@@ -43,18 +43,23 @@ impl Recogniser<'_> {
             .map(|(index, uidl)| (uidl, index))
             .collect();
         let disk = self.disk;
+        // Names first: the file that bears a UIDL in its name holds that message, whatever another
+        // file's line says.
         for (at, file) in (0..).zip(disk.files.iter()) {
-            let by_name = match Identity::parse(&file.base) {
-                Some(Identity::Pop3(_, _, digest)) => by_digest.get(&digest),
-                _ => None,
-            };
-            let by_line = || {
-                let line = self.line_of(at)?;
+            if let Some(Identity::Pop3(_, _, digest)) = Identity::parse(&file.base)
+                && let Some(index) = by_digest.get(&digest)
+            {
+                self.is_entry(at, *index);
+            }
+        }
+        for (at, file) in (0..).zip(disk.files.iter()) {
+            let listed = self.line_of(at).and_then(|line| {
                 let uidl = Uidl::parse(line.field('P')?.as_bytes()).ok()?;
-                let index = copies.get(&uidl)?;
-                (!self.is_own(&file, &line)).then_some(index)
-            };
-            if let Some(index) = by_name.or_else(by_line) {
+                Some((copies.get(&uidl)?, line))
+            });
+            if let Some((index, line)) = listed
+                && !self.is_own(&file, &line)
+            {
                 self.is_entry(at, *index);
             }
         }
