@@ -196,6 +196,7 @@ impl Verify<'_> {
             pop3: &mut opened.session,
             pop3_breaks: &mut self.pop3_breaks,
             ahead: None,
+            imap_ahead: None,
             bodies: None,
         };
         let policy = self.context.config.uidls.pairing;
