@@ -95,17 +95,19 @@ impl Attempt<'_> {
 /// The announced sizes of messages that were about to be written, by the names that their UIDLs give.
 fn by_name(folder: &Folder<'_>, seen: &Seen) -> HashMap<String, u64> {
     let source = &folder.source;
-    let uidls = source.uidls.unwrap_or_default();
-    let to_come = source.entries.iter().zip(uidls);
-    let to_come = to_come.filter(|(entry, _)| seen.pending.contains(entry.uid));
-    let named = to_come.filter_map(|(entry, announced)| Some((entry, &announced.as_ref()?.uidl)));
-    named
-        .flat_map(|(entry, uidl)| {
-            let names = [uidl_name(uidl).ok(), courier_name(uidl).ok().flatten()];
-            let names = names.into_iter().flatten();
-            names.map(|name| (BaseName::as_str(&name).to_owned(), entry.size))
-        })
-        .collect()
+    let mut names = HashMap::new();
+    for (index, entry) in source.entries.iter().enumerate() {
+        if !seen.pending.contains(entry.uid) {
+            continue;
+        }
+        if let Some(announced) = source.uidls.and_then(|uidls| uidls.get(index)) {
+            let uidl = &announced.uidl;
+            let both = [uidl_name(uidl).ok(), courier_name(uidl).ok().flatten()];
+            let both = both.iter().flatten().map(BaseName::as_str);
+            names.extend(both.map(|name| (name.to_owned(), entry.size)));
+        }
+    }
+    names
 }
 
 fn without_rank(base: &str) -> &str {
