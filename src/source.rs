@@ -16,6 +16,7 @@ pub mod imap;
 pub mod login;
 pub mod net;
 pub mod pop3;
+mod rest;
 pub mod sasl;
 
 use crate::mail::{

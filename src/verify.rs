@@ -41,6 +41,7 @@ use crate::problem::{Kind, Problem};
 use crate::report::UserLog;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
+use crate::source::net::hosts::Turn;
 use crate::source::pop3::Pipelining;
 use crate::source::{Maildrop, imap, pop3};
 use crate::user::{self, Breaks, Failures, LoginDelay};
@@ -61,6 +62,8 @@ pub struct Context<'a> {
     pub verification: &'a Verification,
     /// Opens connections.
     pub dialer: &'a Dialer,
+    /// The user's place among those at work.
+    pub turn: &'a Turn<'a>,
     /// Set when the run is to stop.
     pub stop: &'a AtomicBool,
 }
@@ -183,6 +186,7 @@ impl Verify<'_> {
         let Context {
             config,
             verification,
+            turn,
             stop,
             ..
         } = self.context;
@@ -206,7 +210,7 @@ impl Verify<'_> {
                 return Ok(());
             };
             self.one_at_a_time |= problem.kind == Kind::Protocol && problem.retry;
-            failures.wait(problem, config, self.log, stop)?;
+            failures.wait(problem, (config, turn, stop), self.log)?;
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use super::Session;
+use super::delayed;
 use super::proto::{list_line, refusal, stat_count, uidl_line};
 use super::wire::words;
 use crate::mail::{PopEntry, PopNumber, Uidl, UidlFault};
@@ -69,8 +70,7 @@ impl<S: Read + Write> Session<S> {
         };
         let mut nonsense = None;
         let mut note = |command: &str, line: &[u8]| {
-            nonsense
-                .get_or_insert_with(|| format!("{command} line {:?}", printable_bytes(line, 100)));
+            nonsense.get_or_insert_with(|| (command.to_owned(), line.to_vec()));
         };
         // Some servers refuse to list what is empty.
         let empty = count == Some(0);
@@ -99,6 +99,19 @@ impl<S: Read + Write> Session<S> {
             Err(_) if empty => {}
             Err(text) => return Err(self.refused("LIST", &text)),
         }
+        // A server may echo the login anywhere.
+        let nonsense = nonsense.map(|(command, line)| {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            let line = self.wire.without_hidden(line);
+            format!("{command} line {:?}", printable_bytes(line.as_bytes(), 100))
+        });
+        let uidls = uidls.map(|uidls| {
+            let uidls = uidls.into_iter();
+            let told = |(text, fault)| (self.wire.without_hidden(text), fault);
+            uidls
+                .map(|(number, uidl)| (number, uidl.map_err(told)))
+                .collect()
+        });
         Ok(Reading {
             count,
             uidls,
@@ -110,11 +123,8 @@ impl<S: Read + Write> Session<S> {
     fn refused(&mut self, command: &str, text: &str) -> Problem {
         // With commands sent ahead, their replies are still to come.
         self.wire.give_up();
-        Problem::new(
-            refusal(text, false),
-            Reach::User,
-            format!("the server refused {command}: {}", words(text)),
-        )
+        let what = format!("the server refused {command}: {}", words(text));
+        delayed(Problem::new(refusal(text, false), Reach::User, what), text)
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use super::proto::shuts_out;
 use super::unstuff::Unstuffer;
 use super::wire::words;
-use super::{Session, Top};
+use super::{Session, Top, delayed};
 use crate::mail::PopNumber;
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::{BodySink, Refused};
@@ -170,7 +170,8 @@ impl<S: Read + Write> Session<S> {
                 // message every time, and the others must go on.
                 Err(text) if shuts_out(&text) => {
                     let what = format!("the server stopped giving messages: {}", words(&text));
-                    return Err(at(Problem::new(Kind::Busy, Reach::User, what), *number));
+                    let problem = delayed(Problem::new(Kind::Busy, Reach::User, what), &text);
+                    return Err(at(problem, *number));
                 }
                 Err(text) => refused.push((*number, words(&text))),
             }

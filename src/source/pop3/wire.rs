@@ -48,7 +48,8 @@ impl<S: Read + Write> Wire<S> {
         }
     }
 
-    fn without_hidden(&self, text: String) -> String {
+    /// `text` as it may be told.
+    pub(super) fn without_hidden(&self, text: String) -> String {
         let hidden = self.hidden.iter();
         hidden.fold(text, |text, hidden| text.replace(hidden, "[secret]"))
     }
