@@ -20,6 +20,7 @@ mod distance;
 mod elsewhere;
 mod explain;
 mod export;
+mod faults;
 mod fuzz;
 mod input;
 mod interrupted;
