@@ -210,5 +210,16 @@ pub trait BodySink {
     fn abandon(&mut self);
 }
 
+/// The most octets that are believed of a message listed with so many (0: not known). Sizes lie: some
+/// servers estimate, some count line ends as they like; but what goes on beyond this has no end.
+fn most_octets(listed: u64) -> u64 {
+    const UNKNOWN: u64 = 4 << 30;
+    const SLACK: u64 = 64 << 20;
+    match listed {
+        0 => UNKNOWN,
+        listed => listed.saturating_mul(4).saturating_add(SLACK),
+    }
+}
+
 /// Messages that were asked for and that the server did not give, with its reason.
 pub type Refused = Vec<(u32, String)>;

@@ -7,6 +7,8 @@
 //! is ever visible in `new/` or `cur/`; what is left out is a row of `skipped.csv` with its reason; the
 //! next run repairs.
 
+mod network;
+
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
@@ -14,7 +16,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 /// The groups: each is a file of the fixture.
-const GROUPS: [&str; 1] = ["folders"];
+const GROUPS: [&str; 2] = ["folders", "network"];
 
 #[derive(Debug, Deserialize)]
 struct Fault {

@@ -36,6 +36,7 @@ mod selection;
 mod servers;
 mod stranger;
 mod support;
+mod throttling;
 mod transport;
 mod uidl;
 mod verify;

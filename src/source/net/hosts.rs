@@ -163,16 +163,14 @@ impl Turn<'_> {
     pub fn done(&self, login: Option<bool>) {
         let mut state = self.hosts.lock();
         for name in &self.names {
-            match login {
-                Some(true) => state.host(name).went_well(Instant::now()),
-                Some(false) => {
-                    if state.host(name).refused_login() {
-                        tracing::error!(
-                            "{name}: the logins of {WRONG_IN_A_ROW} users in a row failed; no other is tried"
-                        );
-                    }
-                }
-                None => {}
+            let host = state.host(name);
+            if login == Some(true) {
+                host.went_well(Instant::now());
+            }
+            if login == Some(false) && host.refused_login() {
+                tracing::error!(
+                    "{name}: the logins of {WRONG_IN_A_ROW} users in a row failed; no other is tried"
+                );
             }
         }
     }

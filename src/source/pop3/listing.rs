@@ -39,17 +39,16 @@ impl<S: Read + Write> Session<S> {
     /// lists; Busy, Network.
     pub fn listing(&mut self) -> Result<Maildrop, Problem> {
         let first = self.read_listing()?;
-        if let Ok(maildrop) = combine(first) {
-            return Ok(maildrop);
-        }
-        let second = self.read_listing()?;
-        combine(second).map_err(|fault| {
-            Problem::new(
-                Kind::Protocol,
-                Reach::User,
-                format!("unstable POP3 listing, twice: {fault}"),
-            )
-        })
+        let maildrop = match combine(first) {
+            Ok(maildrop) => maildrop,
+            Err(_) => combine(self.read_listing()?).map_err(|fault| {
+                let what = format!("unstable POP3 listing, twice: {fault}");
+                Problem::new(Kind::Protocol, Reach::User, what)
+            })?,
+        };
+        let entries = maildrop.entries.iter();
+        self.sizes = entries.map(|entry| (entry.number, entry.size)).collect();
+        Ok(maildrop)
     }
 
     fn read_listing(&mut self) -> Result<Reading, Problem> {
@@ -68,6 +67,11 @@ impl<S: Read + Write> Session<S> {
             Ok(text) => stat_count(text.as_bytes()),
             Err(text) => return Err(self.refused("STAT", &text)),
         };
+        // Many more lines tell no more than a few that the two do not agree.
+        let most = count.map_or(ENTRIES, |count| {
+            (count as usize).saturating_mul(2).saturating_add(1000)
+        });
+        let most = most.min(ENTRIES);
         let mut nonsense = None;
         let mut note = |command: &str, line: &[u8]| {
             nonsense.get_or_insert_with(|| (command.to_owned(), line.to_vec()));
@@ -77,7 +81,7 @@ impl<S: Read + Write> Session<S> {
         let uidls = match answer(self, 1)? {
             Ok(_) => {
                 let mut uidls = Vec::new();
-                self.wire.lines(ENTRIES, |line| match uidl_line(line) {
+                self.wire.lines(most, |line| match uidl_line(line) {
                     Some((number, bytes)) => uidls.push((number, parse(bytes))),
                     None => note("UIDL", line),
                 })?;
@@ -92,7 +96,7 @@ impl<S: Read + Write> Session<S> {
         };
         let mut sizes = Vec::new();
         match answer(self, 2)? {
-            Ok(_) => self.wire.lines(ENTRIES, |line| match list_line(line) {
+            Ok(_) => self.wire.lines(most, |line| match list_line(line) {
                 Some(entry) => sizes.push(entry),
                 None => note("LIST", line),
             })?,

@@ -8,7 +8,7 @@ use super::wire::words;
 use super::{Session, Top, delayed};
 use crate::mail::PopNumber;
 use crate::problem::{Kind, Problem, Reach};
-use crate::source::{BodySink, Refused};
+use crate::source::{BodySink, Refused, most_octets};
 
 /// Most commands sent ahead. With mails of 10 KB that is what a line of 400 Mbit/s holds over 50 ms.
 const WINDOW: usize = 256;
@@ -193,9 +193,23 @@ impl<S: Read + Write> Session<S> {
 
     fn stream_body(&mut self, number: PopNumber, sink: &mut dyn BodySink) -> Result<(), Problem> {
         let mut unstuffer = Unstuffer::default();
+        let place = self
+            .sizes
+            .binary_search_by_key(&number, |(number, _)| *number);
+        let listed = place.ok().and_then(|place| self.sizes.get(place));
+        let listed = listed.map_or(0, |(_, size)| *size);
+        let mut left = most_octets(listed);
         loop {
             let chunk = self.wire.chunk().map_err(|problem| at(problem, number))?;
             let length = chunk.len();
+            left = left.checked_sub(length as u64).ok_or_else(|| {
+                let what = format!("the server lists {listed} octets and sends them without end");
+                // Without this message the others may come.
+                at(
+                    Problem::new(Kind::Protocol, Reach::User, what).worth_retry(true),
+                    number,
+                )
+            })?;
             match unstuffer.push(chunk, |bytes| sink.data(bytes))? {
                 Some(used) => {
                     self.wire.consume(used);

@@ -207,13 +207,7 @@ impl<S: Read + Write> Wire<S> {
     fn failed(&mut self, error: io::Error) -> Problem {
         self.broken = true;
         let what = match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                return Problem::new(
-                    Kind::Network,
-                    Reach::User,
-                    "the server was silent for longer than the time limit",
-                );
-            }
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => "the server was silent for too long",
             _ => "the connection broke",
         };
         Problem::new(Kind::Network, Reach::User, what).caused_by(error)

@@ -212,7 +212,7 @@ fn text(kind: u8, rebuilt: bool) -> String {
         format!("From: Someone <s{}@example.org>", header % 3),
         format!("Subject: number {header}"),
     ];
-    if header % 4 != 0 {
+    if !header.is_multiple_of(4) {
         fields.push(format!("Message-ID: <{header}@example.org>"));
     }
     if rebuilt {

@@ -27,7 +27,7 @@ pub fn run(data: &[u8]) {
     };
     let stream = Stream::new(first, bytes, piece);
     if let Err(problem) = talk(&stream, mechanism, how >> 4) {
-        check(&problem);
+        check(&problem, &stream.heard());
     }
     let heard = stream.heard();
     for line in heard.split_inclusive(|byte| *byte == b'\n') {

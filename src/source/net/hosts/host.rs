@@ -87,7 +87,7 @@ impl Host {
         let is_up = self
             .connected
             .is_some_and(|then| now.saturating_duration_since(then) < RECENT);
-        if is_up {
+        if is_up || problem.kind == Kind::Busy {
             self.share = self.users.saturating_sub(1).max(1);
             self.changed = Some(now);
         }
