@@ -44,10 +44,13 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(problems) => return refused(&problems),
     };
-    let verification = match verifying.map(|it| Verification::from_cli(&it, &options.login)) {
-        Some(Err(problems)) => return refused(&problems),
-        Some(Ok(verification)) => Some(verification),
-        None => None,
+    let verification = verifying.map(|typed| {
+        let verification = Verification::from_cli(&typed, &options.login)?;
+        verification.fits(&config).map(|()| verification)
+    });
+    let verification = match verification.transpose() {
+        Ok(verification) => verification,
+        Err(problems) => return refused(&problems),
     };
     let progress = Progress::start(voice.progress, config.users.len());
     logging::start(voice.verbosity, voice.format, &progress);
@@ -187,12 +190,13 @@ fn verify(
         users: run::verify(config, verification, progress, &stop)?,
     };
     progress.finish();
-    if let Some(dir) = report_dir {
+    if let Some(dir) = &report_dir {
         dir.write_verify(&report)?;
     }
     let all = voice.verbosity >= Verbosity::Verbose;
+    let dir = report_dir.as_ref().map(ReportDir::path);
     // As for an export, nobody to tell is no failure.
-    let _ = report.tell(all, &mut std::io::stdout().lock());
+    let _ = report.tell(all, dir, &mut std::io::stdout().lock());
     Ok(report.exit())
 }
 

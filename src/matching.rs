@@ -70,6 +70,7 @@ pub use header::{Digest, HeaderDigest, HeaderHasher};
 pub use template::Template;
 
 pub use proof::{Foreseen, foreseen};
+pub use work::CHEAP_BYTES;
 
 use work::Work;
 

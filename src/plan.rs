@@ -35,6 +35,7 @@ mod tests;
 pub mod uidlist;
 pub mod verdict;
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub use crate::config::Mode;
@@ -166,7 +167,7 @@ pub const DOVECOT_LIST: &str = "dovecot-uidlist";
 pub const OWN_LIST: &str = "mailseed.uidlist";
 
 /// The files that hold the UIDs and UIDLs of a folder. Without any the file names tell all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Lists {
     /// [`DOVECOT_LIST`] or [`OWN_LIST`].
     pub own: Option<&'static str>,
@@ -348,6 +349,7 @@ pub fn plan(
         policy,
         now,
         known_to_courier: listed.map(|line| line.name).collect(),
+        other_names: OnceCell::new(),
     };
     planner
         .run()

@@ -97,6 +97,8 @@ pub struct UserReport {
     pub bytes: u64,
     /// Messages written in this run.
     pub added: u64,
+    /// Their octets, as the source says.
+    pub added_bytes: u64,
     /// Messages that were in the Maildir already.
     pub kept: u64,
     /// Of those kept, the ones whose flags changed.
@@ -217,6 +219,8 @@ pub struct Totals {
     pub uidls_elsewhere: u64,
     pub left_deleted: u64,
     pub source_deleted: u64,
+    #[serde(default)]
+    pub added_bytes: u64,
 }
 
 impl Totals {
@@ -242,6 +246,7 @@ impl Totals {
         self.uidls_elsewhere += user.uidls_elsewhere;
         self.left_deleted += user.left_deleted;
         self.source_deleted += user.source_deleted;
+        self.added_bytes += user.added_bytes;
     }
 }
 

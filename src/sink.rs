@@ -11,7 +11,7 @@
 
 pub mod arrivals;
 pub mod control;
-mod courier;
+pub(crate) mod courier;
 pub mod digest;
 pub mod export;
 pub mod line_ends;

@@ -29,6 +29,7 @@ mod tree;
 mod verdict;
 
 use std::collections::{HashMap, HashSet};
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -37,7 +38,7 @@ use tracing::Level;
 use crate::config::{Account, Config, User, Verification};
 use crate::mail::FolderPath;
 use crate::plan::Policy;
-use crate::problem::{Kind, Problem};
+use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
@@ -198,6 +199,7 @@ impl Verify<'_> {
             new_imap: resolved(new_imap.as_ref(), config)?,
             new_pop3: resolved(new_pop3.as_ref(), config)?,
         };
+        self.find_tree()?;
         let mut failures = Failures::default();
         loop {
             self.go_on()?;
@@ -218,6 +220,20 @@ impl Verify<'_> {
         match self.context.stop.load(Ordering::Relaxed) {
             true => Err(user::interrupted()),
             false => Ok(()),
+        }
+    }
+
+    /// That a Maildir which is to be looked at is there: without, all would be told as missing.
+    fn find_tree(&self) -> Result<(), Problem> {
+        let root = &self.user.maildir;
+        match disk::owner(root) {
+            Err(error) if self.has_tree() && error.kind() == ErrorKind::NotFound => {
+                let what = format!("there is no Maildir {}", root.display());
+                let hint = "export this user first; or see what --maildir, or the user list, says";
+                Err(Problem::new(Kind::Target, Reach::User, what).with_hint(hint))
+            }
+            // Anything else that is wrong with it shows in INBOX.
+            _ => Ok(()),
         }
     }
 

@@ -1,94 +1,19 @@
 //! Courier's courierpop3d: UIDLs and sizes by its `courierpop3dsizelist`, the order by file names
 //! (`imap/pop3dserver`).
 
-mod size_list;
-
-use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::doubt::{Doubt, Sample};
 use super::maildrop::{Maildrop, base};
 use super::{Expected, Listing, Octets};
-
-pub use size_list::{ListFault, SizeLine, SizeList};
-
-/// What Courier orders messages by, and knows them again by: the number at the beginning of the name,
-/// then the bytes up to the `:`, whether there is one or not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct NameKey<'n> {
-    base: &'n [u8],
-    /// Whether a `:` follows.
-    has_flags: bool,
-}
-
-impl<'n> NameKey<'n> {
-    fn of(name: &'n [u8]) -> Self {
-        let base = base(name);
-        Self {
-            base,
-            has_flags: base.len() < name.len(),
-        }
-    }
-
-    /// The key of a file in `new`, which is moved to `cur` with flags at login (`maildir_getnew`).
-    fn moved(name: &'n [u8]) -> Self {
-        Self {
-            base: base(name),
-            has_flags: true,
-        }
-    }
-
-    /// The bytes that are compared, the end of the name too, in C's signed characters.
-    fn characters(&self) -> impl Iterator<Item = i8> {
-        let end = if self.has_flags { b':' } else { 0 };
-        let bytes = self.base.iter().copied().chain([end]);
-        bytes.map(u8::cast_signed)
-    }
-}
-
-impl Ord for NameKey<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        let numbers = atol(self.base).cmp(&atol(other.base));
-        numbers.then_with(|| self.characters().cmp(other.characters()))
-    }
-}
-
-impl PartialOrd for NameKey<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// C's `atol`: blanks, a sign and digits; what does not fit is the largest or smallest number.
-fn atol(text: &[u8]) -> i64 {
-    let blanks = text.iter().take_while(|byte| is_space(**byte)).count();
-    let (negative, digits) = match &text[blanks..] {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
-    };
-    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
-    digits.fold(0_i64, |number, digit| {
-        let digit = i64::from(digit - b'0');
-        let number = number.saturating_mul(10);
-        if negative {
-            number.saturating_sub(digit)
-        } else {
-            number.saturating_add(digit)
-        }
-    })
-}
-
-/// C's `isspace`.
-fn is_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t'..=b'\r')
-}
+use crate::mail::courier::order::NameKey;
+use crate::mail::courier::sizelist::{AsRead, LineAsRead, Numbers};
 
 /// What Courier lists when somebody logs in at `now`.
 pub(super) fn list(maildrop: &Maildrop, now: i64) -> Listing {
     let mut listing = Listing::default();
     let bytes = maildrop.controls.courier_size_list.as_deref();
-    let sizes = bytes.map(SizeList::parse).unwrap_or_default();
+    let sizes = bytes.map(AsRead::of).unwrap_or_default();
     if bytes.is_none() && !maildrop.files.is_empty() {
         listing.doubts.push(Doubt::NoSizeList);
     }
@@ -99,7 +24,8 @@ pub(super) fn list(maildrop: &Maildrop, now: i64) -> Listing {
     if sizes.bad_lines > 0 {
         listing.doubts.push(Doubt::BadLines(sizes.bad_lines));
     }
-    let mut lines: HashMap<NameKey<'_>, &SizeLine<'_>> = HashMap::with_capacity(sizes.lines.len());
+    let mut lines: HashMap<NameKey<'_>, &LineAsRead<'_>> =
+        HashMap::with_capacity(sizes.lines.len());
     let mut doubled = Vec::new();
     for line in &sizes.lines {
         if lines.insert(NameKey::of(line.name), line).is_some() {
@@ -138,20 +64,21 @@ pub(super) fn list(maildrop: &Maildrop, now: i64) -> Listing {
         let (uidl, octets) = match lines.remove(key) {
             Some(line) => {
                 listed += 1;
-                (
-                    uidl(line.number, line.validity, key.base),
-                    Octets::Known(line.size),
-                )
+                (line.uidl.of_file(key.base), Octets::Known(line.size))
             }
             None => {
                 let number = next;
                 next = next.wrapping_add(1);
-                (uidl(number, validity, key.base), Octets::EachLf)
+                let uidl = Numbers {
+                    n: number,
+                    v: validity,
+                };
+                (uidl.of_file(key.base), Octets::EachLf)
             }
         };
         listing.entries.push(Expected {
             file: *index,
-            uidl,
+            uidl: uidl.into_bytes().into(),
             octets,
         });
     }
@@ -169,21 +96,4 @@ pub(super) fn list(maildrop: &Maildrop, now: i64) -> Listing {
         listing.doubts.push(Doubt::LinesWithoutFile(lines.len()));
     }
     listing
-}
-
-/// The UIDL of a message (`print_uidl`): by numbers, or the name with what is doubtful in it escaped.
-fn uidl(number: u64, validity: u64, base: &[u8]) -> Box<[u8]> {
-    let text = match (number, validity) {
-        (0, _) => base.iter().fold(String::new(), |mut text, byte| {
-            match byte {
-                b'\'' | b'"' | b'+' => text.push_str(&format!("+{byte:02X}")),
-                0x21..=0x7e => text.push(char::from(*byte)),
-                _ => text.push_str(&format!("+{byte:02X}")),
-            }
-            text
-        }),
-        (number, 0) => format!("UID{number}"),
-        (number, validity) => format!("UID{number}-{validity}"),
-    };
-    text.into_bytes().into()
 }

@@ -70,7 +70,8 @@ fn no_maildir(maildir: &Path, error: io::Error) -> Problem {
 
 fn open_root(maildir: &Path) -> io::Result<OwnedFd> {
     let root = open_existing(maildir, &MaildirFolder::root())?;
-    root.ok_or_else(|| io::ErrorKind::NotFound.into())
+    let gone = || io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
+    root.ok_or_else(gone)
 }
 
 /// Reads the directories `new` and `cur`, given in this order.

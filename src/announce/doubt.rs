@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::courier::ListFault;
+use crate::mail::courier::sizelist::ListFault;
 use crate::mail::uidlist::UidListFault;
 use crate::text::printable_raw;
 

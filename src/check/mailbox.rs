@@ -457,6 +457,7 @@ impl Check<'_> {
                 pop3: &mut opened.session,
                 pop3_breaks: &mut self.pop3_breaks,
                 ahead: None,
+                imap_ahead: None,
                 bodies: None,
             };
             let mut pairing = matching::pair(policy, &side, &opened.listing, &[], &mut sessions)?;

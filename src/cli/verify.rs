@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Export, Form, Fsync, Login, Rerun, Running, Selection, Source, Target, Uidls, Users};
+use crate::announce::UidlFormat;
 use crate::config::Content;
 use crate::source::net::Compress;
 
@@ -80,6 +81,11 @@ pub struct Verifying {
     /// The password for the new servers is the first line of this file, which nobody else may read
     #[arg(long, value_name = "FILE")]
     pub new_password_file: Option<PathBuf>,
+
+    /// Setting pop3_uidl_format of the Dovecot that is to serve the Maildirs, for messages without a UIDL
+    /// of their own: as in 2.3 (%v.%u) or in 2.4 (%{uidvalidity}.%{uid}) [default: %08Xu%08Xv]
+    #[arg(long, value_name = "FORMAT")]
+    pub pop3_uidl_format: Option<UidlFormat>,
 }
 
 impl Verify {

@@ -528,3 +528,56 @@ fn what_a_verify_asks_is_refused_where_it_makes_no_sense() {
         );
     }
 }
+
+#[test]
+fn a_verify_that_would_look_at_nothing_is_refused() {
+    let faults = |more: &[&str]| -> Vec<String> {
+        let line = [&["verify", "--users", "LIST"], more].concat();
+        let config = resolve("user,password\na,x\nb,y\n", None, &line).expect("all is well");
+        let line = [&["mailseed"], &line[..]].concat();
+        let Command::Verify(verify) = Cli::try_parse_from(line).expect("a line").command else {
+            panic!("not a verify");
+        };
+        let (export, typed) = verify.split();
+        let verification = Verification::from_cli(&typed, &export.login).expect("sound");
+        match verification.fits(&config) {
+            Ok(()) => Vec::new(),
+            Err(problems) => problems.iter().map(ToString::to_string).collect(),
+        }
+    };
+    let both = ["--imap", "imaps://o.example", "--pop3", "pop3s://o.example"];
+    let imap_only = &both[..2];
+    let tree = ["--maildir", "/v/{user}"];
+    let new_imap = ["--new", "imaps://n.example"];
+    let new_pop3 = ["--new", "pop3s://n.example"];
+    for (line, want) in [
+        ([&both[..], &tree[..]], ""),
+        ([&both, &tree[..]], ""),
+        ([imap_only, &new_imap], ""),
+        (
+            [imap_only, &new_pop3],
+            "--new pop3s://n.example has nothing to be compared with",
+        ),
+        (
+            [&both, &new_imap],
+            "user a (and 1 more): nothing to compare --pop3 with",
+        ),
+        (
+            [&both, &new_pop3],
+            "user a (and 1 more): nothing to compare --imap with",
+        ),
+    ] {
+        let faults = faults(&line.concat());
+        assert_eq!(faults.is_empty(), want.is_empty(), "{line:?}: {faults:?}");
+        assert!(
+            want.is_empty() || faults.iter().any(|it| it.contains(want)),
+            "{line:?}: {faults:?}"
+        );
+    }
+    let partly = [&both[..], &tree, &new_pop3].concat();
+    assert_eq!(faults(&partly), Vec::<String>::new());
+    let format = ["--pop3-uidl-format", "%u", "--target"];
+    let with = |target| faults(&[&both[..], &tree, &format, &[target]].concat());
+    assert_eq!(with("courier,dovecot"), Vec::<String>::new());
+    assert!(with("courier")[0].starts_with("--pop3-uidl-format is a setting of Dovecot's"));
+}

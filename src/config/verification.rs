@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use super::secrets::password_file;
-use super::{Account, Content, Credential, SecretSource, User};
+use super::{Account, Config, Content, Credential, SecretSource, User};
+use crate::announce::UidlFormat;
 use crate::cli;
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::login::{Mechanism, Secret};
 use crate::source::net::{Endpoint, Protocol};
+use crate::text::printable;
 use crate::userlist::{endpoint, sound_name};
 
 /// What a verify looks at.
@@ -17,6 +19,9 @@ pub struct Verification {
     pub content: Content,
     /// The new host, where it is to be asked too.
     pub new: Option<NewHost>,
+    /// How the Dovecot of the Maildirs makes UIDLs for messages that have none of their own, where that
+    /// was said.
+    pub uidl_format: Option<UidlFormat>,
 }
 
 /// The new host, and how to log in there.
@@ -44,16 +49,79 @@ impl Verification {
         {
             faults.push("--new-master-user and --new-password-file are for --new".to_owned());
         }
-        if faults.is_empty() {
-            return Ok(Self {
-                content: typed.content,
-                new,
-            });
+        refused(faults)?;
+        Ok(Self {
+            content: typed.content,
+            new,
+            uidl_format: typed.pop3_uidl_format.clone(),
+        })
+    }
+}
+
+impl Verification {
+    /// Whether everything that is named can be held against something: else a verify would pass of which
+    /// nothing was looked at.
+    ///
+    /// # Errors
+    /// Everything that cannot (reach Run, kind Input).
+    pub fn fits(&self, config: &Config) -> Result<(), Vec<Problem>> {
+        let mut faults = Vec::new();
+        let new = |url: fn(&NewHost) -> Option<&Endpoint>| self.new.as_ref().and_then(url);
+        let old = |has: fn(&&User) -> bool| config.users.iter().filter(has);
+        let sides = [
+            (
+                "imap",
+                new(|it| it.imap.as_ref()),
+                old(|it| it.imap.is_some()),
+            ),
+            (
+                "pop3",
+                new(|it| it.pop3.as_ref()),
+                old(|it| it.pop3.is_some()),
+            ),
+        ];
+        for (protocol, new, mut with_old) in sides {
+            match new {
+                Some(new) if !config.users.is_empty() && with_old.next().is_none() => {
+                    faults.push(format!(
+                        "--new {new} has nothing to be compared with: name the old server with \
+                         --{protocol}, or leave it out"
+                    ));
+                }
+                Some(_) => {}
+                None => {
+                    let mut lost = with_old.filter(|user| user.maildir.as_os_str().is_empty());
+                    if let Some(user) = lost.next() {
+                        let more = match lost.count() {
+                            0 => String::new(),
+                            more => format!(" (and {more} more)"),
+                        };
+                        faults.push(format!(
+                            "user {}{more}: nothing to compare --{protocol} with: give --maildir, or \
+                             --new {protocol}s://... too",
+                            printable(&user.name)
+                        ));
+                    }
+                }
+            }
         }
-        let problems = faults.into_iter();
-        Err(problems
-            .map(|fault| Problem::new(Kind::Input, Reach::Run, fault))
-            .collect())
+        if self.uidl_format.is_some() && !config.target.servers.dovecot {
+            let what = "--pop3-uidl-format is a setting of Dovecot's, which is not in --target: leave it out";
+            faults.push(what.to_owned());
+        }
+        refused(faults)
+    }
+}
+
+/// What is wrong, as problems.
+fn refused(faults: Vec<String>) -> Result<(), Vec<Problem>> {
+    let problems = faults.into_iter();
+    let problems: Vec<Problem> = problems
+        .map(|fault| Problem::new(Kind::Input, Reach::Run, fault))
+        .collect();
+    match problems.is_empty() {
+        true => Ok(()),
+        false => Err(problems),
     }
 }
 

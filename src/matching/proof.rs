@@ -31,8 +31,8 @@ const SAMPLE: usize = 5;
 pub struct Foreseen {
     /// Messages of which it asks the header.
     pub headers: Vec<PopNumber>,
-    /// Messages that it asks for whole.
-    pub contents: Vec<PopNumber>,
+    /// Whether it asks for all those messages whole.
+    pub whole: bool,
 }
 
 /// What the pairing of a maildrop of which no pair is known yet begins with, as far as its listing tells
@@ -50,9 +50,7 @@ pub fn foreseen(listing: &[PopEntry]) -> Foreseen {
     }
     foreseen.headers = listing.iter().map(|entry| entry.number).collect();
     let bytes = listing.iter().map(|entry| entry.size);
-    if bytes.fold(0, u64::saturating_add) <= CHEAP_BYTES {
-        foreseen.contents.clone_from(&foreseen.headers);
-    }
+    foreseen.whole = bytes.fold(0, u64::saturating_add) <= CHEAP_BYTES;
     foreseen
 }
 

@@ -15,7 +15,7 @@ use super::{
 /// Up to so many messages are looked at one by one, since it costs little.
 pub(super) const SMALL: usize = 100;
 /// Up to so many bytes of bodies are read over POP3 where no doubt demands it.
-pub(super) const CHEAP_BYTES: u64 = 4 << 20;
+pub const CHEAP_BYTES: u64 = 4 << 20;
 
 /// Both listings, by index: a `pop` is an index into `pops`, an `imap` one into `imaps`.
 pub(super) struct Work<'a> {

@@ -48,7 +48,7 @@ pub fn courier_name(uidl: &Uidl) -> Result<Option<BaseName>, UidlNameFault> {
 
 /// How Courier's list says `uidl` for a file of this base name; `None`: it cannot.
 pub fn courier_numbers(uidl: &str, name: &str) -> Option<Numbers> {
-    Numbers::of(uidl).or_else(|| (BY_NAME.uidl(name) == uidl).then_some(BY_NAME))
+    Numbers::of(uidl).or_else(|| (BY_NAME.of_file(name.as_bytes()) == uidl).then_some(BY_NAME))
 }
 
 #[cfg(test)]
@@ -106,7 +106,7 @@ mod tests {
                 let shown = held.name.as_ref().map_or("any", BaseName::as_str);
                 if servers.courier && held.fault.is_none() {
                     let numbers = courier_numbers(text, shown).unwrap();
-                    assert_eq!(numbers.uidl(shown), text);
+                    assert_eq!(numbers.of_file(shown.as_bytes()), text);
                 }
             }
             let none = hold(&uidl, servers(false, false));

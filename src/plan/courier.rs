@@ -193,7 +193,7 @@ fn sizes(
     }
     for line in old_lines {
         let there = present.names.get(&*line.name);
-        let is_taken = given.contains(line.uidl.uidl(&line.name).as_str());
+        let is_taken = given.contains(line.uidl.of_file(line.name.as_bytes()).as_str());
         if said.contains(&*line.name) || !after_cutover && (there.is_none() || is_taken) {
             continue;
         }

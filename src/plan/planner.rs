@@ -2,7 +2,7 @@
 
 mod courier;
 
-use std::cell::LazyCell;
+use std::cell::{LazyCell, OnceCell};
 use std::collections::{HashMap, HashSet};
 
 use super::courier::{Present, names::Choice, wanted as wanted_lists};
@@ -30,6 +30,8 @@ pub(super) struct Planner<'a> {
     pub now: i64,
     /// The base names that Courier has listed.
     pub known_to_courier: HashSet<Box<str>>,
+    /// The base names of files that hold no message of the source, once they are asked for.
+    pub other_names: OnceCell<HashSet<Box<str>>>,
 }
 
 impl Planner<'_> {
@@ -476,6 +478,8 @@ impl Planner<'_> {
         held.name
     }
 
+    /// The base name that the file of a message is to have instead of its own. It must not be that of
+    /// a file that holds no message of the source: a server takes two for one.
     fn new_base(&self, plan: &FolderPlan, index: usize, file: &DiskFile) -> Option<Box<str>> {
         if let Some(name) = self.fixed_name(plan, index) {
             return (*file.base != *name.as_str()).then(|| name.as_str().into());
@@ -489,7 +493,15 @@ impl Planner<'_> {
         let name = sized_name(own, file)?;
         let rank = Rank::split(&file.base).map(|(rank, _)| rank);
         let name = rank.map_or(name.clone(), |rank| name.ranked(&rank));
-        Some(name.as_str().into())
+        let others = (self.other_names).get_or_init(|| self.other_names(&plan.files));
+        (!others.contains(name.as_str())).then(|| name.as_str().into())
+    }
+
+    fn other_names(&self, files: &[Option<Place>]) -> HashSet<Box<str>> {
+        let held: HashSet<u32> = files.iter().flatten().map(|file| file.at()).collect();
+        let files = (0..).zip(self.disk.files.iter());
+        let others = files.filter(|(at, _)| !held.contains(at));
+        others.map(|(_, file)| file.base).collect()
     }
 
     fn add_uidlist(&self, plan: &mut FolderPlan, found: &Recognised, numbers: &Numbers) {

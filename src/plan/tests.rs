@@ -888,6 +888,25 @@ fn what_the_source_calls_by_another_uid_is_renamed_and_not_fetched() {
     );
 }
 
+/// A server takes two files of one base name for one message.
+#[test]
+fn a_file_is_not_given_the_base_name_of_another() {
+    let old = ours(8).replace(&VALIDITY.to_string(), "5");
+    let list = format!("3 V5 N10 G{GUID}\n8 Pu3 O1 :{old}\n");
+    let uid = |value| Uid::new(value).unwrap();
+    let mut source = Source::inbox(&[3]).uidls(&["u3"]);
+    source = source.seen(&[("S", &[3])]);
+    source.rematched = Some(HashMap::from([(old.as_str().into(), uid(3))]));
+    let rename = format!("rename 0 to {}", ours(3));
+    let alone = disk(&[&format!("{old}:2,S")], &list);
+    assert!(source.steps(&alone, DOVECOT).contains(&rename));
+    // What has the name is known to be another message.
+    let beside = disk(&[&format!("{old}:2,S"), &format!("{}:2,T", ours(3))], &list);
+    let found = source.rematched.as_mut().unwrap();
+    found.insert(ours(3).into(), uid(99));
+    assert!(!source.steps(&beside, DOVECOT).contains(&rename));
+}
+
 #[test]
 fn a_uidl_that_changes_under_a_message_follows_in_a_mirror_and_stays_in_a_merge() {
     let three = ours(3);

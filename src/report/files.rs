@@ -14,7 +14,7 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::text::printable;
 
 /// The columns of `summary.csv`: others script against them, new ones come last.
-pub const SUMMARY_COLUMNS: [&str; 20] = [
+pub const SUMMARY_COLUMNS: [&str; 21] = [
     "user",
     "status",
     "folders",
@@ -35,6 +35,7 @@ pub const SUMMARY_COLUMNS: [&str; 20] = [
     "uidls_elsewhere",
     "left_deleted",
     "source_deleted",
+    "added_bytes",
 ];
 
 /// A report directory that exists and can be written.
@@ -152,7 +153,8 @@ pub(super) fn summary_fields(
     csv.write_field(defused(&user.error()).as_ref())?;
     csv.write_field(user.uidls_elsewhere.to_string())?;
     csv.write_field(user.left_deleted.to_string())?;
-    csv.write_field(user.source_deleted.to_string())
+    csv.write_field(user.source_deleted.to_string())?;
+    csv.write_field(user.added_bytes.to_string())
 }
 
 fn skipped(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
@@ -219,6 +221,7 @@ struct JsonUser<'r> {
     problems: Vec<JsonProblem<'r>>,
     skips: &'r [Skip],
     notes: &'r [String],
+    added_bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -273,6 +276,7 @@ impl<'r> From<&'r UserReport> for JsonUser<'r> {
             problems: user.problems.iter().map(JsonProblem::from).collect(),
             skips: &user.skips,
             notes: &user.notes,
+            added_bytes: user.added_bytes,
         }
     }
 }
@@ -311,6 +315,7 @@ mod tests {
             messages: 3,
             bytes: 1234,
             added: 1,
+            added_bytes: 411,
             kept: 1,
             uidls: 3,
             source_deleted: 2,
@@ -363,19 +368,19 @@ mod tests {
             summary[0].join(","),
             "user,status,folders,messages,bytes,added,kept,changed,deleted,skipped,uidls,\
              uidls_missing,uidls_extra,max_date_shift_s,seconds,attempts,error,uidls_elsewhere,\
-             left_deleted,source_deleted"
+             left_deleted,source_deleted,added_bytes"
         );
         assert_eq!(
             summary[1].join("|"),
-            "=a|ok|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0||0|0|0"
+            "=a|ok|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0||0|0|0|0"
         );
         assert_eq!(
             summary[2].join("|"),
-            "-b,\"@d|partial|2|3|1234|1|1|0|0|1|3|0|0|0|1.235|1||0|0|2"
+            "-b,\"@d|partial|2|3|1234|1|1|0|0|1|3|0|0|0|1.235|1||0|0|2|411"
         );
         assert_eq!(
             summary[3].join("|"),
-            "c|failed|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0|auth: no\\u{a}way|0|0|0"
+            "c|failed|0|0|0|0|0|0|0|0|0|0|0|0|0.000|0|auth: no\\u{a}way|0|0|0|0"
         );
         let failed = failed_users(&dir.path().join("summary.csv")).expect("a report");
         assert_eq!(failed, ["-b,\"@d".to_owned(), "c".to_owned()].into());
@@ -392,6 +397,7 @@ mod tests {
         let json: serde_json::Value = serde_json::from_slice(&json).expect("JSON");
         assert_eq!(json["started"], "1970-01-01T00:00:00Z");
         assert_eq!(json["totals"]["messages"], 3);
+        assert_eq!(json["totals"]["added_bytes"], 411);
         assert_eq!(json["users"][1]["seconds"], 1.235);
         assert_eq!(json["users"][1]["skips"][0]["uidl"], "+uidl");
         assert_eq!(json["users"][2]["problems"][0]["kind"], "auth");

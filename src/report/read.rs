@@ -1,9 +1,10 @@
 //! What lies in a report directory, read back: `run.json`, which is the inverse of what
-//! [`super::files`] writes, with `summary.csv` and `skipped.csv` held against it; `check.csv` and
-//! `verify.csv`, where they are.
+//! [`super::files`] writes, with `summary.csv` and `skipped.csv` held against it; `check.csv`,
+//! `verified.csv` and `verify.csv`, where they are.
 
 mod json;
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ pub struct Found {
     /// What a check has left.
     pub check: Option<Rows<Checked>>,
     /// What a verify has left.
-    pub verify: Option<Rows<Difference>>,
+    pub verify: Option<Verified>,
 }
 
 /// The rows of a file.
@@ -48,6 +49,38 @@ pub struct Checked {
     pub verdict: String,
 }
 
+/// What a verify has left.
+#[derive(Debug)]
+pub struct Verified {
+    /// When it was written, by its mtime.
+    pub written: Timestamp,
+    /// The users, each with its rows of `verify.csv`.
+    pub users: Vec<(VerifiedUser, Vec<Difference>)>,
+}
+
+/// What of a row of `verified.csv` is needed here.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct VerifiedUser {
+    /// The name in the user list.
+    pub user: String,
+    /// Ok: nothing differs. Partial: something does. Failed: it could not be looked at.
+    pub status: Status,
+    /// `transparent`, or why not, in words.
+    pub verdict: String,
+    /// Folders that were looked at.
+    pub folders: u64,
+    /// Messages in them.
+    pub messages: u64,
+    /// How many differences there are.
+    pub differences: u64,
+    /// Messages that a POP3 client would download again.
+    pub again_messages: u64,
+    /// Octets of these.
+    pub again_bytes: u64,
+    /// Why it could not be looked at.
+    pub error: String,
+}
+
 /// A row of `verify.csv`: something in which the Maildir is not what the source is.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Difference {
@@ -65,6 +98,9 @@ pub struct Difference {
     pub old: String,
     /// What the target has.
     pub new: String,
+    /// Which servers of the target show it so; empty: all.
+    #[serde(default)]
+    pub servers: String,
 }
 
 /// Reads what `dir` holds.
@@ -77,13 +113,13 @@ pub fn read(dir: &Path) -> Result<Found, Problem> {
         dir: dir.to_owned(),
         run: run(dir)?,
         check: rows(&dir.join("check.csv"))?,
-        verify: rows(&dir.join("verify.csv"))?,
+        verify: verified(dir)?,
     };
     if found.run.is_none() && found.check.is_none() && found.verify.is_none() {
         let what = if dir.join("summary.csv").exists() {
             "it has a summary.csv, but no run.json"
         } else if dir.is_dir() {
-            "it is no report: there is no run.json, check.csv or verify.csv in it"
+            "it is no report: there is no run.json, check.csv or verified.csv in it"
         } else {
             "it is no directory"
         };
@@ -111,6 +147,38 @@ fn content(path: &Path) -> Result<Option<Vec<u8>>, Problem> {
         }
         Err(error) => Err(wrong(path, "it cannot be read").caused_by(error)),
     }
+}
+
+fn verified(dir: &Path) -> Result<Option<Verified>, Problem> {
+    let users: Option<Rows<VerifiedUser>> = rows(&dir.join("verified.csv"))?;
+    let differences: Option<Rows<Difference>> = rows(&dir.join("verify.csv"))?;
+    let (users, differences) = match (users, differences) {
+        (None, None) => return Ok(None),
+        (Some(users), Some(differences)) => (users, differences),
+        (None, Some(_)) => return Err(wrong(dir, "it has a verify.csv, but no verified.csv")),
+        (Some(_), None) => return Err(wrong(dir, "it has a verified.csv, but no verify.csv")),
+    };
+    let mut by_user: HashMap<String, Vec<Difference>> = HashMap::new();
+    for row in differences.rows {
+        by_user.entry(row.user.clone()).or_default().push(row);
+    }
+    let all = users.rows.into_iter().map(|user| {
+        let rows = by_user.remove(&user.user).unwrap_or_default();
+        (user, rows)
+    });
+    let all: Vec<_> = all.collect();
+    // The two are put in place one after the other: a stop in between leaves two verifies.
+    let agrees = |(user, rows): &(VerifiedUser, Vec<Difference>)| {
+        (user.differences == 0) == rows.is_empty() && rows.len() as u64 <= user.differences
+    };
+    if !by_user.is_empty() || !all.iter().all(agrees) {
+        let what = "verify.csv and verified.csv do not agree: they are not of one verify";
+        return Err(wrong(dir, what));
+    }
+    Ok(Some(Verified {
+        written: users.written,
+        users: all,
+    }))
 }
 
 fn run(dir: &Path) -> Result<Option<RunReport>, Problem> {

@@ -9,17 +9,19 @@ mod history;
 pub mod person;
 mod progress;
 pub mod verdict;
+mod verified;
 
 use std::path::PathBuf;
 
 use indicatif::HumanFloatCount;
 use jiff::Timestamp;
 
-use super::read::{Checked, Difference};
-use super::{Totals, UserReport};
+use super::read::{Checked, Difference, VerifiedUser};
+use super::{Status, Totals, UserReport};
 
 pub use files::{read, write};
 pub use verdict::{Class, Verdict};
+pub use verified::Looks;
 
 /// Run reports, summed.
 #[derive(Debug, Default)]
@@ -47,8 +49,6 @@ pub struct Run {
     pub finished: Timestamp,
     /// The sums over its users.
     pub totals: Totals,
-    /// The octets that it has written, where that is certain: see [`written`].
-    pub written: Option<u64>,
     /// Whether messages that POP3 shows and INBOX has not were put into INBOX.
     pub collects: bool,
 }
@@ -65,9 +65,13 @@ impl Run {
         per_second(self.totals.added, self.seconds())
     }
 
-    /// Octets written a second, where that is certain.
+    /// Octets written a second; nothing for a run that took no time, or whose report does not tell them.
     pub fn bytes_a_second(&self) -> Option<f64> {
-        per_second(self.written?, self.seconds())
+        let Totals {
+            added, added_bytes, ..
+        } = self.totals;
+        let is_told = added == 0 || added_bytes > 0;
+        per_second(added_bytes, self.seconds()).filter(|_| is_told)
     }
 }
 
@@ -98,10 +102,33 @@ pub struct Standing {
     pub runs: u32,
     /// What the latest check says, for a user that no run has.
     pub checked: Option<Checked>,
-    /// What the latest verify that names this user has found, if no run came after it.
+    /// What the latest verify that names this user says.
+    pub verified: Option<Look>,
+}
+
+/// What a verify says of a user.
+#[derive(Debug)]
+pub struct Look {
+    /// Its row of `verified.csv`.
+    pub of: VerifiedUser,
+    /// Its rows of `verify.csv`.
     pub differences: Vec<Difference>,
-    /// How many differences a verify had found before the latest run, which may have mended them.
-    pub outdated_differences: usize,
+    /// When that was written.
+    pub at: Timestamp,
+    /// A run came after it, which may have mended what it found, or changed what was right.
+    pub is_outdated: bool,
+}
+
+impl Standing {
+    /// What the latest verify says, if no run came after it.
+    pub fn look(&self) -> Option<&Look> {
+        self.verified.as_ref().filter(|look| !look.is_outdated)
+    }
+
+    /// Whether a verify has found, after the latest run, that nothing differs.
+    pub fn is_verified(&self) -> bool {
+        self.look().is_some_and(|look| look.of.status == Status::Ok)
+    }
 }
 
 /// How the users stood at the end of a run.
@@ -168,19 +195,6 @@ impl Sum {
         }
         seconds
     }
-}
-
-/// The octets that a run has written for a user, where that is certain: a report counts messages
-/// written, but octets only of all messages at the source.
-pub fn written(user: &UserReport) -> Option<u64> {
-    if user.added == 0 {
-        return Some(0);
-    }
-    if user.kept > 0 || user.left_deleted > 0 {
-        return None;
-    }
-    let sizes = user.skips.iter().map(|skip| skip.size);
-    user.bytes.checked_sub(sizes.sum::<Option<u64>>()?)
 }
 
 #[cfg(test)]

@@ -166,7 +166,9 @@ fn open(dir: &OwnedFd, name: &str) -> io::Result<Option<File>> {
     };
     let metadata = file.metadata()?;
     if !metadata.is_file() || metadata.len() > MOST {
-        return Err(io::Error::other("it is no control file"));
+        return Err(io::Error::other(format!(
+            "{name} is no file, or far too large"
+        )));
     }
     Ok(Some(file))
 }

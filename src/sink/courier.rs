@@ -15,10 +15,19 @@ use crate::naming::BaseName;
 use crate::plan::courier::{Present, There, wanted};
 use crate::problem::Problem;
 
-const UIDDB: &str = "courierimapuiddb";
+pub(crate) const UIDDB: &str = "courierimapuiddb";
 const SIZES: &str = "courierpop3dsizelist";
 const KEYWORDS: &str = "courierimapkeywords";
 const KEYWORD_LIST: &str = ":list";
+
+/// What Courier has in a folder, the root's files among them.
+pub(crate) const CONTROL: [&str; 5] = [
+    UIDDB,
+    SIZES,
+    KEYWORDS,
+    "courierimapkeywords/:list",
+    "courierimapsubscribed",
+];
 
 /// Reads what Courier has of the folder in `dir`; `in_root`: of INBOX.
 ///
@@ -39,7 +48,11 @@ pub(super) fn read(dir: &OwnedFd, in_root: bool) -> io::Result<CourierFiles> {
     })
 }
 
-fn read_keywords(dir: &OwnedFd) -> io::Result<CourierKeywords> {
+/// Reads the keywords of the folder in `dir`.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn read_keywords(dir: &OwnedFd) -> io::Result<CourierKeywords> {
     let dir = match open_dir(dir, KEYWORDS) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(CourierKeywords::default());

@@ -163,12 +163,17 @@ impl Session {
 
     /// Says what the next calls are going to be, in this order, so that their commands are sent before
     /// their turn, as far as there is room. Nothing depends on it but time: calls that come otherwise
-    /// are asked anew. What was foreseen before is forgotten.
+    /// are asked anew. What was foreseen before is forgotten. `here` are the messages that
+    /// [`Session::fetch_bodies`] fetches of the folder that is open before all else.
     ///
     /// # Errors
     /// Network of reach User.
-    pub fn foresee(&mut self, foreseen: &[Foreseen<'_>]) -> Result<(), Problem> {
-        let mut questions = Vec::new();
+    pub fn foresee(
+        &mut self,
+        here: &[(Uid, u64)],
+        foreseen: &[Foreseen<'_>],
+    ) -> Result<(), Problem> {
+        let mut questions = bodies::questions(Section::Whole, here);
         let extensions = &self.extensions;
         for Foreseen { folder, then } in foreseen {
             let since = match then {
@@ -193,6 +198,11 @@ impl Session {
             talk.ahead.expect(questions);
             talk.ask_ahead()
         })
+    }
+
+    /// Whether the folder is the one that was opened last.
+    pub fn has_open(&self, folder: &ListedFolder) -> bool {
+        examine::quoted(&folder.wire_name).is_some_and(|name| self.ahead.has_open(&name))
     }
 
     /// Which software the server says that it is: by ID (RFC 2971) where it has that, else the words

@@ -255,9 +255,11 @@ impl<'a> Attempt<'a> {
                 return Err(interrupted());
             }
             let is_inbox = folder.listed.path.is_inbox();
-            let beside = maildrop.as_mut().filter(|_| is_inbox);
-            self.look_ahead(&mut session, &choice, &placed[at..])?;
-            let result = self.imap_folder(&mut session, &choice, folder, beside, tree);
+            let mut beside = maildrop.as_mut().filter(|_| is_inbox);
+            let turns = &placed[at..];
+            self.look_ahead(&mut session, &choice, turns, beside.as_deref_mut())?;
+            let turn = (folder, &placed[at + 1..]);
+            let result = self.imap_folder(&mut session, &choice, turn, beside, tree);
             for warning in session.take_warnings() {
                 self.log
                     .line(Level::WARN, format!("the IMAP server says: {warning}"));

@@ -105,6 +105,7 @@ impl Others<'_> {
             pop3,
             pop3_breaks,
             ahead: *ahead,
+            imap_ahead: None,
             bodies: bodies.as_mut().map(|bodies| bodies.of(&path, validity)),
         }
     }

@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::Breaks;
 use super::bodies::{FolderBodies, Keeping};
-use crate::mail::{PopEntry, PopNumber, Uid};
+use crate::mail::{Entry, PopEntry, PopNumber, Uid};
 use crate::matching::{
-    self, Attribute, ContentDigest, ContentHasher, Evidence, HeaderDigest, HeaderHasher,
+    self, Attribute, ContentDigest, ContentHasher, Evidence, Foreseen, HeaderDigest, HeaderHasher,
 };
 use crate::problem::Problem;
 use crate::source::{BodySink, Refused, imap, pop3};
@@ -21,6 +21,8 @@ pub(crate) struct Sessions<'s> {
     pub(crate) pop3_breaks: &'s mut Breaks,
     /// What has been read of the maildrop already.
     pub(crate) ahead: Option<&'s ReadAhead>,
+    /// What has been read of IMAP already.
+    pub(crate) imap_ahead: Option<&'s ReadAhead>,
     /// Where bodies that IMAP sends are kept, and what is there already.
     pub(crate) bodies: Option<&'s mut FolderBodies>,
 }
@@ -39,7 +41,11 @@ impl Evidence for Sessions<'_> {
     }
 
     fn imap_headers(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, HeaderDigest)>, Problem> {
-        imap_headers(self.imap, self.imap_breaks, uids)
+        let known = self.imap_ahead.map(|ahead| &ahead.headers);
+        let found = but_known(known, &numbers(uids), |uids| {
+            headers(self.imap, self.imap_breaks, uids)
+        });
+        Ok(by_uid(found?))
     }
 
     fn pop_contents(
@@ -55,8 +61,12 @@ impl Evidence for Sessions<'_> {
     }
 
     fn imap_contents(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, ContentDigest)>, Problem> {
-        let bodies = self.bodies.as_deref_mut();
-        imap_contents(self.imap, self.imap_breaks, bodies, uids)
+        let known = self.imap_ahead.map(|ahead| &ahead.contents);
+        let found = but_known(known, &numbers(uids), |uids| {
+            let bodies = self.bodies.as_deref_mut();
+            whole::<ContentHasher>(self.imap, self.imap_breaks, bodies, uids)
+        });
+        Ok(by_uid(found?))
     }
 
     fn imap_attributes(
@@ -68,7 +78,7 @@ impl Evidence for Sessions<'_> {
     }
 }
 
-/// What POP3 answers to questions that the pairing is going to ask, read before it does. `None`: the
+/// What a server answers to questions that the pairing is going to ask, read before it does. `None`: the
 /// server did not give it.
 #[derive(Debug, Default)]
 pub(crate) struct ReadAhead {
@@ -86,20 +96,52 @@ impl ReadAhead {
         breaks: &mut Breaks,
         listing: &[PopEntry],
     ) -> Result<(), Problem> {
-        let foreseen = matching::foreseen(listing);
-        let asked = &foreseen.headers;
-        let headers = read::<HeaderHasher>(breaks, asked, |numbers, sink| {
+        let Foreseen { headers, whole } = matching::foreseen(listing);
+        // By RETR some servers mark messages as seen: only what proves to be needed is read so.
+        if whole && session.supports_top() {
+            let both = read::<BothHashers>(breaks, &headers, |numbers, sink| {
+                session.whole(numbers, sink)
+            })?;
+            self.note_whole(&headers, &both);
+            return Ok(());
+        }
+        let digests = read::<HeaderHasher>(breaks, &headers, |numbers, sink| {
             session.headers(numbers, sink)
         })?;
-        note(&mut self.headers, asked, headers);
-        // By RETR some servers mark messages as seen: only what proves to be needed is read so.
-        if session.supports_top() {
-            let asked = &foreseen.contents;
-            let contents =
-                read::<ContentHasher>(breaks, asked, |numbers, sink| session.whole(numbers, sink))?;
-            note(&mut self.contents, asked, contents);
-        }
+        note(&mut self.headers, &headers, digests);
         Ok(())
+    }
+
+    /// Reads all of INBOX, which is open.
+    pub(super) fn read_inbox(
+        &mut self,
+        session: &mut imap::Session,
+        breaks: &mut Breaks,
+        bodies: &mut FolderBodies,
+        uids: &[Uid],
+    ) -> Result<(), Problem> {
+        let asked = numbers(uids);
+        let both = whole::<BothHashers>(session, breaks, Some(bodies), &asked)?;
+        self.note_whole(&asked, &both);
+        Ok(())
+    }
+
+    fn note_whole(&mut self, asked: &[u32], both: &[(u32, (HeaderDigest, ContentDigest))]) {
+        let headers = both.iter().map(|(number, (header, _))| (*number, *header));
+        note(&mut self.headers, asked, headers.collect());
+        let contents = both
+            .iter()
+            .map(|(number, (_, content))| (*number, *content));
+        note(&mut self.contents, asked, contents.collect());
+    }
+
+    /// Whether the maildrop was read whole, so that the pairing is going to ask for all of an INBOX of
+    /// these messages too, of which there is no more.
+    pub(super) fn has_whole(&self, inbox: &[Entry]) -> bool {
+        let bytes = inbox.iter().map(|entry| entry.size);
+        !self.contents.is_empty()
+            && inbox.len() <= self.contents.len()
+            && bytes.fold(0, u64::saturating_add) <= matching::CHEAP_BYTES
     }
 }
 
@@ -135,31 +177,47 @@ pub(super) fn imap_headers(
     breaks: &mut Breaks,
     uids: &[Uid],
 ) -> Result<Vec<(Uid, HeaderDigest)>, Problem> {
-    let found = read::<HeaderHasher>(breaks, &numbers(uids), |numbers, sink| {
-        let uids: Vec<Uid> = numbers.iter().filter_map(|uid| Uid::new(*uid)).collect();
-        session.fetch_headers(&uids, sink)
-    })?;
-    Ok(by_uid(found))
+    Ok(by_uid(headers(session, breaks, &numbers(uids))?))
 }
 
-/// Whole messages of the folder that is open; those in `bodies` are not asked for, and what comes
-/// is kept there.
+/// Whole messages of the folder that is open; those in `bodies` are not asked for, and what comes is
+/// kept there.
 pub(super) fn imap_contents(
     session: &mut imap::Session,
     breaks: &mut Breaks,
     bodies: Option<&mut FolderBodies>,
     uids: &[Uid],
 ) -> Result<Vec<(Uid, ContentDigest)>, Problem> {
-    let found = read::<ContentHasher>(breaks, &numbers(uids), |numbers, sink| {
-        let wanted = numbers.iter().map(|uid| (*uid, UNKNOWN_SIZE));
+    let found = whole::<ContentHasher>(session, breaks, bodies, &numbers(uids))?;
+    Ok(by_uid(found))
+}
+
+fn headers(
+    session: &mut imap::Session,
+    breaks: &mut Breaks,
+    wanted: &[u32],
+) -> Result<Vec<(u32, HeaderDigest)>, Problem> {
+    read::<HeaderHasher>(breaks, wanted, |wanted, sink| {
+        let uids: Vec<Uid> = wanted.iter().filter_map(|uid| Uid::new(*uid)).collect();
+        session.fetch_headers(&uids, sink)
+    })
+}
+
+fn whole<H: Hasher>(
+    session: &mut imap::Session,
+    breaks: &mut Breaks,
+    bodies: Option<&mut FolderBodies>,
+    wanted: &[u32],
+) -> Result<Vec<(u32, H::Digest)>, Problem> {
+    read::<H>(breaks, wanted, |wanted, sink| {
+        let wanted = wanted.iter().map(|uid| (*uid, UNKNOWN_SIZE));
         let wanted: Vec<(u32, u64)> = wanted.collect();
         let Some(bodies) = bodies else {
             return session.fetch_bodies(&by_uid(wanted), sink);
         };
         let others = bodies.deliver(wanted, sink)?;
         session.fetch_bodies(&by_uid(others), &mut Keeping::new(bodies, sink))
-    })?;
-    Ok(by_uid(found))
+    })
 }
 
 /// Hashes what `fetch` brings of the messages `wanted`. Where the connection breaks, the first that
@@ -227,6 +285,21 @@ impl Hasher for ContentHasher {
     }
     fn finish(self) -> ContentDigest {
         ContentHasher::finish(self)
+    }
+}
+
+/// Hashes header and message at once.
+#[derive(Default)]
+struct BothHashers(HeaderHasher, ContentHasher);
+
+impl Hasher for BothHashers {
+    type Digest = (HeaderDigest, ContentDigest);
+    fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+        self.1.update(bytes);
+    }
+    fn finish(self) -> Self::Digest {
+        (self.0.finish(), self.1.finish())
     }
 }
 

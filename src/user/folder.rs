@@ -9,6 +9,7 @@ use super::Breaks;
 use super::attempt::Attempt;
 use super::imap_folder::Left;
 use super::listing::Stamp;
+use super::tally::Added;
 use crate::config::{Fsync, Layout};
 use crate::mail::{FolderPath, Uid};
 use crate::naming::MaildirFolder;
@@ -55,7 +56,7 @@ struct Done {
     /// What the plan was made from, where that is not what was found first.
     disk: Option<OnDisk>,
     not_come: NotCome,
-    added: u64,
+    added: Added,
     digests: Digests,
 }
 
@@ -103,7 +104,7 @@ impl Attempt<'_> {
         self.memory.removals.add(folder, &plan);
         let tally = self.memory.tally.folder(path);
         let deleted = tree.map_or(0, |_| tally.source_deleted);
-        tally.kept = (plan.kept + deleted).saturating_sub(tally.added);
+        tally.kept = (plan.kept + deleted).saturating_sub(tally.added.messages);
         // Now it is known which of those that are not selected are on disk.
         let sizes = folder.source.entries.iter().map(|entry| entry.size);
         tally.bytes = sizes.sum::<u64>() - plan.left_out_bytes;
@@ -114,7 +115,11 @@ impl Attempt<'_> {
         }
         (tally.changed, tally.left_deleted) = (plan.changed, plan.left_deleted);
         let Some(tree) = tree else {
-            (tally.kept, tally.added) = (plan.kept, plan.deliveries);
+            tally.kept = plan.kept;
+            tally.added = Added {
+                messages: plan.deliveries,
+                bytes: plan.bytes,
+            };
             self.note_deletable(folder, &folder.disk, &plan, &Digests::new(), &|_| false);
             let names = (folder.destination, folder.target);
             let lines = describe::lines(&folder.source, names, &folder.disk, &plan, &policy);
@@ -156,8 +161,8 @@ impl Attempt<'_> {
         self.log.line(
             Level::INFO,
             format!(
-                "folder {path}: {added} added, {} were there, {} changed",
-                plan.kept, plan.changed
+                "folder {path}: {} added, {} were there, {} changed",
+                added.messages, plan.kept, plan.changed
             ),
         );
         Ok(())
@@ -172,7 +177,7 @@ impl Attempt<'_> {
         fetch: &mut Fetch<'_>,
         left: &mut Left,
     ) -> Result<Done, Problem> {
-        let added = Cell::new(0);
+        let added = Cell::default();
         let delivered = delivered(self.context.progress, &added);
         let digests = RefCell::default();
         let digested = digested(&digests);
@@ -196,7 +201,7 @@ impl Attempt<'_> {
             not_come = ask(arrivals, fetch, breaks, left)?;
             Ok(())
         });
-        self.memory.tally.folder(path).added += added.get();
+        self.memory.tally.folder(path).added.add(added.get());
         result?;
         Ok(Done {
             plan: plan.clone(),
@@ -221,7 +226,7 @@ impl Attempt<'_> {
         let policy = self.policy();
         let layout = self.context.config.target.layout;
         let path = folder.source.path;
-        let added = Cell::new(0);
+        let added = Cell::default();
         let delivered = delivered(self.context.progress, &added);
         let digests = RefCell::default();
         let digested = digested(&digests);
@@ -249,8 +254,8 @@ impl Attempt<'_> {
         let result = export::publish(&job, watch, folder.key, received);
         let tally = self.memory.tally.folder(path);
         (tally.changed, tally.left_deleted) = (now.changed, now.left_deleted);
-        tally.kept = (now.kept + tally.source_deleted).saturating_sub(tally.added);
-        tally.added += added.get();
+        tally.kept = (now.kept + tally.source_deleted).saturating_sub(tally.added.messages);
+        tally.added.add(added.get());
         result?;
         if fetched.is_ok() {
             // What was there when the folder was planned and has been taken away since.
@@ -362,9 +367,11 @@ impl Attempt<'_> {
 }
 
 /// Counts what appears.
-fn delivered<'c>(progress: &'c Progress, added: &'c Cell<u64>) -> impl Fn(u64) + 'c {
+fn delivered<'c>(progress: &'c Progress, added: &'c Cell<Added>) -> impl Fn(u64) + 'c {
     move |bytes| {
-        added.set(added.get() + 1);
+        let mut all = added.get();
+        all.add(Added { messages: 1, bytes });
+        added.set(all);
         progress.message_done(bytes);
     }
 }

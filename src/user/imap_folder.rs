@@ -8,6 +8,7 @@ use super::folder::{Folder, skip};
 use super::inbox::known_pairs;
 use super::listing::{Stamp, digest};
 use super::maildrop::Beside;
+use super::tally::Added;
 use crate::config::User;
 use crate::mail::{Entry, FolderPath, Uid, UidSet, UidValidity};
 use crate::naming::MaildirFolder;
@@ -24,6 +25,8 @@ use crate::source::{Examined, MessageList, imap};
 /// A folder as IMAP shows it.
 pub(super) struct Shown<'p> {
     pub(super) placed: &'p Placed,
+    /// The folders whose turn comes after it.
+    pub(super) rest: &'p [Placed],
     pub(super) choice: &'p Choice<'p>,
     pub(super) examined: Examined,
     pub(super) list: MessageList,
@@ -64,12 +67,12 @@ impl Shown<'_> {
 pub(super) type Left = Option<Vec<(u32, u64)>>;
 
 impl Attempt<'_> {
-    /// Brings one folder of the source up to date on the target.
+    /// Brings one folder of the source up to date on the target; the turn of `rest` comes after it.
     pub(super) fn imap_folder(
         &mut self,
         session: &mut imap::Session,
         choice: &Choice<'_>,
-        placed: &Placed,
+        (placed, rest): (&Placed, &[Placed]),
         mut maildrop: Option<&mut Beside<'_>>,
         tree: Option<&Tree>,
     ) -> Result<(), Problem> {
@@ -94,6 +97,7 @@ impl Attempt<'_> {
         self.count(path, &list, selected.as_ref());
         let mut shown = Shown {
             placed,
+            rest,
             choice,
             examined,
             list,
@@ -108,7 +112,7 @@ impl Attempt<'_> {
                 None => {
                     self.count(path, &shown.list, shown.selected.as_ref());
                     // What an earlier attempt wrote is not part of this folder as it is now.
-                    self.memory.tally.folder(path).added = 0;
+                    self.memory.tally.folder(path).added = Added::default();
                     selected_of(&shown.list, shown.selected.as_ref())
                         .map(|entry| (entry.uid.value(), entry.size))
                         .collect()
@@ -230,6 +234,7 @@ impl Attempt<'_> {
                 let pairing = self.pair(session, shown, maildrop, &known)?;
                 // Before any file bears a UIDL: the next run would know that it does, not why.
                 self.save(tree)?;
+                self.foresee_paired(session, shown)?;
                 let mut uidls = self.announced(&shown.list, &pairing);
                 if self.context.config.uidls.collect {
                     let past = (&disk, seen.as_ref());

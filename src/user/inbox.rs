@@ -6,7 +6,7 @@ use tracing::Level;
 
 use super::attempt::Attempt;
 use super::elsewhere::{self, KnownElsewhere, Search};
-use super::evidence::Sessions;
+use super::evidence::{ReadAhead, Sessions};
 use super::imap_folder::Shown;
 use super::maildrop::Maildropped;
 use crate::mail::{FolderPath, Uid, UidLine, UidValidity, Uidl};
@@ -89,15 +89,28 @@ impl Attempt<'_> {
             uid_validity: inbox.examined.uid_validity,
             entries: &inbox.list.entries,
         };
+        let whole = self.read_whole(
+            (inbox.choice, inbox.placed),
+            (&inbox.examined, &inbox.list),
+            maildrop,
+        );
         let memory = &mut *self.memory;
         let keeps_bodies = !self.context.config.dry_run;
         let path = &inbox.placed.listed.path;
+        let breaks = memory.breaks.entry(path.clone()).or_default();
+        let mut imap_ahead = ReadAhead::default();
+        if let Some(whole) = whole {
+            let uids: Vec<Uid> = whole.iter().map(|(uid, _)| *uid).collect();
+            let bodies = memory.bodies.of(path, inbox.examined.uid_validity);
+            imap_ahead.read_inbox(session, breaks, bodies, &uids)?;
+        }
         let mut sessions = Sessions {
             imap: session,
-            imap_breaks: memory.breaks.entry(path.clone()).or_default(),
+            imap_breaks: breaks,
             pop3: &mut maildrop.session,
             pop3_breaks: &mut memory.pop3.breaks,
             ahead: Some(&maildrop.ahead),
+            imap_ahead: Some(&imap_ahead),
             bodies: keeps_bodies.then(|| memory.bodies.of(path, inbox.examined.uid_validity)),
         };
         let policy = self.context.config.uidls.pairing;

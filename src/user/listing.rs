@@ -158,7 +158,7 @@ impl Attempt<'_> {
         tally.uidls += plan.uidls;
         let folder = tally.begin_folder(path);
         (folder.messages, folder.bytes) = (messages, bytes);
-        folder.kept = plan.kept.saturating_sub(folder.added);
+        folder.kept = plan.kept.saturating_sub(folder.added.messages);
         folder.left_deleted = plan.left_deleted;
         if config.dry_run {
             self.memory.plan.extend(plan::describe::lines(

@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use super::attempt::Attempt;
-use super::imap_folder::selected_of;
+use super::imap_folder::{Shown, selected_of};
 use super::interrupted;
 use super::listing::{LastSeen, look, may_rest};
+use super::maildrop::{Beside, Maildropped};
 use crate::mail::{FolderPath, Uid};
 use crate::plan::folders::Placed;
 use crate::plan::selection::Choice;
@@ -43,7 +44,8 @@ struct Next<'p> {
 
 impl Attempt<'_> {
     /// Looks at the first of `folders`, whose turn it is, and at as many of those after it as can be
-    /// kept, if that has not been done; and has what comes next asked ahead.
+    /// kept, if that has not been done; and has what comes next asked ahead. `maildrop`: where the first
+    /// is paired with one.
     ///
     /// # Errors
     /// Of reach User: those of the session; the run is to stop.
@@ -52,6 +54,7 @@ impl Attempt<'_> {
         session: &mut Session,
         choice: &Choice<'_>,
         folders: &[Placed],
+        maildrop: Option<&mut Beside<'_>>,
     ) -> Result<(), Problem> {
         let Some(first) = folders.first().map(|placed| &placed.listed) else {
             return Ok(());
@@ -63,24 +66,111 @@ impl Attempt<'_> {
         if is_known && self.memory.survey.foreseen > 0 {
             return Ok(());
         }
-        let folders: Vec<&Placed> = folders
-            .iter()
+        let folders = self.foreseeable(choice, folders);
+        if !is_known {
+            self.look_at(session, &folders)?;
+        }
+        let here = self.read_by_pairing(choice, &folders, maildrop);
+        if self.is_paired(first) && here.is_empty() {
+            return Ok(());
+        }
+        let rest = match (
+            self.is_paired(first),
+            self.context.config.uidls.all_mailboxes,
+        ) {
+            (false, _) => &folders[..],
+            (true, false) => &folders[1..],
+            // The pairing may read messages of the others.
+            (true, true) => &[],
+        };
+        self.foresee(session, choice, &here, rest)
+    }
+
+    /// What the pairing of the folder that is open, the first of `folders`, reads whole.
+    fn read_by_pairing(
+        &mut self,
+        choice: &Choice<'_>,
+        folders: &[&Placed],
+        maildrop: Option<&mut Beside<'_>>,
+    ) -> Vec<(Uid, u64)> {
+        let memory = &mut self.memory.pop3;
+        let maildrop = maildrop.and_then(|maildrop| maildrop.look(memory));
+        let looked = folders.first().and_then(|placed| {
+            let looked = self.memory.survey.folders.get(&placed.listed.path)?;
+            Some((*placed, looked.as_ref().ok()?))
+        });
+        let whole = maildrop
+            .zip(looked)
+            .and_then(|(maildrop, (placed, looked))| {
+                self.read_whole((choice, placed), (&looked.0, &looked.1), maildrop)
+            });
+        whole.unwrap_or_default()
+    }
+
+    /// All of a small INBOX, where its maildrop has been read whole and none of it is here: what the
+    /// pairing asks for is fetched in any case then, so all is, before anything is asked.
+    pub(super) fn read_whole(
+        &self,
+        (choice, placed): (&Choice<'_>, &Placed),
+        (examined, list): (&Examined, &MessageList),
+        maildrop: &Maildropped,
+    ) -> Option<Vec<(Uid, u64)>> {
+        if self.context.config.dry_run || !maildrop.ahead.has_whole(&list.entries) {
+            return None;
+        }
+        let wanted = self.wanted(choice, placed, examined, list)?;
+        (wanted.len() == list.entries.len()).then_some(wanted)
+    }
+
+    /// As many of `folders` as can be looked at in one go.
+    fn foreseeable<'p>(&self, choice: &Choice<'_>, folders: &'p [Placed]) -> Vec<&'p Placed> {
+        let folders = folders.iter();
+        folders
             // Nothing is asked of those.
             .filter(|placed| !self.has_not_changed(&placed.listed))
             .take_while(|placed| self.is_foreseeable(choice, placed))
             .take(FOLDERS)
-            .collect();
-        if !is_known {
-            self.look_at(session, &folders)?;
+            .collect()
+    }
+
+    /// Has the bodies of a folder asked ahead that is paired now, and what comes after it.
+    ///
+    /// # Errors
+    /// Of reach User: those of the session.
+    pub(super) fn foresee_paired(
+        &mut self,
+        session: &mut Session,
+        shown: &Shown<'_>,
+    ) -> Result<(), Problem> {
+        let Shown { placed, choice, .. } = shown;
+        if self.memory.survey.foreseen > 0 {
+            return Ok(());
         }
-        self.foresee(session, choice, &folders)
+        if self.context.config.uidls.collect || !self.is_foreseeable(choice, placed) {
+            return Ok(());
+        }
+        let here = self.wanted(choice, placed, &shown.examined, &shown.list);
+        let here = here.filter(|uids| !self.memory.connections.share(self.context.config, uids));
+        match here {
+            Some(here) => {
+                let folders = self.foreseeable(choice, shown.rest);
+                self.foresee(session, choice, &here, &folders)
+            }
+            None => Ok(()),
+        }
     }
 
     fn look_at(&mut self, session: &mut Session, folders: &[&Placed]) -> Result<(), Problem> {
         self.memory.asked_ahead = true;
+        let mut folders = folders.to_vec();
+        // The next in turn comes last where more is asked of it than can be told: it is open then.
+        let next = self
+            .is_paired(&folders[0].listed)
+            .then(|| folders.remove(0));
+        folders.extend(next);
         let last_seen: Vec<Option<LastSeen>> = folders
             .iter()
-            .map(|placed| self.last_seen(&placed.listed, false))
+            .map(|placed| self.last_seen(&placed.listed, self.is_paired(&placed.listed)))
             .collect();
         let since: Vec<Option<Since<'_>>> = last_seen
             .iter()
@@ -93,11 +183,19 @@ impl Attempt<'_> {
                 then: since.as_ref().map_or(Then::List, Then::Changes),
             })
             .collect();
-        session.foresee(&looks)?;
+        session.foresee(&[], &looks)?;
         let mut kept = 0;
         for (at, (placed, last_seen)) in folders.iter().zip(&last_seen).enumerate() {
             if self.context.stop.load(Ordering::Relaxed) {
                 return Err(interrupted());
+            }
+            let is_next = match next {
+                Some(_) => at + 1 == folders.len(),
+                None => at == 0,
+            };
+            // Looked at again when its turn has come.
+            if kept > KEPT && !is_next {
+                continue;
             }
             let looked = look(session, &placed.listed, last_seen.as_ref());
             if let Err(problem) = &looked
@@ -105,13 +203,11 @@ impl Attempt<'_> {
             {
                 return looked.map(drop);
             }
-            let count = looked.as_ref().map_or(0, |(_, list)| list.entries.len());
-            if at > 0 {
-                kept += count;
-            }
-            // Looked at again when its turn has come.
-            if kept > KEPT {
-                break;
+            if !is_next {
+                kept += looked.as_ref().map_or(0, |(_, list)| list.entries.len());
+                if kept > KEPT {
+                    continue;
+                }
             }
             let path = placed.listed.path.clone();
             self.memory.survey.folders.insert(path, looked);
@@ -132,9 +228,13 @@ impl Attempt<'_> {
         let Some(looked) = self.memory.survey.folders.remove(&listed.path) else {
             return Ok(None);
         };
-        self.memory.survey.foreseen = self.memory.survey.foreseen.saturating_sub(1);
+        let is_paired = self.is_paired(listed);
+        if !is_paired {
+            self.memory.survey.foreseen = self.memory.survey.foreseen.saturating_sub(1);
+        }
         let (then, list) = looked?;
-        if is_blank(&then, &list) {
+        let is_open = is_paired && session.has_open(listed);
+        if is_blank(&then, &list) || is_open {
             return Ok(Some((then, list)));
         }
         let now = session.examine(listed)?;
@@ -153,22 +253,26 @@ impl Attempt<'_> {
     fn is_foreseeable(&self, choice: &Choice<'_>, placed: &Placed) -> bool {
         let listed = &placed.listed;
         let known = self.memory.book.record.known(&listed.path);
-        // The listing of INBOX has to be younger than that of POP3, and its pairing asks for more.
-        let is_paired = listed.path.is_inbox() && self.user.pop3.is_some();
         !self.memory.imap_stumbled
             && placed.target.is_ok()
-            && !is_paired
             && !choice.links(listed)
             && choice.search_keys().is_none()
             && !self.context.config.rerun.deletes_at_source()
             && known.is_none_or(|known| may_rest(known) && listed.marks.is_some())
     }
 
-    /// Foresees what is fetched of the folders that have been looked at, as far as that can be told.
+    /// Whether a folder is paired with the maildrop: what that asks for cannot be told.
+    fn is_paired(&self, listed: &ListedFolder) -> bool {
+        listed.path.is_inbox() && self.user.pop3.is_some()
+    }
+
+    /// Foresees what is fetched: of the folder that is open `here`, and of `folders` that have been looked
+    /// at, as far as that can be told.
     fn foresee(
         &mut self,
         session: &mut Session,
         choice: &Choice<'_>,
+        here: &[(Uid, u64)],
         folders: &[&Placed],
     ) -> Result<(), Problem> {
         let mut next: Vec<Next<'_>> = Vec::new();
@@ -210,7 +314,7 @@ impl Attempt<'_> {
                 },
             })
             .collect();
-        session.foresee(&foreseen)
+        session.foresee(here, &foreseen)
     }
 
     /// What is going to be fetched of a folder; `None` where that depends on what of it is on the

@@ -143,7 +143,8 @@ enum State<'s> {
         thread: ScopedJoinHandle<'s, (Pop3Memory, Result<Maildropped, Problem>)>,
     },
     Here(Box<Maildropped>),
-    /// Taken out, or it could not be opened.
+    Failed(Problem),
+    /// Taken out, or its problem has been told.
     Gone,
 }
 
@@ -153,27 +154,49 @@ impl Beside<'_> {
         match &self.0 {
             State::Coming { stages, .. } => stages.iter().any(|stage| stage >= wanted),
             State::Here(_) => true,
-            State::Gone => false,
+            State::Failed(_) | State::Gone => false,
         }
     }
 
     /// Waits until all is read. A panic of the thread goes on here.
-    ///
-    /// # Errors
-    /// Those of the login and of the listing, once.
-    pub(super) fn get(&mut self, memory: &mut Pop3Memory) -> Result<&mut Maildropped, Problem> {
+    fn wait(&mut self, memory: &mut Pop3Memory) {
         let state = std::mem::replace(&mut self.0, State::Gone);
         self.0 = match state {
             State::Coming { thread, .. } => {
                 let (own, opened) = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
                 *memory = own;
-                State::Here(Box::new(opened?))
+                match opened {
+                    Ok(maildrop) => State::Here(Box::new(maildrop)),
+                    Err(problem) => State::Failed(problem),
+                }
             }
             state => state,
         };
+    }
+
+    /// The maildrop when all is read; `None`: see [`Beside::get`].
+    pub(super) fn look(&mut self, memory: &mut Pop3Memory) -> Option<&Maildropped> {
+        self.wait(memory);
+        match &self.0 {
+            State::Here(maildrop) => Some(maildrop),
+            _ => None,
+        }
+    }
+
+    /// The maildrop when all is read.
+    ///
+    /// # Errors
+    /// Those of the login and of the listing, once.
+    pub(super) fn get(&mut self, memory: &mut Pop3Memory) -> Result<&mut Maildropped, Problem> {
+        self.wait(memory);
+        if let State::Failed(_) = &self.0
+            && let State::Failed(problem) = std::mem::replace(&mut self.0, State::Gone)
+        {
+            return Err(problem);
+        }
         match &mut self.0 {
             State::Here(maildrop) => Ok(maildrop),
-            State::Coming { .. } | State::Gone => Err(gone()),
+            _ => Err(gone()),
         }
     }
 
@@ -182,7 +205,7 @@ impl Beside<'_> {
         self.get(memory)?;
         match std::mem::replace(&mut self.0, State::Gone) {
             State::Here(maildrop) => Ok(*maildrop),
-            State::Coming { .. } | State::Gone => Err(gone()),
+            _ => Err(gone()),
         }
     }
 

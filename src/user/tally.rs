@@ -8,6 +8,23 @@ use crate::mail::{FolderPath, UidSet};
 use crate::problem::{Problem, Reach};
 use crate::report::{Skip, UserReport};
 
+/// Messages that this run has written.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Added {
+    /// How many.
+    pub messages: u64,
+    /// Their octets, as the source says.
+    pub bytes: u64,
+}
+
+impl Added {
+    /// Counts `other` in.
+    pub(super) fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.bytes += other.bytes;
+    }
+}
+
 /// The buckets of one folder.
 #[derive(Debug, Default)]
 pub(super) struct FolderTally {
@@ -16,7 +33,7 @@ pub(super) struct FolderTally {
     /// Their octets.
     pub bytes: u64,
     /// Written by this run, in whatever attempt.
-    pub added: u64,
+    pub added: Added,
     /// On disk before this run.
     pub kept: u64,
     /// Neither selected nor on disk: not part of the job, in no bucket.
@@ -95,7 +112,8 @@ impl Tally {
 
     /// Messages written so far.
     pub(super) fn added(&self) -> u64 {
-        self.folders.values().map(|folder| folder.added).sum()
+        let folders = self.folders.values();
+        folders.map(|folder| folder.added.messages).sum()
     }
 
     /// The report. `failure` is what ended the user; what was still to come then is skipped for
@@ -119,7 +137,8 @@ impl Tally {
             report.folders += 1;
             report.messages += folder.messages;
             report.bytes += folder.bytes;
-            report.added += folder.added;
+            report.added += folder.added.messages;
+            report.added_bytes += folder.added.bytes;
             report.kept += folder.kept;
             report.changed += folder.changed;
             report.left_deleted += folder.left_deleted;

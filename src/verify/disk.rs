@@ -6,25 +6,31 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, FileType, Stat};
 
+use crate::mail::courier::CourierKeywords;
 use crate::naming::MaildirFolder;
-use crate::sink::control;
+use crate::plan::Lists;
 use crate::sink::on_disk::open_existing;
 use crate::sink::tree::open_dir;
+use crate::sink::{control, courier};
 
 /// So often it is looked again where a server renames files at the same time.
 const TRIES: usize = 3;
 
 /// What lies in one folder.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Disk {
     /// The message files of `new` and `cur`.
     pub files: Vec<File>,
     /// Names with a leading dot, and what is no regular file; with the reason why no server shows it.
     pub odd: Vec<(String, &'static str)>,
-    /// The list of UIDs, where the folder is to have one and has it.
+    /// The list of UIDs that Dovecot or mailseed has, where the folder is to have one and has it.
     pub uid_list: Option<Vec<u8>>,
     /// `dovecot-keywords`.
     pub keywords: Option<Vec<u8>>,
+    /// `courierimapuiddb`, where Courier is to serve the folder and has it.
+    pub uiddb: Option<Vec<u8>>,
+    /// `courierimapkeywords`, where Courier is to serve the folder.
+    pub courier_keywords: CourierKeywords,
     /// The directories and control files.
     pub surroundings: Vec<(&'static str, Access)>,
 }
@@ -81,31 +87,23 @@ pub fn owner(root: &Path) -> io::Result<Access> {
     Ok(Access::of(&rustix::fs::fstat(&dir)?))
 }
 
-/// Reads `folder` of the Maildir at `root`, with its list of that name. `None`: it is not there, or
-/// has no `cur` or no `new`.
+/// Reads `folder` of the Maildir at `root`, with these lists. `None`: it is not there, or has no `cur` or
+/// no `new`.
 ///
 /// # Errors
 /// Those of the file system.
-pub fn read(
-    root: &Path,
-    folder: &MaildirFolder,
-    list_file: Option<&'static str>,
-) -> io::Result<Option<Disk>> {
-    let mut read = attempt(root, folder, list_file);
+pub fn read(root: &Path, folder: &MaildirFolder, lists: Lists) -> io::Result<Option<Disk>> {
+    let mut read = attempt(root, folder, lists);
     for _ in 1..TRIES {
         if !matches!(&read, Err(error) if error.kind() == io::ErrorKind::NotFound) {
             break;
         }
-        read = attempt(root, folder, list_file);
+        read = attempt(root, folder, lists);
     }
     read
 }
 
-fn attempt(
-    root: &Path,
-    folder: &MaildirFolder,
-    list_file: Option<&'static str>,
-) -> io::Result<Option<Disk>> {
+fn attempt(root: &Path, folder: &MaildirFolder, lists: Lists) -> io::Result<Option<Disk>> {
     let Some(dir) = open_existing(root, folder)? else {
         return Ok(None);
     };
@@ -121,15 +119,21 @@ fn attempt(
             .push((name, Access::of(&rustix::fs::fstat(&part)?)));
         disk.messages(&part, in_new)?;
     }
-    for name in list_file.into_iter().chain(["dovecot-keywords"]) {
+    let own = lists.own.into_iter().chain(["dovecot-keywords"]);
+    let of_courier = courier::CONTROL.into_iter().filter(|_| lists.courier);
+    for name in own.chain(of_courier).chain(["subscriptions"]) {
         if let Ok(stat) = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) {
             disk.surroundings.push((name, Access::of(&stat)));
         }
     }
-    if let Some(name) = list_file {
+    if let Some(name) = lists.own {
         disk.uid_list = control::read(&dir, name)?;
     }
     disk.keywords = control::read(&dir, "dovecot-keywords")?;
+    if lists.courier {
+        disk.uiddb = control::read(&dir, courier::UIDDB)?;
+        disk.courier_keywords = courier::read_keywords(&dir)?;
+    }
     Ok(Some(disk))
 }
 

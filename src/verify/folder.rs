@@ -105,14 +105,8 @@ struct Found<'f> {
 
 impl Found<'_> {
     fn add(&mut self, uid: Option<Uid>, what: What, old: String, new: String) {
-        self.differences.push(Difference {
-            folder: Some(self.path.clone()),
-            uid,
-            uidl: None,
-            what,
-            old,
-            new,
-        });
+        let difference = Difference::new(Some(self.path), what, old, new);
+        self.differences.push(difference.at(uid));
     }
 
     fn message(

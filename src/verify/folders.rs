@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::io::ErrorKind;
 
 use super::Verify;
-use super::difference::{Difference, What};
+use super::difference::{Difference, What, add_live, unite};
 use super::disk;
 use super::live::New;
-use super::mailbox::add_new;
+use super::tree::{COURIER, DOVECOT};
 use crate::mail::FolderPath;
 use crate::mail::subscriptions::{Form, Subscriptions};
 use crate::naming::MaildirFolder;
 use crate::naming::folder::subscription_line;
+use crate::plan::Lists;
 use crate::plan::folders::Placed;
 use crate::plan::selection::Choice;
 use crate::problem::Problem;
@@ -56,7 +57,7 @@ impl Verify<'_> {
                 if folder.is_root() || used.contains(&folder) || !choice.reaches(&path) {
                     continue;
                 }
-                let disk = disk::read(root, &folder, None).map_err(told)?;
+                let disk = disk::read(root, &folder, Lists::default()).map_err(told)?;
                 found.extend(disk.map(|disk| {
                     let is = format!("{} messages", disk.files.len());
                     Difference::new(Some(&path), What::Folder, "", is)
@@ -70,7 +71,7 @@ impl Verify<'_> {
             let more = more.filter(|path| !used.contains(path) && choice.reaches(path));
             let more = more.map(|path| Difference::new(Some(path), What::Folder, "", "there"));
             // INBOX is always there.
-            add_new(&mut found, more.filter(|it| !is_inbox(it)).collect());
+            add_live(&mut found, more.filter(|it| !is_inbox(it)).collect());
         }
         Ok(found)
     }
@@ -88,46 +89,16 @@ impl Verify<'_> {
         let target = self.context.config.target;
         let taken = list.subscribed.iter().filter(|path| choice.takes(path));
         let wanted: Vec<FolderPath> = taken.map(|path| choice.destination(path)).collect();
-        let mut found = Vec::new();
-        let dovecot = target
-            .servers
-            .dovecot
-            .then_some(Form::Dovecot(target.layout));
-        let courier = target.servers.courier.then_some(Form::Courier);
-        for form in dovecot.into_iter().chain(courier) {
-            if !self.has_tree() {
-                break;
+        let servers = target.servers;
+        let dovecot = (DOVECOT, Form::Dovecot(target.layout), servers.dovecot);
+        let forms = [dovecot, (COURIER, Form::Courier, servers.courier)];
+        let mut by_server = Vec::new();
+        for (server, form, _) in forms.into_iter().filter(|(.., is_served)| *is_served) {
+            if self.has_tree() {
+                by_server.push((server, self.subscribed(form, &wanted, choice)?));
             }
-            let told = |error| target_problem("read the subscriptions", error);
-            let root = open_existing(&self.user.maildir, &MaildirFolder::root()).map_err(told)?;
-            let bytes = match root {
-                Some(root) => control::read(&root, form.name()).map_err(told)?,
-                None => None,
-            };
-            let file = Subscriptions::parse(bytes.as_deref(), form);
-            let is: HashSet<String> = file.names().into_iter().collect();
-            let mut known = HashSet::new();
-            for path in &wanted {
-                // What the layout cannot hold has been told as a folder, where there is one.
-                let line = subscription_line(path, target.layout, target.encoding);
-                if !line.as_ref().is_ok_and(|line| is.contains(line)) {
-                    found.push(Difference::new(
-                        Some(path),
-                        What::Subscription,
-                        "subscribed",
-                        "",
-                    ));
-                }
-                known.extend(line);
-            }
-            let more = is.difference(&known).filter(|_| choice.is_everything());
-            let mut more: Vec<&String> = more.collect();
-            more.sort();
-            found.extend(more.into_iter().map(|line| {
-                let path = FolderPath::new(line.split('\t').map(str::to_owned).collect());
-                Difference::new(Some(&path), What::Subscription, "", "subscribed")
-            }));
         }
+        let mut found = unite(by_server);
         if let Some(new) = new.filter(|new| !new.list.subscriptions_refused) {
             let was: HashSet<&FolderPath> = wanted.iter().collect();
             let is: HashSet<&FolderPath> = new.list.subscribed.iter().collect();
@@ -139,8 +110,45 @@ impl Verify<'_> {
             let told = all
                 .into_iter()
                 .map(|(path, old, new)| Difference::new(Some(path), What::Subscription, old, new));
-            add_new(&mut found, told.collect());
+            add_live(&mut found, told.collect());
         }
+        Ok(found)
+    }
+
+    /// Subscriptions that the file of a server lacks, or has more than what is `wanted`.
+    fn subscribed(
+        &self,
+        form: Form,
+        wanted: &[FolderPath],
+        choice: &Choice<'_>,
+    ) -> Result<Vec<Difference>, Problem> {
+        let target = self.context.config.target;
+        let told = |error| target_problem(&format!("read {}", form.name()), error);
+        let root = open_existing(&self.user.maildir, &MaildirFolder::root()).map_err(told)?;
+        let bytes = match root {
+            Some(root) => control::read(&root, form.name()).map_err(told)?,
+            None => None,
+        };
+        let file = Subscriptions::parse(bytes.as_deref(), form);
+        let is: HashSet<String> = file.names().into_iter().collect();
+        let mut known = HashSet::new();
+        let mut found = Vec::new();
+        for path in wanted {
+            // What the layout cannot hold has been told as a folder, where there is one.
+            let line = subscription_line(path, target.layout, target.encoding);
+            if !line.as_ref().is_ok_and(|line| is.contains(line)) {
+                let gone = Difference::new(Some(path), What::Subscription, "subscribed", "");
+                found.push(gone);
+            }
+            known.extend(line);
+        }
+        let more = is.difference(&known).filter(|_| choice.is_everything());
+        let mut more: Vec<&String> = more.collect();
+        more.sort();
+        found.extend(more.into_iter().map(|line| {
+            let path = FolderPath::new(line.split('\t').map(str::to_owned).collect());
+            Difference::new(Some(&path), What::Subscription, "", "subscribed")
+        }));
         Ok(found)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::difference::{Difference, What};
+use super::difference::{Difference, What, unite};
 use super::maildrop::{Announced, Risk, compare};
+use super::tree::{COURIER, DOVECOT, QMAIL};
 use super::{Opened, Verify};
-use crate::announce::{self, Announcement, Doubt, Server, UidlFormat};
+use crate::announce::{self, Announcement, Doubt, Server};
 use crate::mail::{Entry, FolderPath, Uid, UidSet};
 use crate::matching::{self, ImapSide, Pairing};
 use crate::problem::Problem;
@@ -157,18 +158,20 @@ impl Shown {
 }
 
 impl Verify<'_> {
-    /// The servers that will announce the UIDLs of a Maildir.
-    pub(super) fn servers(&self) -> Vec<Server> {
+    /// The servers that will announce the UIDLs of a Maildir, by name.
+    pub(super) fn servers(&self) -> Vec<(&'static str, Server)> {
         let target = self.context.config.target.servers;
+        let format = &self.context.verification.uidl_format;
         let mut servers = Vec::new();
         if target.dovecot {
-            servers.push(Server::Dovecot(UidlFormat::default()));
+            let format = format.clone().unwrap_or_default();
+            servers.push((DOVECOT, Server::Dovecot(format)));
         }
         if target.qmail {
-            servers.push(Server::Qmail);
+            servers.push((QMAIL, Server::Qmail));
         }
         if target.courier {
-            servers.push(Server::Courier);
+            servers.push((COURIER, Server::Courier));
         }
         servers
     }
@@ -193,6 +196,7 @@ impl Verify<'_> {
             pop3: &mut opened.session,
             pop3_breaks: &mut self.pop3_breaks,
             ahead: None,
+            imap_ahead: None,
             bodies: None,
         };
         let policy = self.context.config.uidls.pairing;
@@ -201,29 +205,31 @@ impl Verify<'_> {
         paired
     }
 
-    /// What each server that is to serve the Maildir will announce, against what was shown. `uids` are
-    /// the UIDs of its files by base name.
+    /// What each server that is to serve the Maildir will announce, against what was shown. `views` are the
+    /// UIDs of its files by base name, as each server has them, the first for those that have none.
     pub(super) fn announced(
         &mut self,
         shown: &Shown,
-        uids: &HashMap<&str, Uid>,
+        views: &[(&'static str, HashMap<&str, Uid>)],
     ) -> Result<Vec<Difference>, Problem> {
         let mut all = Vec::new();
-        for server in self.servers() {
+        let inbox = FolderPath::inbox();
+        for (name, server) in self.servers() {
             let announcement = announce::read(&self.user.maildir, &server)?;
-            let new = announces(&announcement, uids);
-            let sizes = matches!(server, Server::Dovecot(_));
-            let (found, risk) = shown.compare(&new, sizes);
+            let view = views.iter().find(|(of, _)| *of == name).or(views.first());
+            let new = announces(&announcement, view.map(|(_, uids)| uids));
+            // qmail's LIST counts bytes as they are stored.
+            let sizes = server != Server::Qmail;
+            let (mut found, risk) = shown.compare(&new, sizes);
             self.note_risk(risk);
-            all.extend(found);
             let doubts = announcement.doubts.iter().filter(|it| is_news(it));
-            let inbox = FolderPath::inbox();
-            all.extend(
-                doubts
-                    .map(|doubt| Difference::new(Some(&inbox), What::Doubt, "", doubt.to_string())),
-            );
+            found
+                .extend(doubts.map(|doubt| {
+                    Difference::new(Some(&inbox), What::Doubt, "", doubt.to_string())
+                }));
+            all.push((name, found));
         }
-        Ok(all)
+        Ok(unite(all))
     }
 
     pub(super) fn note_risk(&mut self, risk: Risk) {
@@ -233,9 +239,9 @@ impl Verify<'_> {
     }
 }
 
-pub(super) fn announces<'a>(
+fn announces<'a>(
     announcement: &'a Announcement,
-    uids: &HashMap<&str, Uid>,
+    uids: Option<&HashMap<&str, Uid>>,
 ) -> Vec<Announces<'a>> {
     let entries = announcement.entries.iter();
     let announces = entries.map(|it| {
@@ -243,7 +249,7 @@ pub(super) fn announces<'a>(
         Announces {
             uidl: &it.uidl,
             octets: it.octets,
-            uid: name.and_then(|name| uids.get(name).copied()),
+            uid: name.and_then(|name| uids?.get(name).copied()),
         }
     });
     announces.collect()

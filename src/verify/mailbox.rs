@@ -1,8 +1,6 @@
 //! All folders of a user with IMAP, one by one.
 
-use std::collections::HashSet;
-
-use super::difference::{Difference, What};
+use super::difference::{Difference, What, add_live};
 use super::folder::View;
 use super::inbox::{Shown, announces_live};
 use super::live::New;
@@ -161,13 +159,13 @@ impl Verify<'_> {
         }
         if let Some(new) = &mut sessions.new {
             let (more, read) = self.against_new(&mut sessions.old, new, &old, folder)?;
-            add_new(&mut found, more);
+            add_live(&mut found, more);
             checked.extend(read.iter());
         }
         if let (Some(opened), Some(shown)) = (new_maildrop, &shown) {
             let (more, risk) = shown.compare(&announces_live(&opened.listing), true);
             self.note_risk(risk);
-            add_new(&mut found, more);
+            add_live(&mut found, more);
             opened.session.quit();
         }
         self.finding.messages += messages;
@@ -223,12 +221,4 @@ impl Verify<'_> {
         };
         Ok((old, shown, differences))
     }
-}
-
-/// Adds what the new server shows and the Maildir does not show already.
-pub(super) fn add_new(found: &mut Vec<Difference>, new: Vec<Difference>) {
-    let known: HashSet<&Difference> = found.iter().collect();
-    let fresh = new.into_iter().filter(|it| !known.contains(it));
-    let fresh: Vec<Difference> = fresh.collect();
-    found.extend(fresh);
 }

@@ -1,23 +1,23 @@
 //! A folder of the old server against its directory in the Maildir.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::ErrorKind;
 
 use super::content::{self, Compared, in_two_goes, without_lies};
-use super::difference::{Difference, What};
-use super::disk::{self, File};
+use super::difference::{Difference, What, unite};
+use super::disk::{self, Access, File};
 use super::folder::{Rules, compare, shown_date};
 use super::inbox::Shown;
 use super::mailbox::Old;
-use super::tree::{Fault, Numbering, Tree, judge_virtual_size};
+use super::tree::{COURIER, DOVECOT, Fault, Numbering, QMAIL, Tree, judge_virtual_size};
 use super::{Verify, dates};
-use crate::config::{Owner, Pop3Order};
+use crate::config::{Content, Owner, Pop3Order};
 use crate::mail::{FolderPath, Uid, UidSet};
 use crate::naming::message::size_in_name;
 use crate::naming::{Identity, MaildirFolder};
 use crate::plan::folders::Placed;
 use crate::plan::order::Dated;
-use crate::problem::Problem;
+use crate::problem::{Problem, Reach};
 use crate::sink::export::now;
 use crate::sink::line_ends::LineEnds;
 use crate::sink::on_disk::Messages;
@@ -44,32 +44,80 @@ impl Verify<'_> {
         };
         let root = &self.user.maildir;
         let told = |error| {
-            let doing = format!("read {target} in {}", root.display());
-            target_problem(&doing, error).in_folder(path)
+            let mut place = root.clone();
+            place.extend(target.components());
+            let mut problem = target_problem(&format!("read {}", place.display()), error);
+            // The other folders can be looked at.
+            problem.reach = match problem.reach {
+                Reach::User => Reach::Folder,
+                other => other,
+            };
+            problem.in_folder(path)
         };
-        let (numbering, list_file) = self.numbering(target);
-        let Some(mut disk) = disk::read(root, target, list_file).map_err(told)? else {
+        let lists = self.policy().lists(target.is_root());
+        let Some(mut disk) = disk::read(root, target, lists).map_err(told)? else {
             return Ok((gone(""), UidSet::default()));
         };
-        let owner = self.owner()?;
-        let surroundings = std::mem::take(&mut disk.surroundings);
-        let mut tree = Tree::of(disk, numbering);
-        let messages = Messages::open(root, target).map_err(told)?;
-        tree.leave_out(|uid, file| {
-            let is_copy = || shown.is_some_and(|shown| self.is_copy(old, shown, uid, file));
-            old.left_out.contains(uid) || is_copy()
-        });
+        let surroundings = Surroundings {
+            access: std::mem::take(&mut disk.surroundings),
+            owner: self.owner()?,
+            messages: Messages::open(root, target).map_err(told)?,
+            orders_dates: target.is_root() && shown.is_some() && self.orders_dates(),
+        };
+        let mut counted = HashMap::new();
+        let mut trees: Vec<(&'static str, Tree)> = Vec::new();
+        let mut by_server = Vec::new();
+        let mut checked = UidSet::default();
+        for (server, numbering) in self.numberings(target) {
+            let mut tree = Tree::of(disk.clone(), numbering);
+            tree.leave_out(|uid, file| {
+                let is_copy = || shown.is_some_and(|shown| self.is_copy(old, shown, uid, file));
+                old.left_out.contains(uid) || is_copy()
+            });
+            self.measure(
+                &surroundings.messages,
+                old,
+                &mut tree,
+                numbering,
+                &mut counted,
+            )?;
+            let first = trees.first().map(|(_, first)| first);
+            let messages = &surroundings.messages;
+            let compared = self.contents(session, old, (&tree, first), messages)?;
+            checked.extend(compared.checked.iter());
+            let found = self.shown_over_imap(old, shown, &mut tree, &surroundings, compared);
+            by_server.push((server, found));
+            trees.push((server, tree));
+        }
+        let mut found = unite(by_server);
+        if let Some(shown) = shown.filter(|_| target.is_root()) {
+            let views: Vec<_> = trees
+                .iter()
+                .map(|(server, it)| (*server, it.uids_by_name()))
+                .collect();
+            found.extend(self.announced(shown, &views)?);
+        }
+        Ok((found, checked))
+    }
+
+    /// What one server shows of a folder over IMAP.
+    fn shown_over_imap(
+        &self,
+        old: &Old<'_>,
+        shown: Option<&Shown>,
+        tree: &mut Tree,
+        surroundings: &Surroundings,
+        compared: Compared,
+    ) -> Vec<Difference> {
+        let path = old.path;
         tree.judge_sizes();
-        tree.judge_access(&surroundings, owner);
-        self.measure(&messages, old, &mut tree)?;
+        tree.judge_access(&surroundings.access, surroundings.owner);
         let servers = self.context.config.target.servers;
-        let orders_dates = target.is_root() && shown.is_some() && self.orders_dates();
         let rules = Rules {
-            keywords: servers.dovecot,
-            date_tolerance: (!orders_dates).then_some(0),
+            keywords: servers.dovecot || servers.courier,
+            date_tolerance: (!surroundings.orders_dates).then_some(0),
             sizes: true,
         };
-        let compared = self.contents(session, old, &tree, &messages)?;
         let mut found = without_lies(compare(path, &old.view(), &tree.view(), rules), &compared);
         found.extend(tree.faults.iter().map(|fault| told_of(path, fault)));
         found.extend(tree.unlisted.iter().map(|file| {
@@ -79,18 +127,11 @@ impl Verify<'_> {
             );
             Difference::new(Some(path), What::Extra, "", is)
         }));
-        if let Some(shown) = shown.filter(|_| orders_dates) {
-            found.extend(dates_of(old, &tree, shown));
-        }
-        if let Some(shown) = shown.filter(|_| target.is_root()) {
-            let files = tree.entries.iter().zip(&tree.files);
-            let uids = files
-                .map(|(entry, file)| (file.base(), entry.uid))
-                .collect();
-            found.extend(self.announced(shown, &uids)?);
+        if let Some(shown) = shown.filter(|_| surroundings.orders_dates) {
+            found.extend(dates_of(old, tree, shown));
         }
         found.extend(compared.differences);
-        Ok((found, compared.checked))
+        found
     }
 
     /// Whether the dates of INBOX carry the POP3 order.
@@ -99,11 +140,19 @@ impl Verify<'_> {
         config.target.servers.qmail && config.uidls.pop3_order == Pop3Order::Order
     }
 
-    /// How a folder gets its UIDs, and the name of its list.
-    pub(super) fn numbering(&self, target: &MaildirFolder) -> (Numbering, Option<&'static str>) {
-        let list_file = self.policy().lists(target.is_root()).own;
-        let numbering = list_file.map_or(Numbering::Names, Numbering::List);
-        (numbering, list_file)
+    /// How each IMAP server of the Maildir gives UIDs to a folder. Where there is none, qmail's: who reads
+    /// mail there reads files.
+    pub(super) fn numberings(&self, target: &MaildirFolder) -> Vec<(&'static str, Numbering)> {
+        let lists = self.policy().lists(target.is_root());
+        let own = lists.own.map_or(Numbering::Names, Numbering::List);
+        let servers = self.context.config.target.servers;
+        let dovecot = (DOVECOT, own, servers.dovecot);
+        let courier = (COURIER, Numbering::Courier, servers.courier);
+        let qmail = (QMAIL, own, !servers.dovecot && !servers.courier);
+        let all = [dovecot, courier, qmail].into_iter();
+        all.filter(|(.., is_served)| *is_served)
+            .map(|(server, numbering, _)| (server, numbering))
+            .collect()
     }
 
     /// Who is to own everything: who was to own it, or else whoever owns the Maildir.
@@ -132,8 +181,15 @@ impl Verify<'_> {
     }
 
     /// Finds out the sizes with CRLF line ends: by the name of the file where that says the same as the
-    /// old server, else by reading it.
-    fn measure(&self, messages: &Messages, old: &Old<'_>, tree: &mut Tree) -> Result<(), Problem> {
+    /// old server, else by reading it. What has been `counted` is not counted again.
+    fn measure(
+        &self,
+        messages: &Messages,
+        old: &Old<'_>,
+        tree: &mut Tree,
+        numbering: Numbering,
+        counted: &mut HashMap<Box<str>, LineEnds>,
+    ) -> Result<(), Problem> {
         for (entry, file) in tree.entries.iter_mut().zip(&tree.files) {
             let Some(was) = old.entry(entry.uid) else {
                 continue;
@@ -144,44 +200,76 @@ impl Verify<'_> {
                 entry.size = was.size;
                 continue;
             }
-            let counted = messages
-                .file(&content::on_disk(file))
-                .and_then(|mut opened| LineEnds::count(&mut opened));
-            let counted = match counted {
-                Ok(counted) => counted,
-                // A server has renamed it since.
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => {
-                    let doing = format!("read {}", file.name);
-                    return Err(target_problem(&doing, error).in_folder(old.path));
+            let line_ends = match counted.get(&file.name) {
+                Some(line_ends) => *line_ends,
+                None => {
+                    let line_ends = messages
+                        .file(&content::on_disk(file))
+                        .and_then(|mut opened| LineEnds::count(&mut opened));
+                    match line_ends {
+                        Ok(line_ends) => line_ends,
+                        // A server has renamed it since.
+                        Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                        Err(error) => {
+                            let doing = format!("read {}", file.name);
+                            return Err(target_problem(&doing, error).in_folder(old.path));
+                        }
+                    }
                 }
             };
-            entry.size = counted.virtual_size();
-            tree.faults
-                .extend(judge_virtual_size(entry.uid, file, entry.size));
+            counted.insert(file.name.clone(), line_ends);
+            entry.size = match numbering {
+                Numbering::Courier => line_ends.each_lf_as_crlf(),
+                Numbering::List(_) | Numbering::Names => line_ends.virtual_size(),
+            };
+            let fault = judge_virtual_size(entry.uid, file, line_ends.virtual_size());
+            tree.faults.extend(fault);
         }
         Ok(())
     }
 
-    /// Reads a sample of the messages on both sides, and those whose sizes differ.
+    /// Reads a sample of the messages on both sides, those whose sizes differ and those whose files have
+    /// other names than they should; of a tree of which `first` has been looked at, those that are other
+    /// files there.
     fn contents(
         &mut self,
         session: &mut imap::Session,
         old: &Old<'_>,
-        tree: &Tree,
+        (tree, first): (&Tree, Option<&Tree>),
         messages: &Messages,
     ) -> Result<Compared, Problem> {
         let content = self.context.verification.content;
+        let (mut chosen, mut suspects) = old.to_read(content, &self.user.name, &tree.entries);
+        let more = match first {
+            None => tree.misnamed(),
+            Some(first) => {
+                chosen = UidSet::default();
+                suspects = Vec::new();
+                tree.other_files(first)
+            }
+        };
+        if content != Content::None {
+            let more = more.into_iter();
+            suspects.extend(more.filter(|uid| old.entry(*uid).is_some() && !chosen.contains(*uid)));
+        }
         let mut files: BTreeMap<Uid, Vec<&File>> = BTreeMap::new();
         for (entry, file) in tree.entries.iter().zip(&tree.files) {
             files.entry(entry.uid).or_default().push(file);
         }
-        let (chosen, suspects) = old.to_read(content, &self.user.name, &tree.entries);
         in_two_goes(chosen, suspects, |wanted| {
             let was = self.read_imap(session, old.path, &old.wanted(wanted))?;
             content::with_files(old.path, messages, &files, wanted, &was)
         })
     }
+}
+
+/// What is around the messages of a folder.
+struct Surroundings {
+    access: Vec<(&'static str, Access)>,
+    owner: Owner,
+    messages: Messages,
+    /// Whether the dates carry the POP3 order.
+    orders_dates: bool,
 }
 
 /// The dates in which nothing can be seen but a change.

@@ -42,12 +42,8 @@ pub fn compare(
     let mut risk = Risk::default();
     let mut add = |what, uidl: &[u8], old: String, new: String| {
         differences.push(Difference {
-            folder: Some(FolderPath::inbox()),
-            uid: None,
             uidl: Some(printable_bytes(uidl, SHOWN)),
-            what,
-            old,
-            new,
+            ..Difference::new(Some(&FolderPath::inbox()), what, old, new)
         });
     };
     // Of those that both have, the new side's order in numbers of the old one. Clients show mail in the

@@ -1,15 +1,16 @@
 //! A user without IMAP: INBOX is what POP3 lists, and there is nothing else.
 
 use std::collections::HashMap;
+use std::io;
 
 use super::content::{self, Compared};
-use super::difference::{Difference, What};
+use super::difference::{Difference, What, add_live, unite};
 use super::disk::{self, File};
 use super::inbox::{Shown, announces_live};
 use super::maildir::told_of;
 use super::maildrop::SHOWN;
 use super::sample::chosen;
-use super::tree::{Tree, judge_virtual_size};
+use super::tree::{Fault, Tree, judge_virtual_size};
 use super::{Logins, Opened, Verify};
 use crate::announce;
 use crate::mail::{FolderPath, PopEntry, Uid, UidSet};
@@ -53,9 +54,9 @@ impl Verify<'_> {
         if let Some(mut new) = self.open_pop3(logins.new_pop3.as_ref(), true)? {
             let (more, risk) = shown.compare(&announces_live(&new.listing), false);
             self.note_risk(risk);
-            found.extend(more);
+            add_live(&mut found, more);
             let (more, read) = self.maildrops(&mut old, &mut new)?;
-            found.extend(more);
+            add_live(&mut found, more);
             checked.extend(read.iter());
             new.session.quit();
         }
@@ -85,39 +86,36 @@ impl Verify<'_> {
         let root = &self.user.maildir;
         let target = MaildirFolder::root();
         let told = |error| target_problem(&format!("read the Maildir {}", root.display()), error);
-        let (numbering, list_file) = self.numbering(&target);
-        let Some(mut disk) = disk::read(root, &target, list_file).map_err(told)? else {
+        let lists = self.policy().lists(true);
+        let Some(mut disk) = disk::read(root, &target, lists).map_err(told)? else {
             let was = format!("{} messages", shown.len());
             let gone = Difference::new(Some(&inbox), What::Folder, was, "");
             return Ok((vec![gone], UidSet::default()));
         };
         let owner = self.owner()?;
         let surroundings = std::mem::take(&mut disk.surroundings);
-        let mut tree = Tree::of(disk, numbering);
         let messages = Messages::open(root, &target).map_err(told)?;
-        tree.judge_sizes();
-        tree.judge_doubles();
-        tree.judge_access(&surroundings, owner);
-        for (entry, file) in tree.entries.iter().zip(&tree.files) {
-            // Nothing else tells the size with CRLF line ends.
-            if size_in_name(file.name.as_bytes(), b'W').is_some() {
-                let mut opened = messages.file(&content::on_disk(file)).map_err(told)?;
-                let counted = LineEnds::count(&mut opened).map_err(told)?;
-                let fault = judge_virtual_size(entry.uid, file, counted.virtual_size());
-                tree.faults.extend(fault);
-            }
+        let mut trees: Vec<(&'static str, Tree)> = Vec::new();
+        for (server, numbering) in self.numberings(&target) {
+            let mut tree = Tree::of(disk.clone(), numbering);
+            tree.judge_sizes();
+            tree.judge_doubles();
+            tree.judge_access(&surroundings, owner);
+            trees.push((server, tree));
         }
-        let mut found: Vec<Difference> = tree
-            .faults
+        let faults = |tree: &Tree| tree.faults.iter().map(|it| told_of(&inbox, it)).collect();
+        let by_server = trees.iter().map(|(server, tree)| (*server, faults(tree)));
+        let mut found = unite(by_server.collect());
+        if let Some((_, tree)) = trees.first() {
+            let wrong = wrong_virtual_sizes(tree, &messages).map_err(told)?;
+            found.extend(wrong.iter().map(|it| told_of(&inbox, it)));
+        }
+        let views: Vec<_> = trees
             .iter()
-            .map(|fault| told_of(&inbox, fault))
+            .map(|(server, it)| (*server, it.uids_by_name()))
             .collect();
-        let files = tree.entries.iter().zip(&tree.files);
-        let uids: HashMap<&str, Uid> = files
-            .map(|(entry, file)| (file.base(), entry.uid))
-            .collect();
-        found.extend(self.announced(shown, &uids)?);
-        let files: HashMap<&str, &File> = tree.files.iter().map(|it| (it.base(), it)).collect();
+        found.extend(self.announced(shown, &views)?);
+        let files: HashMap<&str, &File> = disk.files.iter().map(|it| (it.base(), it)).collect();
         let (more, read) = self.maildrop_contents(old, &files, &messages)?;
         found.extend(more);
         Ok((found, read))
@@ -131,7 +129,7 @@ impl Verify<'_> {
         files: &HashMap<&str, &File>,
         messages: &Messages,
     ) -> Result<(Vec<Difference>, UidSet), Problem> {
-        let Some(server) = self.servers().into_iter().next() else {
+        let Some((_, server)) = self.servers().into_iter().next() else {
             return Ok((Vec::new(), UidSet::default()));
         };
         let announcement = announce::read(&self.user.maildir, &server)?;
@@ -208,6 +206,19 @@ impl Verify<'_> {
         let chosen = entries.filter(|it| Uid::new(it.number).is_some_and(|it| chosen.contains(it)));
         chosen.map(|it| (it.number, it.size)).collect()
     }
+}
+
+/// Reads the files whose names say how many bytes they have with CRLF line ends: nothing else tells it.
+fn wrong_virtual_sizes(tree: &Tree, messages: &Messages) -> io::Result<Vec<Fault>> {
+    let mut wrong = Vec::new();
+    for (entry, file) in tree.entries.iter().zip(&tree.files) {
+        if size_in_name(file.name.as_bytes(), b'W').is_some() {
+            let mut opened = messages.file(&content::on_disk(file))?;
+            let counted = LineEnds::count(&mut opened)?;
+            wrong.extend(judge_virtual_size(entry.uid, file, counted.virtual_size()));
+        }
+    }
+    Ok(wrong)
 }
 
 fn uidl(entry: &PopEntry) -> Option<&[u8]> {

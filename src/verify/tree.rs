@@ -1,15 +1,24 @@
-//! One folder of a Maildir as the servers that are to serve it will show it. Pure.
+//! One folder of a Maildir as a server that is to serve it will show it over IMAP. Pure.
 
-use std::collections::{HashMap, HashSet};
+mod uids;
+
+use std::collections::HashMap;
 
 use super::difference::What;
 use super::disk::{Access, Disk, File};
 use super::folder::View;
 use crate::config::Owner;
-use crate::mail::uidlist::AsRead;
+use crate::mail::courier::CourierKeywords;
 use crate::mail::{Entry, Flags, KeywordSet, KeywordTable, Uid, UidValidity};
 use crate::naming::message::size_in_name;
 use crate::naming::{Identity, KeywordLetters};
+
+/// The servers of a Maildir by name, as in the reports.
+pub const DOVECOT: &str = "dovecot";
+/// qmail-pop3d and vpopmail.
+pub const QMAIL: &str = "qmail";
+/// Courier.
+pub const COURIER: &str = "courier";
 
 /// A folder as its files and lists have it.
 #[derive(Debug, Default)]
@@ -44,13 +53,30 @@ pub struct Fault {
     pub is: String,
 }
 
-/// How a folder gets its UIDs.
+/// How a folder gets its UIDs and keywords.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Numbering {
-    /// By the list of this name.
+    /// By the list of this name, in Dovecot's form, and by the letters in names.
     List(&'static str),
+    /// As Courier does, by `courierimapuiddb` and `courierimapkeywords`.
+    Courier,
     /// By the names of its files: no server has UIDs for it.
     Names,
+}
+
+/// Where keywords are.
+enum Names<'n> {
+    /// In the names, by letters.
+    Letters(&'n KeywordLetters),
+    /// In Courier's files.
+    Courier(&'n CourierKeywords),
+}
+
+/// The keyword that a letter means; as Dovecot calls it where its list does not know it.
+fn keyword(letters: &KeywordLetters, letter: char) -> String {
+    let number = u32::from(letter) - u32::from('a');
+    let known = letters.keyword(letter).map(str::to_owned);
+    known.unwrap_or_else(|| format!("unknown-{number}"))
 }
 
 impl Tree {
@@ -60,22 +86,27 @@ impl Tree {
         for (name, why) in &disk.odd {
             tree.fault(None, What::Doubt, "", format!("{name}: {why}"));
         }
-        let list = disk.uid_list.as_deref().map(AsRead::of);
-        let uids = tree.uids(numbering, list.as_ref(), &disk.files);
+        let uids = tree.uids(numbering, &disk);
         let text = disk.keywords.as_deref().map(String::from_utf8_lossy);
         let letters = KeywordLetters::parse(text.as_deref().unwrap_or_default());
+        let names = match numbering {
+            Numbering::Courier => Names::Courier(&disk.courier_keywords),
+            Numbering::List(_) | Numbering::Names => Names::Letters(&letters),
+        };
         let mut numbered: Vec<(Uid, File)> = Vec::with_capacity(disk.files.len());
         for file in disk.files {
+            // Courier's IMAP server numbers anew what it finds in `new`, listed or not.
+            let is_new = numbering == Numbering::Courier && file.in_new;
             match uids.get(file.base()) {
-                Some(uid) => numbered.push((*uid, file)),
-                None => tree.unlisted.push(file),
+                Some(uid) if !is_new => numbered.push((*uid, file)),
+                _ => tree.unlisted.push(file),
             }
         }
         numbered.sort_by(|(a, one), (b, other)| (a, &one.name).cmp(&(b, &other.name)));
         tree.unlisted
             .sort_by(|one, other| one.name.cmp(&other.name));
         for (uid, file) in numbered {
-            let (flags, keywords) = tree.marks(&file, &letters);
+            let (flags, keywords) = tree.marks(&file, &names);
             tree.entries.push(Entry {
                 uid,
                 flags,
@@ -98,6 +129,14 @@ impl Tree {
         }
     }
 
+    /// The UIDs of the messages by the base names of their files.
+    pub fn uids_by_name(&self) -> HashMap<&str, Uid> {
+        let files = self.files.iter().zip(&self.entries);
+        files
+            .map(|(file, entry)| (file.base(), entry.uid))
+            .collect()
+    }
+
     /// Forgets messages that are not part of the job.
     pub fn leave_out(&mut self, is_left_out: impl Fn(Uid, &File) -> bool) {
         let messages = self.entries.drain(..).zip(self.files.drain(..));
@@ -105,87 +144,49 @@ impl Tree {
         (self.entries, self.files) = kept.collect::<Vec<_>>().into_iter().unzip();
     }
 
-    /// The UIDs that files get by their base names.
-    fn uids(
-        &mut self,
-        numbering: Numbering,
-        list: Option<&AsRead<'_>>,
-        files: &[File],
-    ) -> HashMap<Box<str>, Uid> {
-        let Numbering::List(name) = numbering else {
-            return self.uids_by_name(files);
-        };
-        let Some(list) = list else {
-            if files.is_empty() {
-                return HashMap::new();
-            }
-            let is = format!("there is no {name}: the server gives every message a new UID");
-            self.fault(None, What::Doubt, "", is);
-            // What else differs is worth knowing.
-            let uids = self.uids_by_name(files);
-            self.validity = None;
-            return uids;
-        };
-        if let Some(fault) = &list.fault {
-            let is = format!("{name} is broken, {fault}: what comes behind gets new UIDs");
-            self.fault(None, What::Doubt, "", is);
-        }
-        if list.is_unfinished {
-            let is = format!("the last line of {name} has no line end and is not read");
-            self.fault(None, What::Doubt, "", is);
-        }
-        for name in &list.doubled {
-            let is = format!(
-                "{} has more than one line; the last one counts",
-                String::from_utf8_lossy(name)
-            );
-            self.fault(None, What::Doubt, "", is);
-        }
-        if let Some(head) = &list.head {
-            self.validity = Some(head.validity);
-            self.uid_next = Some(head.next_uid);
-        }
-        let there: HashSet<&str> = files.iter().map(File::base).collect();
-        let mut uids = HashMap::with_capacity(list.lines.len());
-        for line in &list.lines {
-            let name = String::from_utf8_lossy(line.name);
-            if let Some(uid) = Uid::new(line.uid).filter(|_| there.contains(name.as_ref())) {
-                uids.insert(name.into(), uid);
-            }
-        }
-        uids
-    }
-
-    fn uids_by_name(&mut self, files: &[File]) -> HashMap<Box<str>, Uid> {
-        let mut uids = HashMap::with_capacity(files.len());
-        for file in files {
-            if let Some(Identity::Imap(validity, uid) | Identity::Pop3(validity, uid, _)) =
-                Identity::parse(file.base())
-            {
-                self.validity = self.validity.or(Some(validity));
-                uids.insert(file.base().into(), uid);
-            }
-        }
-        uids
-    }
-
-    /// What the letters behind the colon say.
-    fn marks(&mut self, file: &File, letters: &KeywordLetters) -> (Flags, KeywordSet) {
+    /// What the letters behind the colon say, and the keywords.
+    fn marks(&mut self, file: &File, names: &Names<'_>) -> (Flags, KeywordSet) {
         let suffix = file.name.split_once(":2,").map_or("", |(_, suffix)| suffix);
-        let mut flags = Flags::empty();
-        let mut names: Vec<String> = Vec::new();
-        for letter in suffix.chars() {
-            if let Some(flag) = Flags::from_maildir(letter) {
-                flags.insert(flag);
-            } else if letter.is_ascii_lowercase() {
-                let known = letters.keyword(letter).map(str::to_owned);
-                // As Dovecot calls a letter that its list does not know.
-                let number = u32::from(letter) - u32::from('a');
-                names.push(known.unwrap_or_else(|| format!("unknown-{number}")));
+        let flags = suffix.chars().filter_map(Flags::from_maildir);
+        let flags = flags.fold(Flags::empty(), Flags::with);
+        let set = match names {
+            Names::Courier(keywords) => self.keywords.intern(keywords.of(file.base())),
+            Names::Letters(letters) => {
+                let all = suffix.chars().filter(char::is_ascii_lowercase);
+                let named: Vec<String> = all.map(|letter| keyword(letters, letter)).collect();
+                self.keywords.intern(named.iter().map(String::as_str))
             }
-        }
-        let set = self.keywords.intern(names.iter().map(String::as_str));
+        };
         (flags, set.unwrap_or_default())
+    }
+
+    /// The messages that are worth reading although nothing differs: their names, if mailseed made them,
+    /// say other UIDs of this UIDVALIDITY.
+    pub fn misnamed(&self) -> Vec<Uid> {
+        let files = self.entries.iter().zip(&self.files);
+        let misnamed = files.filter(|(entry, file)| match Identity::parse(file.base()) {
+            Some(Identity::Imap(validity, uid) | Identity::Pop3(validity, uid, _)) => {
+                Some(validity) == self.validity && uid != entry.uid
+            }
+            None => false,
+        });
+        misnamed.map(|(entry, _)| entry.uid).collect()
+    }
+
+    /// The messages that are other files here than in `other`, where both have them.
+    pub fn other_files(&self, other: &Self) -> Vec<Uid> {
+        let files = |tree: &Self| -> HashMap<Uid, Box<str>> {
+            let all = tree.entries.iter().zip(&tree.files);
+            all.map(|(entry, file)| (entry.uid, file.name.clone()))
+                .collect()
+        };
+        let theirs = files(other);
+        let ours = self.entries.iter().zip(&self.files);
+        let differ = ours.filter(|(entry, file)| {
+            let their = theirs.get(&entry.uid);
+            their.is_some_and(|name| *name != file.name)
+        });
+        differ.map(|(entry, _)| entry.uid).collect()
     }
 
     fn fault(&mut self, uid: Option<Uid>, what: What, should: impl Into<String>, is: String) {
@@ -254,9 +255,11 @@ impl Tree {
             };
         let file_mode = (0o600, 0o077);
         for (name, access) in surroundings {
-            // Directories may be another's work, and with it what they let others do.
+            // Directories may be another's work, and with it what they let others do; Courier's files
+            // may be Courier's.
             let mode = match *name {
-                "the folder" | "new" | "cur" => (0o700, 0),
+                "the folder" | "new" | "cur" | "courierimapkeywords" => (0o700, 0),
+                name if name.starts_with("courier") => (0o600, 0),
                 _ => file_mode,
             };
             judge(None, name, *access, mode);

@@ -26,7 +26,7 @@ impl<'f> Verdict<'f> {
     }
 }
 
-/// `transparent`, or `not transparent because 1 uidl, 3 flags`.
+/// `transparent`, or `not transparent because 1 UIDL, flags of 3 messages`.
 impl fmt::Display for Verdict<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.status == Status::Ok {
@@ -41,7 +41,7 @@ impl fmt::Display for Verdict<'_> {
             });
         }
         let counts = self.finding.counts.iter();
-        parts.extend(counts.map(|(what, count)| format!("{count} {what}")));
+        parts.extend(counts.map(|(what, count)| what.counted(*count)));
         f.write_str(&parts.join(", "))
     }
 }

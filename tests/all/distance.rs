@@ -1,6 +1,6 @@
 //! A server that is far away: how often mailseed waits for it. Turns are counted, not time.
 
-use crate::migration::{PASSWORD, Source, Target};
+use crate::migration::{PASSWORD, Source, Target, views};
 use crate::support::corpus;
 use crate::support::courier::Courier;
 use crate::support::cyrus::{Cyrus, Names};
@@ -126,6 +126,37 @@ fn a_dovecot_is_waited_for_a_few_times_whatever_the_number_of_folders() {
     let target = is_near(server.imap_port(), "", 8);
     stays_near(server.imap_port(), &target, 8);
     assert_eq!(server.complaints(), Vec::<String>::new());
+}
+
+/// With the UIDLs of POP3 to be paired, each of the two is waited for no more often, and no body comes
+/// twice.
+#[test]
+fn pairing_waits_no_more_often() {
+    let server = Dovecot::start(DovecotOptions::with_users(&[ANN]));
+    server.mail_dir("ann");
+    fill(server.imap_port(), "");
+    let (imap, pop3) = (
+        Wiretap::start(server.imap_port()),
+        Wiretap::start(server.pop3_port()),
+    );
+    let target = Target::new();
+    target.export_ok(&Source::both(imap.port(), pop3.port()), "ann", &[]);
+    let heard = [imap.take(), pop3.take()];
+    for (heard, most) in heard.iter().zip([8, 7]) {
+        let said = &heard.sent;
+        assert!(
+            heard.turns <= most,
+            "{} turns, not {most}:\n{said}",
+            heard.turns
+        );
+    }
+    let fetches = heard[0].sent.matches("BODY.PEEK[]").count();
+    // One folder is empty.
+    assert_eq!(fetches, FOLDERS - 1, "{}", heard[0].sent);
+    let before = views(&server, "ann", PASSWORD);
+    let after = views(&target.serve(Layout::MaildirPlusPlus), "ann", "any");
+    compare::assert_none(&compare::imap(&before.0, &after.0));
+    compare::assert_none(&compare::pop3(&before.1, &after.1));
 }
 
 #[test]

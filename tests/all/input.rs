@@ -584,7 +584,7 @@ fn a_list_from_standard_input_and_the_files_of_a_report() {
 
     let summary = fs::read_to_string(report_dir.join("summary.csv")).expect("written");
     let columns = "user,status,folders,messages,bytes,added,kept,changed,deleted,skipped,uidls,\
-                   uidls_missing,uidls_extra,max_date_shift_s,seconds,attempts,error,uidls_elsewhere,left_deleted,source_deleted\n";
+                   uidls_missing,uidls_extra,max_date_shift_s,seconds,attempts,error,uidls_elsewhere,left_deleted,source_deleted,added_bytes\n";
     assert!(summary.starts_with(columns), "{summary}");
     let rows = report::summary(&report_dir);
     let told: Vec<_> = rows
@@ -597,6 +597,9 @@ fn a_list_from_standard_input_and_the_files_of_a_report() {
         (24, 36)
     );
     assert_eq!((rows[0].number("uidls"), rows[1].number("uidls")), (20, 30));
+    let bytes = |row: usize| (rows[row].number("added_bytes"), rows[row].number("bytes"));
+    assert_eq!(bytes(0).0, bytes(0).1, "all of it has been added");
+    assert!(bytes(0).0 > 1000 && bytes(2) == (0, 0));
     let skipped = fs::read_to_string(report_dir.join("skipped.csv")).expect("written");
     assert_eq!(skipped, "user,folder,uid,uidl,size,reason\n");
 

@@ -4,6 +4,7 @@
 
 mod commands;
 mod courier;
+mod courier_uids;
 mod dovecot;
 mod files;
 mod pop3;

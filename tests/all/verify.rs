@@ -1,6 +1,7 @@
 //! `mailseed verify`: an untouched tree has no difference, and of each way of spoiling it is said what
 //! it is.
 
+mod courier;
 mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use self::courier::{COURIER, COURIER_ALONE, COURIER_OF_ROOT};
 use self::tree::{ANY, DOVECOT, Maildir, OF_ROOT, POP3_ONLY, QMAIL, Spoiling};
 use crate::migration::{PASSWORD, Source, Target};
 use crate::support::corpus::{PopOrder, Uidls};
@@ -24,6 +26,11 @@ const FIRST: &str = "first";
 /// A server that shows one mailbox to whoever logs in: INBOX in another POP3 order than that of its
 /// UIDs, with keywords, and with UIDs that have been given and are gone.
 fn source(home: &Path) -> Dovecot {
+    source_with(home, |uidl, _| uidl.to_owned())
+}
+
+/// The same with other UIDLs, each made of what it was and of its number.
+fn source_with(home: &Path, uidl: impl Fn(&str, usize) -> String) -> Dovecot {
     let maildir = home.join("Maildir");
     fs::create_dir_all(home).expect("scratch directories are writable");
     corpus::simple(&maildir, 30, 7);
@@ -31,7 +38,14 @@ fn source(home: &Path) -> Dovecot {
     let text = fs::read_to_string(&list).expect("the corpus has a list");
     let lines = text.lines().enumerate().map(|(at, line)| match at {
         0 => format!("{line}\n"),
-        at => line.replace(" :", &format!(" O{} :", 31 - at)) + "\n",
+        at => {
+            let mut words = line.split(' ');
+            let was = words
+                .find_map(|word| word.strip_prefix('P'))
+                .expect("a UIDL");
+            let line = line.replace(was, &uidl(was, at));
+            line.replace(" :", &format!(" O{} :", 31 - at)) + "\n"
+        }
     });
     fs::write(&list, lines.collect::<String>()).expect("written");
     give_to_mail_owner(home);
@@ -47,6 +61,8 @@ struct Verified {
     output: Output,
     /// What differs of each user, `what folder uid` each.
     rows: BTreeMap<String, BTreeSet<String>>,
+    /// Which servers show what differs of each user.
+    servers: BTreeMap<String, BTreeSet<String>>,
     /// `verified.csv`, by user and column.
     users: BTreeMap<String, BTreeMap<String, String>>,
 }
@@ -71,6 +87,7 @@ fn verify(source: &Source, target: &Target, users: &[&str], more: &[&str]) -> Ve
     command.arg("--report").arg(report.path());
     let output = program::run(command, Duration::from_secs(120));
     let mut found: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut servers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for row in rows(&report.path().join("verify.csv")) {
         let uid = if row["uid"].is_empty() {
             "-"
@@ -79,11 +96,14 @@ fn verify(source: &Source, target: &Target, users: &[&str], more: &[&str]) -> Ve
         };
         let line = format!("{} {} {uid}", row["what"], row["folder"]);
         found.entry(row["user"].clone()).or_default().insert(line);
+        let shown_by = servers.entry(row["user"].clone()).or_default();
+        shown_by.insert(row["servers"].clone());
     }
     let users = rows(&report.path().join("verified.csv")).into_iter();
     Verified {
         output,
         rows: found,
+        servers,
         users: users.map(|row| (row["user"].clone(), row)).collect(),
     }
 }
@@ -102,8 +122,9 @@ fn is_as_wanted(wanted: &[&str], found: &BTreeSet<String>) -> bool {
             .all(|line| wanted.iter().any(|wanted| fits(wanted, line)))
 }
 
-/// Exports for `servers`, spoils a copy in each of the ways, and verifies them all.
-fn spoilt(source: &Source, servers: &str, ways: &[&[Spoiling]]) -> String {
+/// Exports for `servers`, spoils a copy in each of the ways, and verifies them all. `shown_by` is the
+/// server of whose files all of them are, if it is not the only one.
+fn spoilt(source: &Source, servers: &str, shown_by: &str, ways: &[&[Spoiling]]) -> String {
     let target = Target::new();
     let more = ["--target", servers];
     target.export_ok(source, FIRST, &more);
@@ -153,6 +174,10 @@ fn spoilt(source: &Source, servers: &str, ways: &[&[Spoiling]]) -> String {
             )
             .expect("a string");
         }
+        let named = &verified.servers[user];
+        if !shown_by.is_empty() && !named.iter().eq([shown_by]) {
+            writeln!(wrong, "{servers}: {name}: shown by {named:?}").expect("a string");
+        }
     }
     wrong
 }
@@ -163,11 +188,53 @@ fn every_way_of_spoiling_a_tree_is_named() {
     let server = source(&home.path().join("old"));
     let both = Source::of(&server);
     let of_root = mail_owner().map_or(&[][..], |_| OF_ROOT);
-    let mut wrong = spoilt(&both, "dovecot", &[ANY, DOVECOT, of_root]);
-    wrong += &spoilt(&both, "qmail,dovecot", &[ANY, QMAIL, of_root]);
-    wrong += &spoilt(&both, "qmail", &[ANY, QMAIL, of_root]);
-    wrong += &spoilt(&both.pop3_only(), "dovecot", &[POP3_ONLY, of_root]);
+    let mut wrong = spoilt(&both, "dovecot", "", &[ANY, DOVECOT, of_root]);
+    wrong += &spoilt(&both, "qmail,dovecot", "", &[ANY, QMAIL, of_root]);
+    wrong += &spoilt(&both, "qmail", "", &[ANY, QMAIL, of_root]);
+    wrong += &spoilt(&both.pop3_only(), "dovecot", "", &[POP3_ONLY, of_root]);
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// The same of trees for Courier, alone and beside others: then it is said that Courier alone shows it.
+#[test]
+fn every_way_of_spoiling_couriers_files_is_named() {
+    let home = TempTree::new();
+    let server = source_with(&home.path().join("old"), |_, number| {
+        format!("UID{}-1350000000", number + 100)
+    });
+    let both = Source::of(&server);
+    let of_root = mail_owner().map_or(&[][..], |_| OF_ROOT);
+    let couriers = mail_owner().map_or(&[][..], |_| COURIER_OF_ROOT);
+    let alone = [ANY, COURIER, COURIER_ALONE, of_root, couriers];
+    let mut wrong = spoilt(&both, "courier", "", &alone);
+    wrong += &spoilt(&both, "dovecot,courier", "courier", &[COURIER]);
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// Where Dovecot makes the UIDLs by its setting, and no line has one.
+#[test]
+fn uidls_that_dovecot_makes_are_told_by_its_format() {
+    let home = TempTree::new();
+    let server = source_with(&home.path().join("old"), |_, number| {
+        format!("1400000000.{number}")
+    });
+    let source = Source::of(&server);
+    let target = Target::new();
+    target.export_ok(&source, FIRST, &[]);
+    let copy = Maildir::copied(&target.maildir(FIRST), target.maildir("second"));
+    copy.relist("INBOX", |lines| {
+        for line in lines.iter_mut().skip(1) {
+            let words = line.split(' ').filter(|word| !word.starts_with('P'));
+            *line = words.collect::<Vec<_>>().join(" ");
+        }
+    });
+    let verified = verify(&source, &target, &["second"], &[]);
+    assert_eq!(verified.output.code, Some(1));
+    assert!(is_as_wanted(&["uidl INBOX *"], &verified.rows["second"]));
+    assert_eq!(verified.users["second"]["again_messages"], "29");
+    let format = ["--pop3-uidl-format", "%v.%u"];
+    let verified = verify(&source, &target, &["second"], &format);
+    assert_eq!(verified.output.code, Some(0), "{:?}", verified.rows);
 }
 
 #[test]
@@ -185,17 +252,24 @@ fn a_sample_is_read_and_what_cannot_be_looked_at_is_no_pass() {
         assert_eq!((&*row["folders"], &*row["messages"]), ("3", "35"));
         assert_eq!((&*row["verdict"], &*row["error"]), ("transparent", ""));
     }
-    // Of one user there is nothing at all; and the same server is no POP3 server.
-    let verified = verify(&source, &target, &["second"], &[]);
+    // Of one user there is nothing at all; of one INBOX cannot be read, but the rest can; and the same server
+    // is no POP3 server.
+    let copy = Maildir::copied(&target.maildir(FIRST), target.maildir("third"));
+    fs::remove_dir_all(copy.root.join("cur")).expect("removed");
+    fs::write(copy.root.join("cur"), "").expect("written");
+    let verified = verify(&source, &target, &["second", "third"], &[]);
     assert_eq!(verified.output.code, Some(1));
-    let wanted = [
-        "folder INBOX -",
-        "folder Sent -",
-        "folder Archive -",
-        "subscription *",
-    ];
+    let row = &verified.users["second"];
+    let gone = format!(
+        "target: there is no Maildir {}",
+        target.maildir("second").display()
+    );
+    assert!(row["error"].starts_with(&gone), "{row:?}");
+    assert_eq!((&*row["status"], &*row["folders"]), ("failed", "0"));
+    let row = &verified.users["third"];
+    assert_eq!((&*row["status"], &*row["folders"]), ("partial", "3"));
     assert!(
-        is_as_wanted(&wanted, &verified.rows["second"]),
+        is_as_wanted(&["doubt INBOX -"], &verified.rows["third"]),
         "{:?}",
         verified.rows
     );

@@ -188,6 +188,16 @@ def uidl(bench, case="uidl"):
     )
 
 
+def uidl_distinct(bench, case="uidl-distinct"):
+    """As `uidl`, no two neighbours of one size: what doveadm's pop3_migration does best."""
+    users = bench.corpus(mail.DISTINCT)
+    ours = Contestant("mailseed", bench.ours(bench.site, users, pop3=True))
+    doveadm = Contestant("doveadm", bench.peer(clients.doveadm, bench.site, users))
+    bench.warm(users, ours, doveadm)
+    rounds = bench.runner.in_turn(case, [ours, doveadm])
+    bench.compare(case, "wall s", rounds, wall("mailseed"), "doveadm", wall("doveadm"))
+
+
 def uidl_sync(bench, case="uidl-sync"):
     """As `uidl`, each with the syncing that is its own default."""
     users = bench.corpus(mail.ONE)
@@ -538,7 +548,7 @@ def _change_a_little(bench, user, count):
     # It may be flagged: then it no longer is.
     name, _, flags = flagged.name.partition(":2,")
     flagged.rename(flagged.with_name(f"{name}:2,{'F' if flags == 'S' else 'S'}"))
-    new = mail.write_message(maildir, user, count, 200, random.Random(count))
+    new = mail.write_message(maildir, user, count, 200, 0, random.Random(count))
     if mail.MAIL_OWNER:
         os.chown(new, *mail.MAIL_OWNER)
     bench.runner.source_changed(user)
@@ -557,6 +567,7 @@ CASES = {
     "offlineimap": offlineimap,
     "imap-sync": imap_sync,
     "uidl": uidl,
+    "uidl-distinct": uidl_distinct,
     "uidl-sync": uidl_sync,
     "pop3": pop3,
     "pop3-sync": pop3_sync,

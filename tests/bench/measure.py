@@ -11,9 +11,10 @@ from pathlib import Path
 import check
 import clients
 
-# ext4 without a journal does not give out an inode again for a minute after its end, and looks
-# past all such at each file it makes: a run soon after many files were removed is slow.
-INODES_REST_S = 60
+# ext4 without a journal does not give out an inode again for a minute after its end, or for six
+# where its block is still to be written, and looks past all such at each file it makes: a run soon
+# after many files were removed is ten times as slow.
+INODES_REST_S = 360
 
 
 class Incomplete(Exception):

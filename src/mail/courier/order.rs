@@ -3,28 +3,88 @@
 
 use std::cmp::Ordering;
 
-/// Compares two base names. The `:` that follows each on disk takes part: `1.10` comes before `1.1`.
-pub fn compare(one: &str, other: &str) -> Ordering {
-    let ended = |name: &str| -> Vec<u8> { name.bytes().chain([b':']).collect() };
-    number(one)
-        .cmp(&number(other))
-        .then_with(|| ended(one).cmp(&ended(other)))
+/// What Courier orders messages by, and knows them again by: the number at the beginning of the name,
+/// then the bytes up to the `:`, whether there is one or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NameKey<'n> {
+    /// The name up to its `:`.
+    pub base: &'n [u8],
+    /// Whether a `:` follows.
+    has_flags: bool,
 }
 
-/// The number with which a name begins, 0 where there is none (C, `atol`).
-pub fn number(name: &str) -> i64 {
-    let text = name.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
-    let (sign, digits) = match text.as_bytes().first() {
-        Some(b'-') => (-1, &text[1..]),
-        Some(b'+') => (1, &text[1..]),
-        _ => (1, text),
+impl<'n> NameKey<'n> {
+    /// The key of a name as it stands in a list, or of a file in `cur`.
+    pub fn of(name: &'n [u8]) -> Self {
+        let base = memchr::memchr(b':', name).map_or(name, |end| &name[..end]);
+        Self {
+            base,
+            has_flags: base.len() < name.len(),
+        }
+    }
+
+    /// The key of a file in `new`, which is moved to `cur` with flags at login (`maildir_getnew`).
+    pub fn moved(name: &'n [u8]) -> Self {
+        Self {
+            has_flags: true,
+            ..Self::of(name)
+        }
+    }
+
+    /// The bytes that are compared, the end of the name too, in C's signed characters.
+    fn characters(&self) -> impl Iterator<Item = i8> {
+        let end = if self.has_flags { b':' } else { 0 };
+        let bytes = self.base.iter().copied().chain([end]);
+        bytes.map(u8::cast_signed)
+    }
+}
+
+impl Ord for NameKey<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let numbers = atol(self.base).cmp(&atol(other.base));
+        numbers.then_with(|| self.characters().cmp(other.characters()))
+    }
+}
+
+impl PartialOrd for NameKey<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// The number with which a name begins, 0 where there is none. C's `atol`: blanks, a sign and digits; what does not fit is the largest or smallest number.
+pub(super) fn atol(text: &[u8]) -> i64 {
+    let blanks = text.iter().take_while(|byte| is_space(**byte)).count();
+    let (negative, digits) = match &text[blanks..] {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
     };
-    let digits = digits.bytes().take_while(u8::is_ascii_digit);
-    digits.fold(0, |number: i64, digit| {
-        number
-            .saturating_mul(10)
-            .saturating_add(sign * i64::from(digit - b'0'))
+    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0_i64, |number, digit| {
+        let digit = i64::from(digit - b'0');
+        let number = number.saturating_mul(10);
+        if negative {
+            number.saturating_sub(digit)
+        } else {
+            number.saturating_add(digit)
+        }
     })
+}
+
+/// C's `isspace`.
+pub(super) fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
+}
+
+/// Compares two base names, both with a `:` behind them on disk: `1.10` comes before `1.1`.
+pub fn compare(one: &str, other: &str) -> Ordering {
+    NameKey::moved(one.as_bytes()).cmp(&NameKey::moved(other.as_bytes()))
+}
+
+/// The number with which a name begins, 0 where there is none.
+pub fn number(name: &str) -> i64 {
+    atol(name.as_bytes())
 }
 
 #[cfg(test)]

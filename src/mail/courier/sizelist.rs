@@ -8,9 +8,13 @@
 //! The UIDL of a line is `UID<n>-<v>`, without `-<v>` where v is 0; where n is 0, it is the file name
 //! up to its `:`. A file without a line gets `<next>` and `<uidv>`.
 
+mod as_read;
+
 use std::io::{self, Write};
 
 use crate::mail::Uidl;
+
+pub use as_read::{AsRead, LineAsRead, ListFault};
 
 /// The whole list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,8 +70,8 @@ impl Numbers {
         (v.is_none() || numbers.v > 0).then_some(numbers)
     }
 
-    /// The UIDL of the message in a file of this base name.
-    pub fn uidl(self, name: &str) -> String {
+    /// The UIDL of the message in a file of this base name (`print_uidl`).
+    pub fn of_file(self, name: &[u8]) -> String {
         match self {
             Self { n: 0, .. } => escaped(name),
             Self { n, v: 0 } => format!("UID{n}"),
@@ -83,9 +87,9 @@ fn canonical(digits: &str) -> Option<u64> {
 }
 
 /// A name as UIDL: what is not RFC 1939's, and `'`, `"` and `+`, as `+` and two hex digits.
-fn escaped(name: &str) -> String {
+fn escaped(name: &[u8]) -> String {
     let mut uidl = String::with_capacity(name.len());
-    for byte in name.bytes() {
+    for byte in name.iter().copied() {
         match byte {
             b'\'' | b'"' | b'+' => uidl.push_str(&format!("+{byte:02X}")),
             0x21..=0x7e => uidl.push(char::from(byte)),
@@ -96,41 +100,24 @@ fn escaped(name: &str) -> String {
 }
 
 impl SizeList {
-    /// Reads the list as Courier does: a line that makes no sense is passed over, a last line without
-    /// its LF is not there. `None` where the first line makes no sense: Courier begins anew then.
+    /// Reads the list as Courier does ([`AsRead`]), but for names that are not UTF-8 and cannot be kept.
+    /// `None` where the first line makes no sense: Courier begins anew then.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let end = memchr::memrchr(b'\n', bytes)?;
-        let mut rows = bytes[..end].split(|byte| *byte == b'\n');
-        let header = std::str::from_utf8(rows.next()?).ok()?;
-        let mut numbers = header.strip_prefix('/')?.split_ascii_whitespace();
-        let version = numbers.next()?;
-        if !matches!(version, "2" | "3") {
-            return None;
-        }
-        let next = numbers.next()?.parse().ok()?;
-        let uidv = numbers.next()?.parse().ok()?;
-        let lines = rows.filter_map(|row| {
-            let row = std::str::from_utf8(row).ok()?;
-            let (rest, uidl) = row.rsplit_once(' ')?;
-            let (name, size) = rest.rsplit_once(' ')?;
-            let mut numbers = uidl.split(':');
-            let n = numbers.next()?.parse().ok()?;
-            let v = numbers.next()?.parse().ok()?;
-            let utf8 = match (version, numbers.next()) {
-                ("2", _) => false,
-                (_, utf8) => utf8? != "0",
-            };
-            let base = name.split(':').next().filter(|name| !name.is_empty())?;
+        let read = AsRead::of(bytes);
+        let uidv = read.validity.filter(|_| read.fault.is_none())?;
+        let lines = read.lines.iter().filter_map(|line| {
+            let name = std::str::from_utf8(line.name).ok()?;
+            let base = name.split(':').next().filter(|base| !base.is_empty())?;
             Some(SizeLine {
                 name: base.into(),
                 has_suffix: base.len() < name.len(),
-                size: size.parse().ok()?,
-                uidl: Numbers { n, v },
-                utf8,
+                size: line.size,
+                uidl: line.uidl,
+                utf8: line.utf8,
             })
         });
         Some(Self {
-            next,
+            next: read.next,
             uidv,
             lines: lines.collect(),
         })
@@ -218,7 +205,7 @@ mod tests {
             ("/2 7 123\na:2, 10 1:5\n", Some("/3 7 123\na:2, 10 1:5:0\n")),
             (
                 "/3 7 123\nx\na 1\nb 1 2\nc 1 2:3\n 1 2:3:0\n",
-                Some("/3 7 123\n"),
+                Some("/3 7 123\nc 1 2:3:0\n"),
             ),
             ("/1 7 123\n", None),
             ("/3 7\n", None),
@@ -247,10 +234,10 @@ mod tests {
             let got = Numbers::of(uidl);
             assert_eq!(got.map(|it| (it.n, it.v)), want, "{uidl}");
             if let Some(numbers) = got {
-                assert_eq!(numbers.uidl("x"), uidl);
+                assert_eq!(numbers.of_file(b"x"), uidl);
             }
         }
-        assert_eq!(BY_NAME.uidl("abc!\"+' x"), "abc!+22+2B+27+20x");
+        assert_eq!(BY_NAME.of_file(b"abc!\"+' x"), "abc!+22+2B+27+20x");
         for (uidl, want) in [
             ("1294690616.429", Some("1294690616.429")),
             ("abc!+22+2B+27+20x", Some("abc!\"+' x")),
@@ -270,7 +257,7 @@ mod tests {
             let name = name_of(&parsed);
             assert_eq!(name.as_deref(), want, "{uidl}");
             if let Some(name) = name {
-                assert_eq!(BY_NAME.uidl(&name), uidl);
+                assert_eq!(BY_NAME.of_file(name.as_bytes()), uidl);
             }
         }
     }

@@ -43,17 +43,21 @@ impl Recogniser<'_> {
             .map(|(index, uidl)| (uidl.as_str(), index))
             .collect();
         let disk = self.disk;
+        // Names first: the file that bears a UIDL in its name holds that message, whatever another
+        // file's line says.
         for (at, file) in (0..).zip(disk.files.iter()) {
-            let by_name = match Identity::parse(&file.base) {
-                Some(Identity::Pop3(_, _, digest)) => by_digest.get(&digest),
-                _ => None,
-            };
-            let by_line = || {
-                let line = self.line_of(at)?;
-                let index = copies.get(line.field('P')?)?;
-                (!self.is_own(&file, &line)).then_some(index)
-            };
-            if let Some(index) = by_name.or_else(by_line) {
+            if let Some(Identity::Pop3(_, _, digest)) = Identity::parse(&file.base)
+                && let Some(index) = by_digest.get(&digest)
+            {
+                self.is_entry(at, *index);
+            }
+        }
+        for (at, file) in (0..).zip(disk.files.iter()) {
+            let listed = self.line_of(at);
+            let listed = listed.and_then(|line| Some((copies.get(line.field('P')?)?, line)));
+            if let Some((index, line)) = listed
+                && !self.is_own(&file, &line)
+            {
                 self.is_entry(at, *index);
             }
         }

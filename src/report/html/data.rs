@@ -3,10 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use indicatif::{BinaryBytes, HumanCount};
 use serde::Serialize;
 
 use crate::report::sum::advice::Trouble;
 use crate::report::sum::domains;
+use crate::report::sum::person::moment;
 use crate::report::sum::verdict::without_hint;
 use crate::report::sum::{Class, Standing, Sum};
 use crate::report::user_log;
@@ -148,23 +150,34 @@ fn row(sum: &Sum, user: &Standing, troubles: Vec<usize>) -> User {
 fn lines(user: &Standing) -> Vec<String> {
     let report = &user.report;
     let mut lines = skipped(&report.skips);
-    let differences = user.differences.iter().take(TOLD);
-    lines.extend(differences.map(|it| {
-        format!(
-            "verify: {} {} {}: {}: {} became {}",
-            it.folder, it.uid, it.uidl, it.what, it.old, it.new
-        )
-    }));
-    more(
-        &mut lines,
-        user.differences.len(),
-        "differences in verify.csv",
-    );
-    if user.outdated_differences > 0 {
-        lines.push(format!(
-            "verify found {} differences before the latest run: verify again",
-            user.outdated_differences
-        ));
+    if let Some(look) = &user.verified {
+        let when = moment(look.at);
+        lines.push(match look.is_outdated {
+            true => format!("verified {when} UTC, before the latest run: verify again"),
+            false => format!("verified {when} UTC: {}", look.of.verdict),
+        });
+    }
+    if let Some(look) = user.look() {
+        if look.of.again_messages > 0 {
+            lines.push(format!(
+                "POP3 clients that leave mail on the server would download {} messages ({}) again",
+                HumanCount(look.of.again_messages),
+                BinaryBytes(look.of.again_bytes)
+            ));
+        }
+        let differences = look.differences.iter().take(TOLD);
+        lines.extend(differences.map(|it| {
+            let servers = match it.servers.as_str() {
+                "" => String::new(),
+                servers => format!(" ({servers})"),
+            };
+            format!(
+                "verify: {} {} {}: {}{servers}: {} became {}",
+                it.folder, it.uid, it.uidl, it.what, it.old, it.new
+            )
+        }));
+        let all = usize::try_from(look.of.differences).unwrap_or(usize::MAX);
+        more(&mut lines, all, "differences in verify.csv");
     }
     lines.extend(report.notes.iter().take(TOLD).cloned());
     more(&mut lines, report.notes.len(), "notes in run.json");

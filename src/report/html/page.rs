@@ -175,8 +175,7 @@ fn foot() -> Markup {
             p {
                 "Of each user the latest run counts; the plots and the runs are of all. Every message of the source that \
                  was to be taken is in one of: on the target (added or kept), skipped, or deleted on the target by its \
-                 owner. 1 MiB is 1,048,576 octets, as the source tells sizes. MiB/s is told for runs in which every \
-                 mailbox was new or got nothing. Times are UTC. Made by mailseed " (env!("CARGO_PKG_VERSION")) "."
+                 owner. 1 MiB is 1,048,576 octets, as the source tells sizes. Times are UTC. Made by mailseed " (env!("CARGO_PKG_VERSION")) "."
             }
         }
     }

@@ -28,6 +28,7 @@ pub(super) fn all(sum: &Sum) -> Markup {
         }
         @if sum.runs.len() > 1 {
             (bars::durations(&sum.runs))
+            (bars::throughput(&sum.runs))
             (bars::speeds(&sum.runs))
         }
         @if sum.loads.len() > 1 { (loads::plot(&sum.loads)) }

@@ -14,7 +14,16 @@ pub(super) fn section(sum: &Sum) -> Markup {
         section aria-labelledby="sum" {
             h2 #sum { "In sum" }
             (bar(sum))
-            dl.tiles { (tiles(&totals, sum)) }
+            dl.tiles {
+                (tiles(&totals, sum))
+                @if let Some(looks) = sum.looks() {
+                    (tile("Verified", &count(looks.transparent), &format!("transparent; {}", looks.rest())))
+                    (tile("Downloaded again", &count(looks.again_messages), &format!(
+                        "messages ({}), by POP3 clients that leave mail on the server, as far as verified",
+                        BinaryBytes(looks.again_bytes)
+                    )))
+                }
+            }
             @if users > 0 && totals.users == sum.classes()[0] {
                 p.good { "All " (count(users)) " users are moved, and no client will notice." }
             }
@@ -66,7 +75,8 @@ fn bar(sum: &Sum) -> Markup {
 
 fn tiles(totals: &Totals, sum: &Sum) -> Markup {
     let there = totals.added + totals.kept;
-    let added: u64 = sum.runs.iter().map(|run| run.totals.added).sum();
+    let of_runs = |of: fn(&Totals) -> u64| sum.runs.iter().map(|run| of(&run.totals)).sum::<u64>();
+    let (added, bytes) = (of_runs(|it| it.added), of_runs(|it| it.added_bytes));
     let left = totals.left_deleted;
     html! {
         (tile("Users", &count(totals.users), &format!(
@@ -87,7 +97,7 @@ fn tiles(totals: &Totals, sum: &Sum) -> Markup {
             count(totals.uidls_missing), count(totals.uidls_extra)
         )))
         (tile("Time at work", &duration(sum.seconds()), &format!(
-            "{} messages written{}", count(added),
+            "{} messages ({}) written{}", count(added), BinaryBytes(bytes),
             match per_second(added, sum.seconds()) {
                 Some(speed) => format!(", {} a second", rate(speed)),
                 None => String::new(),

@@ -52,6 +52,8 @@ struct User {
     problems: Vec<Told>,
     skips: Vec<Skip>,
     notes: Vec<String>,
+    #[serde(default)]
+    added_bytes: u64,
 }
 
 #[derive(Deserialize)]
@@ -113,6 +115,7 @@ fn user(read: User) -> Result<UserReport, Fault> {
         messages: read.messages,
         bytes: read.bytes,
         added: read.added,
+        added_bytes: read.added_bytes,
         kept: read.kept,
         changed: read.changed,
         deleted: read.deleted,

@@ -7,6 +7,7 @@ fn written() -> (tempfile::TempDir, RunReport) {
     let mut partial = UserReport {
         messages: 3,
         added: 1,
+        added_bytes: 411,
         kept: 1,
         seconds: 1.235,
         attempts: 1,
@@ -60,10 +61,18 @@ fn what_was_read_is_written_as_it_was() {
     }
 }
 
+/// A `verify.csv` as an earlier version wrote it, and its `verified.csv`.
+const ROWS: &str = "user,folder,uid,uidl,what,old,new\na,INBOX,,,count,3,2\n";
+const USERS: &str = "\
+user,status,verdict,folders,messages,content_checked,differences,again_messages,again_bytes,seconds,error
+a,partial,not transparent because 1 count,3,40,20,1,2,900,0.100,
+c,ok,transparent,1,5,5,0,0,0,0.100,
+";
+
 #[test]
 fn what_is_no_report_is_refused_in_clear_words() {
     type Harm = fn(&Path);
-    let cases: [(Harm, &str); 12] = [
+    let cases: [(Harm, &str); 15] = [
         (
             |dir| fs::remove_dir_all(dir).unwrap(),
             ": it is no directory (hint:",
@@ -74,7 +83,7 @@ fn what_is_no_report_is_refused_in_clear_words() {
                     fs::remove_file(dir.join(name)).unwrap();
                 }
             },
-            ": it is no report: there is no run.json, check.csv or verify.csv in it (hint:",
+            ": it is no report: there is no run.json, check.csv or verified.csv in it (hint:",
         ),
         (
             |dir| fs::remove_file(dir.join("run.json")).unwrap(),
@@ -123,6 +132,32 @@ fn what_is_no_report_is_refused_in_clear_words() {
             |dir| fs::write(dir.join("verify.csv"), "user,what\na,flags\nb\n").unwrap(),
             "/verify.csv: it is no report of mailseed, or not whole: CSV",
         ),
+        (
+            |dir| fs::write(dir.join("verify.csv"), ROWS).unwrap(),
+            ": it has a verify.csv, but no verified.csv",
+        ),
+        (
+            |dir| {
+                fs::write(dir.join("verify.csv"), ROWS).unwrap();
+                fs::write(
+                    dir.join("verified.csv"),
+                    USERS.replace("a,partial", "b,partial"),
+                )
+                .unwrap();
+            },
+            ": verify.csv and verified.csv do not agree",
+        ),
+        (
+            |dir| {
+                fs::write(dir.join("verify.csv"), ROWS).unwrap();
+                fs::write(
+                    dir.join("verified.csv"),
+                    USERS.replace(",1,2,900", ",0,2,900"),
+                )
+                .unwrap();
+            },
+            ": verify.csv and verified.csv do not agree",
+        ),
     ];
     for (harm, words) in cases {
         let (dir, _) = written();
@@ -157,18 +192,18 @@ fn a_check_and_a_verify_are_found_by_the_names_of_their_columns() {
         "check.csv",
         "user,status,verdict,more\na,ok,transparent,1\n",
     );
-    put(
-        "verify.csv",
-        "user,folder,uid,uidl,what,old,new\na,INBOX,,,count,3,2\n",
-    );
+    put("verify.csv", ROWS);
+    put("verified.csv", USERS);
     let found = read(dir.path()).unwrap();
     assert!(found.run.is_none());
     let check = found.check.unwrap();
     assert_eq!(check.rows[0].verdict, "transparent");
     let verify = found.verify.unwrap();
-    assert_eq!(
-        (verify.rows[0].what.as_str(), verify.rows[0].uid.as_str()),
-        ("count", "")
-    );
+    let [(a, rows), (c, none)] = &verify.users[..] else {
+        panic!("not two users: {verify:?}");
+    };
+    assert_eq!((rows[0].what.as_str(), rows[0].uid.as_str()), ("count", ""));
+    assert_eq!((a.user.as_str(), a.again_bytes), ("a", 900));
+    assert_eq!((c.status, none.len()), (Status::Ok, 0));
     assert!(verify.written > Timestamp::UNIX_EPOCH);
 }

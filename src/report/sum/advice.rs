@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::verdict::without_hint;
 use super::{Standing, Sum};
 use crate::problem::Kind;
+use crate::report::Status;
 use crate::text::printable;
 
 /// One trouble, and whom it concerns.
@@ -49,14 +50,14 @@ impl Sum {
 /// What, advice and example of each trouble of a user.
 fn of_user(user: &Standing) -> Vec<(String, String, String)> {
     let mut found = Vec::new();
-    if user.run.is_none() {
+    if user.run.is_none() && user.look().is_none() {
         let example = user
             .checked
             .as_ref()
             .map_or("no run has begun with this user", |it| &it.verdict);
         let what = "not exported yet".to_owned();
         found.push((what, NOT_EXPORTED.to_owned(), printable(example)));
-    } else {
+    } else if user.run.is_some() {
         for problem in &user.report.problems {
             let what = heading(problem.kind).to_owned();
             let advice = problem.hint().unwrap_or_else(|| way_on(problem.kind));
@@ -78,7 +79,14 @@ fn of_user(user: &Standing) -> Vec<(String, String, String)> {
         }
         found.push((what, SKIPPED.to_owned(), example));
     }
-    if let Some(first) = user.differences.first() {
+    let Some(look) = user.look() else {
+        return found;
+    };
+    if look.of.status == Status::Failed {
+        let what = "verify could not look".to_owned();
+        found.push((what, UNSEEN.to_owned(), printable(&look.of.error)));
+    }
+    if let Some(first) = look.differences.first() {
         let example = [
             &first.folder,
             &first.uid,
@@ -102,6 +110,9 @@ const SKIPPED: &str = "skipped.csv lists each message with its reason. Export th
                        come, look at it on the old server.";
 const DIFFERS: &str = "verify.csv lists each difference. Export these users again, then verify them \
                        again.";
+
+const UNSEEN: &str =
+    "Mend what the words say, then verify these users again (--only-failed verified.csv).";
 
 /// What a class of problems is called above the advice.
 fn heading(kind: Kind) -> &'static str {

@@ -7,13 +7,17 @@ use crate::report::files::{SUMMARY_COLUMNS, defused, summary_fields};
 use crate::text::printable;
 
 /// The columns that follow those of `summary.csv`: others script against them, new ones come last.
-pub const MORE_COLUMNS: [&str; 6] = [
+pub const MORE_COLUMNS: [&str; 10] = [
     "class",
     "verdict",
     "differences",
     "runs",
     "started",
     "report",
+    "verified",
+    "verify_verdict",
+    "again_messages",
+    "again_bytes",
 ];
 
 /// Writes the sum. Like `summary.csv` it is itself a user list for `--only-failed`; a user with whom
@@ -30,11 +34,23 @@ pub fn write(sum: &Sum, out: &mut dyn Write) -> io::Result<()> {
         summary_fields(&mut csv, &user.report)?;
         csv.write_field(verdict.class.word())?;
         csv.write_field(defused(&printable(&verdict.words)).as_ref())?;
-        csv.write_field(user.differences.len().to_string())?;
+        let look = user.look().map(|look| &look.of);
+        csv.write_field(look.map_or(0, |it| it.differences).to_string())?;
         csv.write_field(user.runs.to_string())?;
         csv.write_field(run.map_or(String::new(), |run| run.started.to_string()))?;
         let dir = run.map_or(String::new(), |run| printable(&run.dir.to_string_lossy()));
         csv.write_field(defused(&dir).as_ref())?;
+        let status = match &user.verified {
+            Some(look) if look.is_outdated => "outdated",
+            Some(look) => look.of.status.word(),
+            None => "",
+        };
+        csv.write_field(status)?;
+        let verdict = look.map_or("", |it| &it.verdict);
+        csv.write_field(defused(&printable(verdict)).as_ref())?;
+        let number = |number: Option<u64>| number.map_or(String::new(), |it| it.to_string());
+        csv.write_field(number(look.map(|it| it.again_messages)))?;
+        csv.write_field(number(look.map(|it| it.again_bytes)))?;
         csv.write_record(None::<&[u8]>)?;
     }
     csv.flush()

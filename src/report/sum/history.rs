@@ -8,9 +8,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::path::Path;
 
-use super::{Load, Run, Standing, Sum, progress, written};
+use super::{Load, Look, Run, Standing, Sum, progress};
 use crate::problem::{Kind, Problem, Reach};
-use crate::report::read::{Checked, Difference, Found, Rows};
+use crate::report::read::{Checked, Found, Rows, Verified, VerifiedUser};
 use crate::report::{RunReport, Status, UserReport};
 
 impl Sum {
@@ -71,13 +71,11 @@ struct Gather {
 impl Gather {
     fn run(&mut self, dir: &Path, run: RunReport) {
         let place = self.sum.runs.len();
-        let users = run.users.iter();
         self.sum.runs.push(Run {
             dir: dir.to_owned(),
             started: run.started,
             finished: run.finished,
             totals: run.totals(),
-            written: users.map(written).sum(),
             collects: !run.options["pop3-collect"].is_null(),
         });
         let mut outcomes = Vec::with_capacity(run.users.len());
@@ -153,21 +151,20 @@ impl Gather {
         }
     }
 
-    fn verify(&mut self, verify: Rows<Difference>) {
-        let mut found: HashMap<usize, Vec<Difference>> = HashMap::new();
-        for row in verify.rows {
-            let place = self.user(&row.user);
-            found.entry(place).or_default().push(row);
-        }
-        for (place, differences) in found {
+    fn verify(&mut self, verify: Verified) {
+        for (of, differences) in verify.users {
+            let place = self.user(&of.user);
             let standing = &mut self.sum.users[place];
             let last = standing.run.map(|run| self.sum.runs[run].finished);
-            if last.is_some_and(|last| last > verify.written) {
-                standing.outdated_differences = differences.len();
-            } else {
-                standing.outdated_differences = 0;
-                standing.differences = differences;
+            if standing.run.is_none() {
+                standing.report = seen_by_verify(&of);
             }
+            standing.verified = Some(Look {
+                of,
+                differences,
+                at: verify.written,
+                is_outdated: last.is_some_and(|last| last > verify.written),
+            });
         }
     }
 
@@ -212,18 +209,36 @@ impl Standing {
             run,
             runs: u32::from(run.is_some()),
             checked: None,
-            differences: Vec::new(),
-            outdated_differences: 0,
+            verified: None,
         }
     }
 }
 
+/// A user of whom no run tells, as a verify has found it: whoever moved a user of whom nothing differs has
+/// moved it.
+fn seen_by_verify(of: &VerifiedUser) -> UserReport {
+    let mut report = UserReport {
+        folders: of.folders,
+        messages: of.messages,
+        ..UserReport::new(of.user.as_str())
+    };
+    if of.status == Status::Ok {
+        report.kept = of.messages;
+    } else {
+        let what = "no export of this user is among the reports";
+        let problem = Problem::new(Kind::Stopped, Reach::User, what);
+        let hint = "name the report of its export too, or export it";
+        report.problems.push(problem.with_hint(hint));
+    }
+    report
+}
+
 /// What a run shows of how long a whole mailbox takes.
 fn load(user: &UserReport) -> Option<Load> {
-    let bytes = written(user).filter(|bytes| *bytes > 0)?;
-    (user.status() != Status::Failed && user.seconds > 0.0).then(|| Load {
+    let is_whole = user.kept == 0 && user.left_deleted == 0 && user.status() != Status::Failed;
+    (is_whole && user.added_bytes > 0 && user.seconds > 0.0).then(|| Load {
         user: user.user.clone(),
-        bytes,
+        bytes: user.added_bytes,
         seconds: user.seconds,
     })
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use indicatif::{BinaryBytes, HumanCount};
 
-use super::{Class, Run, Sum, rate};
+use super::{Class, Run, Standing, Sum, rate};
 use crate::report::person::{self, duration};
 use crate::report::table::Table;
 use crate::report::{Status, UserReport};
@@ -30,7 +30,7 @@ const DOMAINS: [&str; 8] = [
     "messages",
     "size",
 ];
-/// Domains told; `--html` and `--csv` hold all.
+/// Domains and users told; `--html` and `--csv` hold all.
 const TOLD: usize = 20;
 
 /// Writes the runs, the users that are not done, the domains, and the sums.
@@ -46,6 +46,7 @@ pub fn tell(sum: &Sum, out: &mut dyn Write) -> io::Result<()> {
     let users = sum.users.iter().map(|user| &user.report);
     let told: Vec<&UserReport> = users.filter(|it| it.status() != Status::Ok).collect();
     person::users(&told, out)?;
+    verified(sum, out)?;
     domains(sum, out)?;
     for (class, count) in Class::ALL.iter().zip(sum.classes()) {
         if count > 0 {
@@ -57,6 +58,9 @@ pub fn tell(sum: &Sum, out: &mut dyn Write) -> io::Result<()> {
                 class.meaning()
             )?;
         }
+    }
+    if let Some(looks) = sum.looks() {
+        writeln!(out, "verified: {}", looks.words())?;
     }
     person::totals(&sum.totals(), sum.seconds(), false, out)
 }
@@ -73,6 +77,25 @@ fn lines<const N: usize>(
     table.head(out)?;
     for row in rows {
         table.row(out, row)?;
+    }
+    writeln!(out)
+}
+
+/// The users of whom a verify says what their runs do not.
+fn verified(sum: &Sum, out: &mut dyn Write) -> io::Result<()> {
+    let found = sum.users.iter().filter(|user| {
+        let looked = user.look().is_some() && !user.is_verified();
+        looked && user.report.status() == Status::Ok
+    });
+    let found: Vec<&Standing> = found.collect();
+    for user in found.iter().take(TOLD) {
+        let (name, verdict) = (printable(&user.report.user), sum.verdict(user).words);
+        writeln!(out, "{name}: {}", printable(&verdict))?;
+    }
+    match found.len() {
+        0 => return Ok(()),
+        all if all > TOLD => writeln!(out, "and {} more (--html FILE shows them all)", all - TOLD)?,
+        _ => {}
     }
     writeln!(out)
 }

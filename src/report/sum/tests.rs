@@ -1,6 +1,6 @@
 use super::*;
 use crate::problem::{Kind, Problem, Reach};
-use crate::report::read::{Found, Rows};
+use crate::report::read::{Found, Rows, Verified};
 use crate::report::{RunReport, Skip, Status};
 
 fn at(second: i64) -> Timestamp {
@@ -12,6 +12,7 @@ fn ok(name: &str, messages: u64) -> UserReport {
         messages,
         bytes: messages * 1000,
         added: messages,
+        added_bytes: messages * 1000,
         uidls: messages,
         seconds: 2.0,
         ..UserReport::new(name)
@@ -28,6 +29,7 @@ fn failed(name: &str) -> UserReport {
 fn partial(name: &str, messages: u64) -> UserReport {
     let mut user = ok(name, messages);
     user.added -= 1;
+    user.added_bytes -= 10;
     user.skip(Skip {
         folder: "A".to_owned(),
         uid: Some(7),
@@ -62,16 +64,38 @@ fn difference(user: &str, what: &str) -> Difference {
         what: what.to_owned(),
         old: "a".to_owned(),
         new: "b".to_owned(),
+        servers: String::new(),
     }
 }
 
-fn verify(written: i64, rows: Vec<Difference>) -> Found {
-    let written = at(written);
+/// A verify that found `rows` of one user.
+fn verify(written: i64, user: &str, verdict: &str, rows: Vec<Difference>) -> Found {
+    let of = VerifiedUser {
+        user: user.to_owned(),
+        status: match (verdict, rows.len()) {
+            ("transparent", 0) => Status::Ok,
+            (_, 0) => Status::Failed,
+            _ => Status::Partial,
+        },
+        verdict: verdict.to_owned(),
+        folders: 2,
+        messages: 5,
+        differences: rows.len() as u64,
+        again_messages: 1,
+        again_bytes: 1000,
+        error: match (verdict, rows.len()) {
+            ("transparent", _) | (_, 1..) => String::new(),
+            _ => "auth: no".to_owned(),
+        },
+    };
     Found {
         dir: "v".into(),
         run: None,
         check: None,
-        verify: Some(Rows { written, rows }),
+        verify: Some(Verified {
+            written: at(written),
+            users: vec![(of, rows)],
+        }),
     }
 }
 
@@ -215,6 +239,7 @@ fn every_user_has_one_verdict() {
             difference("a", "uidl"),
         ]
     };
+    let why = "not transparent because 2 flags, 1 uidl";
     let cases: Vec<(Vec<Found>, Class, &str)> = vec![
         (vec![of(ok("a", 5))], Class::Transparent, "transparent"),
         (
@@ -253,15 +278,49 @@ fn every_user_has_one_verdict() {
             "not done: because auth: no",
         ),
         (
-            vec![of(ok("a", 5)), verify(20, two())],
+            vec![of(ok("a", 5)), verify(20, "a", why, two())],
             Class::NotTransparent,
             "not transparent: because verify finds 3 differences: 2 flags, 1 uidl",
         ),
         // The run may have mended them.
         (
-            vec![of(ok("a", 5)), verify(9, two())],
+            vec![of(ok("a", 5)), verify(9, "a", why, two())],
             Class::Transparent,
             "transparent",
+        ),
+        // A later verify counts, whatever an earlier one has found.
+        (
+            vec![
+                of(ok("a", 5)),
+                verify(30, "a", "transparent", vec![]),
+                verify(20, "a", why, two()),
+            ],
+            Class::Transparent,
+            "transparent, verified",
+        ),
+        (
+            vec![
+                of(ok("a", 5)),
+                verify(20, "a", "not transparent because the login fails", vec![]),
+            ],
+            Class::NotTransparent,
+            "not transparent: because verify: auth: no",
+        ),
+        (
+            vec![of(failed("a")), verify(20, "a", "transparent", vec![])],
+            Class::NotDone,
+            "not done: because auth: no",
+        ),
+        // Whose run is not told of.
+        (
+            vec![verify(20, "a", "transparent", vec![])],
+            Class::Transparent,
+            "transparent, verified",
+        ),
+        (
+            vec![verify(20, "a", why, two())],
+            Class::NotTransparent,
+            "not transparent: because verify finds 3 differences: 2 flags, 1 uidl",
         ),
         (
             vec![check],
@@ -280,46 +339,27 @@ fn every_user_has_one_verdict() {
 }
 
 #[test]
-fn written_octets_are_told_only_where_they_are_certain() {
+fn octets_that_were_written_are_told_where_a_report_tells_them() {
     let kept = UserReport {
         kept: 1,
         messages: 6,
+        ..ok("d", 5)
+    };
+    let users = vec![ok("a", 5), partial("b", 5), failed("c"), kept];
+    let sum = Sum::of(vec![run("r", 0, 10, users)]).unwrap();
+    assert_eq!(sum.runs[0].bytes_a_second(), Some(1499.0));
+    assert_eq!(sum.runs[0].messages_a_second(), Some(1.4));
+    let loads = sum.loads.iter();
+    let loads: Vec<_> = loads.map(|it| (it.user.as_str(), it.bytes)).collect();
+    assert_eq!(loads, [("a", 5000), ("b", 4990)]);
+    let untold = UserReport {
+        added_bytes: 0,
         ..ok("a", 5)
     };
-    let mut unknown = partial("a", 5);
-    unknown.skips[0].size = None;
-    for (user, want) in [
-        (ok("a", 5), Some(5000)),
-        (partial("a", 5), Some(4990)),
-        (
-            UserReport {
-                added: 0,
-                kept: 5,
-                ..ok("a", 5)
-            },
-            Some(0),
-        ),
-        (failed("a"), Some(0)),
-        (kept, None),
-        (unknown, None),
-    ] {
-        assert_eq!(written(&user), want);
-    }
-    let sum = Sum::of(vec![run(
-        "r",
-        0,
-        10,
-        vec![ok("a", 5), partial("b", 5), failed("c")],
-    )]);
-    let sum = sum.unwrap();
-    assert_eq!(sum.runs[0].bytes_a_second(), Some(999.0));
-    assert_eq!(sum.runs[0].messages_a_second(), Some(0.9));
-    let loads: Vec<_> = sum
-        .loads
-        .iter()
-        .map(|it| (it.user.as_str(), it.bytes))
-        .collect();
-    assert_eq!(loads, [("a", 5000), ("b", 4990)]);
+    let sum = Sum::of(vec![run("r", 0, 10, vec![untold])]).unwrap();
+    assert_eq!(sum.runs[0].bytes_a_second(), None);
+    let sum = Sum::of(vec![run("r", 0, 10, vec![failed("a")])]).unwrap();
+    assert_eq!(sum.runs[0].bytes_a_second(), Some(0.0));
 }
 
 #[test]
@@ -372,12 +412,12 @@ fn users_of_one_trouble_are_together_with_the_way_on() {
 #[test]
 fn the_csv_is_a_summary_with_more_columns() {
     let users = vec![ok("=a", 5), failed("b"), partial("c", 2)];
+    let why = "not transparent because 1 flags";
     let sum = Sum::of(vec![
         run("-d", 0, 10, users),
-        verify(
-            20,
-            vec![difference("=a", "flags"), difference("new", "flags")],
-        ),
+        verify(20, "=a", why, vec![difference("=a", "flags")]),
+        verify(20, "new", why, vec![difference("new", "flags")]),
+        verify(5, "c", "transparent", vec![]),
     ]);
     let mut out = Vec::new();
     csv::write(&sum.unwrap(), &mut out).unwrap();
@@ -387,13 +427,23 @@ fn the_csv_is_a_summary_with_more_columns() {
         .map(str::to_owned)
         .collect();
     assert!(rows[0].starts_with("user,status,folders,"));
-    assert!(rows[0].ends_with(",source_deleted,class,verdict,differences,runs,started,report"));
+    let columns = ",source_deleted,added_bytes,class,verdict,differences,runs,started,report,verified,\
+                   verify_verdict,again_messages,again_bytes";
+    assert!(rows[0].ends_with(columns), "{}", rows[0]);
     assert_eq!(
         rows[1],
-        "=a,ok,0,5,5000,5,0,0,0,0,5,0,0,0,2.000,0,,0,0,0,not transparent,not transparent: because \
-         verify finds 1 differences: 1 flags,1,1,1970-01-01T00:00:00Z,'-d"
+        "=a,ok,0,5,5000,5,0,0,0,0,5,0,0,0,2.000,0,,0,0,0,5000,not transparent,not transparent: \
+         because verify finds 1 differences: 1 flags,1,1,1970-01-01T00:00:00Z,'-d,partial,not transparent \
+         because 1 flags,1,1000"
     );
-    assert!(rows[4].starts_with("new,failed,") && rows[4].ends_with(",1,0,,"));
+    assert!(rows[2].ends_with(",'-d,,,,"), "{}", rows[2]);
+    assert!(rows[3].ends_with(",'-d,outdated,,,"), "{}", rows[3]);
+    let new = ",1,0,,,partial,not transparent because 1 flags,1,1000";
+    assert!(
+        rows[4].starts_with("new,failed,") && rows[4].ends_with(new),
+        "{}",
+        rows[4]
+    );
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), out).unwrap();
     let failed = crate::userlist::failed_users(file.path()).unwrap();
@@ -402,9 +452,12 @@ fn the_csv_is_a_summary_with_more_columns() {
 
 #[test]
 fn a_person_sees_the_runs_the_troubled_and_the_sums() {
+    let why = "not transparent because flags of 1 message";
     let sum = Sum::of(vec![
         run("night1", 0, 3600, vec![ok("a@x", 7200), failed("b@y\x1b")]),
         run("night2", 86_400, 86_460, vec![partial("b@y\x1b", 3)]),
+        verify(90_000, "a@x", "transparent", vec![]),
+        verify(95_000, "a@x", why, vec![difference("a@x", "flags")]),
     ]);
     let mut out = Vec::new();
     person::tell(&sum.unwrap(), &mut out).unwrap();
@@ -417,12 +470,14 @@ user       status   folders  messages  added  kept  skipped      size  time
 b@y\\u{1b}  partial        0         3      2     0        1  2.93 KiB  2.0s
     not exported: A UID 7: it is too large
 
+a@x: not transparent: because verify finds 1 differences: flags of 1 message
+
 domain   users  transparent  accepted  not transparent  not done  messages      size
-x            1            1         0                0         0     7,200  6.87 MiB
+x            1            0         0                1         0     7,200  6.87 MiB
 y\\u{1b}      1            0         0                1         0         3  2.93 KiB
 
-transparent: 1 (moved, and no client will notice)
-not transparent: 1 (moved in part, or a verify found differences)
+not transparent: 2 (moved in part, or a verify found differences)
+verified: 0 transparent, 1 not, 1 never; POP3 clients that leave mail on the server would download 1 messages (1000 B) again
 users: 2, of these 1 ok, 1 partial, 0 failed
 messages: 7,203 (6.87 MiB), of these 7,202 added, 0 kept, 1 skipped; took 1h01m
 ";

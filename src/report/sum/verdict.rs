@@ -1,8 +1,6 @@
 //! Whether the clients of a user will notice the move, by all that the reports say of it. The words
 //! are those of a check ([`crate::check::Verdict`]).
 
-use std::collections::BTreeMap;
-
 use super::Standing;
 use crate::problem::Problem;
 use crate::report::{Status, UserReport};
@@ -14,7 +12,7 @@ pub enum Class {
     Transparent,
     /// All is done that was asked for; clients will notice what an option has accepted.
     Accepted,
-    /// Messages or folders are not done, or a verify has found differences.
+    /// Messages or folders are not done, or a verify has found differences or could not look.
     NotTransparent,
     /// The user is not done.
     NotDone,
@@ -68,12 +66,14 @@ impl Verdict {
     /// The verdict on `user`; what POP3 shows of other folders is no loss where its run `collects` it.
     pub(super) fn of(user: &Standing, collects: bool) -> Self {
         let report = &user.report;
-        let (class, reasons) = if user.run.is_none() {
+        let (class, reasons) = if user.run.is_none() && user.is_verified() {
+            (Class::Transparent, Vec::new())
+        } else if let (None, Some(differing)) = (user.run, differing(user)) {
+            (Class::NotTransparent, vec![differing])
+        } else if user.run.is_none() {
             let checked = user.checked.iter();
-            let mut reasons: Vec<String> =
-                checked.map(|it| format!("check: {}", it.verdict)).collect();
-            reasons.extend(differing(user));
-            (Class::NotExported, reasons)
+            let reasons = checked.map(|it| format!("check: {}", it.verdict));
+            (Class::NotExported, reasons.collect())
         } else if report.status() == Status::Failed {
             (Class::NotDone, vec![worst(report)])
         } else {
@@ -97,6 +97,9 @@ impl Verdict {
             }
         };
         let before = match class {
+            Class::Transparent if user.is_verified() => {
+                return Self::new(class, "transparent, verified");
+            }
             Class::Transparent if report.uidls == 0 => {
                 return Self::new(class, "transparent (no UIDLs)");
             }
@@ -149,18 +152,17 @@ pub(in crate::report) fn without_hint(problem: &Problem) -> String {
 
 /// What a verify has found, if anything.
 fn differing(user: &Standing) -> Option<String> {
-    let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
-    for difference in &user.differences {
-        *kinds.entry(&difference.what).or_default() += 1;
+    let found = &user.look()?.of;
+    let why = found.verdict.strip_prefix("not transparent because ");
+    let why = why.unwrap_or(&found.verdict);
+    match found.status {
+        Status::Ok => None,
+        Status::Partial => Some(format!(
+            "verify finds {} differences: {why}",
+            found.differences
+        )),
+        Status::Failed => Some(format!("verify: {}", found.error)),
     }
-    let counted: Vec<String> = kinds
-        .iter()
-        .map(|(what, count)| format!("{count} {what}"))
-        .collect();
-    (!kinds.is_empty()).then(|| {
-        let all = user.differences.len();
-        format!("verify finds {all} differences: {}", counted.join(", "))
-    })
 }
 
 /// What is there only since an option lets it, or the user would have failed.

@@ -9,8 +9,10 @@ use crate::report::files::defused;
 use crate::text::printable;
 use crate::verify::{Difference, Finding, Verdict};
 
-/// The columns of `verify.csv`.
-pub const VERIFY_COLUMNS: [&str; 7] = ["user", "folder", "uid", "uidl", "what", "old", "new"];
+/// The columns of `verify.csv`: others script against them, new ones come last.
+pub const VERIFY_COLUMNS: [&str; 8] = [
+    "user", "folder", "uid", "uidl", "what", "old", "new", "servers",
+];
 
 /// The columns of `verified.csv`: others script against them, new ones come last.
 pub const VERIFIED_COLUMNS: [&str; 11] = [
@@ -53,13 +55,13 @@ fn differences(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
         let untold = user.count() - user.differences.len() as u64;
         if untold > 0 {
             let told = format!("{untold} more differences, which are not told one by one");
-            csv.write_record([user.user.as_str(), "", "", "", "doubt", "", &told])?;
+            csv.write_record([user.user.as_str(), "", "", "", "doubt", "", &told, ""])?;
         }
     }
     csv.flush()
 }
 
-fn difference_row(user: &Finding, difference: &Difference) -> [String; 7] {
+fn difference_row(user: &Finding, difference: &Difference) -> [String; 8] {
     let folder = difference.folder.as_ref();
     [
         user.user.clone(),
@@ -69,6 +71,7 @@ fn difference_row(user: &Finding, difference: &Difference) -> [String; 7] {
         difference.what.word().to_owned(),
         free(&difference.old),
         free(&difference.new),
+        difference.servers.join(" "),
     ]
 }
 

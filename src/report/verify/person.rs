@@ -1,12 +1,13 @@
 //! The table of a verify, and what holds for all users together.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use indicatif::{BinaryBytes, HumanCount};
 
 use super::VerifyReport;
-use crate::report::Status;
 use crate::report::table::Table;
+use crate::report::{Exit, Status};
 use crate::text::printable;
 use crate::verify::{Finding, Verdict};
 
@@ -23,11 +24,12 @@ const HEAD: [&str; 6] = [
 const SHOWN: usize = 20;
 
 impl VerifyReport {
-    /// Writes a line for each user (with `all` also the first differences), and the totals.
+    /// Writes a line for each user (with `all` also the first differences), the totals, and where the rest is
+    /// told: in `dir`, if there is a report.
     ///
     /// # Errors
     /// Those of `out`.
-    pub fn tell(&self, all: bool, out: &mut dyn Write) -> io::Result<()> {
+    pub fn tell(&self, all: bool, dir: Option<&Path>, out: &mut dyn Write) -> io::Result<()> {
         let rows: Vec<_> = self.users.iter().map(row).collect();
         let table = Table::new(HEAD, &rows);
         table.head(out)?;
@@ -47,7 +49,21 @@ impl VerifyReport {
             }
         }
         writeln!(out)?;
-        self.totals(out)
+        self.totals(out)?;
+        if self.exit() == Exit::Ok {
+            return Ok(());
+        }
+        match dir.map(|dir| printable(&dir.to_string_lossy())) {
+            Some(dir) => writeln!(
+                out,
+                "{dir}/verify.csv has a row for each difference; once it is mended, verify again with \
+                 --only-failed {dir}/verified.csv"
+            ),
+            None => writeln!(
+                out,
+                "-v tells the first differences of each user, --report DIR writes all of them to DIR/verify.csv"
+            ),
+        }
     }
 
     fn totals(&self, out: &mut dyn Write) -> io::Result<()> {

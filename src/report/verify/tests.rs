@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 use crate::mail::{FolderPath, Uid};
 use crate::problem::{Problem, Reach};
@@ -20,6 +22,7 @@ fn wrong() -> Finding {
     let flags = Difference::new(Some(&inbox), What::Flags, "S", "").at(Uid::new(7));
     let uidl = Difference {
         uidl: Some("=x\u{1b}".to_owned()),
+        servers: vec!["dovecot", "courier"],
         ..Difference::new(Some(&inbox), What::Uidl, "", "number 3")
     };
     Finding {
@@ -49,15 +52,15 @@ fn a_person_sees_a_line_a_user_and_the_risk() {
     let report = VerifyReport {
         users: vec![fine(), wrong(), ended(Kind::Auth, Reach::User)],
     };
-    let told = |all| {
+    let told = |all, dir: Option<&str>| {
         let mut out = Vec::new();
-        report.tell(all, &mut out).unwrap();
+        report.tell(all, dir.map(Path::new), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
     let want = "\
 user  folders  messages  read  differences  verdict
 ann         3     1,210    60            0  transparent
-=bob        1         2     2            3  not transparent because 1 flags, 2 uidl
+=bob        1         2     2            3  not transparent because flags of 1 message, 2 UIDLs
 c           0         0     0            0  not transparent because the login fails
     auth: -no\\u{1b}
 
@@ -65,11 +68,24 @@ users: 3, of these 1 transparent, 1 not, 1 failed
 messages: 1,212 in 4 folders; 62 were read on both sides; 3 differences
 POP3 clients that leave mail on the server would download 1 messages (2.00 KiB) again
 ";
-    assert_eq!(told(false), want);
-    let all = told(true);
+    let more = "\
+-v tells the first differences of each user, --report DIR writes all of them to DIR/verify.csv
+";
+    assert_eq!(told(false, None), format!("{want}{more}"));
+    let all = told(true, Some("/r"));
+    assert!(all.ends_with(
+        "/r/verify.csv has a row for each difference; once it is mended, verify again with \
+         --only-failed /r/verified.csv\n"
+    ));
+    let fine = VerifyReport {
+        users: vec![fine()],
+    };
+    let mut out = Vec::new();
+    fine.tell(true, None, &mut out).unwrap();
+    assert!(out.ends_with(b" again\n"));
     for line in [
         "    folder INBOX, UID 7: flags: S -> -\n",
-        "    folder INBOX, UIDL =x\\u{1b}: uidl: - -> number 3\n",
+        "    folder INBOX, UIDL =x\\u{1b}, shown by dovecot, courier: uidl: - -> number 3\n",
     ] {
         assert!(all.contains(line), "{line}{all}");
     }
@@ -86,17 +102,17 @@ fn the_files_read_back_and_hold_no_formula() {
     let text = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
     assert_eq!(
         text("verify.csv"),
-        "user,folder,uid,uidl,what,old,new\n\
-         =bob,INBOX,7,,flags,S,\n\
-         =bob,INBOX,,=x\\u{1b},uidl,,number 3\n\
-         =bob,,,,doubt,,\"1 more differences, which are not told one by one\"\n"
+        "user,folder,uid,uidl,what,old,new,servers\n\
+         =bob,INBOX,7,,flags,S,,\n\
+         =bob,INBOX,,=x\\u{1b},uidl,,number 3,dovecot courier\n\
+         =bob,,,,doubt,,\"1 more differences, which are not told one by one\",\n"
     );
     assert_eq!(
         text("verified.csv"),
         "user,status,verdict,folders,messages,content_checked,differences,again_messages,\
          again_bytes,seconds,error\n\
          ann,ok,transparent,3,1210,60,0,0,0,1.500,\n\
-         =bob,partial,\"not transparent because 1 flags, 2 uidl\",1,2,2,3,1,2048,0.000,\n"
+         =bob,partial,\"not transparent because flags of 1 message, 2 UIDLs\",1,2,2,3,1,2048,0.000,\n"
     );
     let failed = crate::userlist::failed_users(&dir.path().join("verified.csv")).unwrap();
     assert_eq!(failed, ["=bob".to_owned()].into());

@@ -167,6 +167,11 @@ impl Ahead {
         });
     }
 
+    /// Whether the folder of that name, as it stands in commands, is the one that was opened last.
+    pub fn has_open(&self, name: &str) -> bool {
+        self.open.as_ref().is_some_and(|open| open.name == name)
+    }
+
     /// Whether `command` can be sent while others are under way that have been taken up or sent in
     /// turn: not if anything has to be thrown away first.
     pub fn is_next(&self, command: &str) -> bool {

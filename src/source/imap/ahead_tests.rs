@@ -52,7 +52,7 @@ fn foresee(session: &mut Session, folders: &[(&str, Option<&[u32]>)]) {
             },
         })
         .collect();
-    session.foresee(&foreseen).unwrap();
+    session.foresee(&[], &foreseen).unwrap();
 }
 
 /// Opens a folder and lists it; returns its UIDs.
@@ -355,7 +355,7 @@ fn no_more_is_asked_ahead_than_there_is_room_for() {
     let transcript = "C: y1 EXAMINE \"A\"\nC: y2 UID FETCH 1:3 (UID BODY.PEEK[])\n".to_owned()
         + &opened("y1", 3, 7);
     play(&transcript, |session| {
-        session.foresee(&foreseen).unwrap();
+        session.foresee(&[], &foreseen).unwrap();
         session.examine(&first).unwrap();
     });
     let many: Vec<ListedFolder> = (0..100).map(|at| folder(&format!("{at}"))).collect();
@@ -382,7 +382,7 @@ fn no_more_is_asked_ahead_than_there_is_room_for() {
         + &line(4)
         + "S: y2 OK\n";
     play(&transcript, |session| {
-        session.foresee(&foreseen).unwrap();
+        session.foresee(&[], &foreseen).unwrap();
         assert_eq!(look(session, "0").unwrap(), [4]);
     });
 }

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use mailseed::mail::FolderPath;
 use mailseed::problem::{Kind, Problem, Reach};
-use mailseed::report::{ReportDir, RunReport, Skip, UserReport};
+use mailseed::report::{ReportDir, RunReport, Skip, UserReport, VerifyReport};
+use mailseed::verify::{Difference, Finding, What};
 
 /// What a hostile name looks like.
 pub const SCRIPT: &str = "<script>alert(1)</script>";
@@ -31,6 +33,44 @@ pub fn write(
     };
     let place = ReportDir::prepare(&dir).expect("scratch directories are writable");
     place.write(&run).expect("written");
+    dir
+}
+
+/// Writes what a verify found of users 0 to 5 into `parent/verify`, `hour` hours after the first run could
+/// begin: 1 differs in a hostile way, 2 could not be looked at, of the others nothing differs.
+pub fn verified(parent: &Path, hour: i64) -> PathBuf {
+    let dir = parent.join("verify");
+    let of = |n: usize| {
+        let mut finding = Finding {
+            folders: 3,
+            messages: 20,
+            ..Finding::new(name(n))
+        };
+        match n {
+            1 => {
+                let folder = FolderPath::new(vec![SCRIPT.to_owned()]);
+                finding.differences = vec![Difference {
+                    servers: vec!["courier"],
+                    ..Difference::new(Some(&folder), What::Keywords, SCRIPT, "Work")
+                }];
+                finding.counts = [(What::Keywords, 1)].into();
+                finding.risk.messages = 1234;
+            }
+            2 => {
+                let what = format!("the server said {SCRIPT}");
+                finding.ended_by = Some(Problem::new(Kind::Auth, Reach::User, what));
+            }
+            _ => {}
+        }
+        finding
+    };
+    let report = VerifyReport {
+        users: (0..6).map(of).collect(),
+    };
+    let place = ReportDir::prepare(&dir).expect("scratch directories are writable");
+    place.write_verify(&report).expect("written");
+    let time = filetime::FileTime::from_unix_time(BEGIN + hour * 3600, 0);
+    filetime::set_file_mtime(dir.join("verified.csv"), time).expect("dated");
     dir
 }
 
@@ -122,6 +162,9 @@ pub fn user(n: usize, run: usize) -> UserReport {
     } else {
         some(n + run, 9) % (come + 1)
     };
+    user.added_bytes = (user.bytes * user.added)
+        .checked_div(user.messages)
+        .unwrap_or(0);
     user.kept = come - user.added;
     user
 }

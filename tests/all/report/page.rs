@@ -61,6 +61,7 @@ fn a_page_of_two_thousand_users_sorts_filters_and_tells_what_to_do() {
     let dir = kept.as_deref().unwrap_or(scratch.path());
     let mut dirs = nights(scratch.path());
     dirs.push(exported(scratch.path()));
+    dirs.push(made::verified(scratch.path(), 80));
     let ann = written::summary(&dirs[5]).remove(0).number("messages");
     let file = dir.join("page.html");
     report(
@@ -81,6 +82,7 @@ fn a_page_of_two_thousand_users_sorts_filters_and_tells_what_to_do() {
     sorts(&mut page);
     filters(&mut page, ann);
     tells_what_to_do(&mut page);
+    tells_verdicts(&mut page);
 
     page.value("document.querySelector('#users-more button:last-child').click()");
     assert_eq!(page.text("shown()"), "2,001 of 2,001 shown");
@@ -145,7 +147,7 @@ fn filters(page: &mut Browser, of_ann: u64) {
     let classes = "[...document.getElementById('users-class').options].map(it => it.text).join()";
     assert_eq!(
         page.text(classes),
-        "all (2,001),transparent (1,850),accepted (50),not transparent (100),not done (1)"
+        "all (2,001),transparent (1,848),accepted (50),not transparent (102),not done (1)"
     );
     page.value(
         "const classes = document.getElementById('users-class'); classes.value = '1'; \
@@ -196,6 +198,47 @@ fn tells_what_to_do(page: &mut Browser) {
         "{told}"
     );
     page.value("document.getElementById('users-trouble').click()");
+}
+
+/// What a verify has found, in the sums and at its users.
+fn tells_verdicts(page: &mut Browser) {
+    let tile = |name: &str| {
+        format!(
+            "[...document.querySelectorAll('.tiles div')].find(it => \
+             it.querySelector('dt').textContent === '{name}').querySelector('dd').textContent"
+        )
+    };
+    assert_eq!(
+        page.text(&tile("Verified")),
+        "4transparent; 1 not, 1 could not be looked at, 1,995 never"
+    );
+    assert!(page.text(&tile("Downloaded again")).starts_with("1,234"));
+    for (user, verdict, told) in [
+        (0, "transparent, verified", "UTC: transparent".to_owned()),
+        (
+            1,
+            "not transparent: because verify finds 1 differences: keywords of 1 message",
+            format!("verify: {SCRIPT}  : keywords (courier): {SCRIPT} became Work"),
+        ),
+        (
+            2,
+            &format!("not transparent: because verify: auth: the server said {SCRIPT}"),
+            "UTC: not transparent because the login fails".to_owned(),
+        ),
+    ] {
+        page.value("document.getElementById('users-filter').focus()");
+        page.value("document.getElementById('users-filter').select()");
+        page.type_text(&made::name(user));
+        page.until("shown().startsWith('1 shown of 1 found')");
+        assert_eq!(page.text("cells(1)[0]"), verdict);
+        page.value("document.querySelector('#users-table .open').click()");
+        let opened = page.text("rows()[1].textContent");
+        assert!(opened.contains(&told), "{opened}");
+        page.value("document.querySelector('#users-table .open').click()");
+        page.value("document.getElementById('users-filter').select()");
+        page.type_text(" ");
+        page.until("shown() === '100 of 2,001 shown'");
+    }
 }
 
 fn pictures(page: &mut Browser, dir: &Path) {

@@ -50,6 +50,7 @@ fn a_run_with_nothing_to_do_reads_no_message_and_writes_nothing() {
         let before = stamps(&pair.maildir("ann"));
         let run = pair.export_ok(&["ann"], more);
         assert_eq!(run.row("ann").number("kept"), u64::from(MESSAGES));
+        assert_eq!(run.row("ann").number("added_bytes"), 0);
         run.assert_no_download();
         let (imap, pop3) = (run.imap, run.pop3);
         assert!(

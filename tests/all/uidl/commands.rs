@@ -58,7 +58,7 @@ fn what_is_no_maildir_is_refused() {
     files::make(&path("home/Maildir"));
     symlink(path("home/Maildir"), path("link")).expect("it is ours");
     for (name, words) in [
-        ("nowhere", "entity not found"),
+        ("nowhere", "there is no such directory"),
         ("cur", "No such file"),
         ("dovecot-uidlist", "Not a directory"),
         ("home", "a Maildir in it has"),

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::{Axis, count_ticks, figure, number, place, x_ticks, y_ticks};
 use crate::report::html::scale::Tick;
 use crate::report::person::duration;
+use crate::report::sum::person::MIB;
 use crate::report::sum::{Run, rate};
 
 /// Bars above which their value is written.
@@ -23,17 +24,29 @@ pub(super) fn durations(runs: &[Run]) -> Markup {
     bars("Time that each run took", unit, &values, &names)
 }
 
-/// How fast each run was.
+/// How many octets each run wrote.
+pub(super) fn throughput(runs: &[Run]) -> Markup {
+    let speeds = runs.iter().map(|run| run.bytes_a_second());
+    speed(
+        "Throughput of each run",
+        "MiB written a second",
+        speeds.map(|it| it.map(|it| it / MIB)),
+    )
+}
+
+/// How many messages each run wrote.
 pub(super) fn speeds(runs: &[Run]) -> Markup {
     let speeds = runs.iter().map(Run::messages_a_second);
-    let speeds: Vec<f64> = speeds.map(|it| it.unwrap_or(0.0)).collect();
-    let names: Vec<String> = speeds.iter().copied().map(rate).collect();
-    bars(
-        "Speed of each run",
-        "messages written a second",
-        &speeds,
-        &names,
-    )
+    speed("Speed of each run", "messages written a second", speeds)
+}
+
+/// A bar for each speed that is known.
+fn speed(title: &str, unit: &str, speeds: impl Iterator<Item = Option<f64>>) -> Markup {
+    let speeds: Vec<Option<f64>> = speeds.collect();
+    let names = speeds.iter().map(|it| it.map_or("–".to_owned(), rate));
+    let names: Vec<String> = names.collect();
+    let values: Vec<f64> = speeds.iter().map(|it| it.unwrap_or(0.0)).collect();
+    bars(title, unit, &values, &names)
 }
 
 /// A bar for each run, with its value by name.

@@ -1,18 +1,20 @@
-//! `courierpop3dsizelist` as Courier reads it (`readpop3dlist`), version 3, and version 2.
+//! `courierpop3dsizelist` as Courier reads it (`readpop3dlist`), version 3, and version 2. Held against
+//! a real one in `tests/all/uidl/courier.rs`.
 
 use std::fmt;
 
-use super::{atol, is_space};
+use super::Numbers;
+use crate::mail::courier::order::{atol, is_space};
 
 /// What Courier knows of a maildrop.
 #[derive(Debug, PartialEq, Eq)]
-pub struct SizeList<'b> {
+pub struct AsRead<'b> {
     /// The number that the next message gets.
     pub next: u64,
     /// The second number of UIDLs of messages to come; `None`: it is the time of the login.
     pub validity: Option<u64>,
     /// The lines, in the order of the file.
-    pub lines: Vec<SizeLine<'b>>,
+    pub lines: Vec<LineAsRead<'b>>,
     /// Lines that are none, or not whole.
     pub bad_lines: usize,
     /// Why there are no lines, where there should be.
@@ -21,15 +23,15 @@ pub struct SizeList<'b> {
 
 /// One message of the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SizeLine<'b> {
+pub struct LineAsRead<'b> {
     /// The name of its file, flags and all.
     pub name: &'b [u8],
     /// What LIST says, right or wrong.
     pub size: u64,
-    /// The first number of its UIDL; 0: the UIDL is the name.
-    pub number: u64,
-    /// The second number of its UIDL; 0: it has none.
-    pub validity: u64,
+    /// Its UIDL.
+    pub uidl: Numbers,
+    /// As in [`super::SizeLine::utf8`].
+    pub utf8: bool,
 }
 
 /// Why Courier does not read a list.
@@ -53,7 +55,7 @@ impl fmt::Display for ListFault {
 /// So many bytes of a line are looked at.
 const LINE_LIMIT: usize = 2048 - 20;
 
-impl Default for SizeList<'_> {
+impl Default for AsRead<'_> {
     /// What Courier takes where there is no list.
     fn default() -> Self {
         Self {
@@ -66,10 +68,10 @@ impl Default for SizeList<'_> {
     }
 }
 
-impl<'b> SizeList<'b> {
+impl<'b> AsRead<'b> {
     /// Reads a list. Of one that is no list, or of a version that is not known, as many numbers of
     /// the header count as can be read.
-    pub fn parse(bytes: &'b [u8]) -> Self {
+    pub fn of(bytes: &'b [u8]) -> Self {
         let mut list = Self::default();
         let (header, rest) = match memchr::memchr(b'\n', bytes) {
             Some(end) => (&bytes[..end], &bytes[end + 1..]),
@@ -87,7 +89,7 @@ impl<'b> SizeList<'b> {
         list.bad_lines += usize::from(whole < rest.len());
         let rows = rest[..whole].split(|byte| *byte == b'\n');
         for row in rows.filter(|row| !row.is_empty()) {
-            match SizeLine::parse(&row[..row.len().min(LINE_LIMIT)]) {
+            match LineAsRead::parse(&row[..row.len().min(LINE_LIMIT)]) {
                 Some(line) => list.lines.push(line),
                 None => list.bad_lines += 1,
             }
@@ -105,7 +107,7 @@ impl<'b> SizeList<'b> {
     }
 }
 
-impl<'b> SizeLine<'b> {
+impl<'b> LineAsRead<'b> {
     fn parse(row: &'b [u8]) -> Option<Self> {
         let last = memchr::memrchr(b' ', row)?;
         let before = memchr::memrchr(b' ', &row[..last])?;
@@ -114,15 +116,15 @@ impl<'b> SizeLine<'b> {
         let numbers = [&row[before + 1..], b":0"].concat();
         let mut numbers = Scan(&numbers);
         let size = numbers.number()?;
-        let number = numbers.number()?;
-        let validity = numbers.after(b':')?.number()?;
-        numbers.after(b':')?.number()?;
+        let n = numbers.number()?;
+        let v = numbers.after(b':')?.number()?;
+        let utf8 = numbers.after(b':')?.number()? != 0;
         let name = memchr::memrchr(b'/', name).map_or(name, |at| &name[at + 1..]);
         (!row[..before].is_empty()).then_some(Self {
             name,
             size,
-            number,
-            validity,
+            uidl: Numbers { n, v },
+            utf8,
         })
     }
 }
