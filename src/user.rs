@@ -174,12 +174,13 @@ fn attempt_until_done(
     memory: &mut Memory,
     attempts: &mut u32,
 ) -> Result<(), Problem> {
-    let logins = Logins {
-        imap: resolve(user.imap.as_ref(), context)?,
-        pop3: resolve(user.pop3.as_ref(), context)?,
-    };
     let mut failures = 0;
     loop {
+        // Anew each time: a token may have expired since.
+        let logins = Logins {
+            imap: resolve(user.imap.as_ref(), context)?,
+            pop3: resolve(user.pop3.as_ref(), context)?,
+        };
         *attempts += 1;
         let before = memory.tally.added();
         let attempt = Attempt {

@@ -193,15 +193,16 @@ impl Verify<'_> {
         } = self.context;
         let new = verification.new.as_ref();
         let [new_imap, new_pop3] = new.map(|new| new.accounts(self.user)).unwrap_or_default();
-        let logins = Logins {
-            imap: resolved(self.user.imap.as_ref(), config)?,
-            pop3: resolved(self.user.pop3.as_ref(), config)?,
-            new_imap: resolved(new_imap.as_ref(), config)?,
-            new_pop3: resolved(new_pop3.as_ref(), config)?,
-        };
-        self.find_tree()?;
         let mut failures = Failures::default();
         loop {
+            // Anew each time: a token may have expired since.
+            let logins = Logins {
+                imap: resolved(self.user.imap.as_ref(), config)?,
+                pop3: resolved(self.user.pop3.as_ref(), config)?,
+                new_imap: resolved(new_imap.as_ref(), config)?,
+                new_pop3: resolved(new_pop3.as_ref(), config)?,
+            };
+            self.find_tree()?;
             self.go_on()?;
             self.finding.attempts += 1;
             let result = match &logins.imap {

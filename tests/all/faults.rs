@@ -7,6 +7,8 @@
 //! is ever visible in `new/` or `cur/`; what is left out is a row of `skipped.csv` with its reason; the
 //! next run repairs.
 
+mod auth;
+mod input;
 mod network;
 
 use std::collections::HashSet;
@@ -16,7 +18,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 /// The groups: each is a file of the fixture.
-const GROUPS: [&str; 2] = ["folders", "network"];
+const GROUPS: [&str; 4] = ["auth", "folders", "input", "network"];
 
 #[derive(Debug, Deserialize)]
 struct Fault {

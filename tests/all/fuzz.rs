@@ -11,6 +11,8 @@ mod targets;
 
 /// How many inputs each target gets, of which the seeds are the first.
 const INPUTS: usize = 4_000;
+/// Bytes that mean something to one reader or another.
+const ODD: &[u8] = b"\0\r\n\" (){}*\xff~&:,.";
 /// No input of some kilobytes may take longer, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 const LONGEST: usize = 8192;
@@ -61,7 +63,7 @@ fn mutated(seeds: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
         let length = dice.below(16).min(input.len() - at);
         match dice.below(7) {
             0 if at < input.len() => input[at] ^= 1 << dice.below(8),
-            1 if at < input.len() => input[at] = b"\0\r\n\" (){}*\xff~&:,."[dice.below(17)],
+            1 if at < input.len() => input[at] = ODD[dice.below(ODD.len())],
             2 => drop(input.drain(at..at + length)),
             3 => {
                 let piece = input[at..at + length].repeat(1 + dice.below(3));

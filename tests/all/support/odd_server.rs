@@ -62,6 +62,8 @@ struct Shared {
     open: Mutex<(usize, usize)>,
     /// More than so many are turned away with a word; 0: none is.
     most: usize,
+    /// `None`: the usual one.
+    greeting: Option<&'static str>,
 }
 
 /// A running one; it ends when dropped.
@@ -76,15 +78,31 @@ pub struct OddServer {
 impl OddServer {
     /// Starts one.
     pub fn start(speaks: Speaks, mailbox: Mailbox, twist: Option<Twist>) -> Self {
-        Self::start_with(speaks, mailbox, twist, 0)
+        Self::start_with(speaks, mailbox, twist, 0, None)
+    }
+
+    /// Starts one with a greeting of its own.
+    pub fn start_greeting(
+        speaks: Speaks,
+        mailbox: Mailbox,
+        twist: Twist,
+        greeting: &'static str,
+    ) -> Self {
+        Self::start_with(speaks, mailbox, Some(twist), 0, Some(greeting))
     }
 
     /// Starts one that takes `most` connections at once and sends the others away.
     pub fn narrow(speaks: Speaks, mailbox: Mailbox, most: usize) -> Self {
-        Self::start_with(speaks, mailbox, None, most)
+        Self::start_with(speaks, mailbox, None, most, None)
     }
 
-    fn start_with(speaks: Speaks, mailbox: Mailbox, twist: Option<Twist>, most: usize) -> Self {
+    fn start_with(
+        speaks: Speaks,
+        mailbox: Mailbox,
+        twist: Option<Twist>,
+        most: usize,
+        greeting: Option<&'static str>,
+    ) -> Self {
         static HOSTS: AtomicU8 = AtomicU8::new(1);
         let number = HOSTS.fetch_add(1, Ordering::Relaxed);
         let host = format!("127.7.{}.{}", std::process::id() % 200 + 1, number.max(1));
@@ -99,6 +117,7 @@ impl OddServer {
             heard: Mutex::default(),
             open: Mutex::default(),
             most,
+            greeting,
         });
         let all = Arc::clone(&shared);
         let listener = thread::spawn(move || {
@@ -188,30 +207,34 @@ impl Shared {
     }
 
     fn converse(&self, stream: &mut BufReader<TcpStream>) {
-        let greeting: &[u8] = match self.speaks {
-            Speaks::Imap => b"* OK hello\r\n",
-            Speaks::Pop3 => b"+OK hello\r\n",
-        };
+        let greeting = self.greeting.unwrap_or(match self.speaks {
+            Speaks::Imap => "* OK hello\r\n",
+            Speaks::Pop3 => "+OK hello\r\n",
+        });
         match self.twisted("", "", stream) {
             Some(Then::Ends) => return,
             Some(Then::Goes) => {}
-            None if stream.get_mut().write_all(greeting).is_err() => return,
+            None if stream.get_mut().write_all(greeting.as_bytes()).is_err() => return,
             None => {}
         }
+        let mut last = String::new();
         while let Ok(line) = read_line(stream) {
             let line = String::from_utf8_lossy(&line).into_owned();
             let (tag, command) = match self.speaks {
-                Speaks::Imap => line.split_once(' ').unwrap_or((&line, "")),
+                // A line of a login has no tag of its own.
+                Speaks::Imap => line.split_once(' ').unwrap_or((&last, &line)),
                 Speaks::Pop3 => ("", line.as_str()),
             };
+            let tag = tag.to_owned();
+            last.clone_from(&tag);
             lock(&self.heard).push((Instant::now(), command.to_owned()));
-            match self.twisted(command, tag, stream) {
+            match self.twisted(command, &tag, stream) {
                 Some(Then::Ends) => return,
                 Some(Then::Goes) => continue,
                 None => {}
             }
             let answer = match self.speaks {
-                Speaks::Imap => self.imap(tag, command),
+                Speaks::Imap => self.imap(&tag, command),
                 Speaks::Pop3 => self.pop3(command),
             };
             let is_over = ["LOGOUT", "QUIT"]

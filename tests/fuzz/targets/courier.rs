@@ -39,7 +39,7 @@ fn sizes(data: &[u8]) {
     assert_eq!(list, again);
     assert!(list.is_same(&again));
     for line in &list.lines {
-        let said = line.uidl.uidl(&line.name);
+        let said = line.uidl.of_file(line.name.as_bytes());
         if line.uidl != sizelist::BY_NAME {
             assert_eq!(sizelist::Numbers::of(&said), canonical(line.uidl));
         }
@@ -82,10 +82,10 @@ fn names(data: &[u8]) {
         return;
     };
     if let Some(name) = sizelist::name_of(&uidl) {
-        assert_eq!(sizelist::BY_NAME.uidl(&name), uidl.as_str());
+        assert_eq!(sizelist::BY_NAME.of_file(name.as_bytes()), uidl.as_str());
     }
     if let Some(numbers) = sizelist::Numbers::of(uidl.as_str()) {
-        assert_eq!(numbers.uidl("x"), uidl.as_str());
+        assert_eq!(numbers.of_file(b"x"), uidl.as_str());
     }
 }
 

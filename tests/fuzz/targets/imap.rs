@@ -77,7 +77,7 @@ fn converse(session: &mut Session, what: u8) -> Result<(), Problem> {
                 folder,
                 then: Then::List,
             }];
-            session.foresee(&foreseen)?;
+            session.foresee(&[], &foreseen)?;
         }
         let examined = match session.examine(folder) {
             Err(problem) if problem.folder.is_some() => {
