@@ -328,8 +328,8 @@ fn floods_end_and_memory_stays_flat() {
 #[test]
 fn a_trickle_ends() {
     let drop_by_drop = || {
-        let drops = [send("* "), Step::Wait(Duration::from_millis(900))];
-        drops.iter().cycle().take(60).cloned().collect::<Vec<_>>()
+        let drops = [send("* "), Step::Wait(Duration::from_millis(250))];
+        drops.iter().cycle().take(120).cloned().collect::<Vec<_>>()
     };
     let cases = [
         case(

@@ -103,7 +103,8 @@ fn subscriptions(data: &[u8]) {
         let again = Subscriptions::parse(Some(&list.to_bytes()), form);
         assert_eq!(again.names(), names);
         // A TAB in a file of version 1 is part of no name that we know.
-        if data.starts_with(b"V\t2\n\n") || !data.contains(&b'\t') {
+        let has_tabs = form != Form::Courier && data.starts_with(b"V\t2\n\n");
+        if has_tabs || !data.contains(&b'\t') {
             assert_eq!(list.change(&[], &names), 0, "{names:?}");
         }
     }
