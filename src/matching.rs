@@ -44,7 +44,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use crate::mail::{Entry, FolderPath, PopNumber, Uid, UidValidity, Uidl};
+use crate::mail::{Entry, FolderPath, Place, PopNumber, Uid, UidValidity, Uidl};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::Maildrop;
 pub use crate::source::imap::Attribute;
@@ -55,9 +55,11 @@ mod deduce;
 pub mod elsewhere;
 pub mod header;
 pub mod offset;
+mod owners;
 mod proof;
 pub mod rematch;
 mod resemblance;
+mod side;
 mod sizes;
 pub mod template;
 mod work;
@@ -187,19 +189,22 @@ impl fmt::Display for Stage {
     }
 }
 
-/// A message and its UIDL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A message and its entry in the POP3 listing, which has the UIDL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pair {
     /// The message in INBOX.
     pub uid: Uid,
-    /// Its number in the POP3 session.
-    pub number: PopNumber,
-    /// Its place in the POP3 listing, from 1.
-    pub position: u32,
-    /// Its UIDL.
-    pub uidl: Uidl,
+    /// Its place in the POP3 listing.
+    pub place: Place,
     /// How it was found.
     pub stage: Stage,
+}
+
+impl Pair {
+    /// Its place in the POP3 listing, from 1.
+    pub fn position(&self) -> u32 {
+        self.place.at() + 1
+    }
 }
 
 /// A POP3 message without a partner in INBOX.
@@ -207,6 +212,8 @@ pub struct Pair {
 pub struct Extra {
     /// Its number in the POP3 session.
     pub number: PopNumber,
+    /// Its place in the POP3 listing.
+    pub place: Place,
     /// Its UIDL, where it has one.
     pub uidl: Option<Uidl>,
     /// Its size as LIST gave it.
@@ -279,14 +286,24 @@ pub struct Pairing {
     /// not be checked because no message could be read. A template that the admin has named is
     /// here if any message contradicted it; it may have found the others all the same.
     pub rejected: Vec<Template>,
-    by_uid: HashMap<Uid, usize>,
 }
 
 impl Pairing {
-    /// The place in the POP3 listing (from 1) and the UIDL of a message of INBOX.
-    pub fn of(&self, uid: Uid) -> Option<(u32, &Uidl)> {
-        let pair = self.pairs.get(*self.by_uid.get(&uid)?)?;
-        Some((pair.position, &pair.uidl))
+    /// The pairs by their UIDs.
+    pub fn by_uid(&self) -> ByUid<'_> {
+        let places = match self.is_in_uid_order() {
+            true => None,
+            false => {
+                let mut places: Vec<(Uid, u32)> =
+                    self.pairs.iter().map(|pair| pair.uid).zip(0..).collect();
+                places.sort_unstable();
+                Some(places)
+            }
+        };
+        ByUid {
+            pairs: &self.pairs,
+            places,
+        }
     }
 
     /// How many pairs each stage has found, the surest first; stages without pairs are absent.
@@ -317,6 +334,31 @@ impl Pairing {
     }
 }
 
+/// Finds pairs by their UIDs.
+#[derive(Debug)]
+pub struct ByUid<'p> {
+    pairs: &'p [Pair],
+    /// Where the pair of each UID is, ascending; `None`: the pairs themselves are in that order.
+    places: Option<Vec<(Uid, u32)>>,
+}
+
+impl ByUid<'_> {
+    /// The pair of a message of INBOX.
+    pub fn get(&self, uid: Uid) -> Option<Pair> {
+        let at = match &self.places {
+            None => self
+                .pairs
+                .binary_search_by_key(&uid, |pair| pair.uid)
+                .ok()?,
+            Some(places) => {
+                let at = places.binary_search_by_key(&uid, |(uid, _)| *uid).ok()?;
+                places.get(at)?.1 as usize
+            }
+        };
+        self.pairs.get(at).copied()
+    }
+}
+
 /// Pairs the maildrop with INBOX.
 ///
 /// # Errors
@@ -325,11 +367,11 @@ pub fn pair(
     policy: Policy,
     imap: &ImapSide<'_>,
     maildrop: &Maildrop,
-    known: &[Known],
+    known: impl IntoIterator<Item = Known>,
     evidence: &mut dyn Evidence,
 ) -> Result<Pairing, Problem> {
     let mut work = Work::new(policy, imap, &maildrop.entries, evidence)?;
-    work.join_known(known);
+    work.join_known(known.into_iter());
     claims::by_template(&mut work)?;
     claims::by_attribute(&mut work, claims::IDS)?;
     claims::by_attribute(&mut work, claims::FIELDS)?;
@@ -338,64 +380,71 @@ pub fn pair(
     if let Some(hint) = hint {
         claims::name_counter(&mut work, &hint);
     }
-    outcome(&work)
+    outcome(work)
 }
 
-fn outcome(work: &Work<'_>) -> Result<Pairing, Problem> {
+fn outcome(work: Work<'_>) -> Result<Pairing, Problem> {
+    let (pops, imaps) = (work.pops, work.imaps);
+    let done = work.finish();
     let mut pairing = Pairing {
-        rejected: work.rejected.clone(),
+        rejected: done.rejected,
         ..Pairing::default()
     };
-    let mut holders: HashMap<&Uidl, PopNumber> = HashMap::new();
-    let mut unpaired = Vec::new();
-    for (at, entry) in work.pops.iter().enumerate() {
-        let joined = work.partner_of_pop(at);
-        let (Some((imap, stage)), Some(uidl)) = (joined, &entry.uidl) else {
-            unpaired.push(at);
-            continue;
-        };
-        if holders.contains_key(uidl) {
-            unpaired.push(at);
-            continue;
-        }
-        holders.insert(uidl, entry.number);
-        let uid = work.imaps.get(imap).map(|entry| entry.uid);
-        let position = u32::try_from(at + 1).ok();
-        let (Some(uid), Some(position)) = (uid, position) else {
+    let count = done.partners.iter().flatten().count();
+    pairing.pairs.reserve_exact(count);
+    let mut has_uidl = vec![false; imaps.len()];
+    // Who has got a UIDL that others have as well.
+    let mut holders: HashMap<Uidl, PopNumber> = HashMap::new();
+    let mut unpaired: Vec<(Place, PopNumber)> = Vec::new();
+    let found = done.partners.iter().zip(&done.stages).zip(&done.alone);
+    for (at, ((partner, stage), is_alone)) in found.enumerate() {
+        let (Some(place), Some(number)) = (Place::of(at), pops.number(at)) else {
             return Err(bug());
         };
-        if pairing.by_uid.insert(uid, pairing.pairs.len()).is_some() {
-            return Err(bug());
+        let (Some(imap), Some(stage), true) = (partner, stage, pops.has_uidl(at)) else {
+            unpaired.push((place, number));
+            continue;
+        };
+        if !is_alone && let Some(uidl) = pops.uidl(at) {
+            if holders.contains_key(&uidl) {
+                unpaired.push((place, number));
+                continue;
+            }
+            holders.insert(uidl, number);
         }
+        let entry = imaps.get(imap.index());
+        let (Some(entry), Some(has @ false)) = (entry, has_uidl.get_mut(imap.index())) else {
+            return Err(bug());
+        };
+        *has = true;
         pairing.pairs.push(Pair {
-            uid,
-            number: entry.number,
-            position,
-            uidl: uidl.clone(),
-            stage,
+            uid: entry.uid,
+            place,
+            stage: *stage,
         });
     }
-    for at in unpaired {
-        let Some(entry) = work.pops.get(at) else {
-            continue;
-        };
-        let holder = entry.uidl.as_ref().and_then(|uidl| holders.get(uidl));
-        let reason = match (&entry.uidl, holder) {
+    for (place, number) in unpaired {
+        let uidl = pops.uidl(place.index());
+        let holder = uidl.as_ref().and_then(|uidl| holders.get(uidl));
+        let reason = match (&uidl, holder) {
             (None, _) => Why::NoUidl,
             (Some(_), Some(holder)) => Why::DuplicateUidl(*holder),
-            (Some(_), None) => work.why_open(at),
+            (Some(_), None) => {
+                let doubt = done.doubts.get(&place.index());
+                doubt.copied().unwrap_or(Why::NoMessage)
+            }
         };
         pairing.extra.push(Extra {
-            number: entry.number,
-            uidl: entry.uidl.clone(),
-            size: entry.size,
+            number,
+            place,
+            uidl,
+            size: pops.size(place.index()).unwrap_or(0),
             reason,
         });
     }
-    let uids = work.imaps.iter().map(|entry| entry.uid);
-    pairing.missing = uids
-        .filter(|uid| !pairing.by_uid.contains_key(uid))
-        .collect();
+    let without = imaps.iter().zip(has_uidl);
+    let without = without.filter(|(_, has_uidl)| !has_uidl);
+    pairing.missing = without.map(|(entry, _)| entry.uid).collect();
     let mut most = 0;
     for (stage, count) in pairing.counts() {
         if let Stage::Template(template) = stage

@@ -17,6 +17,7 @@
 //! After the cutover the first row holds, and everything else stays. Removals are planned here and
 //! carried out when all folders of a user have been seen, so that there can be a limit for them.
 
+pub mod announced;
 pub mod collect;
 pub mod courier;
 pub mod describe;
@@ -47,6 +48,7 @@ use crate::naming::message::{UidlDigest, size_field};
 use crate::naming::uidl::{Held, hold};
 use crate::naming::{BaseName, Identity, KeywordLetters, Rank};
 use crate::problem::Problem;
+pub use announced::{Announced, Announcements};
 use on_disk::{OnDisk, Place};
 use seen::Seen;
 
@@ -72,7 +74,7 @@ pub struct SourceFolder<'a> {
     /// The keywords of `entries`.
     pub keywords: &'a KeywordTable,
     /// INBOX of a user with POP3: for each entry what POP3 announces for it.
-    pub uidls: Option<&'a [Option<Announced>]>,
+    pub uidls: Option<&'a Announcements>,
     /// For a POP3-only source: for each entry the digest that stands for it in file names.
     pub digests: Option<&'a [UidlDigest]>,
     /// INBOX that gets copies of messages in other folders (see [`collect`]): the last so many of
@@ -119,15 +121,6 @@ impl SourceFolder<'_> {
     pub fn is_selected(&self, uid: Uid) -> bool {
         self.selected.is_none_or(|selected| selected.contains(uid))
     }
-}
-
-/// What the source's POP3 server announces for a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Announced {
-    /// Its place in the POP3 order, from 1.
-    pub position: u32,
-    /// Its UIDL.
-    pub uidl: Uidl,
 }
 
 /// What the target is to be, and how doubt is treated.
@@ -402,11 +395,16 @@ pub fn contradicts_size(name: &str, size: u64, virtual_size: u64) -> bool {
     differs('S', size) || differs('W', virtual_size)
 }
 
-/// How the target holds the UIDL of entry `index`.
+/// How the target holds the UIDL of entry `index`, where not in Dovecot's list alone, which holds all
+/// of them and asks for no name.
 fn held(source: &SourceFolder<'_>, policy: &Policy, index: usize) -> Option<Held> {
-    Some(hold(&announced(source, index)?.uidl, policy.servers))
+    let servers = policy.servers;
+    if !servers.qmail && !servers.courier {
+        return None;
+    }
+    Some(hold(&announced(source, index)?.uidl, servers))
 }
 
-fn announced<'a>(source: &SourceFolder<'a>, index: usize) -> Option<&'a Announced> {
-    source.uidls?.get(index)?.as_ref()
+fn announced(source: &SourceFolder<'_>, index: usize) -> Option<Announced> {
+    source.uidls?.get(index)
 }

@@ -20,7 +20,7 @@ mod rest;
 pub mod sasl;
 
 use crate::mail::{
-    Entry, Flags, FolderPath, KeywordSet, KeywordTable, PopEntry, PopNumber, Uid, UidSet,
+    Entry, Flags, FolderPath, KeywordSet, KeywordTable, PopEntries, PopNumber, Uid, UidSet,
     UidValidity, UidlFault,
 };
 use crate::problem::Problem;
@@ -186,8 +186,8 @@ pub struct MessageList {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Maildrop {
     /// The messages.
-    pub entries: Vec<PopEntry>,
-    /// UIDLs that are none (RFC 1939), printable, with the reason.
+    pub entries: PopEntries,
+    /// UIDLs that are none (RFC 1939), printable, with the reason; ascending by number.
     pub faulty: Vec<(PopNumber, String, UidlFault)>,
     /// False where the server knows no UIDL command.
     pub has_uidls: bool,

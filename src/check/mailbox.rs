@@ -11,7 +11,7 @@ use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
 use crate::plan::pop3_only::Remembered;
 use crate::plan::selection::Choice;
-use crate::plan::{self, Announced, FolderPlan, Past, Policy, SourceFolder};
+use crate::plan::{self, Announcements, FolderPlan, Past, Policy, SourceFolder};
 use crate::problem::{Problem, Reach};
 use crate::sink::export::now;
 use crate::source::{Examined, FolderList, ListedFolder, Maildrop, MessageList, imap};
@@ -349,16 +349,8 @@ impl Check<'_> {
             uidls: config.uidls,
             rerun: config.rerun,
         };
-        let mut announced = paired.as_ref().map(|(pairing, _)| {
-            let entries = list.entries.iter();
-            let announced = entries.map(|entry| {
-                let (position, uidl) = pairing.of(entry.uid)?;
-                Some(Announced {
-                    position,
-                    uidl: uidl.clone(),
-                })
-            });
-            announced.collect::<Vec<_>>()
+        let mut announced = paired.as_ref().map(|(pairing, listing)| {
+            Announcements::of_pairs(&list.entries, pairing, &listing.entries)
         });
         let mut collected = None;
         if let (Some(copies), Some(validity), Some(announced)) =
@@ -391,7 +383,7 @@ impl Check<'_> {
                     entries: &list.entries,
                     selected: selected.as_ref(),
                     keywords: &list.keywords,
-                    uidls: announced.as_deref(),
+                    uidls: announced.as_ref(),
                     digests: None,
                     collected: collected.as_deref(),
                     is_whole: true,
@@ -460,7 +452,7 @@ impl Check<'_> {
                 imap_ahead: None,
                 bodies: None,
             };
-            let mut pairing = matching::pair(policy, &side, &opened.listing, &[], &mut sessions)?;
+            let mut pairing = matching::pair(policy, &side, &opened.listing, [], &mut sessions)?;
             let search = Search {
                 imap: session,
                 pop3: &mut opened.session,

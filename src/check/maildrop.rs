@@ -49,16 +49,14 @@ pub enum Top {
 impl Maildropped {
     /// What the listing says, for a target that these servers are to serve.
     pub fn of(listing: &Maildrop, top: Top, servers: Servers) -> Self {
-        let mut seen = HashSet::new();
-        let (mut doubled, mut unholdable, mut first_unholdable) = (0, 0, None);
-        for uidl in listing
-            .entries
-            .iter()
-            .filter_map(|entry| entry.uidl.as_ref())
-        {
-            if !seen.insert(uidl) {
-                doubled += 1;
-            } else if let Some(fault) = hold(uidl, servers).fault {
+        let repeated = listing.entries.by_uidl().repeated();
+        let repeated: HashSet<usize> = repeated.into_iter().map(|(_, place)| place).collect();
+        let (mut unholdable, mut first_unholdable) = (0, None);
+        for (place, entry) in listing.entries.iter().enumerate() {
+            let uidl = entry.uidl.filter(|_| !repeated.contains(&place));
+            if let Some(uidl) = uidl
+                && let Some(fault) = hold(&uidl, servers).fault
+            {
                 unholdable += 1;
                 first_unholdable.get_or_insert_with(|| format!("{uidl}: {fault}"));
             }
@@ -71,7 +69,7 @@ impl Maildropped {
             first_faulty: first_faulty.map(|(number, shown, fault)| {
                 format!("\"{shown}\" of POP3 message {number}: {fault}")
             }),
-            doubled,
+            doubled: repeated.len() as u64,
             unholdable,
             first_unholdable,
             top,
@@ -197,7 +195,7 @@ impl Check<'_> {
         let max_size = self.context.config.selection.max_size;
         let mailbox = &mut self.finding.mailbox;
         mailbox.folders = 1;
-        let taken = |entry: &&PopEntry| max_size.is_none_or(|most| entry.size <= most);
+        let taken = |entry: &PopEntry| max_size.is_none_or(|most| entry.size <= most);
         for entry in listing.entries.iter().filter(taken) {
             let message = || format!("POP3 message {}", entry.number);
             mailbox.count(&FolderPath::inbox(), entry.size, message);
@@ -248,10 +246,10 @@ fn tried_top(opened: &mut Opened) -> Result<Top, Problem> {
     if opened.session.announces_top() {
         return Ok(Top::There);
     }
-    let Some(first) = opened.listing.entries.first() else {
+    let Some(first) = opened.listing.entries.number(0) else {
         return Ok(Top::Unknown);
     };
-    opened.session.headers(&[first.number], &mut Forget)?;
+    opened.session.headers(&[first], &mut Forget)?;
     Ok(if opened.session.supports_top() {
         Top::There
     } else {

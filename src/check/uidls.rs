@@ -74,7 +74,7 @@ impl Uidls {
             })
         });
         let by_offset = || {
-            let (name, hits) = offset::rule(&pairing.pairs)?;
+            let (name, hits) = offset::rule(&pairing.pairs, &listing.entries)?;
             Some(Scheme {
                 name,
                 hits,
@@ -181,7 +181,7 @@ impl Uidls {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::{PopEntry, Uid};
+    use crate::mail::{Place, PopEntry, Uid};
     use crate::matching::{Extra, Pair, Why};
 
     fn uidl(text: &str) -> Uidl {
@@ -192,27 +192,29 @@ mod tests {
     fn paired(stages: &[Stage]) -> (Pairing, Maildrop) {
         let pairs = (1..).zip(stages).map(|(number, stage)| Pair {
             uid: Uid::new(number).unwrap(),
-            number,
-            position: number,
-            uidl: uidl(&number.to_string()),
+            place: Place::new(number - 1).unwrap(),
             stage: *stage,
         });
-        let mut pairing = Pairing::default();
-        pairing.pairs = pairs.collect();
-        pairing.missing = vec![Uid::new(77).unwrap()];
-        pairing.extra = vec![Extra {
+        let extra = Extra {
             number: 9,
+            place: Place::new(8).unwrap(),
             uidl: Some(uidl("x")),
             size: 1,
             reason: Why::OtherBody,
-        }];
-        let entry = PopEntry {
-            number: 1,
-            size: 1,
-            uidl: None,
         };
+        let pairing = Pairing {
+            pairs: pairs.collect(),
+            missing: vec![Uid::new(77).unwrap()],
+            extra: vec![extra],
+            ..Pairing::default()
+        };
+        let entries = (1..).take(stages.len() + 1).map(|number| PopEntry {
+            number,
+            size: 1,
+            uidl: Some(uidl(&number.to_string())),
+        });
         let listing = Maildrop {
-            entries: vec![entry; stages.len() + 1],
+            entries: entries.collect(),
             ..Maildrop::default()
         };
         (pairing, listing)

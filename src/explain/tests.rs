@@ -69,8 +69,7 @@ fn inbox_record() -> Record {
         }],
         ..Paired::default()
     });
-    let mut pairing = Pairing::default();
-    pairing.elsewhere = vec![Elsewhere {
+    let elsewhere = vec![Elsewhere {
         number: 5,
         position: 5,
         uidl: Uidl::parse(b"sent").unwrap(),
@@ -80,6 +79,10 @@ fn inbox_record() -> Record {
         uid: uid(2),
         stage: Stage::Header,
     }];
+    let pairing = Pairing {
+        elsewhere,
+        ..Pairing::default()
+    };
     let mut shown = state::Folder::default();
     shown.pair(&pairing, Vec::new());
     let paired = record.folder(&FolderPath::inbox()).paired.as_mut();

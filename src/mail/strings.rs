@@ -3,7 +3,7 @@
 //! they have. A name of 45 bytes takes 13.
 
 use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, RandomState};
 
 /// Strings by their place, from 0.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,6 +24,8 @@ const BLOCK: usize = 16;
 const MOST_SHAPES: usize = 1000;
 /// The shape of a string that is kept as it is; the others count from 1.
 const AS_IT_IS: u64 = 0;
+/// The entry of the empty string, which is kept as it is.
+const EMPTY: [u8; 1] = [0];
 
 /// In a shape: here is a number of at least two digits, without leading zeros.
 const NUMBER: u8 = 1;
@@ -52,9 +54,8 @@ impl Strings {
         }
         self.count += 1;
         let mut entry = Vec::with_capacity(64);
-        match split(text.as_bytes())
-            .and_then(|(shape, numbers)| Some((self.shape(shape)?, numbers)))
-        {
+        let split = split(text.as_bytes()).filter(|_| !text.is_empty());
+        match split.and_then(|(shape, numbers)| Some((self.shape(shape)?, numbers))) {
             Some((shape, numbers)) => {
                 put(shape, &mut entry);
                 entry.extend_from_slice(&numbers);
@@ -70,6 +71,40 @@ impl Strings {
 
     /// The string at `place`.
     pub fn get(&self, place: usize) -> Option<String> {
+        let mut text = Vec::with_capacity(64);
+        self.unpack(self.entry(place)?, &mut text)?;
+        String::from_utf8(text).ok()
+    }
+
+    /// Whether the string at `place` is `text`.
+    pub fn is_at(&self, place: usize, text: &str) -> bool {
+        let mut found = Vec::with_capacity(96);
+        let entry = self.entry(place);
+        let unpacked = entry.and_then(|entry| self.unpack(entry, &mut found));
+        unpacked.is_some() && found == text.as_bytes()
+    }
+
+    /// Whether the string at `place` is empty; also where there is none.
+    pub fn is_empty_at(&self, place: usize) -> bool {
+        self.entry(place).is_none_or(|entry| *entry == EMPTY)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = String> {
+        let mut reader = self.reader();
+        std::iter::from_fn(move || reader.read().map(str::to_owned))
+    }
+
+    /// What reads all of them one after the other, with no new string for each.
+    pub fn reader(&self) -> Reader<'_> {
+        Reader {
+            strings: self,
+            rest: &self.packed,
+            text: Vec::with_capacity(96),
+        }
+    }
+
+    fn entry(&self, place: usize) -> Option<&[u8]> {
         if place >= self.count {
             return None;
         }
@@ -77,13 +112,7 @@ impl Strings {
         for _ in 0..place % BLOCK {
             take_entry(&mut rest)?;
         }
-        self.unpacked(take_entry(&mut rest)?)
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = String> {
-        let mut rest = self.packed.as_slice();
-        std::iter::from_fn(move || self.unpacked(take_entry(&mut rest)?))
+        take_entry(&mut rest)
     }
 
     /// The number of a shape; `None`: it is not to be one.
@@ -101,13 +130,14 @@ impl Strings {
         Some(number)
     }
 
-    fn unpacked(&self, mut entry: &[u8]) -> Option<String> {
+    /// Puts the string of an entry behind `text`.
+    fn unpack(&self, mut entry: &[u8], text: &mut Vec<u8>) -> Option<()> {
         let number = usize::try_from(take(&mut entry)?).ok()?;
-        let bytes = match number.checked_sub(1) {
-            None => entry.to_vec(),
-            Some(at) => join(self.shapes.get(at)?, entry)?,
-        };
-        String::from_utf8(bytes).ok()
+        match number.checked_sub(1) {
+            None => text.extend_from_slice(entry),
+            Some(at) => join(self.shapes.get(at)?, entry, text)?,
+        }
+        Some(())
     }
 }
 
@@ -121,9 +151,29 @@ impl<S: AsRef<str>> FromIterator<S> for Strings {
     }
 }
 
-/// Finds strings among many that are not kept as such, at 8 bytes each.
+/// Reads strings one after the other.
 #[derive(Debug)]
+pub struct Reader<'s> {
+    strings: &'s Strings,
+    rest: &'s [u8],
+    text: Vec<u8>,
+}
+
+impl Reader<'_> {
+    /// The next one.
+    pub fn read(&mut self) -> Option<&str> {
+        self.text.clear();
+        let entry = take_entry(&mut self.rest)?;
+        self.strings.unpack(entry, &mut self.text)?;
+        std::str::from_utf8(&self.text).ok()
+    }
+}
+
+/// Finds strings among many that are not kept as such, at 8 bytes each.
+#[derive(Debug, Default)]
 pub struct Places {
+    /// Nobody can foretell which strings have one hash.
+    hasher: RandomState,
     /// A hash of each string, and its place; ascending.
     hashes: Vec<(u32, u32)>,
 }
@@ -131,39 +181,55 @@ pub struct Places {
 impl Places {
     /// Where each of `texts` is.
     pub fn of(texts: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        let texts = texts.into_iter();
-        let hashes = (0..).zip(texts);
-        let mut hashes: Vec<(u32, u32)> = hashes
-            .map(|(place, text)| (hash(text.as_ref()), place))
-            .collect();
-        hashes.sort_unstable();
-        Self { hashes }
+        let mut places = Self::default();
+        for (place, text) in (0..).zip(texts) {
+            places.note(text.as_ref(), place);
+        }
+        places.hashes.sort_unstable();
+        places
+    }
+
+    /// Where each string of `reader` is.
+    pub fn of_all(mut reader: Reader<'_>) -> Self {
+        let mut places = Self::default();
+        places.hashes.reserve_exact(reader.strings.len());
+        let mut place = 0;
+        while let Some(text) = reader.read() {
+            places.note(text, place);
+            place += 1;
+        }
+        places.hashes.sort_unstable();
+        places
+    }
+
+    fn note(&mut self, text: &str, place: u32) {
+        let hash = self.hash(text);
+        self.hashes.push((hash, place));
+    }
+
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "half of a hash is a hash as well"
+    )]
+    fn hash(&self, text: &str) -> u32 {
+        self.hasher.hash_one(text) as u32
     }
 
     /// The places at which `text` may be, ascending: whether it is has to be seen there.
     pub fn candidates(&self, text: &str) -> impl DoubleEndedIterator<Item = u32> {
-        let wanted = hash(text);
+        let wanted = self.hash(text);
         let first = self.hashes.partition_point(|(hash, _)| *hash < wanted);
-        let after = self.hashes.partition_point(|(hash, _)| *hash <= wanted);
+        let alike = self.hashes[first..].iter();
+        let after = first + alike.take_while(|(hash, _)| *hash == wanted).count();
         self.hashes[first..after].iter().map(|(_, place)| *place)
     }
 
-    /// The places of strings that may not be the only ones of their kind.
-    pub fn doubtful(&self) -> impl Iterator<Item = u32> {
+    /// The places of strings that may be the same, ascending.
+    pub fn alike(&self) -> impl Iterator<Item = impl Iterator<Item = u32>> {
         let alike = self.hashes.chunk_by(|one, other| one.0 == other.0);
         let several = alike.filter(|alike| alike.len() > 1);
-        several.flatten().map(|(_, place)| *place)
+        several.map(|alike| alike.iter().map(|(_, place)| *place))
     }
-}
-
-#[allow(
-    clippy::cast_possible_truncation,
-    reason = "half of a hash is a hash as well"
-)]
-fn hash(text: &str) -> u32 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish() as u32
 }
 
 /// A text as its shape and its numbers. `None`: it has bytes by which shapes are written.
@@ -203,18 +269,17 @@ fn split(text: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     Some((shape, numbers))
 }
 
-/// The text that [`split`] has split.
-fn join(shape: &[u8], mut numbers: &[u8]) -> Option<Vec<u8>> {
+/// Puts the text that [`split`] has split behind `text`.
+fn join(shape: &[u8], mut numbers: &[u8], text: &mut Vec<u8>) -> Option<()> {
     const UPPER_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     const LOWER_DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = Vec::with_capacity(96);
     let mut rest = shape.iter();
     while let Some(byte) = rest.next() {
         match *byte {
-            NUMBER => put_decimal(take(&mut numbers)?, 0, &mut text),
+            NUMBER => put_decimal(take(&mut numbers)?, 0, text),
             PADDED => {
                 let width = usize::from(*rest.next()?);
-                put_decimal(take(&mut numbers)?, width, &mut text);
+                put_decimal(take(&mut numbers)?, width, text);
             }
             case @ (UPPER | LOWER) => {
                 let (bytes, after) = numbers.split_at_checked(usize::from(*rest.next()?) / 2)?;
@@ -230,7 +295,7 @@ fn join(shape: &[u8], mut numbers: &[u8]) -> Option<Vec<u8>> {
             plain => text.push(plain),
         }
     }
-    Some(text)
+    Some(())
 }
 
 /// Writes a number with at least `width` digits: this is done many times a message.
@@ -331,8 +396,14 @@ mod tests {
         assert!(strings.iter().eq(texts));
         for (place, text) in texts.iter().enumerate() {
             assert_eq!(strings.get(place).as_deref(), Some(*text));
+            assert_eq!(strings.is_empty_at(place), text.is_empty(), "{text:?}");
+            assert_eq!(
+                texts.map(|it| strings.is_at(place, it)),
+                texts.map(|it| it == *text)
+            );
         }
         assert_eq!(strings.get(texts.len()), None);
+        assert!(strings.is_empty_at(texts.len()));
     }
 
     proptest! {
@@ -341,7 +412,7 @@ mod tests {
             let strings: Strings = texts.iter().collect();
             prop_assert_eq!(strings.len(), texts.len());
             prop_assert_eq!(&strings.iter().collect::<Vec<_>>(), &texts);
-            let places = Places::of(&texts);
+            let places = Places::of_all(strings.reader());
             for (place, text) in (0_u32..).zip(&texts) {
                 prop_assert_eq!(strings.get(place as usize), Some(text.clone()));
                 prop_assert!(places.candidates(text).any(|at| at == place));

@@ -208,7 +208,7 @@ impl UidList {
 
     fn forget_doubled_names(&mut self) {
         let names = Places::of(self.lines.iter().map(|line| line.name));
-        let mut doubtful: Vec<u32> = names.doubtful().collect();
+        let mut doubtful: Vec<u32> = names.alike().flatten().collect();
         doubtful.sort_unstable();
         let lines = doubtful.into_iter().rev();
         let mut later = HashSet::new();

@@ -9,16 +9,17 @@
 //! has named stands although a message contradicts it: then all are looked at, and those that
 //! contradict are left to their headers.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use md5::{Digest as _, Md5};
 
+use crate::mail::Uid;
 use crate::problem::Problem;
 
 use super::proof::{self, Care, Left};
 use super::template::{Form, Piece, Which};
-use super::work::{SMALL, Work};
+use super::work::{Hit, SMALL, Work};
 use super::{Attribute, Stage, Template, deduce};
 
 /// A UIDVALIDITY below this may be a counter, and a text with it anything; as a time it would
@@ -37,12 +38,12 @@ pub(super) const IDS: &[Attribute] = &[Attribute::XGuid, Attribute::GmailId, Att
 /// What stands in the message, where anybody can have put it.
 pub(super) const FIELDS: &[Attribute] = &[Attribute::XUidl, Attribute::MessageId];
 
-/// What one rule says: (POP3 index, IMAP index).
+/// What one rule says.
 struct Claims {
     stage: Stage,
     /// That of a template.
     form: Option<Form>,
-    hits: Vec<(usize, usize)>,
+    hits: Vec<Hit>,
     /// The rule disagrees with a pair that is sure.
     contradicted: bool,
 }
@@ -50,13 +51,15 @@ struct Claims {
 /// A template that proves nothing by itself: what it says of each POP3 entry.
 pub(super) struct Hint {
     template: Template,
-    imap_of: HashMap<usize, usize>,
+    /// In POP3 order.
+    hits: Vec<Hit>,
 }
 
 impl Hint {
     /// The message that has the UIDL of the POP3 entry, if the template is right.
     pub(super) fn imap_of(&self, pop: usize) -> Option<usize> {
-        self.imap_of.get(&pop).copied()
+        let at = self.hits.binary_search_by_key(&pop, |hit| hit.pop()).ok()?;
+        Some(self.hits.get(at)?.imap())
     }
 }
 
@@ -70,7 +73,7 @@ pub(super) fn by_template(work: &mut Work<'_>) -> Result<(), Problem> {
     if !validity_tells(work) {
         return Ok(());
     }
-    let open = work.open_uidls().count();
+    let open = work.open_owners().count();
     let mut all = Vec::new();
     for template in Template::usual().filter(|t| t.has_validity()) {
         let Some(claims) = claims_of(work, template) else {
@@ -177,7 +180,7 @@ pub(super) fn counter_hint(work: &Work<'_>) -> Option<Hint> {
     if work.policy.template.is_some() {
         return None;
     }
-    let open = work.open_uidls().count();
+    let open = work.open_owners().count();
     let tells = validity_tells(work);
     let counters = Template::usual().filter(|template| !(tells && template.has_validity()));
     counters
@@ -189,7 +192,7 @@ pub(super) fn counter_hint(work: &Work<'_>) -> Option<Hint> {
         .and_then(|claims| match claims.stage {
             Stage::Template(template) => Some(Hint {
                 template,
-                imap_of: claims.hits.into_iter().collect(),
+                hits: claims.hits,
             }),
             _ => None,
         })
@@ -198,18 +201,18 @@ pub(super) fn counter_hint(work: &Work<'_>) -> Option<Hint> {
 /// A template beside the usual ones that explains nearly all open UIDLs, with or without a telling
 /// UIDVALIDITY. It is read off one of them.
 fn deduced(work: &Work<'_>, telling: bool) -> Option<Claims> {
-    let open = work.open_uidls().count();
+    let open = work.open_owners().count();
     if open < ENOUGH_DEDUCED {
         return None;
     }
-    let (first, last) = (
-        work.open_uidls().next()?.1,
-        work.open_uidls().next_back()?.1,
-    );
-    let ends = [first, last].into_iter();
-    let formats = ends.flat_map(|uidl| {
-        let is_uid = |uid| work.has_uid(uid);
-        deduce::formats(uidl, work.validity, is_uid)
+    let mut owners = work.open_owners();
+    let ends = [owners.next()?, owners.next_back()?].into_iter();
+    let formats = ends.flat_map(|pop| {
+        let is_uid = |uid| Uid::new(uid).is_some_and(|uid| work.imap_of(uid).is_some());
+        let uidl = work.uidl(pop);
+        uidl.map_or_else(Vec::new, |uidl| {
+            deduce::formats(uidl.as_str(), work.validity, is_uid)
+        })
     });
     formats
         .filter(|pieces| pieces.iter().any(|piece| piece.is(Which::Validity)) == telling)
@@ -229,18 +232,16 @@ fn deduced(work: &Work<'_>, telling: bool) -> Option<Claims> {
 
 /// Gives the pairs the name of the template that foretold them, if all of them agree with it.
 pub(super) fn name_counter(work: &mut Work<'_>, hint: &Hint) {
-    let hinted = hint.imap_of.keys().copied();
-    let found: Vec<(usize, usize)> = hinted
-        .filter_map(|pop| Some((pop, work.partner_of_pop(pop)?.0)))
-        .collect();
-    if !found
-        .iter()
-        .all(|(pop, imap)| hint.imap_of(*pop) == Some(*imap))
-    {
+    let found = || {
+        let hits = hint.hits.iter();
+        hits.filter_map(|hit| Some((hit, work.partner_of_pop(hit.pop())?.0)))
+    };
+    let count = found().count();
+    if !found().all(|(hit, imap)| hit.imap() == imap) {
         work.rejected.push(hint.template);
-    } else if nearly_all(found.len(), hint.imap_of.len()) {
-        for (pop, _) in found {
-            work.rename(pop, Stage::Template(hint.template));
+    } else if nearly_all(count, hint.hits.len()) {
+        for hit in &hint.hits {
+            work.rename(hit.pop(), Stage::Template(hint.template));
         }
     }
 }
@@ -267,22 +268,27 @@ impl Claims {
 
     /// Notes that the message `imap` would have the UIDL `text`.
     fn note(&mut self, work: &Work<'_>, text: &str, imap: usize) {
-        let Some(pop) = work.owner(text) else {
-            return;
-        };
+        if let Some(pop) = work.owner(text) {
+            self.note_hit(work, pop, imap);
+        }
+    }
+
+    fn note_hit(&mut self, work: &Work<'_>, pop: usize, imap: usize) {
         match (work.partner_of_pop(pop), work.partner_of_imap(imap)) {
-            (None, None) => self.hits.push((pop, imap)),
+            (None, None) => self.hits.extend(Hit::new(pop, imap)),
             (Some((paired, _)), _) if paired == imap => (),
             _ => self.contradicted = true,
         }
     }
-    /// Notes the UIDL that each message would have.
+
+    /// Notes the messages that have the UIDs by which UIDLs were written in this form.
     fn note_all(&mut self, work: &Work<'_>, form: Form) {
-        let mut text = String::new();
-        for (imap, entry) in work.imaps.iter().enumerate() {
-            form.write(&mut text, entry.uid);
-            self.note(work, &text, imap);
-        }
+        work.each_owner(|pop, uidl| {
+            let uid = form.uid_of(uidl);
+            if let Some(imap) = uid.and_then(|uid| work.imap_of(uid)) {
+                self.note_hit(work, pop, imap);
+            }
+        });
         self.form = Some(form);
     }
 
@@ -302,30 +308,29 @@ fn claims_of(work: &Work<'_>, template: Template) -> Option<Claims> {
 
 /// Judges each rule, the one with the most claims first, and joins what holds.
 fn settle(work: &mut Work<'_>, mut all: Vec<Claims>) -> Result<(), Problem> {
-    drop_contested(&mut all);
+    drop_contested(work, &mut all);
     all.retain(|claims| !claims.hits.is_empty());
     all.sort_by_key(|claims| std::cmp::Reverse(claims.hits.len()));
-    let explained: HashSet<usize> = all
-        .iter()
-        .flat_map(|claims| claims.hits.iter().map(|hit| hit.0))
-        .collect();
-    let hits = all.iter().flat_map(|claims| claims.hits.iter());
-    let claimed: HashSet<usize> = hits.map(|hit| hit.1).collect();
+    let mut explained = vec![false; work.pops.len()];
+    let mut claimed = vec![false; work.imaps.len()];
+    for hit in all.iter().flat_map(|claims| &claims.hits) {
+        set(&mut explained, hit.pop());
+        set(&mut claimed, hit.imap());
+    }
     let mut left = Left {
         pops: work.open_pops(),
         imaps: work.open_imaps(),
     };
-    left.pops.retain(|pop| !explained.contains(pop));
-    left.imaps.retain(|imap| !claimed.contains(imap));
+    left.pops.retain(|pop| !is_set(&explained, *pop));
+    left.imaps.retain(|imap| !is_set(&claimed, *imap));
     let odd = is_odd(work, &all, &explained);
+    drop((explained, claimed));
     // A rule that differs from a rejected one in letter case only claims some of the same pairs.
-    let mut disproved: HashSet<(usize, usize)> = HashSet::new();
+    let mut disproved: HashSet<Hit> = HashSet::new();
     for claims in all {
-        let is_open = |&&(pop, imap): &&(usize, usize)| {
-            work.partner_of_pop(pop).is_none() && work.partner_of_imap(imap).is_none()
-        };
-        let hits = claims.hits.iter().filter(is_open).copied();
-        let mut hits: Vec<(usize, usize)> = hits.filter(|hit| !disproved.contains(hit)).collect();
+        let is_copied = claims.is_copied();
+        let mut hits = claims.hits;
+        hits.retain(|hit| work.is_open(*hit) && !disproved.contains(hit));
         if hits.is_empty() {
             continue;
         }
@@ -335,53 +340,84 @@ fn settle(work: &mut Work<'_>, mut all: Vec<Claims>) -> Result<(), Problem> {
             _ => None,
         };
         let care = Care {
-            wary: odd || claims.is_copied() || template == Some(Template::UID_U_DASH_V),
+            wary: odd || is_copied || template == Some(Template::UID_U_DASH_V),
             left: &left,
             named: template.is_some() && template == work.policy.template,
             contradicted: claims.contradicted,
         };
         let proof = proof::prove(work, &hits, care)?;
-        for (pop, imap) in &proof.holds {
-            work.join(*pop, *imap, claims.stage);
-        }
         if !proof.is_clean {
-            disproved.extend(hits);
+            disproved.extend(&hits);
             work.rejected.extend(template);
+        }
+        for hit in hits.into_iter().filter(|hit| proof.holds(hit)) {
+            work.join(hit.pop(), hit.imap(), claims.stage);
         }
     }
     Ok(())
+}
+
+fn set(marks: &mut [bool], at: usize) {
+    if let Some(mark) = marks.get_mut(at) {
+        *mark = true;
+    }
+}
+
+fn is_set(marks: &[bool], at: usize) -> bool {
+    marks.get(at).copied().unwrap_or(false)
 }
 
 /// Whether the UIDLs that the rules leave unexplained cast doubt on the rules: if they look like
 /// those that a template writes and no message has such a UID (a server that counts by itself),
 /// or if they are the most. Others may be there as well: a server that was itself migrated has
 /// kept those of an older one.
-fn is_odd(work: &Work<'_>, all: &[Claims], explained: &HashSet<usize>) -> bool {
-    let unexplained = work
-        .open_uidls()
-        .filter(|(pop, _)| !explained.contains(pop));
+fn is_odd(work: &Work<'_>, all: &[Claims], explained: &[bool]) -> bool {
+    let count = explained.iter().filter(|explained| **explained).count();
     let (mut others, mut alike) = (0, 0);
-    for (_, uidl) in unexplained {
+    for pop in work.open_owners().filter(|pop| !is_set(explained, *pop)) {
+        let Some(uidl) = work.uidl(pop) else { continue };
         others += 1;
         let mut forms = all.iter().map(|claims| claims.form.as_ref());
-        alike += usize::from(forms.any(|form| form.is_none_or(|form| form.fits(uidl))));
+        let fits = |form: Option<&Form>| form.is_none_or(|form| form.fits(uidl.as_str()));
+        alike += usize::from(forms.any(fits));
     }
-    !nearly_all(explained.len(), explained.len() + alike) || others > explained.len()
+    !nearly_all(count, count + alike) || others > count
 }
 
 /// Where two UIDLs claim one message, or one UIDL two messages, neither is believed.
-fn drop_contested(all: &mut [Claims]) {
-    let distinct: HashSet<(usize, usize)> =
-        all.iter().flat_map(|c| c.hits.iter().copied()).collect();
-    let mut pops: HashMap<usize, usize> = HashMap::new();
-    let mut imaps: HashMap<usize, usize> = HashMap::new();
-    for (pop, imap) in distinct {
-        *pops.entry(pop).or_default() += 1;
-        *imaps.entry(imap).or_default() += 1;
+fn drop_contested(work: &Work<'_>, all: &mut [Claims]) {
+    let mut distinct: Vec<Hit> = Vec::new();
+    for claims in all.iter() {
+        distinct.extend(&claims.hits);
     }
+    distinct.sort_unstable();
+    distinct.dedup();
+    let mut pops = vec![Claimed::No; work.pops.len()];
+    let mut imaps = vec![Claimed::No; work.imaps.len()];
+    for hit in distinct {
+        claim(&mut pops, hit.pop());
+        claim(&mut imaps, hit.imap());
+    }
+    let once = |marks: &[Claimed], at: usize| marks.get(at) == Some(&Claimed::Once);
     for claims in all {
-        claims
-            .hits
-            .retain(|(pop, imap)| pops.get(pop) == Some(&1) && imaps.get(imap) == Some(&1));
+        let hits = &mut claims.hits;
+        hits.retain(|hit| once(&pops, hit.pop()) && once(&imaps, hit.imap()));
+    }
+}
+
+/// How often a message is claimed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Claimed {
+    No,
+    Once,
+    Often,
+}
+
+fn claim(marks: &mut [Claimed], at: usize) {
+    if let Some(mark) = marks.get_mut(at) {
+        *mark = match mark {
+            Claimed::No => Claimed::Once,
+            Claimed::Once | Claimed::Often => Claimed::Often,
+        };
     }
 }

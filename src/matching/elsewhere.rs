@@ -17,7 +17,7 @@ use super::{
     Attribute, ContentDigest, Elsewhere, Evidence, HeaderDigest, ImapSide, Known, Pair, Pairing,
     Policy, Why, claims, outcome, resemblance,
 };
-use crate::mail::{Entry, FolderPath, PopEntry, PopNumber, Uid, UidValidity, Uidl};
+use crate::mail::{Entry, FolderPath, Place, PopEntries, PopNumber, Uid, UidValidity, Uidl};
 use crate::problem::Problem;
 use crate::source::Maildrop;
 
@@ -97,10 +97,10 @@ struct Search<'s> {
     /// No template fits any folder.
     no_template: bool,
     /// All that INBOX has left, also what can have no UIDL: its messages are in the way of others.
-    open: Vec<PopEntry>,
-    positions: HashMap<PopNumber, u32>,
+    open: PopEntries,
+    maildrop: &'s Maildrop,
     suspects: HashSet<PopNumber>,
-    /// UIDLs that messages of INBOX have got.
+    /// UIDLs that messages of INBOX have got, of those that are open, and those that were found.
     taken: HashSet<Uidl>,
     /// The folders that could be listed, by their place.
     listed: Vec<(usize, Listed)>,
@@ -113,28 +113,28 @@ struct Search<'s> {
 impl<'s> Search<'s> {
     fn new(
         policy: Policy,
-        maildrop: &Maildrop,
+        maildrop: &'s Maildrop,
         pairing: &Pairing,
         folders: &'s mut dyn Folders,
     ) -> Self {
-        let left: HashMap<PopNumber, Why> = pairing
-            .extra
-            .iter()
-            .map(|extra| (extra.number, extra.reason))
+        let all = &maildrop.entries;
+        let left = pairing.extra.iter();
+        let suspects = left.clone().filter(|extra| extra.reason != Why::NoMessage);
+        let uidls: HashSet<&Uidl> = left
+            .clone()
+            .filter_map(|extra| extra.uidl.as_ref())
             .collect();
-        let positions = (1..).zip(&maildrop.entries);
-        let open = maildrop.entries.iter();
-        let suspects = left.iter().filter(|(_, why)| **why != Why::NoMessage);
+        let pairs = pairing.pairs.iter();
+        let held = pairs.filter_map(|pair| all.uidl(pair.place.index()));
         Self {
             policy,
             no_template: policy.template.is_some_and(|named| !named.has_validity()),
-            open: open
-                .filter(|entry| left.contains_key(&entry.number))
-                .cloned()
+            open: left
+                .filter_map(|extra| all.get(extra.place.index()))
                 .collect(),
-            positions: positions.map(|(at, entry)| (entry.number, at)).collect(),
-            suspects: suspects.map(|(number, _)| *number).collect(),
-            taken: pairing.pairs.iter().map(|pair| pair.uidl.clone()).collect(),
+            maildrop,
+            suspects: suspects.map(|extra| extra.number).collect(),
+            taken: held.filter(|uidl| uidls.contains(uidl)).collect(),
             listed: Vec::new(),
             given: HashSet::new(),
             found: Vec::new(),
@@ -149,8 +149,8 @@ impl<'s> Search<'s> {
     }
 
     fn is_done(&self) -> bool {
-        let mut uidls = self.open.iter().filter_map(|entry| entry.uidl.as_ref());
-        uidls.all(|uidl| self.taken.contains(uidl))
+        let mut uidls = self.open.iter().filter_map(|entry| entry.uidl);
+        uidls.all(|uidl| self.taken.contains(&uidl))
     }
 
     /// Each folder by itself. Ends with the first that leaves nothing open.
@@ -173,12 +173,12 @@ impl<'s> Search<'s> {
             };
             let mut work = Work::new(self.policy, &side, &self.open, &mut self.witness)?;
             work.suspects.clone_from(&self.suspects);
-            work.join_known(&listed.known);
+            work.join_known(listed.known.iter().cloned());
             if !self.no_template {
                 claims::by_template(&mut work)?;
             }
             claims::by_attribute(&mut work, claims::IDS)?;
-            let pairing = outcome(&work)?;
+            let pairing = outcome(work)?;
             let at = self.listed.len();
             self.listed.push((place, listed));
             self.keep(pairing.pairs.into_iter().map(|pair| (at, pair.uid, pair)));
@@ -218,7 +218,7 @@ impl<'s> Search<'s> {
         work.suspects.clone_from(&self.suspects);
         claims::by_attribute(&mut work, claims::FIELDS)?;
         resemblance::pair_alike(&mut work, None)?;
-        let pairing = outcome(&work)?;
+        let pairing = outcome(work)?;
         self.keep(pairing.pairs.into_iter().filter_map(|pair| {
             let index = usize::try_from(pair.uid.value()).ok()?.checked_sub(1)?;
             let (at, uid) = *origins.get(index)?;
@@ -230,34 +230,39 @@ impl<'s> Search<'s> {
 
     /// Notes messages of folders, by the index in `listed` and the UID there, with their UIDLs.
     fn keep(&mut self, pairs: impl Iterator<Item = (usize, Uid, Pair)>) {
-        let open = self.open.iter().map(|entry| (entry.number, entry.size));
-        let sizes: HashMap<PopNumber, u64> = open.collect();
+        let all = &self.maildrop.entries;
+        let mut given = Vec::new();
         for (at, uid, pair) in pairs {
-            let (Some((_, listed)), Some(size), Some(position)) = (
-                self.listed.get(at),
-                sizes.get(&pair.number),
-                self.positions.get(&pair.number),
-            ) else {
+            let entry = self.open.get(pair.place.index());
+            let Some((entry, (_, listed))) = entry.zip(self.listed.get(at)) else {
+                continue;
+            };
+            let place = all.place_of(entry.number).and_then(Place::of);
+            let (Some(place), Some(uidl)) = (place, entry.uidl) else {
                 continue;
             };
             // A UIDL that is there twice: the other message has got it.
-            if !self.taken.insert(pair.uidl.clone()) {
+            if !self.taken.insert(uidl.clone()) {
                 continue;
             }
             self.found.push(Elsewhere {
-                number: pair.number,
-                position: *position,
-                uidl: pair.uidl,
-                size: *size,
+                number: entry.number,
+                position: place.at() + 1,
+                uidl,
+                size: entry.size,
                 folder: listed.path.clone(),
                 uid_validity: listed.uid_validity,
                 uid,
                 stage: pair.stage,
             });
-            self.given.insert((at, uid));
+            given.push((at, uid));
         }
+        self.given.extend(given);
         let found: HashSet<PopNumber> = self.found.iter().map(|found| found.number).collect();
-        self.open.retain(|entry| !found.contains(&entry.number));
+        let open = self.open.iter();
+        self.open = open
+            .filter(|entry| !found.contains(&entry.number))
+            .collect();
     }
 }
 

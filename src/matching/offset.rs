@@ -3,17 +3,20 @@
 //! without it. But who has the pairs can name the rule.
 
 use super::{Pair, Stage};
+use crate::mail::PopEntries;
 
 /// A rule is named if it holds for at least so many.
 const ENOUGH: usize = 8;
 
 /// The rule, as `uid+5` or with what is around it `x{uid-3}.pop`, and how many pairs follow it.
 /// `None` unless all do: copies of one message apart, of which any may have the UIDL of another.
-pub fn rule(pairs: &[Pair]) -> Option<(String, u64)> {
+pub fn rule(pairs: &[Pair], listing: &PopEntries) -> Option<(String, u64)> {
+    let uidl = |pair: &Pair| listing.uidl(pair.place.index());
     let first = pairs.iter().find(|pair| pair.stage != Stage::Identical)?;
-    numbers(first.uidl.as_str()).find_map(|(before, after)| {
+    numbers(uidl(first)?.as_str()).find_map(|(before, after)| {
         let offset = |pair: &Pair| {
-            let rest = pair.uidl.as_str().strip_prefix(before)?;
+            let uidl = uidl(pair)?;
+            let rest = uidl.as_str().strip_prefix(before)?;
             let digits = rest.strip_suffix(after)?;
             let is_number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
             let number: i64 = digits.parse().ok().filter(|_| is_number)?;
@@ -49,29 +52,40 @@ fn numbers(uidl: &str) -> impl Iterator<Item = (&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::{Uid, Uidl};
+    use crate::mail::{Place, PopEntry, Uid, Uidl};
 
-    fn pairs(uidls: &[(u32, &str, Stage)]) -> Vec<Pair> {
-        let numbered = (1..).zip(uidls);
-        numbered
-            .map(|(number, (uid, uidl, stage))| Pair {
+    /// Pairs, and the listing that has their UIDLs.
+    type Listed = (Vec<Pair>, PopEntries);
+
+    fn pairs(uidls: &[(u32, &str, Stage)]) -> Listed {
+        let places = (0..).map(|at| Place::new(at).unwrap());
+        let pairs = uidls
+            .iter()
+            .zip(places)
+            .map(|((uid, _, stage), place)| Pair {
                 uid: Uid::new(*uid).unwrap(),
-                number,
-                position: number,
-                uidl: Uidl::parse(uidl.as_bytes()).unwrap(),
+                place,
                 stage: *stage,
-            })
-            .collect()
+            });
+        let entries = (1..).zip(uidls).map(|(number, (_, uidl, _))| PopEntry {
+            number,
+            size: 1,
+            uidl: Uidl::parse(uidl.as_bytes()).ok(),
+        });
+        (pairs.collect(), entries.collect())
     }
 
-    /// Ten UIDLs by `write` of the UIDs 3, 6, 9 and so on.
-    fn ten(write: impl Fn(u32) -> String) -> Vec<Pair> {
-        let uidls: Vec<(u32, String)> = (1..=10).map(|n| (n * 3, write(n * 3))).collect();
-        let uidls: Vec<_> = uidls
+    fn rule_of((pairs, listing): &Listed) -> Option<(String, u64)> {
+        rule(pairs, listing)
+    }
+
+    /// UIDLs by `write` of the UIDs 3, 6, 9 and so on.
+    fn some(count: u32, write: impl Fn(u32) -> String, more: &[(u32, &str, Stage)]) -> Listed {
+        let uidls: Vec<(u32, String)> = (1..=count).map(|n| (n * 3, write(n * 3))).collect();
+        let uidls = uidls
             .iter()
-            .map(|(uid, uidl)| (*uid, uidl.as_str(), Stage::Header))
-            .collect();
-        pairs(&uidls)
+            .map(|(uid, uidl)| (*uid, uidl.as_str(), Stage::Header));
+        pairs(&uidls.chain(more.iter().copied()).collect::<Vec<_>>())
     }
 
     #[test]
@@ -92,25 +106,27 @@ mod tests {
             (|uid| format!("{}x", "a".repeat(uid as usize)), None),
         ];
         for (write, want) in rows {
-            let named = rule(&ten(write));
+            let named = rule_of(&some(10, write, &[]));
             let want = want.map(|name| (name.to_owned(), 10));
             assert_eq!(named, want, "{}", write(3));
         }
-        assert_eq!(rule(&[]), None);
-        let few = ten(|uid| (uid + 9).to_string());
-        assert_eq!(rule(&few[..7]), None);
+        assert_eq!(rule_of(&pairs(&[])), None);
+        let few = some(7, |uid| (uid + 9).to_string(), &[]);
+        assert_eq!(rule_of(&few), None);
     }
 
     #[test]
     fn copies_have_no_say() {
-        let mut all = ten(|uid| (uid + 7).to_string());
-        all.extend(pairs(&[
+        let write = |uid: u32| (uid + 7).to_string();
+        let copies = [
             (50, "58", Stage::Identical),
             (51, "57", Stage::Identical),
             (52, "59", Stage::Identical),
-        ]));
-        assert_eq!(rule(&all), Some(("uid+7".to_owned(), 11)));
-        all.extend(pairs(&[(60, "68", Stage::Content)]));
-        assert_eq!(rule(&all), None);
+        ];
+        let all = some(10, write, &copies);
+        assert_eq!(rule_of(&all), Some(("uid+7".to_owned(), 11)));
+        let other = (60, "68", Stage::Content);
+        let all = some(10, write, &[&copies[..], &[other]].concat());
+        assert_eq!(rule_of(&all), None);
     }
 }

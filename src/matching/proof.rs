@@ -13,15 +13,15 @@
 //! the one whose UIDL it bears have the same size, and those of the sample are right. Only
 //! reading every header would show it, which is what a template is to save.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
 
-use crate::mail::{PopEntry, PopNumber};
+use crate::mail::{PopEntries, PopNumber};
 use crate::problem::Problem;
 
-use super::HeaderDigest;
 use super::sizes::SizeRelation;
-use super::work::{CHEAP_BYTES, SMALL, Work};
+use super::work::{CHEAP_BYTES, Hit, SMALL, Work};
+use super::{Digest, HeaderDigest};
 
 /// Headers read of a large mailbox in which nothing is unusual.
 const SAMPLE: usize = 5;
@@ -38,19 +38,18 @@ pub struct Foreseen {
 /// What the pairing of a maildrop of which no pair is known yet begins with, as far as its listing tells
 /// that: the sample if one rule explains all UIDLs, and if none does, so that all headers are read, a
 /// part of it. Nothing is lost but time where INBOX makes it ask for less, or for more.
-pub fn foreseen(listing: &[PopEntry]) -> Foreseen {
+pub fn foreseen(listing: &PopEntries) -> Foreseen {
     let mut foreseen = Foreseen::default();
-    if listing.iter().all(|entry| entry.uidl.is_none()) {
+    if (0..listing.len()).all(|at| !listing.has_uidl(at)) {
         return foreseen;
     }
     if listing.len() > SMALL {
-        let sample = sample(listing.len()).filter_map(|at| listing.get(at));
-        foreseen.headers = sample.map(|entry| entry.number).collect();
+        let sample = sample(listing.len()).filter_map(|at| listing.number(at));
+        foreseen.headers = sample.collect();
         return foreseen;
     }
-    foreseen.headers = listing.iter().map(|entry| entry.number).collect();
-    let bytes = listing.iter().map(|entry| entry.size);
-    foreseen.whole = bytes.fold(0, u64::saturating_add) <= CHEAP_BYTES;
+    foreseen.headers = listing.numbers().collect();
+    foreseen.whole = listing.sizes().fold(0, u64::saturating_add) <= CHEAP_BYTES;
     foreseen
 }
 
@@ -93,30 +92,34 @@ impl Left {
 /// The verdict.
 #[derive(Debug, Default)]
 pub(super) struct Proof {
-    /// The claims that may be joined.
-    pub(super) holds: Vec<(usize, usize)>,
     /// No message contradicts its claim, and enough could be looked at.
     pub(super) is_clean: bool,
+    /// What was seen; `None`: nothing may be joined.
+    seen: Option<Seen>,
+}
+
+impl Proof {
+    /// Whether a claim may be joined.
+    pub(super) fn holds(&self, hit: &Hit) -> bool {
+        let seen = self.seen.as_ref();
+        seen.is_some_and(|seen| !seen.fallen.contains(hit) && !seen.contradicted.contains(hit))
+    }
 }
 
 /// What a look at some claims has shown.
 #[derive(Debug, Default)]
 struct Seen {
     confirmed: usize,
-    contradicted: HashSet<(usize, usize)>,
+    contradicted: HashSet<Hit>,
     /// Neither; too doubtful to be joined.
-    fallen: HashSet<(usize, usize)>,
+    fallen: HashSet<Hit>,
 }
 
 /// Judges the claims `hits`, which are in POP3 order.
 ///
 /// # Errors
 /// Those of the evidence.
-pub(super) fn prove(
-    work: &mut Work<'_>,
-    hits: &[(usize, usize)],
-    care: Care<'_>,
-) -> Result<Proof, Problem> {
+pub(super) fn prove(work: &mut Work<'_>, hits: &[Hit], care: Care<'_>) -> Result<Proof, Problem> {
     if care.contradicted && !care.named {
         return Ok(Proof::default());
     }
@@ -136,23 +139,21 @@ pub(super) fn prove(
     } else if !is_clean && looked_at.len() < hits.len() {
         seen = look(work, hits, hits, relation, care)?;
     }
-    let stays =
-        |hit: &(usize, usize)| !seen.fallen.contains(hit) && !seen.contradicted.contains(hit);
-    let holds = hits.iter().copied().filter(stays).collect();
-    Ok(Proof { holds, is_clean })
+    let seen = Some(seen);
+    Ok(Proof { is_clean, seen })
 }
 
 /// Reads what is needed to judge `looked_at`, a part of `hits`. Ends at the first contradiction,
 /// unless the rule may stand in spite of it.
 fn look(
     work: &mut Work<'_>,
-    hits: &[(usize, usize)],
-    looked_at: &[(usize, usize)],
+    hits: &[Hit],
+    looked_at: &[Hit],
     relation: SizeRelation,
     care: Care<'_>,
 ) -> Result<Seen, Problem> {
     let small = hits.len() <= SMALL;
-    let (mut pops, mut imaps): (Vec<usize>, Vec<usize>) = looked_at.iter().copied().unzip();
+    let (mut pops, mut imaps) = sides(looked_at.iter());
     let (open_pops, open_imaps) = (work.open_pops(), work.open_imaps());
     if small && open_pops.len().max(open_imaps.len()) <= SMALL {
         // All of them: a header that is not the only one of its kind is then seen to be none.
@@ -164,31 +165,26 @@ fn look(
     }
     work.read_headers(&pops, &imaps)?;
     let loose = |header: HeaderDigest| header.loose;
-    let pop_kinds = kinds(pops.iter().filter_map(|at| work.pop_header(*at)).map(loose));
-    let imap_kinds = kinds(
-        imaps
-            .iter()
-            .filter_map(|at| work.imap_header(*at))
-            .map(loose),
-    );
-    let is_twin = |header: &HeaderDigest| {
-        [&pop_kinds, &imap_kinds]
-            .iter()
-            .any(|kinds| kinds.get(&header.loose).is_some_and(|many| *many > 1))
-    };
+    let pops = pops.iter().filter_map(|at| work.pop_header(*at));
+    let imaps = imaps.iter().filter_map(|at| work.imap_header(*at));
+    let kinds: [Kinds<Digest>; 2] = [
+        Kinds::of(pops.map(loose).collect()),
+        Kinds::of(imaps.map(loose).collect()),
+    ];
+    let is_twin = |header: &HeaderDigest| kinds.iter().any(|it| it.has_several(&header.loose));
 
     let thorough = work.is_cheap(hits) || small && care.left.on_both_sides();
     let mut seen = Seen::default();
-    let mut doubts: HashMap<(usize, usize), Doubt> = HashMap::new();
+    let mut doubts: HashMap<Hit, Doubt> = HashMap::new();
     for hit in looked_at {
-        let fits = relation.fits(work.sizes(hit.0, hit.1));
-        let doubt = match (work.pop_header(hit.0), work.imap_header(hit.1)) {
+        let fits = relation.fits(work.sizes(*hit));
+        let doubt = match (work.pop_header(hit.pop()), work.imap_header(hit.imap())) {
             (Some(pop), Some(imap)) if pop.strict == imap.strict || pop.loose == imap.loose => {
                 let deviates = !fits && relation != SizeRelation::None;
                 if is_twin(&pop)
                     || is_twin(&imap)
-                    || !work.is_unmistakable(hit.0, hit.1)
-                    || work.is_suspect(hit.0)
+                    || !work.is_unmistakable(hit.pop(), hit.imap())
+                    || work.is_suspect(hit.pop())
                     || deviates
                 {
                     Some(Doubt::Grave)
@@ -211,10 +207,10 @@ fn look(
         doubts.extend(doubt.map(|doubt| (*hit, doubt)));
     }
 
-    let (pops, imaps): (Vec<usize>, Vec<usize>) = doubts.keys().copied().unzip();
+    let (pops, imaps) = sides(doubts.keys());
     work.read_contents(&pops, &imaps)?;
     for (hit, doubt) in doubts {
-        match (work.same_content(hit.0, hit.1), doubt) {
+        match (work.same_content(hit.pop(), hit.imap()), doubt) {
             (Some(false), _) => {
                 seen.contradicted.insert(hit);
             }
@@ -239,42 +235,61 @@ enum Doubt {
     Slight,
 }
 
+fn sides<'h>(hits: impl Iterator<Item = &'h Hit>) -> (Vec<usize>, Vec<usize>) {
+    hits.map(|hit| (hit.pop(), hit.imap())).unzip()
+}
+
 /// The claims to look at more closely; see the module.
-fn choose(
-    work: &Work<'_>,
-    hits: &[(usize, usize)],
-    relation: SizeRelation,
-    wary: bool,
-) -> Vec<(usize, usize)> {
+fn choose(work: &Work<'_>, hits: &[Hit], relation: SizeRelation, wary: bool) -> Vec<Hit> {
     if hits.len() <= SMALL || relation != SizeRelation::Equal {
         return hits.to_vec();
     }
-    let wary = wary || !hits.is_sorted_by_key(|hit| hit.1);
+    let wary = wary || !hits.is_sorted_by_key(|hit| hit.imap());
     let mut chosen = vec![false; hits.len()];
     for at in sample(hits.len()) {
         if let Some(slot) = chosen.get_mut(at) {
             *slot = true;
         }
     }
-    let pop_sizes = kinds(work.pops.iter().map(|entry| entry.size));
-    let imap_sizes = kinds(work.imaps.iter().map(|entry| entry.size));
+    // Hardly ever needed.
+    let kinds: LazyCell<[Kinds<u64>; 2], _> = LazyCell::new(|| {
+        let imaps = work.imaps.iter().map(|entry| entry.size);
+        [
+            Kinds::of(work.pops.sizes().collect()),
+            Kinds::of(imaps.collect()),
+        ]
+    });
     for (slot, hit) in chosen.iter_mut().zip(hits) {
-        let sizes = work.sizes(hit.0, hit.1);
-        let fits = relation.fits(sizes);
-        let size = sizes.0;
-        let telling = pop_sizes.get(&size) == Some(&1) && imap_sizes.get(&size) == Some(&1);
-        *slot |= !fits || wary && !telling || work.is_suspect(hit.0);
+        let sizes = work.sizes(*hit);
+        let telling = || kinds.iter().all(|it| it.has_one(&sizes.0));
+        *slot |= !relation.fits(sizes) || work.is_suspect(hit.pop()) || wary && !telling();
     }
     let both = hits.iter().zip(chosen);
     both.filter_map(|(hit, chosen)| chosen.then_some(*hit))
         .collect()
 }
 
-/// How often each value occurs.
-fn kinds<T: Eq + Hash>(values: impl Iterator<Item = T>) -> HashMap<T, usize> {
-    let mut kinds = HashMap::new();
-    for value in values {
-        *kinds.entry(value).or_insert(0) += 1;
+/// How often values occur.
+struct Kinds<T>(Vec<T>);
+
+impl<T: Ord> Kinds<T> {
+    fn of(mut values: Vec<T>) -> Self {
+        values.sort_unstable();
+        Self(values)
     }
-    kinds
+
+    fn has_one(&self, value: &T) -> bool {
+        self.like(value).is_some() && !self.has_several(value)
+    }
+
+    fn has_several(&self, value: &T) -> bool {
+        let second = self.like(value).and_then(|first| self.0.get(first + 1));
+        second == Some(value)
+    }
+
+    /// The place of the first like it.
+    fn like(&self, value: &T) -> Option<usize> {
+        let first = self.0.partition_point(|known| known < value);
+        (self.0.get(first) == Some(value)).then_some(first)
+    }
 }

@@ -1,21 +1,54 @@
 //! Pairs by what messages look like: header, identity, body. What is left after it is reported.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
+use crate::mail::Place;
 use crate::problem::Problem;
 
 use super::claims::Hint;
-use super::work::Work;
+use super::work::{Hit, Work};
 use super::{Digest, HeaderDigest, Stage, Why};
 
 /// A server re-encodes bodies if at least so many messages have another body, and none the same.
 const ENOUGH_REENCODED: usize = 8;
 
-/// Indices on both sides that have something in common.
+/// Indices on both sides that have something in common, ascending.
 #[derive(Default)]
 struct Group {
     pops: Vec<usize>,
     imaps: Vec<usize>,
+}
+
+impl Group {
+    fn is_on_both_sides(&self) -> bool {
+        !self.pops.is_empty() && !self.imaps.is_empty()
+    }
+}
+
+/// Messages by what they have in common; each group is made when it is looked at, since mostly there
+/// are as many as messages.
+struct Groups(Vec<(Digest, Side, Place)>);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Side {
+    Pop,
+    Imap,
+}
+
+impl Groups {
+    fn iter(&self) -> impl Iterator<Item = Group> {
+        let alike = self.0.chunk_by(|one, other| one.0 == other.0);
+        alike.map(|members| {
+            let mut group = Group::default();
+            for (_, side, place) in members {
+                match side {
+                    Side::Pop => group.pops.push(place.index()),
+                    Side::Imap => group.imaps.push(place.index()),
+                }
+            }
+            group
+        })
+    }
 }
 
 /// Pairs what is open. `hint` only chooses among copies of one message.
@@ -32,38 +65,41 @@ pub(super) fn pair_alike(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(),
 }
 
 fn by_header(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> {
+    let mut lone: Vec<Hit> = Vec::new();
+    let mut crowds = Vec::new();
+    let (mut pops_left, mut imaps_left) = unread(work);
     let groups = group(
         work,
         |work, pop| loose(work.pop_header(pop)),
         |work, imap| loose(work.imap_header(imap)),
     );
-    let mut lone = Vec::new();
-    let mut crowds = Vec::new();
-    let (mut pops_left, mut imaps_left) = unread(work);
-    for group in groups.into_values() {
+    for group in groups.iter() {
         pops_left += group.pops.len().saturating_sub(group.imaps.len());
         imaps_left += group.imaps.len().saturating_sub(group.pops.len());
         match (group.pops.as_slice(), group.imaps.as_slice()) {
             ([], _) | (_, []) => (),
-            ([pop], [imap]) => lone.push((*pop, *imap)),
+            ([pop], [imap]) => lone.extend(Hit::new(*pop, *imap)),
             _ => crowds.push(group),
         }
     }
+    drop(groups);
 
     let relation = work.size_relation(&lone);
     let cheap = work.is_cheap(&lone);
     let needs_body: Vec<bool> = lone
         .iter()
-        .map(|(pop, imap)| {
-            let identified = work.pop_header(*pop).is_some_and(|h| h.identity.is_some());
+        .map(|hit| {
+            let header = work.pop_header(hit.pop());
+            let identified = header.is_some_and(|h| h.identity.is_some());
             pops_left > 0 && imaps_left > 0
-                || work.is_suspect(*pop)
+                || work.is_suspect(hit.pop())
                 || !identified
-                || !relation.fits(work.sizes(*pop, *imap))
+                || !relation.fits(work.sizes(*hit))
         })
         .collect();
     let checked = lone.iter().zip(&needs_body);
-    let checked = checked.filter_map(|(pair, needs)| (*needs || cheap).then_some(*pair));
+    let checked = checked.filter(|(_, needs)| **needs || cheap);
+    let checked = checked.map(|(hit, _)| (hit.pop(), hit.imap()));
     let (mut pops, mut imaps): (Vec<usize>, Vec<usize>) = checked.unzip();
     for crowd in &crowds {
         pops.extend(&crowd.pops);
@@ -71,7 +107,8 @@ fn by_header(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> {
     }
     work.read_contents(&pops, &imaps)?;
 
-    for ((pop, imap), needs_body) in lone.into_iter().zip(needs_body) {
+    for (hit, needs_body) in lone.into_iter().zip(needs_body) {
+        let (pop, imap) = (hit.pop(), hit.imap());
         match work.same_content(pop, imap) {
             Some(false) => work.doubt(pop, Why::OtherBody),
             _ if !work.is_unmistakable(pop, imap) => work.doubt(pop, Why::Ambiguous),
@@ -89,8 +126,8 @@ fn by_header(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> {
     }
     for crowd in crowds {
         doubt_all(work, &crowd);
-        for copies in by_body(work, &crowd).into_values() {
-            if !copies.pops.is_empty() && !copies.imaps.is_empty() {
+        for copies in by_body(work, &crowd).iter() {
+            if copies.is_on_both_sides() {
                 pair_copies(work, &copies, hint);
             }
         }
@@ -102,22 +139,22 @@ fn by_header(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> {
 /// pair needs an equal body as well, and no other copy (sent directly and by a list, say) that
 /// only the lost fields would tell from it.
 fn by_identity(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> {
-    let mut groups = group(
+    let groups = group(
         work,
         |work, pop| identity(work.pop_header(pop)),
         |work, imap| identity(work.imap_header(imap)),
     );
     let (open_pops, open_imaps) = (work.open_pops().len(), work.open_imaps().len());
-    groups.retain(|_, group| !group.pops.is_empty() && !group.imaps.is_empty());
-    let members = groups.values();
-    let pops: Vec<usize> = members.clone().flat_map(|g| g.pops.clone()).collect();
-    let imaps: Vec<usize> = members.flat_map(|g| g.imaps.clone()).collect();
+    let groups = || groups.iter().filter(Group::is_on_both_sides);
+    let pops: Vec<usize> = groups().flat_map(|group| group.pops).collect();
+    let imaps: Vec<usize> = groups().flat_map(|group| group.imaps).collect();
     work.read_contents(&pops, &imaps)?;
 
-    let nothing_else = groups.len() == open_pops && groups.len() == open_imaps;
+    let count = groups().count();
+    let nothing_else = count == open_pops && count == open_imaps;
     let mut bodies_survive = false;
     let mut reencoded = Vec::new();
-    for group in groups.into_values() {
+    for group in groups() {
         doubt_all(work, &group);
         let readable = group.pops.iter().all(|at| work.pop_content(*at).is_some())
             && group
@@ -127,10 +164,8 @@ fn by_identity(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> 
         if !readable {
             continue;
         }
-        for copies in by_body(work, &group).into_values() {
-            if copies.pops.is_empty() || copies.imaps.is_empty() {
-                continue;
-            }
+        let by_body = by_body(work, &group);
+        for copies in by_body.iter().filter(Group::is_on_both_sides) {
             bodies_survive = true;
             let pops = || copies.pops.iter().map(|at| loose(work.pop_header(*at)));
             let imaps = || copies.imaps.iter().map(|at| loose(work.imap_header(*at)));
@@ -148,7 +183,7 @@ fn by_identity(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> 
         {
             // A header that was kept as it is shows that this server rebuilds nothing.
             bodies_survive |= loose(work.pop_header(*pop)) == loose(work.imap_header(*imap));
-            reencoded.push((*pop, *imap));
+            reencoded.extend(Hit::new(*pop, *imap));
         }
     }
     // Another body under one identity is another message, unless this server re-encodes every
@@ -159,10 +194,10 @@ fn by_identity(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> 
         && reencoded.len() >= ENOUGH_REENCODED
         && !work.policy.skip_sizes;
     if systematic {
-        for (pop, imap) in reencoded {
-            let (a, b) = work.sizes(pop, imap);
+        for hit in reencoded {
+            let (a, b) = work.sizes(hit);
             if a.abs_diff(b) <= a.max(b) / 10 {
-                work.join(pop, imap, Stage::Identity);
+                work.join(hit.pop(), hit.imap(), Stage::Identity);
             }
         }
     }
@@ -200,7 +235,7 @@ fn pair_copies(work: &mut Work<'_>, copies: &Group, hint: Option<&Hint>) {
         |pop| strict(work.pop_header(pop)),
         |imap| strict(work.imap_header(imap)),
     );
-    for group in alike.into_values() {
+    for group in alike.iter() {
         join_in_order(work, &group, hint);
     }
     let rest = Group {
@@ -271,7 +306,7 @@ fn is_uniform(mut digests: impl Iterator<Item = Option<Digest>>) -> bool {
     first.is_some() && digests.all(|digest| digest == first)
 }
 
-fn by_body(work: &Work<'_>, group: &Group) -> BTreeMap<Digest, Group> {
+fn by_body(work: &Work<'_>, group: &Group) -> Groups {
     split(
         group,
         |pop| work.pop_content(pop).map(|content| content.body),
@@ -299,7 +334,7 @@ fn group(
     work: &Work<'_>,
     pop_key: impl Fn(&Work<'_>, usize) -> Option<Digest>,
     imap_key: impl Fn(&Work<'_>, usize) -> Option<Digest>,
-) -> BTreeMap<Digest, Group> {
+) -> Groups {
     let open = Group {
         pops: work.open_pops(),
         imaps: work.open_imaps(),
@@ -311,17 +346,12 @@ fn split(
     whole: &Group,
     pop_key: impl Fn(usize) -> Option<Digest>,
     imap_key: impl Fn(usize) -> Option<Digest>,
-) -> BTreeMap<Digest, Group> {
-    let mut parts: BTreeMap<Digest, Group> = BTreeMap::new();
-    for pop in &whole.pops {
-        if let Some(key) = pop_key(*pop) {
-            parts.entry(key).or_default().pops.push(*pop);
-        }
-    }
-    for imap in &whole.imaps {
-        if let Some(key) = imap_key(*imap) {
-            parts.entry(key).or_default().imaps.push(*imap);
-        }
-    }
-    parts
+) -> Groups {
+    let mut members = Vec::with_capacity(whole.pops.len() + whole.imaps.len());
+    let pops = whole.pops.iter();
+    members.extend(pops.filter_map(|at| Some((pop_key(*at)?, Side::Pop, Place::of(*at)?))));
+    let imaps = whole.imaps.iter();
+    members.extend(imaps.filter_map(|at| Some((imap_key(*at)?, Side::Imap, Place::of(*at)?))));
+    members.sort_unstable();
+    Groups(members)
 }

@@ -1,65 +1,67 @@
 //! UIDLs that an old server makes from UIDVALIDITY and UID, and that so can be foretold.
 
-use std::collections::BTreeSet;
+use std::cmp::Ordering;
 use std::fmt::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::mail::{Uid, UidValidity};
 
 /// A rule by which a server writes UIDLs, as a format of Dovecot's kind: text with `%u` for the
 /// UID and `%v` for the UIDVALIDITY, decimal; `%Xu` in hexadecimal, `%08Xu` filled up with zeros
-/// to 8 digits, `%UXu` in upper case; `%%` for a percent sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Template(&'static str);
+/// to 8 digits, `%UXu` in upper case; `%%` for a percent sign. It is the number of its format, since
+/// each pair of a mailbox has one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Template(u32);
 
-/// Formats that were not known when the program was built, each kept once, for good: the one
-/// of the command line, and one for each other scheme that the servers of a run turn out to have.
-static SEEN: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+/// The formats behind [`NAMED`], which were not known when the program was built, each kept once, for
+/// good: the one of the command line, and one for each other scheme that the servers of a run turn out
+/// to have.
+static SEEN: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
+
+/// Name and format of every template that is tried for each user, the most usual first; of the last ten
+/// no server is known.
+const NAMED: [(&str, &str); 17] = [
+    ("u8v8", "%08Xu%08Xv"),
+    ("v.u", "%v.%u"),
+    ("v8u8", "%08Xv%08Xu"),
+    ("v-u", "%v-%u"),
+    ("UIDu-v", "UID%u-%v"),
+    ("u", "%u"),
+    ("UIDu", "UID%u"),
+    ("u-v", "%u-%v"),
+    ("u.v", "%u.%v"),
+    ("v/u", "%v/%u"),
+    ("vu", "%v%u"),
+    ("U8V8", "%08UXu%08UXv"),
+    ("V8U8", "%08UXv%08UXu"),
+    ("uv-hex", "%Xu%Xv"),
+    ("vu-hex", "%Xv%Xu"),
+    ("UV-HEX", "%UXu%UXv"),
+    ("VU-HEX", "%UXv%UXu"),
+];
 
 /// What a UIDL may have at most (RFC 1939 section 7).
 const UIDL_LIMIT: usize = 70;
 
 impl Template {
     /// Dovecot since 1.1; Cyrus when set so.
-    pub const U8V8: Self = Self("%08Xu%08Xv");
+    pub const U8V8: Self = Self(0);
     /// Cyrus since 2.1.4, Mirapoint, Dovecot 0.99.
-    pub const V_DOT_U: Self = Self("%v.%u");
+    pub const V_DOT_U: Self = Self(1);
     /// UW-imapd.
-    pub const V8U8: Self = Self("%08Xv%08Xu");
+    pub const V8U8: Self = Self(2);
     /// Critical Path; Cyrus when set so.
-    pub const V_DASH_U: Self = Self("%v-%u");
+    pub const V_DASH_U: Self = Self(3);
     /// Courier's form. Courier itself counts on its own, not by UID; Dovecot may imitate it.
-    pub const UID_U_DASH_V: Self = Self("UID%u-%v");
+    pub const UID_U_DASH_V: Self = Self(4);
     /// Cyrus up to 2.1.3, hMailServer, Apache James, Citadel.
-    pub const U: Self = Self("%u");
+    pub const U: Self = Self(5);
     /// Old Courier.
-    pub const UID_U: Self = Self("UID%u");
-
-    /// Every template that is tried, the most usual first, and its name; of the last ten no
-    /// server is known.
-    const NAMED: [(&'static str, Self); 17] = [
-        ("u8v8", Self::U8V8),
-        ("v.u", Self::V_DOT_U),
-        ("v8u8", Self::V8U8),
-        ("v-u", Self::V_DASH_U),
-        ("UIDu-v", Self::UID_U_DASH_V),
-        ("u", Self::U),
-        ("UIDu", Self::UID_U),
-        ("u-v", Self("%u-%v")),
-        ("u.v", Self("%u.%v")),
-        ("v/u", Self("%v/%u")),
-        ("vu", Self("%v%u")),
-        ("U8V8", Self("%08UXu%08UXv")),
-        ("V8U8", Self("%08UXv%08UXu")),
-        ("uv-hex", Self("%Xu%Xv")),
-        ("vu-hex", Self("%Xv%Xu")),
-        ("UV-HEX", Self("%UXu%UXv")),
-        ("VU-HEX", Self("%UXv%UXu")),
-    ];
+    pub const UID_U: Self = Self(6);
 
     /// Every template that is tried for each user, the most usual first.
     pub fn usual() -> impl Iterator<Item = Self> {
-        Self::NAMED.into_iter().map(|(_, template)| template)
+        (0..).zip(NAMED).map(|(number, _)| Self(number))
     }
 
     /// The template of this name, or of this format.
@@ -67,8 +69,8 @@ impl Template {
     /// # Errors
     /// Why it is none, as half a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if let Some((_, template)) = Self::NAMED.iter().find(|(name, _)| *name == text) {
-            return Ok(*template);
+        if let Some((template, _)) = Self::usual().zip(NAMED).find(|(_, it)| it.0 == text) {
+            return Ok(template);
         }
         let pieces = pieces(text)?;
         match pieces.iter().filter(|p| p.is(Which::Uid)).count() {
@@ -88,44 +90,74 @@ impl Template {
     /// Written anew, so that what means the same is the same: `%08xu` is `%08Xu`.
     pub(super) fn of(pieces: &[Piece]) -> Self {
         let format: String = pieces.iter().map(Piece::to_string).collect();
-        let mut named = Self::NAMED.iter();
-        if let Some((_, template)) = named.find(|(_, template)| template.0 == format) {
-            return *template;
+        let mut named = Self::usual().zip(NAMED);
+        if let Some((template, _)) = named.find(|(_, it)| it.1 == format) {
+            return template;
         }
-        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = seen.get(format.as_str()) {
-            return Self(known);
-        }
-        let kept: &'static str = Box::leak(format.into_boxed_str());
-        seen.insert(kept);
-        Self(kept)
+        let mut seen = seen();
+        let known = seen.iter().position(|known| *known == format);
+        let at = known.unwrap_or_else(|| {
+            seen.push(Box::leak(format.into_boxed_str()));
+            seen.len() - 1
+        });
+        // There is one at most for each user of a run.
+        Self(u32::try_from(NAMED.len() + at).unwrap_or(u32::MAX))
     }
 
     /// Its name for reports: the format where it has none.
     pub fn name(self) -> &'static str {
-        let mut named = Self::NAMED.iter();
-        named
-            .find(|(_, template)| *template == self)
-            .map_or(self.0, |(name, _)| name)
+        NAMED.get(self.0 as usize).map_or(self.format(), |it| it.0)
+    }
+
+    fn format(self) -> &'static str {
+        let number = self.0 as usize;
+        match NAMED.get(number) {
+            Some((_, format)) => format,
+            None => seen().get(number - NAMED.len()).copied().unwrap_or(""),
+        }
     }
 
     /// The `pop3_uidl_format` that makes a Dovecot 2.3 write the same; `None` where that is in
     /// upper case.
     pub fn dovecot_format(self) -> Option<&'static str> {
         let in_upper_case = |piece: &Piece| matches!(piece, Piece::Number(n) if n.upper);
-        let pieces = pieces(self.0).unwrap_or_default();
-        (!pieces.iter().any(in_upper_case)).then_some(self.0)
+        let format = self.format();
+        let pieces = pieces(format).unwrap_or_default();
+        (!pieces.iter().any(in_upper_case)).then_some(format)
     }
 
     /// Whether the UIDVALIDITY is part of it.
     pub fn has_validity(self) -> bool {
-        let pieces = pieces(self.0).unwrap_or_default();
+        let pieces = pieces(self.format()).unwrap_or_default();
         pieces.iter().any(|piece| piece.is(Which::Validity))
     }
 
     /// How it looks for one mailbox. `None` where it needs a UIDVALIDITY and there is none.
     pub(super) fn form(self, validity: Option<UidValidity>) -> Option<Form> {
-        Form::of(&pieces(self.0).ok()?, validity)
+        Form::of(&pieces(self.format()).ok()?, validity)
+    }
+}
+
+fn seen() -> MutexGuard<'static, Vec<&'static str>> {
+    SEEN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// By their formats.
+impl Ord for Template {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.format().cmp(other.format())
+    }
+}
+
+impl PartialOrd for Template {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Template").field(&self.format()).finish()
     }
 }
 
@@ -310,10 +342,24 @@ impl Form {
         text.push_str(&self.suffix);
     }
 
+    /// The UID of the message whose UIDL [`Form::write`] would write so.
+    pub(super) fn uid_of(&self, uidl: &str) -> Option<Uid> {
+        let digits = self.inside(uidl)?;
+        let radix = if self.uid.hex { 16 } else { 10 };
+        let uid = Uid::new(u32::from_str_radix(digits, radix).ok()?)?;
+        let mut written = String::with_capacity(uidl.len());
+        self.write(&mut written, uid);
+        (written == uidl).then_some(uid)
+    }
+
+    fn inside<'u>(&self, uidl: &'u str) -> Option<&'u str> {
+        let rest = uidl.strip_prefix(self.prefix.as_str())?;
+        rest.strip_suffix(self.suffix.as_str())
+    }
+
     /// Whether the UIDL is of this form, whatever its UID.
     pub(super) fn fits(&self, uidl: &str) -> bool {
-        let inside = uidl.strip_prefix(self.prefix.as_str());
-        let inside = inside.and_then(|rest| rest.strip_suffix(self.suffix.as_str()));
+        let inside = self.inside(uidl);
         let is_digit = |c: char| match (self.uid.hex, self.uid.upper) {
             (false, _) => c.is_ascii_digit(),
             (true, false) => matches!(c, '0'..='9' | 'a'..='f'),
@@ -332,8 +378,10 @@ mod tests {
     fn written(template: Template, v: Option<u32>, u: u32) -> Option<String> {
         let form = template.form(v.and_then(UidValidity::new))?;
         let mut text = "rest".to_owned();
-        form.write(&mut text, Uid::new(u).unwrap());
+        let uid = Uid::new(u).unwrap();
+        form.write(&mut text, uid);
         assert!(form.fits(&text), "{text}");
+        assert_eq!(form.uid_of(&text), Some(uid), "{text}");
         Some(text)
     }
 
@@ -360,7 +408,7 @@ mod tests {
         ] {
             let template = Template::parse(name).unwrap();
             assert!(Template::usual().any(|usual| usual == template));
-            assert_eq!(Template::parse(template.0), Ok(template), "{name}");
+            assert_eq!(Template::parse(template.format()), Ok(template), "{name}");
             assert_eq!(template.to_string(), name);
             assert_eq!(
                 written(template, Some(1_294_690_616), 429).as_deref(),
@@ -401,7 +449,7 @@ mod tests {
         }
         let one = Template::parse("x%u").unwrap();
         assert!(
-            std::ptr::eq(one.0, Template::parse("x%u").unwrap().0),
+            std::ptr::eq(one.format(), Template::parse("x%u").unwrap().format()),
             "kept once"
         );
         let long = "x".repeat(70);
@@ -448,6 +496,33 @@ mod tests {
             ("U8V8", "0000000A00000009x", false),
         ] {
             assert_eq!(form(name).fits(uidl), fits, "{name} {uidl}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_form_writes_itself_has_its_uid() {
+        let form = |name: &str| {
+            let template = Template::parse(name).unwrap();
+            template.form(UidValidity::new(9)).unwrap()
+        };
+        for (name, uidl, uid) in [
+            ("v.u", "9.17", Some(17)),
+            ("v.u", "9.017", None),
+            ("v.u", "9.+17", None),
+            ("v.u", "9.0", None),
+            ("v.u", "9.4294967296", None),
+            ("v.u", "9.", None),
+            ("v.u", "8.17", None),
+            ("u8v8", "0000001100000009", Some(17)),
+            ("u8v8", "0000000A00000009", None),
+            ("U8V8", "0000000A00000009", Some(10)),
+            ("uv-hex", "119", Some(17)),
+            ("x%04u.", "x0017.", Some(17)),
+            ("x%04u.", "x17.", None),
+            ("u.v", "9.9.9", None),
+        ] {
+            let found = form(name).uid_of(uidl).map(Uid::value);
+            assert_eq!(found, uid, "{name} {uidl}");
         }
     }
 }

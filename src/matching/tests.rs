@@ -5,7 +5,7 @@ mod properties;
 mod world;
 
 use super::*;
-use crate::mail::{Flags, KeywordSet, PopEntry};
+use crate::mail::{Flags, KeywordSet, PopEntries, PopEntry};
 
 use world::*;
 
@@ -269,35 +269,46 @@ fn a_rejected_template_does_not_come_back_in_upper_case() {
     let v = UidValidity::new(0x1234_5678);
     let (entries, mut drop, mut servers, _) = world(messages, Scheme::Opaque).build();
     let uidls = ["0000000412345678", "0000000112345678", "opaque"];
-    for (entry, uidl) in drop.entries.iter_mut().zip(uidls) {
-        entry.uidl = Some(Uidl::parse(uidl.as_bytes()).unwrap());
-    }
+    let mut uidls = uidls.iter();
+    change(&mut drop, |entry| {
+        entry.uidl = uidls
+            .next()
+            .and_then(|uidl| Uidl::parse(uidl.as_bytes()).ok());
+    });
     let side = ImapSide {
         uid_validity: v,
         entries: &entries,
     };
-    let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
+    let pairing = pair(Policy::default(), &side, &drop, [], &mut servers).unwrap();
     assert_eq!(pairing.rejected, [Template::U8V8]);
     assert_eq!(stages(&pairing), ["header"; 3]);
+}
+
+/// Changes every entry.
+fn change(drop: &mut Maildrop, mut change: impl FnMut(&mut PopEntry)) {
+    let mut entries: Vec<PopEntry> = drop.entries.iter().collect();
+    entries.iter_mut().for_each(&mut change);
+    drop.entries = entries.into_iter().collect();
 }
 
 /// As [`World::paired`], with messages too large to be read without need.
 fn pair_heavy(world: &World, uidls: &[&str]) -> (Pairing, Servers) {
     let (mut entries, mut drop, mut servers, _) = world.build();
     entries.iter_mut().for_each(|entry| entry.size *= 100_000);
-    drop.entries
-        .iter_mut()
-        .for_each(|entry| entry.size *= 100_000);
-    for (entry, uidl) in drop.entries.iter_mut().zip(uidls) {
-        entry.uidl = Some(Uidl::parse(uidl.as_bytes()).unwrap());
-    }
+    let mut uidls = uidls.iter();
+    change(&mut drop, |entry| {
+        entry.size *= 100_000;
+        if let Some(uidl) = uidls.next() {
+            entry.uidl = Some(Uidl::parse(uidl.as_bytes()).unwrap());
+        }
+    });
     let side = ImapSide {
         uid_validity: UidValidity::new(V),
         entries: &entries,
     };
-    let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
+    let pairing = pair(Policy::default(), &side, &drop, [], &mut servers).unwrap();
     for pair in &pairing.pairs {
-        let classes = [servers.pop[&pair.number].0, servers.imap[&pair.uid].0]
+        let classes = [servers.pop[&pair.position()].0, servers.imap[&pair.uid].0]
             .map(|at| world.messages[at].class());
         assert_eq!(classes[0], classes[1], "wrong pair {pair:?}");
     }
@@ -368,7 +379,7 @@ fn copies_that_only_lost_fields_would_tell_apart_are_not_paired() {
         for at in 0..2 {
             servers.imap.insert(uid(at), (at, copy("")));
         }
-        let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
+        let pairing = pair(Policy::default(), &side, &drop, [], &mut servers).unwrap();
         assert_eq!(pairing.pairs.len(), want);
         assert!(reasons(&pairing).iter().all(|why| *why == Why::Ambiguous));
     }
@@ -381,7 +392,7 @@ fn a_uidvalidity_that_may_be_a_counter_does_not_spare_reading_headers() {
         uid_validity: UidValidity::new(1),
         entries: &entries,
     };
-    let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
+    let pairing = pair(Policy::default(), &side, &drop, [], &mut servers).unwrap();
     assert_eq!(
         pairing.counts(),
         [(Stage::Template(Template::V_DASH_U), 1000)]
@@ -413,14 +424,14 @@ fn a_server_that_encodes_every_body_anew_is_recognised() {
             uid_validity: None,
             entries: &entries,
         };
-        let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
+        let pairing = pair(Policy::default(), &side, &drop, [], &mut servers).unwrap();
         assert_eq!(pairing.pairs.len(), want);
         // Only the sizes speak for a message of another body.
         let policy = Policy {
             skip_sizes: true,
             ..Policy::default()
         };
-        let pairing = pair(policy, &side, &drop, &[], &mut servers).unwrap();
+        let pairing = pair(policy, &side, &drop, [], &mut servers).unwrap();
         let left = if want == 9 { 0 } else { want };
         assert_eq!(pairing.pairs.len(), left);
     }
@@ -446,7 +457,7 @@ fn a_uidl_is_given_once_and_only_if_it_is_one() {
     };
     let (pairing, _) = listing(&messages).paired();
     assert_eq!(reasons(&pairing), [Why::DuplicateUidl(2), Why::NoUidl]);
-    assert!(pairing.of(uid(1)).is_some());
+    assert!(pairing.by_uid().get(uid(1)).is_some());
 }
 
 #[test]
@@ -462,14 +473,7 @@ fn without_evidence_nothing_is_claimed() {
             uid_validity: UidValidity::new(V),
             entries: &entries,
         };
-        let pairing = pair(
-            Policy::default(),
-            &side,
-            &drop,
-            &[],
-            &mut Servers::default(),
-        )
-        .unwrap();
+        let pairing = pair(Policy::default(), &side, &drop, [], &mut Servers::default()).unwrap();
         assert!(pairing.pairs.is_empty());
         assert_eq!(reasons(&pairing), [Why::Unread; 3]);
     }
@@ -490,8 +494,8 @@ fn messages_that_vanish_after_the_listing_cost_only_themselves() {
             uid_validity: UidValidity::new(V),
             entries: &entries,
         };
-        let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
-        let paired: Vec<u32> = pairing.pairs.iter().map(|pair| pair.number).collect();
+        let pairing = pair(Policy::default(), &side, &drop, [], &mut servers).unwrap();
+        let paired: Vec<u32> = pairing.pairs.iter().map(Pair::position).collect();
         for sure in [1, 3, 5] {
             assert!(paired.contains(&sure), "{scheme:?} {paired:?}");
         }
@@ -499,7 +503,7 @@ fn messages_that_vanish_after_the_listing_cost_only_themselves() {
             pairing
                 .pairs
                 .iter()
-                .all(|pair| uid(pair.number as usize - 1) == pair.uid)
+                .all(|pair| uid(pair.place.index()) == pair.uid)
         );
     }
 }
@@ -531,10 +535,10 @@ fn copies_are_told_apart_by_a_raw_subject_only_where_both_sides_show_it() {
             uid_validity: None,
             entries: &entries,
         };
-        let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
+        let pairing = pair(Policy::default(), &side, &drop, [], &mut servers).unwrap();
         assert_eq!(pairing.pairs.len(), want, "{pop:?}");
         if pop[0] == imap[1] {
-            assert_eq!(pairing.of(uid(1)).unwrap().0, 1);
+            assert_eq!(pairing.by_uid().get(uid(1)).unwrap().position(), 1);
         }
     }
 }
@@ -547,7 +551,7 @@ fn a_listing_that_names_a_message_twice_is_refused() {
         uid_validity: None,
         entries: &entries,
     };
-    let problem = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap_err();
+    let problem = pair(Policy::default(), &side, &drop, [], &mut servers).unwrap_err();
     assert_eq!(problem.kind, Kind::Protocol);
 }
 
@@ -577,7 +581,7 @@ fn large(
         });
         let number = at as u32 + 1;
         let uidl = Some(Uidl::parse(uidl(at).as_bytes()).unwrap());
-        drop.entries.push(PopEntry { number, size, uidl });
+        drop.entries.push(&PopEntry { number, size, uidl });
         if n <= 10_000 {
             let content = digest(&format!("Message-ID: <{at}@x>\r\n\r\n{at}"));
             servers.pop.insert(number, (at, content));
@@ -610,9 +614,10 @@ fn pair_large(world: (Vec<Entry>, Maildrop, Servers)) -> (Pairing, Servers) {
         uid_validity: UidValidity::new(V),
         entries: &entries,
     };
-    let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
+    let pairing = pair(Policy::default(), &side, &drop, [], &mut servers).unwrap();
     for pair in &pairing.pairs {
-        assert_eq!(servers.pop[&pair.number].0, servers.imap[&pair.uid].0);
+        let number = pair.position();
+        assert_eq!(servers.pop[&number].0, servers.imap[&pair.uid].0);
     }
     (pairing, servers)
 }
@@ -645,7 +650,7 @@ fn what_is_foreseen_is_what_is_asked_of_pop3() {
             uid_validity: UidValidity::new(V),
             entries: &entries,
         };
-        let pairing = pair(Policy::default(), &side, &drop, &[], &mut servers).unwrap();
+        let pairing = pair(Policy::default(), &side, &drop, [], &mut servers).unwrap();
         assert_eq!(pairing.pairs.len(), n);
         assert_eq!((servers.headers.0, servers.contents.0), counts, "{n}");
     }
@@ -654,14 +659,16 @@ fn what_is_foreseen_is_what_is_asked_of_pop3() {
 #[test]
 fn nothing_is_foreseen_without_uidls_and_no_bodies_where_they_cost_much() {
     let (_, mut drop, _) = large(100, 1, dovecot_uidl);
-    drop.entries[50].size = 4 << 20;
+    change(&mut drop, |entry| {
+        if entry.number == 51 {
+            entry.size = 4 << 20;
+        }
+    });
     let found = foreseen(&drop.entries);
     assert_eq!((found.headers.len(), found.whole), (100, false));
-    for entry in &mut drop.entries {
-        entry.uidl = None;
-    }
+    change(&mut drop, |entry| entry.uidl = None);
     assert_eq!(foreseen(&drop.entries), Foreseen::default());
-    assert_eq!(foreseen(&[]), Foreseen::default());
+    assert_eq!(foreseen(&PopEntries::default()), Foreseen::default());
 }
 
 #[test]
@@ -796,7 +803,7 @@ fn a_template_that_the_admin_has_named_is_believed_until_contradicted() {
             uid_validity: UidValidity::new(V),
             entries: &entries,
         };
-        let pairing = pair(policy, &side, &drop, &[], &mut servers).unwrap();
+        let pairing = pair(policy, &side, &drop, [], &mut servers).unwrap();
         (pairing, servers)
     };
     let template = Stage::Template(Template::U);
@@ -826,10 +833,11 @@ fn a_template_that_the_admin_has_named_is_believed_until_contradicted() {
     let (pairing, _) = with(counter, large(1_000, 700, swapped));
     assert_eq!(pairing.counts(), [(template, 998), (Stage::Header, 2)]);
     assert_eq!(pairing.rejected, [Template::U]);
+    let by_uid = pairing.by_uid();
     assert!(
         [20, 30]
             .iter()
-            .all(|at| pairing.of(uid(*at)).unwrap().0 == *at as u32 + 1)
+            .all(|at| by_uid.get(uid(*at)).unwrap().place.index() == *at)
     );
     // Wrong altogether.
     let (pairing, _) = with(counter, large(1_000, 700, |at| uids(at + 1)));
@@ -841,9 +849,9 @@ fn a_template_that_the_admin_has_named_is_believed_until_contradicted() {
 fn sizes_that_are_ignored_cost_no_bodies() {
     for (skip_sizes, contents) in [(false, (150, 150)), (true, (0, 0))] {
         let (entries, mut drop, mut servers) = large(150, 150, |at| format!("x{}", at * 31));
-        for (at, entry) in drop.entries.iter_mut().enumerate() {
-            entry.size = at as u64 * 7919 % 1000;
-        }
+        change(&mut drop, |entry| {
+            entry.size = u64::from(entry.number - 1) * 7919 % 1000;
+        });
         let side = ImapSide {
             uid_validity: UidValidity::new(V),
             entries: &entries,
@@ -852,7 +860,7 @@ fn sizes_that_are_ignored_cost_no_bodies() {
             skip_sizes,
             ..Policy::default()
         };
-        let pairing = pair(policy, &side, &drop, &[], &mut servers).unwrap();
+        let pairing = pair(policy, &side, &drop, [], &mut servers).unwrap();
         assert_eq!(pairing.counts(), [(Stage::Header, 150)]);
         assert_eq!(servers.contents, contents);
     }

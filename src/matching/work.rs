@@ -2,11 +2,12 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
 
-use crate::mail::{Entry, PopEntry, PopNumber, Uid, UidValidity, Uidl};
-use crate::problem::{Kind, Problem, Reach};
+use crate::mail::{Entry, Place, PopEntries, PopNumber, Uid, UidValidity, Uidl};
+use crate::problem::Problem;
 
+use super::owners::Owners;
+use super::side::Side;
 use super::sizes::SizeRelation;
 use super::{
     Attribute, ContentDigest, Evidence, HeaderDigest, ImapSide, Known, Policy, Stage, Template, Why,
@@ -17,151 +18,70 @@ pub(super) const SMALL: usize = 100;
 /// Up to so many bytes of bodies are read over POP3 where no doubt demands it.
 pub const CHEAP_BYTES: u64 = 4 << 20;
 
+/// A POP3 message and an INBOX message that may be one, by index. There may be a million of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Hit {
+    pop: Place,
+    imap: Place,
+}
+
+impl Hit {
+    /// `None`: there are not so many messages.
+    pub(super) fn new(pop: usize, imap: usize) -> Option<Self> {
+        Some(Self {
+            pop: Place::of(pop)?,
+            imap: Place::of(imap)?,
+        })
+    }
+
+    pub(super) fn pop(self) -> usize {
+        self.pop.index()
+    }
+
+    pub(super) fn imap(self) -> usize {
+        self.imap.index()
+    }
+}
+
 /// Both listings, by index: a `pop` is an index into `pops`, an `imap` one into `imaps`.
 pub(super) struct Work<'a> {
     pub(super) policy: Policy,
-    pub(super) pops: &'a [PopEntry],
+    pub(super) pops: &'a PopEntries,
     pub(super) imaps: &'a [Entry],
     pub(super) validity: Option<UidValidity>,
     /// Templates that were contradicted.
     pub(super) rejected: Vec<Template>,
     /// Entries for which a header is no proof, whatever else it may be.
     pub(super) suspects: HashSet<PopNumber>,
-    /// The entry of each UIDL; `None` for one that is listed twice.
-    owners: HashMap<&'a str, Option<usize>>,
-    pop_side: Side<PopNumber>,
-    imap_side: Side<Uid>,
+    owners: Owners<'a>,
+    pop_side: Side<&'a PopEntries>,
+    imap_side: Side<&'a [Entry]>,
     stages: Vec<Option<Stage>>,
-    doubts: Vec<Option<Why>>,
+    doubts: HashMap<usize, Why>,
     evidence: &'a mut dyn Evidence,
 }
 
-/// One side's messages by what they are asked by.
-struct Side<K> {
-    keys: Vec<K>,
-    index: HashMap<K, usize>,
-    partners: Vec<Option<usize>>,
-    headers: Vec<Seen<HeaderDigest>>,
-    contents: Vec<Seen<ContentDigest>>,
-}
-
-/// What is known of one piece of evidence.
-#[derive(Clone, Copy)]
-enum Seen<D> {
-    Unasked,
-    Absent,
-    Here(D),
-}
-
-impl<D: Copy> Seen<D> {
-    fn value(self) -> Option<D> {
-        match self {
-            Seen::Here(digest) => Some(digest),
-            Seen::Unasked | Seen::Absent => None,
-        }
-    }
-}
-
-impl<K: Copy + Eq + Hash> Side<K> {
-    fn new(keys: Vec<K>, name: &str) -> Result<Self, Problem> {
-        let index: HashMap<K, usize> = keys.iter().enumerate().map(|(at, k)| (*k, at)).collect();
-        if index.len() != keys.len() {
-            let what = format!("{name} lists a message twice");
-            return Err(Problem::new(Kind::Protocol, Reach::User, what));
-        }
-        Ok(Self {
-            index,
-            partners: vec![None; keys.len()],
-            headers: vec![Seen::Unasked; keys.len()],
-            contents: vec![Seen::Unasked; keys.len()],
-            keys,
-        })
-    }
-
-    fn header(&self, at: usize) -> Option<HeaderDigest> {
-        self.headers.get(at).and_then(|seen| seen.value())
-    }
-
-    fn content(&self, at: usize) -> Option<ContentDigest> {
-        self.contents.get(at).and_then(|seen| seen.value())
-    }
-
-    fn open(&self) -> impl Iterator<Item = usize> {
-        let partners = self.partners.iter().enumerate();
-        partners.filter_map(|(at, partner)| partner.is_none().then_some(at))
-    }
-
-    /// Reads the headers of `wanted` that were not asked for yet; where one is not to be had
-    /// (a POP3 server without TOP), the whole message is read for it.
-    fn read_headers(
-        &mut self,
-        wanted: &[usize],
-        ask: impl FnOnce(&[K]) -> Result<Vec<(K, HeaderDigest)>, Problem>,
-        ask_contents: impl FnOnce(&[K]) -> Result<Vec<(K, ContentDigest)>, Problem>,
-    ) -> Result<(), Problem> {
-        ask_for(&self.keys, &self.index, wanted, &mut self.headers, ask)?;
-        let absent = |at: &usize| self.header(*at).is_none();
-        let without: Vec<usize> = wanted.iter().copied().filter(absent).collect();
-        self.read_contents(&without, ask_contents)
-    }
-
-    fn read_contents(
-        &mut self,
-        wanted: &[usize],
-        ask: impl FnOnce(&[K]) -> Result<Vec<(K, ContentDigest)>, Problem>,
-    ) -> Result<(), Problem> {
-        ask_for(&self.keys, &self.index, wanted, &mut self.contents, ask)?;
-        for (header, content) in self.headers.iter_mut().zip(&self.contents) {
-            if let (None, Seen::Here(content)) = (header.value(), content) {
-                *header = Seen::Here(content.header);
-            }
-        }
-        Ok(())
-    }
-}
-
-fn ask_for<K: Copy + Eq + Hash, D>(
-    keys: &[K],
-    index: &HashMap<K, usize>,
-    wanted: &[usize],
-    seen: &mut [Seen<D>],
-    ask: impl FnOnce(&[K]) -> Result<Vec<(K, D)>, Problem>,
-) -> Result<(), Problem> {
-    let mut asked = Vec::new();
-    for at in wanted {
-        if let (Some(slot @ Seen::Unasked), Some(key)) = (seen.get_mut(*at), keys.get(*at)) {
-            *slot = Seen::Absent;
-            asked.push(*key);
-        }
-    }
-    if asked.is_empty() {
-        return Ok(());
-    }
-    for (key, digest) in ask(&asked)? {
-        // What was not asked for, or comes a second time, is not believed.
-        if let Some(slot @ Seen::Absent) = index.get(&key).and_then(|at| seen.get_mut(*at)) {
-            *slot = Seen::Here(digest);
-        }
-    }
-    Ok(())
+/// What has come of a pairing.
+pub(super) struct Done {
+    /// By entry, whether it has a UIDL that no other entry has.
+    pub(super) alone: Vec<bool>,
+    /// By entry, its message.
+    pub(super) partners: Vec<Option<Place>>,
+    /// By entry, how it was found.
+    pub(super) stages: Vec<Option<Stage>>,
+    /// Why entries are open, where it is not that nothing is like them.
+    pub(super) doubts: HashMap<usize, Why>,
+    /// Templates that were contradicted.
+    pub(super) rejected: Vec<Template>,
 }
 
 impl<'a> Work<'a> {
     pub(super) fn new(
         policy: Policy,
         imap: &ImapSide<'a>,
-        pops: &'a [PopEntry],
+        pops: &'a PopEntries,
         evidence: &'a mut dyn Evidence,
     ) -> Result<Self, Problem> {
-        let mut owners = HashMap::with_capacity(pops.len());
-        for (at, entry) in pops.iter().enumerate() {
-            if let Some(uidl) = &entry.uidl {
-                owners
-                    .entry(uidl.as_str())
-                    .and_modify(|owner| *owner = None)
-                    .or_insert(Some(at));
-            }
-        }
         Ok(Self {
             policy,
             pops,
@@ -169,79 +89,91 @@ impl<'a> Work<'a> {
             validity: imap.uid_validity,
             rejected: Vec::new(),
             suspects: HashSet::new(),
-            owners,
-            pop_side: Side::new(pops.iter().map(|entry| entry.number).collect(), "POP3")?,
-            imap_side: Side::new(imap.entries.iter().map(|entry| entry.uid).collect(), "IMAP")?,
+            pop_side: Side::new(pops, "POP3")?,
+            imap_side: Side::new(imap.entries, "IMAP")?,
+            owners: Owners::of(pops),
             stages: vec![None; pops.len()],
-            doubts: vec![None; pops.len()],
+            doubts: HashMap::new(),
             evidence,
         })
     }
 
     /// Joins what earlier runs have found and the listings do not contradict.
-    pub(super) fn join_known(&mut self, known: &[Known]) {
-        let mut uids: HashMap<Uid, usize> = HashMap::new();
-        let mut uidls: HashMap<&Uidl, usize> = HashMap::new();
-        for Known { uid, uidl, .. } in known {
-            *uids.entry(*uid).or_default() += 1;
-            *uidls.entry(uidl).or_default() += 1;
-        }
-        let mut pairs = Vec::with_capacity(known.len());
+    pub(super) fn join_known(&mut self, known: impl Iterator<Item = Known>) {
+        let mut uids: Vec<Uid> = Vec::new();
+        let mut found: Vec<(Place, Uid, Option<Place>)> = Vec::new();
         for Known {
             uid,
             uidl,
             position,
         } in known
         {
-            let once = uids.get(uid) == Some(&1) && uidls.get(uidl) == Some(&1);
-            let imap = self.imap_side.index.get(uid).copied();
-            if let (true, Some(pop), Some(imap)) = (once, self.owner(uidl.as_str()), imap) {
-                pairs.push((pop, imap, *position));
-            }
+            uids.push(uid);
+            let pop = self.owner(uidl.as_str()).and_then(Place::of);
+            let position = position.and_then(Place::new);
+            found.extend(pop.map(|pop| (pop, uid, position)));
         }
+        // A message that had two UIDLs, or a UIDL that two messages had, tells nothing.
+        uids.sort_unstable();
+        let several = uids.chunk_by(|one, other| one == other);
+        let several = several.filter(|alike| alike.len() > 1);
+        let several: HashSet<Uid> = several.flatten().copied().collect();
+        drop(uids);
+        found.sort_unstable();
+        let once = found.chunk_by(|one, other| one.0 == other.0);
+        let once = once.filter(|alike| alike.len() == 1).flatten();
+        let mut pairs: Vec<(Hit, Option<Place>)> = Vec::with_capacity(found.len());
+        pairs.extend(once.filter_map(|(pop, uid, position)| {
+            let imap = self.imap_of(*uid).filter(|_| !several.contains(uid))?;
+            Some((Hit::new(pop.index(), imap)?, *position))
+        }));
+        drop(found);
         // A UIDL that has gone over to another message shows by its size, where most sizes agree, and by
         // its place among the others.
-        let agrees = |(pop, imap, _): &(usize, usize, Option<u32>)| {
-            let sizes = (self.pops.get(*pop), self.imaps.get(*imap));
-            matches!(sizes, (Some(pop), Some(imap)) if pop.size == imap.size)
+        let agrees = |(hit, _): &(Hit, Option<Place>)| {
+            let sizes = (self.pops.size(hit.pop()), self.imaps.get(hit.imap()));
+            matches!(sizes, (Some(pop), Some(imap)) if pop == imap.size)
         };
         let agreeing = pairs.iter().filter(|pair| agrees(pair)).count();
         if !self.policy.skip_sizes && agreeing * 2 > pairs.len() {
             pairs.retain(agrees);
         }
-        pairs.sort_unstable_by_key(|(pop, ..)| *pop);
-        let positions: Vec<Option<u32>> = pairs.iter().map(|(.., position)| *position).collect();
-        let in_order = in_order(&positions);
-        for ((pop, imap, _), in_order) in pairs.into_iter().zip(in_order) {
+        let positions = pairs.iter().map(|(_, position)| *position);
+        let in_order = in_order(positions);
+        for ((hit, _), in_order) in pairs.into_iter().zip(in_order) {
             if in_order {
-                self.join(pop, imap, Stage::Known);
+                self.join(hit.pop(), hit.imap(), Stage::Known);
             }
         }
     }
 
     /// The entry that alone has this UIDL.
     pub(super) fn owner(&self, uidl: &str) -> Option<usize> {
-        self.owners.get(uidl).copied().flatten()
+        self.owners.owner(uidl)
     }
 
     pub(super) fn partner_of_pop(&self, pop: usize) -> Option<(usize, Stage)> {
-        let partner = self.pop_side.partners.get(pop).copied().flatten()?;
+        let partner = self.pop_side.partner(pop)?;
         Some((partner, self.stages.get(pop).copied().flatten()?))
     }
 
     pub(super) fn partner_of_imap(&self, imap: usize) -> Option<usize> {
-        self.imap_side.partners.get(imap).copied().flatten()
+        self.imap_side.partner(imap)
+    }
+
+    /// Whether neither of the two has a partner.
+    pub(super) fn is_open(&self, hit: Hit) -> bool {
+        self.pop_side.is_open(hit.pop()) && self.imap_side.is_open(hit.imap())
     }
 
     /// Pairs the two, if both are free.
     pub(super) fn join(&mut self, pop: usize, imap: usize, stage: Stage) {
-        if let (Some(to_imap @ None), Some(to_pop @ None), Some(found_by)) = (
-            self.pop_side.partners.get_mut(pop),
-            self.imap_side.partners.get_mut(imap),
-            self.stages.get_mut(pop),
-        ) {
-            *to_imap = Some(imap);
-            *to_pop = Some(pop);
+        if self.pop_side.is_open(pop)
+            && self.imap_side.is_open(imap)
+            && let Some(found_by) = self.stages.get_mut(pop)
+        {
+            self.pop_side.set_partner(pop, imap);
+            self.imap_side.set_partner(imap, pop);
             *found_by = Some(stage);
         }
     }
@@ -262,51 +194,64 @@ impl<'a> Work<'a> {
     }
 
     /// The open entries with a UIDL that no other entry has, in POP3 order.
-    pub(super) fn open_uidls(&self) -> impl DoubleEndedIterator<Item = (usize, &'a str)> {
-        let entries = self.pops.iter().enumerate();
-        entries.filter_map(|(pop, entry)| {
-            let uidl = entry.uidl.as_ref()?.as_str();
-            let open = self.owner(uidl).is_some() && self.partner_of_pop(pop).is_none();
-            open.then_some((pop, uidl))
-        })
+    pub(super) fn open_owners(&self) -> impl DoubleEndedIterator<Item = usize> {
+        let entries = 0..self.pops.len();
+        entries.filter(|pop| self.owners.is_alone(*pop) && self.pop_side.is_open(*pop))
     }
 
-    /// Whether INBOX has a message of this UID.
-    pub(super) fn has_uid(&self, uid: u32) -> bool {
-        Uid::new(uid).is_some_and(|uid| self.imap_side.index.contains_key(&uid))
+    /// Tells each UIDL that no other entry has, in POP3 order, with its entry.
+    pub(super) fn each_owner(&self, mut tell: impl FnMut(usize, &str)) {
+        let mut uidls = self.pops.uidls();
+        let mut pop = 0;
+        while let Some(uidl) = uidls.read() {
+            if self.owners.is_alone(pop) {
+                tell(pop, uidl);
+            }
+            pop += 1;
+        }
+    }
+
+    /// The UIDL of an entry.
+    pub(super) fn uidl(&self, pop: usize) -> Option<Uidl> {
+        self.pops.uidl(pop)
+    }
+
+    /// The message of INBOX of this UID.
+    pub(super) fn imap_of(&self, uid: Uid) -> Option<usize> {
+        self.imap_side.find(uid)
     }
 
     /// Whether a message is left that could get a UIDL, and a UIDL for it.
     pub(super) fn is_unfinished(&self) -> bool {
-        let has_uidl = |pop: usize| self.pops.get(pop).is_some_and(|e| e.uidl.is_some());
+        let has_uidl = |pop: usize| self.pops.has_uidl(pop);
         self.imap_side.open().next().is_some() && self.pop_side.open().any(has_uidl)
     }
 
     /// Whether only the body of an entry can tell whose it is.
     pub(super) fn is_suspect(&self, pop: usize) -> bool {
-        let entry = self.pops.get(pop);
-        entry.is_some_and(|entry| self.suspects.contains(&entry.number))
+        let number = self.pops.number(pop);
+        number.is_some_and(|number| self.suspects.contains(&number))
     }
 
     /// Sizes as (POP3, IMAP).
-    pub(super) fn sizes(&self, pop: usize, imap: usize) -> (u64, u64) {
-        let pop = self.pops.get(pop).map_or(0, |entry| entry.size);
-        let imap = self.imaps.get(imap).map_or(0, |entry| entry.size);
+    pub(super) fn sizes(&self, hit: Hit) -> (u64, u64) {
+        let pop = self.pops.size(hit.pop()).unwrap_or(0);
+        let imap = self.imaps.get(hit.imap()).map_or(0, |entry| entry.size);
         (pop, imap)
     }
 
     /// How the sizes of these pairs, which are sure or nearly so, relate.
-    pub(super) fn size_relation(&self, pairs: &[(usize, usize)]) -> SizeRelation {
+    pub(super) fn size_relation(&self, pairs: &[Hit]) -> SizeRelation {
         if self.policy.skip_sizes {
             return SizeRelation::Ignored;
         }
-        SizeRelation::learn(pairs.iter().map(|(pop, imap)| self.sizes(*pop, *imap)))
+        SizeRelation::learn(pairs.iter().map(|hit| self.sizes(*hit)))
     }
 
     /// Whether the bodies of these pairs can be read at little cost. Of two sizes the smaller one
     /// is believed: a server that lies makes messages larger than it would carry.
-    pub(super) fn is_cheap(&self, pairs: &[(usize, usize)]) -> bool {
-        let sizes = pairs.iter().map(|(pop, imap)| self.sizes(*pop, *imap));
+    pub(super) fn is_cheap(&self, pairs: &[Hit]) -> bool {
+        let sizes = pairs.iter().map(|hit| self.sizes(*hit));
         let bytes = sizes.fold(0, |sum: u64, (pop, imap)| sum.saturating_add(pop.min(imap)));
         pairs.len() <= SMALL && bytes <= CHEAP_BYTES
     }
@@ -387,69 +332,67 @@ impl<'a> Work<'a> {
         attribute: Attribute,
         imaps: &[usize],
     ) -> Result<Vec<(usize, String)>, Problem> {
-        let keys = &self.imap_side.keys;
-        let uids: Vec<Uid> = imaps
-            .iter()
-            .filter_map(|at| keys.get(*at).copied())
-            .collect();
+        let uids = imaps.iter().filter_map(|at| self.imap_side.key(*at));
+        let uids: Vec<Uid> = uids.collect();
         let answer = self.evidence.imap_attributes(attribute, &uids)?;
-        let index = &self.imap_side.index;
+        let answer = answer.into_iter();
         Ok(answer
-            .into_iter()
-            .filter_map(|(uid, text)| Some((*index.get(&uid)?, text)))
+            .filter_map(|(uid, text)| Some((self.imap_of(uid)?, text)))
             .collect())
     }
 
     /// Notes why an entry stays open, if it does.
     pub(super) fn doubt(&mut self, pop: usize, why: Why) {
-        if let Some(doubt) = self.doubts.get_mut(pop) {
-            *doubt = Some(why);
-        }
+        self.doubts.insert(pop, why);
     }
 
-    /// Why an open entry is open.
-    pub(super) fn why_open(&self, pop: usize) -> Why {
-        let header = self.pop_side.headers.get(pop);
-        match self.doubts.get(pop).copied().flatten() {
-            Some(why) => why,
-            None if matches!(header, Some(Seen::Absent)) => Why::Unread,
-            None => Why::NoMessage,
+    /// What has come of it. What the servers have shown is not needed any more.
+    pub(super) fn finish(self) -> Done {
+        let mut doubts = self.doubts;
+        for pop in self.pop_side.without_header() {
+            doubts.entry(pop).or_insert(Why::Unread);
+        }
+        Done {
+            alone: self.owners.into_alone(),
+            partners: self.pop_side.into_partners(),
+            stages: self.stages,
+            rejected: self.rejected,
+            doubts,
         }
     }
 }
 
 /// For each of `positions` whether it is above all known ones before it and below all after it; one
 /// that is not known is in order.
-fn in_order(positions: &[Option<u32>]) -> Vec<bool> {
-    let mut highest = 0;
-    let mut fits: Vec<bool> = positions
-        .iter()
-        .map(|position| {
-            let fits = position.is_none_or(|position| position > highest);
-            highest = highest.max(position.unwrap_or(0));
-            fits
-        })
-        .collect();
-    let mut lowest = u32::MAX;
-    for (fits, position) in fits.iter_mut().zip(positions).rev() {
-        *fits &= position.is_none_or(|position| position < lowest);
-        lowest = lowest.min(position.unwrap_or(u32::MAX));
+fn in_order(positions: impl DoubleEndedIterator<Item = Option<Place>> + Clone) -> Vec<bool> {
+    let mut highest = Place::new(0);
+    let above = positions.clone().map(|position| {
+        let fits = position.is_none() || position > highest;
+        highest = highest.max(position);
+        fits
+    });
+    let mut fits: Vec<bool> = above.collect();
+    let mut lowest: Option<Place> = None;
+    for (fits, position) in fits.iter_mut().rev().zip(positions.rev()) {
+        if let Some(position) = position {
+            *fits &= lowest.is_none_or(|lowest| position < lowest);
+            lowest = Some(lowest.map_or(position, |lowest| lowest.min(position)));
+        }
     }
     fits
 }
 
 #[cfg(test)]
 mod tests {
-    use super::in_order;
+    use super::{Place, in_order};
 
     #[test]
     fn what_was_exchanged_is_out_of_order_and_the_rest_is_not() {
         let order = |positions: &[u32]| {
-            let positions: Vec<Option<u32>> = positions
-                .iter()
-                .map(|position| Some(*position).filter(|position| *position > 0))
-                .collect();
-            let fits = in_order(&positions).into_iter();
+            let positions = positions.iter();
+            let positions =
+                positions.map(|position| Place::new(*position).filter(|_| *position > 0));
+            let fits = in_order(positions).into_iter();
             fits.map(|fits| if fits { '.' } else { 'x' })
                 .collect::<String>()
         };

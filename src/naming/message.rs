@@ -89,7 +89,7 @@ pub enum Identity {
 }
 
 /// A short digest of a UIDL, for names of messages whose UIDL cannot be one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UidlDigest([u8; 8]);
 
 impl UidlDigest {

@@ -1,8 +1,7 @@
 //! What a target folder holds already.
 
-use std::num::NonZeroU32;
-
 use crate::config::Servers;
+pub use crate::mail::Place;
 use crate::mail::courier::CourierFiles;
 use crate::mail::{Places, Strings, UidList};
 use crate::naming::KeywordLetters;
@@ -29,22 +28,6 @@ pub struct OnDisk {
     pub has_indexes: bool,
     /// Whether its list is locked: by a Dovecot at work, or by a run that was cut.
     pub is_locked: bool,
-}
-
-/// A place among files or lines, of which an `Option` takes 4 bytes: there are a million of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place(NonZeroU32);
-
-impl Place {
-    /// The place `at`, from 0. `None`: there are not so many.
-    pub fn new(at: u32) -> Option<Self> {
-        Some(Self(NonZeroU32::new(at.checked_add(1)?)?))
-    }
-
-    /// Its number, from 0.
-    pub fn at(self) -> u32 {
-        self.0.get() - 1
-    }
 }
 
 /// One message file.

@@ -116,7 +116,7 @@ impl Planner<'_> {
                 && let Some(fault) = held(self.source, self.policy, index).and_then(|it| it.fault)
                 && let Some(announced) = announced(self.source, index)
             {
-                refused.push((entry.uid, announced.uidl.clone(), fault.to_string()));
+                refused.push((entry.uid, announced.uidl, fault.to_string()));
             }
         }
         match refused.first() {
@@ -276,22 +276,24 @@ impl Planner<'_> {
         let (Some(seen), Some(list)) = (self.past.seen, &self.disk.uidlist) else {
             return (kept, changed);
         };
+        let Some(uidls) = self.source.uidls else {
+            return (kept, changed);
+        };
         if seen.validity != self.source.validity {
             return (kept, changed);
         }
         // Hardly ever needed.
-        let all =
-            LazyCell::new(|| -> HashSet<&str> { uidlist::announced_uidls(self.source).collect() });
+        let all = LazyCell::new(|| uidls.finder());
         for (index, file) in found.files.iter().enumerate() {
             let line = file.and_then(|file| *found.lines.get(file.at() as usize)?);
-            if let Some(announced) = announced(self.source, index)
+            if uidls.has(index)
                 && let Some(line) = line.and_then(|line| list.lines.get(line.at() as usize))
                 && let Some(held) = line.field('P')
-                && held != announced.uidl.as_str()
+                && !uidls.is_uidl(index, held)
                 && seen.paired.contains(self.source.entries[index].uid)
             {
                 changed += 1;
-                let stays = self.mode() != Mode::Mirror && !all.contains(held);
+                let stays = self.mode() != Mode::Mirror && !all.has(held);
                 if let Some(held) = Uidl::parse(held.as_bytes()).ok().filter(|_| stays) {
                     kept.insert(index, held);
                 }
@@ -374,16 +376,12 @@ impl Planner<'_> {
         if !self.policy.servers.qmail || !self.source.in_root {
             return None;
         }
-        let dated: Vec<order::Dated> = self
-            .source
-            .entries
-            .iter()
-            .zip(uidls)
-            .zip(&plan.files)
-            .map(|((entry, announced), file)| {
+        let entries = self.source.entries.iter().zip(&plan.files).enumerate();
+        let dated: Vec<order::Dated> = entries
+            .map(|(index, (entry, file))| {
                 let on_disk = file.and_then(|file| self.disk.files.mtime(file.at()));
                 order::Dated {
-                    position: announced.as_ref().map(|announced| announced.position),
+                    position: uidls.position(index),
                     // A POP3-only source has no dates; those of the files are from the headers.
                     date: entry.date().or(on_disk),
                     on_disk,
@@ -526,9 +524,10 @@ impl Planner<'_> {
     }
 
     fn count_uidls(&self, plan: &FolderPlan, wanted: &[bool]) -> u64 {
-        let announced = self.source.uidls.unwrap_or_default().iter().zip(wanted);
-        let held = announced
-            .filter(|(uidl, wanted)| uidl.is_some() && **wanted)
+        let is_announced = |index| self.source.uidls.is_some_and(|uidls| uidls.has(index));
+        let wanted = wanted.iter().enumerate();
+        let held = wanted
+            .filter(|(index, wanted)| **wanted && is_announced(*index))
             .count() as u64;
         let lost = if self.policy.servers.dovecot {
             0

@@ -5,9 +5,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Announced;
 use super::on_disk::OnDisk;
-use crate::mail::{Entry, Flags, KeywordSet, KeywordTable, Uid, UidValidity};
+use super::{Announced, Announcements};
+use crate::mail::pop_entries::ByUidl;
+use crate::mail::{Entry, Flags, KeywordSet, KeywordTable, Place, Uid, UidSet, UidValidity};
 use crate::naming::Identity;
 use crate::naming::message::UidlDigest;
 use crate::problem::{Kind, Problem, Reach};
@@ -25,7 +26,7 @@ pub struct Numbered {
     /// No keywords: POP3 has none.
     pub keywords: KeywordTable,
     /// For each entry what POP3 announces.
-    pub uidls: Vec<Option<Announced>>,
+    pub uidls: Announcements,
     /// For each entry what stands for it in file names.
     pub digests: Vec<UidlDigest>,
     /// For each entry its number in this POP3 session.
@@ -67,7 +68,9 @@ pub fn number(
         )
         .with_hint("give --imap as well"));
     }
-    let known = Known::of(disk, remembered);
+    let listing = &maildrop.entries;
+    let by_uidl = listing.by_uidl();
+    let known = Known::of(disk, remembered, &by_uidl, listing.len());
     let validity = known
         .validity
         .or_else(|| UidValidity::new(u32::try_from(now).unwrap_or(u32::MAX)))
@@ -75,12 +78,14 @@ pub fn number(
         .ok_or_else(|| Problem::new(Kind::Internal, Reach::User, "no UIDVALIDITY"))?;
 
     let mut next = known.next_uid;
-    let mut seen = HashSet::new();
-    let mut taken = HashSet::new();
+    let repeated = by_uidl.repeated();
+    let repeated: HashSet<usize> = repeated.into_iter().map(|(_, place)| place).collect();
+    drop(by_uidl);
+    let mut taken = HashMap::new();
     let mut left_out = 0;
-    let mut rows = Vec::with_capacity(maildrop.entries.len());
-    for (position, listed) in (1_u32..).zip(&maildrop.entries) {
-        let own = listed.uidl.as_ref().filter(|uidl| seen.insert(*uidl));
+    let mut rows: Vec<(Uid, Place, UidlDigest)> = Vec::with_capacity(listing.len());
+    for (at, listed) in listing.iter().enumerate() {
+        let own = listed.uidl.as_ref().filter(|_| !repeated.contains(&at));
         let digest = match (own, &listed.uidl) {
             (Some(uidl), _) => UidlDigest::of(uidl),
             (None, Some(doubled)) => {
@@ -91,49 +96,49 @@ pub fn number(
                 UidlDigest::of_nth(shown, nth(&mut taken, shown))
             }
         };
-        let known_uid = own
-            .and_then(|uidl| known.by_uidl.get(uidl.as_str()))
-            .or_else(|| known.by_digest.get(&digest));
+        let by_uidl = known.by_place.get(at).copied().flatten();
+        let known_uid = by_uidl
+            .filter(|_| own.is_some())
+            .or_else(|| known.by_digest(digest));
         let uid = match known_uid {
-            Some(uid) => *uid,
+            Some(uid) => uid,
             None if max_size.is_some_and(|most| listed.size > most) => {
                 left_out += 1;
                 continue;
             }
             None => loop {
-                let uid = Uid::new(next).ok_or_else(|| {
-                    Problem::new(
-                        Kind::Unholdable,
-                        Reach::User,
-                        "the UIDs of INBOX are used up",
-                    )
-                })?;
+                let uid = Uid::new(next).ok_or_else(used_up)?;
                 next = next.wrapping_add(1);
-                if !known.uids.contains(&uid) {
+                if !known.uids.contains(uid) {
                     break uid;
                 }
             },
         };
-        let announced = own.map(|uidl| Announced {
-            position,
-            uidl: uidl.clone(),
-        });
-        rows.push((uid, listed, announced, digest));
+        rows.push((uid, Place::of(at).ok_or_else(used_up)?, digest));
     }
     rows.sort_by_key(|row| row.0);
-    let above = |uid: &Uid| uid.value().saturating_add(1);
+    let above = |uid: Uid| uid.value().saturating_add(1);
     let mut numbered = Numbered {
         validity,
-        uid_next: known.uids.iter().map(above).fold(next, u32::max),
+        uid_next: known.uids.last().map_or(next, |last| above(last).max(next)),
         entries: Vec::with_capacity(rows.len()),
         keywords: KeywordTable::default(),
-        uidls: Vec::with_capacity(rows.len()),
+        uidls: Announcements::default(),
         digests: Vec::with_capacity(rows.len()),
         numbers: Vec::with_capacity(rows.len()),
         without_uidl: Vec::new(),
         left_out,
     };
-    for (uid, listed, announced, digest) in rows {
+    for (uid, place, digest) in rows {
+        let Some(listed) = listing.get(place.index()) else {
+            continue;
+        };
+        let own = listed.uidl.clone();
+        let own = own.filter(|_| !repeated.contains(&place.index()));
+        let announced = own.map(|uidl| Announced {
+            position: place.at() + 1,
+            uidl,
+        });
         if announced.is_none() {
             let why = match &listed.uidl {
                 Some(uidl) => format!("an earlier message has the same UIDL {uidl}"),
@@ -148,28 +153,30 @@ pub fn number(
             internal_date: None,
             size: listed.size,
         });
-        numbered.uidls.push(announced);
+        numbered.uidls.push(announced.as_ref());
         numbered.digests.push(digest);
         numbered.numbers.push(listed.number);
     }
     Ok(numbered)
 }
 
-/// How often `text` stood for a message before this one.
-fn nth(taken: &mut HashSet<(String, u32)>, text: &str) -> u32 {
-    let mut n = 1;
-    while !taken.insert((text.to_owned(), n)) {
-        n += 1;
-    }
-    n
+fn used_up() -> Problem {
+    let what = "the UIDs of INBOX are used up";
+    Problem::new(Kind::Unholdable, Reach::User, what)
+}
+
+/// How often `text` has stood for a message now.
+fn nth(taken: &mut HashMap<String, u32>, text: &str) -> u32 {
+    let count = taken.entry(text.to_owned()).or_default();
+    *count += 1;
+    *count
 }
 
 fn faulty(maildrop: &Maildrop, number: u32) -> &str {
-    maildrop
-        .faulty
-        .iter()
-        .find(|(faulty, _, _)| *faulty == number)
-        .map_or("", |(_, shown, _)| shown)
+    let faulty = &maildrop.faulty;
+    let at = faulty.binary_search_by_key(&number, |(number, ..)| *number);
+    let found = at.ok().and_then(|at| faulty.get(at));
+    found.map_or("", |(_, shown, _)| shown)
 }
 
 /// What the target remembers of earlier runs.
@@ -179,46 +186,63 @@ struct Known {
     /// Above all UIDs that the list has ever shown.
     next_uid: u32,
     /// All that are given, also those beyond `next_uid`: by a run that was cut.
-    uids: HashSet<Uid>,
-    by_uidl: HashMap<String, Uid>,
-    by_digest: HashMap<UidlDigest, Uid>,
+    uids: UidSet,
+    /// For each place of the listing the UID that its UIDL has in the list.
+    by_place: Vec<Option<Uid>>,
+    /// By digest, ascending.
+    by_digest: Vec<(UidlDigest, Uid)>,
 }
 
 impl Known {
-    fn of(disk: &OnDisk, remembered: &Remembered) -> Self {
+    fn of(disk: &OnDisk, remembered: &Remembered, by_uidl: &ByUidl<'_>, count: usize) -> Self {
         let mut known = Known {
             next_uid: 1,
+            by_place: vec![None; count],
             ..Known::default()
         };
+        let mut uids = Vec::new();
         for file in disk.files.iter() {
             if let Some(Identity::Pop3(validity, uid, digest)) = Identity::parse(&file.base) {
                 known.validity.get_or_insert(validity);
-                known.by_digest.insert(digest, uid);
-                known.uids.insert(uid);
+                known.by_digest.push((digest, uid));
+                uids.push(uid);
             }
         }
+        // Of several the last counts.
+        known.by_digest.reverse();
         if let Some(list) = &disk.uidlist {
             let present = disk.files.by_base();
             known.validity = Some(list.validity);
             known.next_uid = known.next_uid.max(list.next_uid);
             for line in list.lines.iter() {
-                known.uids.insert(line.uid);
+                uids.push(line.uid);
                 if let Some(uidl) = line
                     .field('P')
                     .filter(|_| present.get(&line.name).is_some())
                 {
-                    known.by_uidl.insert(uidl.to_owned(), line.uid);
+                    for place in by_uidl.get(uidl) {
+                        known.by_place[place] = Some(line.uid);
+                    }
                 }
             }
         }
         if known.validity.is_none() || known.validity == remembered.validity {
             known.validity = remembered.validity;
             for (uid, digest) in &remembered.uids {
-                known.by_digest.entry(*digest).or_insert(*uid);
-                known.uids.insert(*uid);
+                known.by_digest.push((*digest, *uid));
+                uids.push(*uid);
             }
         }
+        known.by_digest.sort_by_key(|(digest, _)| *digest);
+        known.by_digest.dedup_by_key(|(digest, _)| *digest);
+        known.uids = uids.into_iter().collect();
         known
+    }
+
+    fn by_digest(&self, digest: UidlDigest) -> Option<Uid> {
+        let known = &self.by_digest;
+        let at = known.binary_search_by_key(&digest, |(digest, _)| *digest);
+        Some(known.get(at.ok()?)?.1)
     }
 }
 
@@ -241,17 +265,21 @@ mod tests {
         }
     }
 
-    fn told(numbered: &Numbered) -> Vec<(u32, u32, Option<&str>)> {
+    fn told(numbered: &Numbered) -> Vec<(u32, u32, Option<String>)> {
         (0..numbered.entries.len())
             .map(|index| {
-                let announced = numbered.uidls[index].as_ref();
+                let announced = numbered.uidls.get(index);
                 (
                     numbered.entries[index].uid.value(),
                     numbered.numbers[index],
-                    announced.map(|announced| announced.uidl.as_str()),
+                    announced.map(|announced| announced.uidl.to_string()),
                 )
             })
             .collect()
+    }
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
     }
 
     #[test]
@@ -267,8 +295,8 @@ mod tests {
         assert_eq!(
             told(&numbered),
             [
-                (1, 1, Some("b")),
-                (2, 2, Some("a")),
+                (1, 1, some("b")),
+                (2, 2, some("a")),
                 (3, 3, None),
                 (4, 4, None),
                 (5, 5, None)
@@ -320,7 +348,7 @@ mod tests {
         .unwrap();
         assert_eq!(
             told(&numbered),
-            [(3, 3, Some("a")), (9, 2, Some("gone")), (12, 1, Some("d"))]
+            [(3, 3, some("a")), (9, 2, some("gone")), (12, 1, some("d"))]
         );
         assert_eq!((numbered.validity.value(), numbered.uid_next), (5, 13));
     }
@@ -328,9 +356,10 @@ mod tests {
     #[test]
     fn what_is_too_large_gets_no_uid_unless_it_is_there() {
         let mut drop = maildrop(&[Some("a"), Some("b"), Some("c")]);
-        drop.entries[1].size = 11;
-        drop.entries[0].size = 10;
-        drop.entries[2].size = 10;
+        let sized = drop.entries.iter().zip([10, 11, 10]);
+        drop.entries = sized
+            .map(|(entry, size)| PopEntry { size, ..entry })
+            .collect();
         let numbered = number(
             &drop,
             &OnDisk::default(),
@@ -346,7 +375,7 @@ mod tests {
         );
         assert_eq!((*told[1].0, told[1].1.uid.value()), (3, 2));
         let validity = numbered.validity;
-        let digest = UidlDigest::of(drop.entries[1].uidl.as_ref().unwrap());
+        let digest = UidlDigest::of(&drop.entries.uidl(1).unwrap());
         let uid = Uid::new(1).unwrap();
         let name = Identity::Pop3(validity, uid, digest).base_name(1, 1);
         let disk = OnDisk {
@@ -393,7 +422,7 @@ mod tests {
         let numbered = number(&maildrop, &disk, &remembered, None, 1).unwrap();
         assert_eq!(
             told(&numbered),
-            [(3, 3, Some("a")), (4, 1, Some("b")), (5, 2, Some("c"))]
+            [(3, 3, some("a")), (4, 1, some("b")), (5, 2, some("c"))]
         );
         // Under another UIDVALIDITY the numbers are others.
         let other = OnDisk {

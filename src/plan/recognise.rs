@@ -313,8 +313,8 @@ impl<'a> Recogniser<'a> {
     /// tells, or where nothing is known of the folder its size and date.
     fn is_same(&self, index: usize, line: &UidLine, file: u32, nothing_known: bool) -> bool {
         let entry = &self.source.entries[index];
-        let uidl_matches = announced(self.source, index)
-            .is_some_and(|announced| line.field('P') == Some(announced.uidl.as_str()));
+        let uidls = self.source.uidls.zip(line.field('P'));
+        let uidl_matches = uidls.is_some_and(|(uidls, listed)| uidls.is_uidl(index, listed));
         if uidl_matches || !nothing_known {
             return uidl_matches;
         }

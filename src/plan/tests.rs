@@ -38,7 +38,7 @@ struct Source {
     uid_next: u32,
     entries: Vec<Entry>,
     keywords: KeywordTable,
-    uidls: Option<Vec<Option<Announced>>>,
+    uidls: Option<Announcements>,
     copies: Option<Vec<UidlDigest>>,
     selected: Option<UidSet>,
     seen: Option<Seen>,
@@ -123,6 +123,16 @@ impl Source {
         self
     }
 
+    /// Its UIDLs are listed at these places.
+    fn listed_at(&mut self, positions: &[u32]) {
+        let uidls = self.uidls.take().unwrap_or_default();
+        let placed = uidls.iter().zip(positions).map(|(announced, position)| {
+            let position = *position;
+            announced.map(|it| Announced { position, ..it })
+        });
+        self.uidls = Some(placed.collect());
+    }
+
     fn plan(&self, disk: &OnDisk, servers: Servers) -> Result<FolderPlan, Problem> {
         self.plan_under(disk, servers, UidlPolicy::default())
     }
@@ -157,7 +167,7 @@ impl Source {
             entries: &self.entries,
             selected: self.selected.as_ref(),
             keywords: &self.keywords,
-            uidls: self.uidls.as_deref(),
+            uidls: self.uidls.as_ref(),
             digests: None,
             collected: self.copies.as_deref(),
             is_whole: true,
@@ -260,7 +270,7 @@ fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) ->
         entries: &source.entries,
         selected: source.selected.as_ref(),
         keywords: &source.keywords,
-        uidls: source.uidls.as_deref(),
+        uidls: source.uidls.as_ref(),
         digests: None,
         collected: source.copies.as_deref(),
         is_whole: true,
@@ -348,9 +358,7 @@ fn a_new_folder_is_made_filled_and_listed_and_then_nothing_is_left() {
 #[test]
 fn the_list_holds_uids_uidls_and_order_and_starts_above_the_source() {
     let mut source = Source::inbox(&[3, 7, 9]).uidls(&["x:1", "", "abc"]);
-    if let Some(Some(first)) = source.uidls.as_mut().map(|uidls| uidls[0].as_mut()) {
-        first.position = 9;
-    }
+    source.listed_at(&[9, 2, 3]);
     let nothing = OnDisk::default();
     let plan = source.plan(&nothing, DOVECOT).unwrap();
     let done = after(&source, &nothing, &plan, DOVECOT);
@@ -937,9 +945,7 @@ fn a_uidl_that_changes_under_a_message_follows_in_a_mirror_and_stays_in_a_merge(
 #[test]
 fn qmail_keeps_the_order_in_the_dates() {
     let mut source = Source::inbox(&[3, 7, 9]).uidls(&["c", "b", "a"]);
-    for (announced, position) in source.uidls.iter_mut().flatten().zip([3, 2, 1]) {
-        announced.as_mut().unwrap().position = position;
-    }
+    source.listed_at(&[3, 2, 1]);
     let nothing = OnDisk::default();
     let plan = source.plan(&nothing, QMAIL).unwrap();
     assert_eq!(

@@ -1,12 +1,12 @@
 //! The `dovecot-uidlist` that a folder is to have.
 
 use std::cell::LazyCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::numbers::Numbers;
 use super::on_disk::{DiskFile, OnDisk};
 use super::recognise::{Holds, Recognised};
-use super::{FolderPlan, Mode, Past, SourceFolder, Step};
+use super::{Announcements, FolderPlan, Mode, Past, SourceFolder, Step};
 use crate::mail::{Extended, Uid, UidLine, UidLines, UidList, UidSet, UidValidity};
 use crate::naming::message::size_field;
 
@@ -65,7 +65,7 @@ pub(super) fn desired(
         mode == Mode::Merge && known.is_some_and(|uid| !source.has(uid) && !is_copy(uid))
     };
     // A message that went and came back at the source has its UIDL there.
-    let announced = LazyCell::new(|| -> HashSet<&str> { announced_uidls(source).collect() });
+    let announced = LazyCell::new(|| source.uidls.map(Announcements::finder));
     let line_that_stays = |number: u32| {
         let mut line = old?.lines.get(number as usize)?;
         if let Some(uid) = numbers.moved.get(&number) {
@@ -75,7 +75,8 @@ pub(super) fn desired(
         if source.uidls.is_some() && mode != Mode::AfterCutover && line.field('O').is_some() {
             line.set_field('O', None);
         }
-        let is_taken = line.field('P').is_some_and(|uidl| announced.contains(uidl));
+        let is_announced = |uidl| announced.as_ref().is_some_and(|finder| finder.has(uidl));
+        let is_taken = line.field('P').is_some_and(is_announced);
         if is_taken && mode != Mode::AfterCutover {
             line.set_field('P', None);
         }
@@ -150,12 +151,6 @@ fn new_names(plan: &FolderPlan) -> HashMap<u32, &str> {
 fn line_of(disk: &OnDisk, found: &Recognised, file: u32) -> Option<UidLine> {
     let line = (*found.lines.get(file as usize)?)?;
     disk.uidlist.as_ref()?.lines.get(line.at() as usize)
-}
-
-/// All UIDLs that the source announces.
-pub(super) fn announced_uidls<'s>(source: &SourceFolder<'s>) -> impl Iterator<Item = &'s str> {
-    let announced = source.uidls.unwrap_or_default().iter().flatten();
-    announced.map(|announced| announced.uidl.as_str())
 }
 
 /// Puts the UIDL and the POP3 position of entry `index` into its line. Mail that comes after the

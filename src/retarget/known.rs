@@ -9,7 +9,7 @@ use crate::mail::{Entry, Flags, FolderPath, KeywordTable, Uid, UidValidity, Uidl
 use crate::naming::Identity;
 use crate::naming::message::size_field;
 use crate::plan::on_disk::{DiskFile, OnDisk};
-use crate::plan::{Announced, SourceFolder};
+use crate::plan::{Announced, Announcements, SourceFolder};
 
 use super::journal::Former;
 
@@ -24,7 +24,7 @@ pub(super) struct Known {
     entries: Vec<Entry>,
     keywords: KeywordTable,
     /// In INBOX.
-    uidls: Option<Vec<Option<Announced>>>,
+    uidls: Option<Announcements>,
     /// By base name the UID of each file.
     pub uids: HashMap<Box<str>, Uid>,
     /// Messages that no list and no name has a UID for.
@@ -181,7 +181,7 @@ impl Known {
                 *slot = Some(Announced { position, uidl });
             }
         }
-        self.uidls = Some(uidls);
+        self.uidls = Some(uidls.into_iter().collect());
     }
 
     /// The folder as a plan wants it.
@@ -200,7 +200,7 @@ impl Known {
             entries: &self.entries,
             selected: None,
             keywords: &self.keywords,
-            uidls: self.uidls.as_deref(),
+            uidls: self.uidls.as_ref(),
             digests: None,
             collected: None,
             is_whole: true,
@@ -312,12 +312,11 @@ mod tests {
             let path = FolderPath::inbox();
             let source = known.as_source("x", &path, true);
             let mut got = String::new();
-            for (entry, uidl) in source.entries.iter().zip(source.uidls.unwrap()) {
+            for (entry, uidl) in source.entries.iter().zip(source.uidls.unwrap().iter()) {
                 let flags: String = entry.flags.maildir_letters().collect();
                 let members = source.keywords.members(entry.keywords).iter();
                 let names = members.map(|at| source.keywords.names()[usize::from(*at)].as_str());
                 let names: Vec<&str> = names.collect();
-                let uidl = uidl.as_ref();
                 let uidl = uidl.map(|it| format!("{}@{}", it.uidl, it.position));
                 let uidl = uidl.unwrap_or("-".to_owned());
                 got += &format!("{} {flags} {} {uidl}; ", entry.uid, names.join(" "));

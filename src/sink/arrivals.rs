@@ -264,12 +264,9 @@ impl<'a> Arrivals<'a> {
         let mut dated: Vec<Dated> = Vec::with_capacity(job.source.entries.len());
         for (index, file) in job.plan.files.iter().enumerate() {
             let on_disk = file.and_then(|file| job.disk.files.mtime(file.at()));
-            let announced = job
-                .source
-                .uidls
-                .and_then(|uidls| uidls.get(index)?.as_ref());
+            let uidls = job.source.uidls;
             dated.push(Dated {
-                position: announced.map(|announced| announced.position),
+                position: uidls.and_then(|uidls| uidls.position(index)),
                 date: on_disk,
                 on_disk,
             });

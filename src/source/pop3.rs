@@ -25,7 +25,6 @@ use self::proto::Capabilities;
 use self::wire::{Reply, Wire, words};
 use super::login::Login;
 use super::net::{Connection, Endpoint, Stream};
-use crate::mail::PopNumber;
 use crate::problem::{Kind, Problem, Reach};
 use crate::text::printable_bytes;
 
@@ -45,8 +44,8 @@ pub struct Session<S = Box<dyn Stream>> {
     /// The commands of the listing have been sent, their replies not been read.
     listing_is_asked: bool,
     top: Top,
-    /// The sizes of the listing, by number.
-    sizes: Vec<(PopNumber, u64)>,
+    /// The largest size of the listing; 0: there is one that is not known, or no listing.
+    largest: u64,
     software: String,
     login_delay: Option<u32>,
 }
@@ -171,7 +170,7 @@ impl<S: Read + Write> Session<S> {
             } else {
                 Top::Unknown
             },
-            sizes: Vec::new(),
+            largest: 0,
             capabilities,
         })
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::mail::{Uid, UidSet, UidValidity, Uidl};
+use crate::mail::{Place, Uid, UidSet, UidValidity, Uidl};
 use crate::matching::{self, Pair, Pairing, Stage, Template, Why};
 use crate::naming::message::UidlDigest;
 
@@ -13,12 +13,10 @@ fn path(name: &str) -> FolderPath {
 
 fn pairing(stages: &[(u32, Stage)]) -> Pairing {
     let mut pairing = Pairing::default();
-    for (position, (value, stage)) in (1..).zip(stages) {
+    for (position, (value, stage)) in (0..).zip(stages) {
         pairing.pairs.push(Pair {
             uid: uid(*value),
-            number: position,
-            position,
-            uidl: Uidl::parse(format!("u{value}").as_bytes()).unwrap(),
+            place: Place::new(position).unwrap(),
             stage: *stage,
         });
     }

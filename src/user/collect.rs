@@ -12,13 +12,15 @@ use super::attempt::Attempt;
 use super::elsewhere::{folders_in_words, is_the_same};
 use super::imap_folder::Shown;
 use super::interrupted;
-use crate::mail::{Entry, FolderPath, KeywordTable, PopNumber, Uid, UidSet, UidValidity};
+use crate::mail::{
+    Entry, FolderPath, KeywordTable, PopEntries, PopNumber, Uid, UidSet, UidValidity,
+};
 use crate::matching::{Elsewhere, Pairing, Why};
 use crate::naming::message::UidlDigest;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::pop3_only::Remembered;
 use crate::plan::seen::Seen;
-use crate::plan::{self, Announced};
+use crate::plan::{self, Announced, Announcements};
 use crate::problem::{Problem, Reach};
 use crate::sink::export;
 use crate::source::{Examined, ListedFolder, MessageList, imap};
@@ -142,7 +144,7 @@ impl Copies {
     /// those that POP3 no longer shows.
     fn add_remembered(
         &mut self,
-        pairing: &Pairing,
+        (pairing, listing): (&Pairing, &PopEntries),
         remembered: &Remembered,
         seen: &Seen,
         all: bool,
@@ -162,8 +164,11 @@ impl Copies {
             }
         }
         // INBOX has those itself.
-        for pair in &pairing.pairs {
-            uids.remove(&UidlDigest::of(&pair.uidl));
+        if !uids.is_empty() {
+            let places = pairing.pairs.iter().map(|pair| pair.place.index());
+            for uidl in places.filter_map(|place| listing.uidl(place)) {
+                uids.remove(&UidlDigest::of(&uidl));
+            }
         }
         for (digest, uid) in uids.into_iter().filter(|_| all) {
             self.keep(digest, None, uid, 0, seen);
@@ -207,7 +212,7 @@ impl Copies {
         mut self,
         list: &mut MessageList,
         selected: &mut Option<UidSet>,
-        announced: &mut Vec<Option<Announced>>,
+        announced: &mut Announcements,
         (validity, uid_next): (UidValidity, Option<u32>),
         (disk, remembered): (&OnDisk, &Remembered),
     ) -> Result<Collected, Problem> {
@@ -250,26 +255,22 @@ impl Copies {
             collected.digests.push(digest);
             let origin = folder.map(|folder| (folder, entry.uid));
             collected.origins.insert(uid.value(), origin);
-            announced.push(it);
+            announced.push(it.as_ref());
         }
         Ok(collected)
     }
 }
 
 /// POP3 messages with a UIDL that is neither INBOX's nor that of a message that could be listed, each
-/// with its size. What is in no pair has the positions that the others leave.
+/// with its size.
 fn unlisted(
     pairing: &Pairing,
     refused: &[(PopNumber, String)],
 ) -> Vec<(PopNumber, Announced, u64)> {
     let refused: HashSet<PopNumber> = refused.iter().map(|(number, _)| *number).collect();
-    let pairs = pairing.pairs.iter().map(|pair| pair.position);
-    let others = pairing.elsewhere.iter().map(|found| found.position);
-    let taken: HashSet<u32> = pairs.chain(others).collect();
-    let mut left = (1..).filter(|position| !taken.contains(position));
     let mut unlisted = Vec::new();
     for extra in &pairing.extra {
-        let position = left.next().unwrap_or(u32::MAX);
+        let position = extra.place.at() + 1;
         let is_doubled = matches!(extra.reason, Why::DuplicateUidl(_));
         if let Some(uidl) = extra.uidl.clone().filter(|_| !is_doubled) {
             let announced = Announced { position, uidl };
@@ -294,10 +295,10 @@ impl Attempt<'_> {
         &mut self,
         session: &mut imap::Session,
         inbox: &mut Shown<'_>,
-        pairing: &Pairing,
+        (pairing, listing): (&Pairing, &PopEntries),
         validity: UidValidity,
         (disk, seen): (&OnDisk, Option<&Seen>),
-        uidls: &mut Vec<Option<Announced>>,
+        uidls: &mut Announcements,
     ) -> Result<Collected, Problem> {
         let path = &inbox.placed.listed.path;
         let choice = inbox.choice;
@@ -317,7 +318,7 @@ impl Attempt<'_> {
             // What we have deleted at the source ourselves POP3 does not show any more.
             let mut folders = self.memory.book.record.folders().iter();
             let all = folders.any(|folder| !folder.deleted_at_source.is_empty());
-            copies.add_remembered(pairing, &remembered, seen, all);
+            copies.add_remembered((pairing, listing), &remembered, seen, all);
         }
         self.tell_of_copies(&copies);
         let marks = (validity, inbox.examined.uid_next);

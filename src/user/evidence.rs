@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Breaks;
 use super::bodies::{FolderBodies, Keeping};
-use crate::mail::{Entry, PopEntry, PopNumber, Uid};
+use crate::mail::{Entry, PopEntries, PopNumber, Uid};
 use crate::matching::{
     self, Attribute, ContentDigest, ContentHasher, Evidence, Foreseen, HeaderDigest, HeaderHasher,
 };
@@ -94,7 +94,7 @@ impl ReadAhead {
         &mut self,
         session: &mut pop3::Session,
         breaks: &mut Breaks,
-        listing: &[PopEntry],
+        listing: &PopEntries,
     ) -> Result<(), Problem> {
         let Foreseen { headers, whole } = matching::foreseen(listing);
         // By RETR some servers mark messages as seen: only what proves to be needed is read so.

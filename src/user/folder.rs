@@ -294,7 +294,7 @@ impl Attempt<'_> {
                 format!("folder {path}: {} {key}: {why}", folder.called),
             );
             let uid = folder.source.digests.is_none().then_some(key);
-            let announced = folder.source.uidls.and_then(|uidls| uidls[index].as_ref());
+            let announced = folder.source.uidls.and_then(|uidls| uidls.get(index));
             let uidl = announced.map(|announced| announced.uidl.to_string());
             let row = skip(path, uid, uidl, Some(entry.size), why);
             self.memory.tally.folder(path).skips.push(row);

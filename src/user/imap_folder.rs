@@ -5,7 +5,7 @@ use tracing::Level;
 use super::attempt::Attempt;
 use super::connections::Way;
 use super::folder::{Folder, skip};
-use super::inbox::known_pairs;
+use super::inbox::KnownPairs;
 use super::listing::{Stamp, digest};
 use super::maildrop::Beside;
 use super::tally::Added;
@@ -15,7 +15,7 @@ use crate::naming::MaildirFolder;
 use crate::naming::message::UidlDigest;
 use crate::plan::folders::Placed;
 use crate::plan::selection::Choice;
-use crate::plan::{Announced, Past, SourceFolder};
+use crate::plan::{Announcements, Past, SourceFolder};
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::arrivals::Arrivals;
 use crate::sink::export;
@@ -43,7 +43,7 @@ impl Shown<'_> {
         user: &'s User,
         target: &MaildirFolder,
         validity: UidValidity,
-        uidls: Option<&'s [Option<Announced>]>,
+        uidls: Option<&'s Announcements>,
         collected: Option<&'s [UidlDigest]>,
     ) -> SourceFolder<'s> {
         SourceFolder {
@@ -229,17 +229,25 @@ impl Attempt<'_> {
         let uidls = match maildrop {
             Some(maildrop) => {
                 let maildrop = maildrop.take(&mut self.memory.pop3)?;
-                let known = known_pairs(&disk, validity, seen.as_ref(), &rematched);
+                let known = KnownPairs {
+                    list: disk.uidlist.as_ref(),
+                    validity,
+                    seen: seen.as_ref(),
+                    rematched: &rematched,
+                };
                 stamp.maildrop = Some(digest(&maildrop.listing));
-                let pairing = self.pair(session, shown, maildrop, &known)?;
+                let (pairing, listing) = self.pair(session, shown, maildrop, &known)?;
+                let listing = listing.entries;
                 // Before any file bears a UIDL: the next run would know that it does, not why.
                 self.save(tree)?;
                 self.foresee_paired(session, shown)?;
-                let mut uidls = self.announced(&shown.list, &pairing);
+                self.tell_of_pairs(&pairing);
+                let mut uidls = Announcements::of_pairs(&shown.list.entries, &pairing, &listing);
                 if self.context.config.uidls.collect {
                     let past = (&disk, seen.as_ref());
+                    let pairs = (&pairing, &listing);
                     collected =
-                        Some(self.collect(session, shown, &pairing, validity, past, &mut uidls)?);
+                        Some(self.collect(session, shown, pairs, validity, past, &mut uidls)?);
                 }
                 Some(uidls)
             }
@@ -248,7 +256,7 @@ impl Attempt<'_> {
         let list = &shown.list;
         let key = |index: usize| list.entries[index].uid.value();
         let digests = collected.as_ref().map(|collected| &collected.digests[..]);
-        let source = shown.source(self.user, target, validity, uidls.as_deref(), digests);
+        let source = shown.source(self.user, target, validity, uidls.as_ref(), digests);
         let folder = Folder {
             source,
             destination: &shown.placed.destination,

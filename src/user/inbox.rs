@@ -9,14 +9,12 @@ use super::elsewhere::{self, KnownElsewhere, Search};
 use super::evidence::{ReadAhead, Sessions};
 use super::imap_folder::Shown;
 use super::maildrop::Maildropped;
-use crate::mail::{FolderPath, Uid, UidLine, UidValidity, Uidl};
+use crate::mail::{FolderPath, Uid, UidList, UidValidity, Uidl};
 use crate::matching::{self, ImapSide, Known, Pairing, Why};
-use crate::plan::Announced;
-use crate::plan::on_disk::OnDisk;
 use crate::plan::seen::Seen;
 use crate::plan::verdict::{Leftovers, judge};
 use crate::problem::Problem;
-use crate::source::{ListedFolder, Maildrop, MessageList, imap};
+use crate::source::{ListedFolder, Maildrop, imap};
 
 impl Attempt<'_> {
     /// Notes which folders UIDLs are to be looked for in.
@@ -34,8 +32,8 @@ impl Attempt<'_> {
         session: &mut imap::Session,
         inbox: &mut Shown<'_>,
         mut maildrop: Maildropped,
-        known: &[Known],
-    ) -> Result<Pairing, Problem> {
+        known: &KnownPairs<'_>,
+    ) -> Result<(Pairing, Maildrop), Problem> {
         let mut listed_again = false;
         loop {
             let pairing = match self.pair_as_listed(session, inbox, &mut maildrop, known) {
@@ -49,7 +47,7 @@ impl Attempt<'_> {
             let left = leftovers(&pairing, &maildrop.listing);
             let Err(problem) = judge(&left, &self.context.config.uidls) else {
                 self.context.dialer.see_off(|| maildrop.session.quit());
-                return Ok(pairing);
+                return Ok((pairing, maildrop.listing));
             };
             maildrop.session.quit();
             let opener = self.opener().filter(|_| !listed_again);
@@ -83,7 +81,7 @@ impl Attempt<'_> {
         session: &mut imap::Session,
         inbox: &Shown<'_>,
         maildrop: &mut Maildropped,
-        known: &[Known],
+        known: &KnownPairs<'_>,
     ) -> Result<Pairing, Problem> {
         let side = ImapSide {
             uid_validity: inbox.examined.uid_validity,
@@ -115,7 +113,7 @@ impl Attempt<'_> {
         };
         let policy = self.context.config.uidls.pairing;
         let listing = &maildrop.listing;
-        let mut pairing = matching::pair(policy, &side, listing, known, &mut sessions)?;
+        let mut pairing = matching::pair(policy, &side, listing, known.iter(), &mut sessions)?;
         self.look_elsewhere(session, inbox, maildrop, &mut pairing)?;
         Ok(pairing)
     }
@@ -177,11 +175,8 @@ impl Attempt<'_> {
             .collect()
     }
 
-    pub(super) fn announced(
-        &mut self,
-        list: &MessageList,
-        pairing: &Pairing,
-    ) -> Vec<Option<Announced>> {
+    /// Says how the UIDLs were paired, and what is left over.
+    pub(super) fn tell_of_pairs(&mut self, pairing: &Pairing) {
         let tally = &mut self.memory.tally;
         tally.uidls_missing = pairing.missing.len() as u64;
         tally.uidls_extra = pairing.extra.len() as u64;
@@ -227,52 +222,45 @@ impl Attempt<'_> {
                 format!("INBOX UID {uid} has no UIDL; POP3 clients will download it once more"),
             );
         }
-        let entries = list.entries.iter();
-        entries
-            .map(|entry| {
-                let (position, uidl) = pairing.of(entry.uid)?;
-                Some(Announced {
-                    position,
-                    uidl: uidl.clone(),
-                })
-            })
-            .collect()
     }
 }
 
 /// What an earlier run has written into the list file, by the UIDs that the source has now.
-pub(super) fn known_pairs(
-    disk: &OnDisk,
-    validity: UidValidity,
-    seen: Option<&Seen>,
-    rematched: &HashMap<Box<str>, Uid>,
-) -> Vec<Known> {
-    let Some(list) = &disk.uidlist else {
-        return Vec::new();
-    };
-    let seen = seen.filter(|seen| seen.validity == validity);
-    let uid = |line: &UidLine| match list.validity == validity {
-        true => seen.map_or(Some(line.uid), |seen| seen.source_uid(line.uid)),
-        false => rematched.get(&line.name).copied(),
-    };
-    let lines = list.lines.iter();
-    lines
-        .filter_map(|line| {
-            Some(Known {
-                uidl: Uidl::parse(line.field('P')?.as_bytes()).ok()?,
-                uid: uid(&line)?,
-                position: line.field('O').and_then(|position| position.parse().ok()),
+pub(super) struct KnownPairs<'k> {
+    pub(super) list: Option<&'k UidList>,
+    /// UIDVALIDITY of the source.
+    pub(super) validity: UidValidity,
+    pub(super) seen: Option<&'k Seen>,
+    pub(super) rematched: &'k HashMap<Box<str>, Uid>,
+}
+
+impl KnownPairs<'_> {
+    fn iter(&self) -> impl Iterator<Item = Known> {
+        let seen = self.seen.filter(|seen| seen.validity == self.validity);
+        let list = self.list.into_iter();
+        list.flat_map(move |list| {
+            let same_uids = list.validity == self.validity;
+            list.lines.iter().filter_map(move |line| {
+                let uid = match same_uids {
+                    true => seen.map_or(Some(line.uid), |seen| seen.source_uid(line.uid)),
+                    false => self.rematched.get(&line.name).copied(),
+                };
+                Some(Known {
+                    uidl: Uidl::parse(line.field('P')?.as_bytes()).ok()?,
+                    uid: uid?,
+                    position: line.field('O').and_then(|position| position.parse().ok()),
+                })
             })
         })
-        .collect()
+    }
 }
 
 pub(super) fn leftovers(pairing: &Pairing, maildrop: &Maildrop) -> Leftovers {
     let shown = |number: u32| {
-        let mut faulty = maildrop.faulty.iter();
-        faulty
-            .find(|(faulty, _, _)| *faulty == number)
-            .map(|(_, text, fault)| format!("POP3 message {number}, UIDL \"{text}\": {fault}"))
+        let faulty = &maildrop.faulty;
+        let at = faulty.binary_search_by_key(&number, |(faulty, ..)| *faulty);
+        let (_, text, fault) = faulty.get(at.ok()?)?;
+        Some(format!("POP3 message {number}, UIDL \"{text}\": {fault}"))
     };
     let mut reasons = pairing.extra.iter().map(|extra| extra.reason);
     Leftovers {

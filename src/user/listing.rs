@@ -10,7 +10,7 @@ use crate::naming::message::size_field;
 use crate::plan::folders::Placed;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::seen::{Seen, marked};
-use crate::plan::{self, Announced, FolderPlan, Mode, Past, SourceFolder};
+use crate::plan::{self, Announced, Announcements, FolderPlan, Mode, Past, SourceFolder};
 use crate::problem::Problem;
 use crate::sink::export;
 use crate::source::combine::combine;
@@ -30,10 +30,11 @@ pub(super) struct Stamp {
 /// A digest of a POP3 listing.
 pub(super) fn digest(maildrop: &Maildrop) -> String {
     let mut hasher = blake3::Hasher::new();
-    for entry in &maildrop.entries {
-        hasher.update(entry.uidl.as_ref().map_or("", Uidl::as_str).as_bytes());
+    let mut uidls = maildrop.entries.uidls();
+    for size in maildrop.entries.sizes() {
+        hasher.update(uidls.read().unwrap_or_default().as_bytes());
         hasher.update(b"\0");
-        hasher.update(&entry.size.to_be_bytes());
+        hasher.update(&size.to_be_bytes());
     }
     for (number, text, _) in &maildrop.faulty {
         hasher.update(&number.to_be_bytes());
@@ -134,7 +135,7 @@ impl Attempt<'_> {
             entries: &list.entries,
             selected: None,
             keywords: &list.keywords,
-            uidls: uidls.as_deref(),
+            uidls: uidls.as_ref(),
             digests: None,
             collected: None,
             is_whole: true,
@@ -347,7 +348,7 @@ fn has_lost_uidls(list: &MessageList, plan: &FolderPlan, disk: &OnDisk, seen: &S
 }
 
 /// What POP3 announces, by the list on disk: the POP3 listing is that by which it was written.
-fn announced(list: &MessageList, disk: &OnDisk, seen: &Seen) -> Vec<Option<Announced>> {
+fn announced(list: &MessageList, disk: &OnDisk, seen: &Seen) -> Announcements {
     let lines = disk.uidlist.as_ref().map(|list| &list.lines);
     let uids = lines.map_or(&[][..], |lines| lines.uids());
     let mut by_source_uid: Vec<(Uid, u32)> = (0..)

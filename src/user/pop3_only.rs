@@ -7,7 +7,7 @@ use super::folder::{Folder, skip};
 use super::imap_folder::Left;
 use super::listing::Stamp;
 use super::maildrop::Maildropped;
-use crate::mail::{FolderPath, Uidl};
+use crate::mail::FolderPath;
 use crate::naming::MaildirFolder;
 use crate::plan::SourceFolder;
 use crate::plan::folders::place;
@@ -134,7 +134,7 @@ impl Attempt<'_> {
                 selected: None,
                 keywords: &numbered.keywords,
                 // Elsewhere POP3 does not show them.
-                uidls: target.is_root().then_some(&numbered.uidls[..]),
+                uidls: target.is_root().then_some(&numbered.uidls),
                 digests: Some(&numbered.digests),
                 collected: None,
                 is_whole: true,
@@ -157,7 +157,7 @@ impl Attempt<'_> {
 }
 
 fn uidl_of(maildrop: &Maildrop, number: u32) -> Option<String> {
-    let mut entries = maildrop.entries.iter();
-    let entry = entries.find(|entry| entry.number == number)?;
-    entry.uidl.as_ref().map(Uidl::to_string)
+    let entries = &maildrop.entries;
+    let uidl = entries.uidl(entries.place_of(number)?)?;
+    Some(uidl.to_string())
 }

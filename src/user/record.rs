@@ -8,7 +8,7 @@ use tracing::Level;
 use super::attempt::Attempt;
 use super::imap_folder::Shown;
 use super::listing::Stamp;
-use crate::mail::{FolderPath, Uid, UidSet, Uidl};
+use crate::mail::{Entry, FolderPath, Uid, UidSet, Uidl};
 use crate::matching::Pairing;
 use crate::naming::MaildirFolder;
 use crate::plan::folders::Placed;
@@ -334,12 +334,12 @@ impl Attempt<'_> {
         folder.numbered = digests
             .map(|(entry, digest)| (entry.uid.value(), digest.to_string()))
             .collect();
-        let all = numbered.entries.iter().zip(&numbered.uidls);
-        let with: UidSet = all
-            .clone()
-            .filter_map(|(entry, uidl)| uidl.as_ref().map(|_| entry.uid))
-            .collect();
-        let missing = all.filter_map(|(entry, uidl)| uidl.is_none().then_some(entry.uid));
+        let has_uidl = |(index, _): &(usize, &Entry)| numbered.uidls.has(*index);
+        let all = numbered.entries.iter().enumerate();
+        let with = all.clone().filter(has_uidl);
+        let with: UidSet = with.map(|(_, entry)| entry.uid).collect();
+        let missing = all.filter(|entry| !has_uidl(entry));
+        let missing = missing.map(|(_, entry)| entry.uid);
         folder.paired = Some(Paired {
             listed: numbered.entries.len() as u64,
             missing: missing.collect(),

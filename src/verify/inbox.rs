@@ -1,5 +1,6 @@
 //! INBOX as POP3 clients see it: the old maildrop against what the new servers show, or will.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use super::difference::{Difference, What, unite};
@@ -30,9 +31,9 @@ pub(super) struct Shown {
 }
 
 /// A message as the new side announces it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Announces<'a> {
-    pub(super) uidl: &'a [u8],
+    pub(super) uidl: Cow<'a, [u8]>,
     pub(super) octets: u64,
     /// Its UID there, where it is known.
     pub(super) uid: Option<Uid>,
@@ -42,7 +43,7 @@ impl Shown {
     /// What `maildrop` shows but for messages of more than `max_size` octets.
     pub(super) fn of(maildrop: &Maildrop, max_size: Option<u64>) -> Self {
         let mut shown = Self::default();
-        for entry in &maildrop.entries {
+        for entry in maildrop.entries.iter() {
             let Some(uidl) = &entry.uidl else { continue };
             let uidl: Box<[u8]> = uidl.as_str().as_bytes().into();
             if max_size.is_some_and(|most| entry.size > most) {
@@ -63,18 +64,20 @@ impl Shown {
     ) -> Self {
         let mut shown = Self::default();
         for pair in &pairing.pairs {
-            let uidl: Box<[u8]> = pair.uidl.as_str().as_bytes().into();
+            let uidl = maildrop.entries.uidl(pair.place.index());
+            let Some(uidl) = uidl else { continue };
+            let uidl: Box<[u8]> = uidl.as_str().as_bytes().into();
             if left_out.contains(pair.uid) {
                 shown.left_out.insert(uidl);
             } else {
                 shown.uids.insert(uidl, pair.uid);
-                shown.positions.insert(pair.uid, pair.position);
+                shown.positions.insert(pair.uid, pair.position());
             }
         }
         let all = maildrop.entries.iter();
-        let all = all.filter_map(|it| Some((it.uidl.as_ref()?.as_str().as_bytes(), it.size)));
-        let kept = all.filter(|(uidl, _)| !shown.left_out.contains(*uidl));
-        shown.entries = kept.map(|(uidl, size)| (uidl.into(), size)).collect();
+        let all = all.filter_map(|it| Some((it.uidl?.as_str().as_bytes().into(), it.size)));
+        let kept = all.filter(|(uidl, _)| !shown.left_out.contains(uidl));
+        shown.entries = kept.collect();
         let sizes: HashMap<Uid, u64> = entries.iter().map(|it| (it.uid, it.size)).collect();
         let mut paired = shown
             .entries
@@ -104,12 +107,12 @@ impl Shown {
             .collect();
         let new: Vec<&Announces<'_>> = new
             .iter()
-            .filter(|it| !self.left_out.contains(it.uidl))
+            .filter(|it| !self.left_out.contains(&*it.uidl))
             .collect();
         let announced: Vec<Announced<'_>> = new
             .iter()
             .map(|it| Announced {
-                uidl: it.uidl,
+                uidl: &it.uidl,
                 octets: it.octets,
             })
             .collect();
@@ -119,7 +122,7 @@ impl Shown {
         let was: HashMap<String, Uid> = was.collect();
         let is: HashMap<String, Uid> = new
             .iter()
-            .filter_map(|it| Some((shown(it.uidl), it.uid?)))
+            .filter_map(|it| Some((shown(&it.uidl), it.uid?)))
             .collect();
         for difference in &mut found {
             let uidl = difference.uidl.as_deref().unwrap_or_default();
@@ -131,7 +134,7 @@ impl Shown {
         }
         // Both sides know the UIDL, and mean different messages by it.
         for it in &new {
-            if let (Some(uid), Some(was)) = (it.uid, self.uids.get(it.uidl))
+            if let (Some(uid), Some(was)) = (it.uid, self.uids.get(&*it.uidl))
                 && uid != *was
             {
                 let difference = Difference::new(
@@ -141,7 +144,7 @@ impl Shown {
                     format!("of UID {uid}"),
                 );
                 found.push(Difference {
-                    uidl: Some(shown(it.uidl)),
+                    uidl: Some(shown(&it.uidl)),
                     ..difference.at(Some(*was))
                 });
             }
@@ -200,7 +203,7 @@ impl Verify<'_> {
             bodies: None,
         };
         let policy = self.context.config.uidls.pairing;
-        let paired = matching::pair(policy, &side, &opened.listing, &[], &mut sessions);
+        let paired = matching::pair(policy, &side, &opened.listing, [], &mut sessions);
         self.breaks.insert(inbox, breaks);
         paired
     }
@@ -247,7 +250,7 @@ fn announces<'a>(
     let announces = entries.map(|it| {
         let name = std::str::from_utf8(&it.base_name).ok();
         Announces {
-            uidl: &it.uidl,
+            uidl: Cow::Borrowed(&it.uidl),
             octets: it.octets,
             uid: name.and_then(|name| uids?.get(name).copied()),
         }
@@ -275,10 +278,9 @@ fn is_news(doubt: &Doubt) -> bool {
 pub(super) fn announces_live(maildrop: &Maildrop) -> Vec<Announces<'_>> {
     let entries = maildrop.entries.iter();
     let announced = entries.map(|it| Announces {
-        uidl: it
-            .uidl
-            .as_ref()
-            .map_or(&[][..], |it| it.as_str().as_bytes()),
+        uidl: it.uidl.map_or_else(Cow::default, |it| {
+            Cow::Owned(it.as_str().as_bytes().to_vec())
+        }),
         octets: it.size,
         uid: None,
     });
@@ -308,7 +310,7 @@ mod tests {
         let new: Vec<Announces<'_>> = new
             .iter()
             .map(|(uidl, uid, octets)| Announces {
-                uidl: uidl.as_bytes(),
+                uidl: Cow::Borrowed(uidl.as_bytes()),
                 octets: *octets,
                 uid: Uid::new(*uid),
             })

@@ -13,7 +13,7 @@ use super::sample::chosen;
 use super::tree::{Fault, Tree, judge_virtual_size};
 use super::{Logins, Opened, Verify};
 use crate::announce;
-use crate::mail::{FolderPath, PopEntry, Uid, UidSet};
+use crate::mail::{FolderPath, PopEntry, Uid, UidSet, Uidl};
 use crate::naming::MaildirFolder;
 use crate::naming::message::size_in_name;
 use crate::plan::selection::Choice;
@@ -136,14 +136,14 @@ impl Verify<'_> {
         let entries = announcement.entries.iter();
         let names: HashMap<&[u8], &[u8]> = entries.map(|it| (&*it.uidl, &*it.base_name)).collect();
         let file_of = |entry: &PopEntry| -> Option<&File> {
-            let name = names.get(uidl(entry)?)?;
+            let name = names.get(bytes(entry.uidl.as_ref()?))?;
             files.get(std::str::from_utf8(name).ok()?).copied()
         };
         let both: Vec<(u32, &File)> = old
             .listing
             .entries
             .iter()
-            .filter_map(|entry| Some((entry.number, file_of(entry)?)))
+            .filter_map(|entry| Some((entry.number, file_of(&entry)?)))
             .collect();
         let numbers = both.iter().filter_map(|(number, _)| Uid::new(*number));
         let wanted = self.wanted(&numbers.collect(), &old.listing);
@@ -175,14 +175,14 @@ impl Verify<'_> {
         new: &mut Opened,
     ) -> Result<(Vec<Difference>, UidSet), Problem> {
         let entries = new.listing.entries.iter();
-        let there: HashMap<&[u8], (u32, u64)> = entries
-            .filter_map(|it| Some((uidl(it)?, (it.number, it.size))))
+        let there: HashMap<Uidl, (u32, u64)> = entries
+            .filter_map(|it| Some((it.uidl?, (it.number, it.size))))
             .collect();
         let both: HashMap<u32, (u32, u64)> = old
             .listing
             .entries
             .iter()
-            .filter_map(|it| Some((it.number, *there.get(uidl(it)?)?)))
+            .filter_map(|it| Some((it.number, *there.get(&it.uidl?)?)))
             .collect();
         let numbers = both.keys().filter_map(|number| Uid::new(*number));
         let wanted = self.wanted(&numbers.collect(), &old.listing);
@@ -221,8 +221,8 @@ fn wrong_virtual_sizes(tree: &Tree, messages: &Messages) -> io::Result<Vec<Fault
     Ok(wrong)
 }
 
-fn uidl(entry: &PopEntry) -> Option<&[u8]> {
-    Some(entry.uidl.as_ref()?.as_str().as_bytes())
+fn bytes(uidl: &Uidl) -> &[u8] {
+    uidl.as_str().as_bytes()
 }
 
 /// Notes what the sides have of the message of that number.
@@ -236,11 +236,13 @@ fn note(
     let Some(key) = Uid::new(number) else { return };
     let before = compared.differences.len();
     compared.note(&FolderPath::inbox(), key, old, new);
-    let mut entries = listing.entries.iter();
-    let entry = entries.find(|it| it.number == number);
+    let entries = &listing.entries;
+    let uidl = entries
+        .place_of(number)
+        .and_then(|place| entries.uidl(place));
     for difference in compared.differences.iter_mut().skip(before) {
         // It has no UID on the old server.
         difference.uid = None;
-        difference.uidl = entry.and_then(uidl).map(|it| printable_bytes(it, SHOWN));
+        difference.uidl = uidl.as_ref().map(|it| printable_bytes(bytes(it), SHOWN));
     }
 }

@@ -228,10 +228,10 @@ impl World {
             if !message.in_pop {
                 continue;
             }
-            let before = maildrop
-                .entries
-                .last()
-                .and_then(|e: &PopEntry| e.uidl.clone());
+            let count = maildrop.entries.len();
+            let before = count
+                .checked_sub(1)
+                .and_then(|at| maildrop.entries.uidl(at));
             let uidl = match fault {
                 Fault::None => Uidl::parse(self.uidl(at).as_bytes()).ok(),
                 Fault::Invalid => None,
@@ -255,7 +255,7 @@ impl World {
                 });
             }
             let size = message.over_imap(false).len() as u64;
-            maildrop.entries.push(PopEntry {
+            maildrop.entries.push(&PopEntry {
                 number,
                 size: message.pop_size.unwrap_or(size),
                 uidl,
@@ -298,7 +298,7 @@ impl World {
             uid_validity: self.validity(0),
             entries: &inbox,
         };
-        let mut pairing = pair(self.policy, &side, &maildrop, &[], &mut servers).unwrap();
+        let mut pairing = pair(self.policy, &side, &maildrop, [], &mut servers).unwrap();
         let inbox_alone = pairing.clone();
         // What is counted from here on is the search.
         (servers.imap_headers, servers.contents) = (0, (0, 0));
@@ -314,11 +314,14 @@ impl World {
         let class = |at: usize| self.messages[at].0.class();
         for pair in &pairing.pairs {
             let imap = servers.imap[&(0, pair.uid)].0;
-            assert_eq!(class(servers.pop[&pair.number].0), class(imap), "{pair:?}");
+            let number = maildrop.entries.number(pair.place.index()).unwrap();
+            assert_eq!(class(servers.pop[&number].0), class(imap), "{pair:?}");
         }
         let mut messages = std::collections::HashSet::new();
-        let mut uidls: std::collections::HashSet<_> =
-            pairing.pairs.iter().map(|pair| &pair.uidl).collect();
+        let pairs = pairing.pairs.iter();
+        let mut uidls: std::collections::HashSet<Uidl> = pairs
+            .map(|pair| maildrop.entries.uidl(pair.place.index()).unwrap())
+            .collect();
         for found in &pairing.elsewhere {
             let folder = (1..=FOLDERS).find(|n| path(*n) == found.folder).unwrap();
             let imap = servers.imap[&(folder, found.uid)].0;
@@ -328,13 +331,13 @@ impl World {
                 "{found:?}"
             );
             assert_eq!(found.uid_validity, self.validity(folder));
-            let entry = &maildrop.entries[found.position as usize - 1];
+            let entry = maildrop.entries.get(found.position as usize - 1).unwrap();
             assert_eq!(
                 (entry.number, entry.size, entry.uidl.as_ref()),
                 (found.number, found.size, Some(&found.uidl))
             );
             assert!(messages.insert((folder, found.uid)), "{found:?}");
-            assert!(uidls.insert(&found.uidl), "{found:?}");
+            assert!(uidls.insert(found.uidl.clone()), "{found:?}");
         }
         assert!(
             pairing

@@ -295,7 +295,7 @@ impl World {
             if uidl.is_none() {
                 drop.faulty.push((number, String::new(), UidlFault::Empty));
             }
-            drop.entries.push(PopEntry {
+            drop.entries.push(&PopEntry {
                 number,
                 size: message.pop_size.unwrap_or(match self.sizes {
                     Sizes::Equal => size,
@@ -372,24 +372,26 @@ impl World {
             uid_validity: self.validity.and_then(UidValidity::new),
             entries: &entries,
         };
-        let pairing = pair(self.policy, &side, &drop, &known, &mut servers).unwrap();
+        let pairing = pair(self.policy, &side, &drop, known, &mut servers).unwrap();
+        let by_uid = pairing.by_uid();
         for pair in &pairing.pairs {
-            let at_pop = servers.pop[&pair.number].0;
+            let entry = drop.entries.get(pair.place.index()).unwrap();
+            let at_pop = servers.pop[&entry.number].0;
             let at_imap = servers.imap[&pair.uid].0;
             assert_eq!(
                 self.messages[at_pop].class(),
                 self.messages[at_imap].class(),
                 "wrong pair {pair:?}"
             );
-            let entry = &drop.entries[pair.position as usize - 1];
-            assert_eq!(
-                (entry.number, entry.uidl.as_ref()),
-                (pair.number, Some(&pair.uidl))
-            );
-            assert_eq!(pairing.of(pair.uid), Some((pair.position, &pair.uidl)));
+            assert_eq!(by_uid.get(pair.uid), Some(*pair));
         }
-        assert!(pairing.pairs.is_sorted_by(|a, b| a.position < b.position));
-        let uidls: std::collections::HashSet<_> = pairing.pairs.iter().map(|p| &p.uidl).collect();
+        assert!(pairing.missing.iter().all(|uid| by_uid.get(*uid).is_none()));
+        assert!(pairing.pairs.is_sorted_by(|a, b| a.place < b.place));
+        let uidls = pairing
+            .pairs
+            .iter()
+            .map(|pair| drop.entries.uidl(pair.place.index()));
+        let uidls: std::collections::HashSet<Uidl> = uidls.map(Option::unwrap).collect();
         assert_eq!(uidls.len(), pairing.pairs.len());
         assert_eq!(pairing.pairs.len() + pairing.missing.len(), entries.len());
         assert_eq!(

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::courier::names::{self, Choice, Shown};
 use super::super::on_disk::DiskFile;
-use super::super::{FolderPlan, Mode, Step, announced, identity, marks};
+use super::super::{FolderPlan, Mode, Step, identity, marks};
 use super::{Planner, sized_name};
 use crate::config::Unholdable;
 use crate::mail::Uid;
@@ -51,7 +51,7 @@ impl Planner<'_> {
         }
         let mut places: Vec<(u32, usize)> = (0..self.source.entries.len())
             .filter(|index| wanted.get(*index).copied().unwrap_or(false))
-            .filter_map(|index| Some((announced(self.source, index)?.position, index)))
+            .filter_map(|index| Some((self.source.uidls?.position(index)?, index)))
             .collect();
         places.sort_unstable();
         let shown: Vec<Shown> = places

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::super::on_disk::{DiskFile, OnDisk};
 use super::super::{Mode, Past, SourceFolder, announced};
 use super::{Recognised, Recogniser, Role};
-use crate::mail::{Uid, UidLine, UidSet};
+use crate::mail::{Uid, UidLine, UidSet, Uidl};
 use crate::naming::Identity;
 use crate::naming::message::UidlDigest;
 
@@ -32,15 +32,15 @@ impl Recogniser<'_> {
         }
         let uidls = (0..source.entries.len()).filter_map(|index| {
             let announced = announced(source, index)?;
-            Some((index, &announced.uidl))
+            Some((index, announced.uidl))
         });
         let by_digest: HashMap<UidlDigest, usize> = uidls
             .clone()
-            .map(|(index, uidl)| (UidlDigest::of(uidl), index))
+            .map(|(index, uidl)| (UidlDigest::of(&uidl), index))
             .collect();
-        let copies: HashMap<&str, usize> = uidls
+        let copies: HashMap<Uidl, usize> = uidls
             .filter(|(index, _)| *index >= source.own())
-            .map(|(index, uidl)| (uidl.as_str(), index))
+            .map(|(index, uidl)| (uidl, index))
             .collect();
         let disk = self.disk;
         // Names first: the file that bears a UIDL in its name holds that message, whatever another
@@ -53,8 +53,10 @@ impl Recogniser<'_> {
             }
         }
         for (at, file) in (0..).zip(disk.files.iter()) {
-            let listed = self.line_of(at);
-            let listed = listed.and_then(|line| Some((copies.get(line.field('P')?)?, line)));
+            let listed = self.line_of(at).and_then(|line| {
+                let uidl = Uidl::parse(line.field('P')?.as_bytes()).ok()?;
+                Some((copies.get(&uidl)?, line))
+            });
             if let Some((index, line)) = listed
                 && !self.is_own(&file, &line)
             {

@@ -7,8 +7,8 @@ const COPY: u32 = 1_000_500;
 impl Source {
     /// The last `count` messages are copies; nothing is collected where this is not said.
     fn copies(mut self, count: usize) -> Self {
-        let uidls = self.uidls.as_deref().unwrap_or_default();
-        let uidls = uidls[uidls.len() - count..].iter().flatten();
+        let uidls = self.uidls.iter().flat_map(Announcements::iter);
+        let uidls = uidls.skip(self.entries.len() - count).flatten();
         let digests = uidls.map(|announced| UidlDigest::of(&announced.uidl));
         self.copies = Some(digests.collect());
         self

@@ -6,7 +6,8 @@ use super::Session;
 use super::delayed;
 use super::proto::{list_line, refusal, stat_count, uidl_line};
 use super::wire::words;
-use crate::mail::{PopEntry, PopNumber, Uidl, UidlFault};
+use crate::mail::pop_entries::{Numbers, Sizes};
+use crate::mail::{PopEntries, PopNumber, Strings, Uidl, UidlFault};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::Maildrop;
 use crate::text::printable_bytes;
@@ -17,16 +18,30 @@ const ENTRIES: usize = 5_000_000;
 /// What a listing asks for, in this order.
 pub(super) const COMMANDS: [&str; 3] = ["STAT\r\n", "UIDL\r\n", "LIST\r\n"];
 
-type FoundUidl = Result<Uidl, (String, UidlFault)>;
-
 /// One reading of the maildrop.
 struct Reading {
     count: Option<u32>,
     /// `None`: the server knows no UIDL.
-    uidls: Option<Vec<(PopNumber, FoundUidl)>>,
-    sizes: Vec<(PopNumber, u64)>,
+    uidls: Option<Uidls>,
+    sizes: Octets,
     /// The first line that made no sense.
     nonsense: Option<String>,
+}
+
+/// What UIDL lists.
+#[derive(Default)]
+struct Uidls {
+    numbers: Numbers,
+    /// An empty text is no UIDL.
+    texts: Strings,
+    faulty: Vec<(PopNumber, String, UidlFault)>,
+}
+
+/// What LIST lists.
+#[derive(Default)]
+struct Octets {
+    numbers: Numbers,
+    sizes: Sizes,
 }
 
 impl<S: Read + Write> Session<S> {
@@ -46,8 +61,10 @@ impl<S: Read + Write> Session<S> {
                 Problem::new(Kind::Protocol, Reach::User, what)
             })?,
         };
-        let entries = maildrop.entries.iter();
-        self.sizes = entries.map(|entry| (entry.number, entry.size)).collect();
+        let sizes = maildrop.entries.sizes();
+        // 0 is not known, and as much as any.
+        let largest = sizes.max_by_key(|size| size.checked_sub(1).unwrap_or(u64::MAX));
+        self.largest = largest.unwrap_or(0);
         Ok(maildrop)
     }
 
@@ -80,24 +97,27 @@ impl<S: Read + Write> Session<S> {
         let empty = count == Some(0);
         let uidls = match answer(self, 1)? {
             Ok(_) => {
-                let mut uidls = Vec::new();
+                let mut uidls = Uidls::default();
                 self.wire.lines(most, |line| match uidl_line(line) {
-                    Some((number, bytes)) => uidls.push((number, parse(bytes))),
+                    Some((number, bytes)) => uidls.push(number, bytes),
                     None => note("UIDL", line),
                 })?;
                 Some(uidls)
             }
-            Err(_) if empty && self.capabilities.uidl => Some(Vec::new()),
+            Err(_) if empty && self.capabilities.uidl => Some(Uidls::default()),
             // A passing fault must not be taken for a server without UIDL.
             Err(text) if self.capabilities.uidl || refusal(&text, false) == Kind::Busy => {
                 return Err(self.refused("UIDL", &text));
             }
             Err(_) => None,
         };
-        let mut sizes = Vec::new();
+        let mut sizes = Octets::default();
         match answer(self, 2)? {
             Ok(_) => self.wire.lines(most, |line| match list_line(line) {
-                Some(entry) => sizes.push(entry),
+                Some((number, size)) => {
+                    sizes.numbers.push(number);
+                    sizes.sizes.push(size);
+                }
                 None => note("LIST", line),
             })?,
             Err(_) if empty => {}
@@ -109,12 +129,11 @@ impl<S: Read + Write> Session<S> {
             let line = self.wire.without_hidden(line);
             format!("{command} line {:?}", printable_bytes(line.as_bytes(), 100))
         });
-        let uidls = uidls.map(|uidls| {
-            let uidls = uidls.into_iter();
-            let told = |(text, fault)| (self.wire.without_hidden(text), fault);
+        let uidls = uidls.map(|mut uidls| {
+            for (_, text, _) in &mut uidls.faulty {
+                *text = self.wire.without_hidden(std::mem::take(text));
+            }
             uidls
-                .map(|(number, uidl)| (number, uidl.map_err(told)))
-                .collect()
         });
         Ok(Reading {
             count,
@@ -132,8 +151,18 @@ impl<S: Read + Write> Session<S> {
     }
 }
 
-fn parse(bytes: &[u8]) -> FoundUidl {
-    Uidl::parse(bytes).map_err(|fault| (printable_bytes(bytes, 100), fault))
+impl Uidls {
+    fn push(&mut self, number: PopNumber, bytes: &[u8]) {
+        self.numbers.push(number);
+        match Uidl::parse(bytes) {
+            Ok(uidl) => self.texts.push(uidl.as_str()),
+            Err(fault) => {
+                self.texts.push("");
+                let shown = printable_bytes(bytes, 100);
+                self.faulty.push((number, shown, fault));
+            }
+        }
+    }
 }
 
 /// The maildrop, or in what the reading contradicts itself.
@@ -141,62 +170,77 @@ fn combine(reading: Reading) -> Result<Maildrop, String> {
     if let Some(line) = reading.nonsense {
         return Err(line);
     }
-    let mut sizes = reading.sizes;
-    sort("LIST", &mut sizes)?;
+    let Octets { numbers, sizes } = reading.sizes;
+    let (numbers, sizes) = match sorted("LIST", &numbers)? {
+        None => (numbers, sizes),
+        Some((numbers, order)) => {
+            let places = order.iter().map(|place| *place as usize);
+            (numbers, places.filter_map(|at| sizes.get(at)).collect())
+        }
+    };
     if let Some(count) = reading.count
-        && count as usize != sizes.len()
+        && count as usize != numbers.len()
     {
         return Err(format!(
             "STAT counts {count} messages, LIST has {}",
-            sizes.len()
+            numbers.len()
         ));
     }
-    let mut maildrop = Maildrop {
-        entries: Vec::with_capacity(sizes.len()),
-        faulty: Vec::new(),
-        has_uidls: reading.uidls.is_some(),
+    let has_uidls = reading.uidls.is_some();
+    let (texts, faulty) = match reading.uidls {
+        Some(uidls) => texts_for(&numbers, uidls)?,
+        None => (numbers.iter().map(|_| "").collect(), Vec::new()),
     };
-    let Some(mut uidls) = reading.uidls else {
-        maildrop.entries = sizes
-            .into_iter()
-            .map(|(number, size)| PopEntry {
-                number,
-                size,
-                uidl: None,
-            })
-            .collect();
-        return Ok(maildrop);
-    };
-    sort("UIDL", &mut uidls)?;
-    if uidls.len() != sizes.len() {
-        return Err(format!(
-            "UIDL lists {} messages, LIST {}",
-            uidls.len(),
-            sizes.len()
-        ));
-    }
-    for ((number, uidl), (listed, size)) in uidls.into_iter().zip(sizes) {
-        if number != listed {
-            return Err(format!(
-                "UIDL lists message {number} where LIST has {listed}"
-            ));
-        }
-        let uidl = match uidl {
-            Ok(uidl) => Some(uidl),
-            Err((text, fault)) => {
-                maildrop.faulty.push((number, text, fault));
-                None
-            }
-        };
-        maildrop.entries.push(PopEntry { number, size, uidl });
-    }
-    Ok(maildrop)
+    let entries = PopEntries::of(numbers, sizes, texts);
+    Ok(Maildrop {
+        entries: entries.ok_or("LIST has messages without a size")?,
+        faulty,
+        has_uidls,
+    })
 }
 
-fn sort<T>(command: &str, lines: &mut [(PopNumber, T)]) -> Result<(), String> {
-    lines.sort_by_key(|(number, _)| *number);
-    match lines.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-        Some(pair) => Err(format!("{command} lists message {} twice", pair[0].0)),
-        None => Ok(()),
+type Texts = (Strings, Vec<(PopNumber, String, UidlFault)>);
+
+/// The UIDLs of the messages `listed`, in that order.
+fn texts_for(listed: &Numbers, uidls: Uidls) -> Result<Texts, String> {
+    let Uidls {
+        numbers,
+        texts,
+        mut faulty,
+    } = uidls;
+    let (numbers, texts) = match sorted("UIDL", &numbers)? {
+        None => (numbers, texts),
+        Some((numbers, order)) => {
+            let places = order.iter().map(|place| *place as usize);
+            (numbers, places.filter_map(|at| texts.get(at)).collect())
+        }
+    };
+    if numbers.len() != listed.len() {
+        return Err(format!(
+            "UIDL lists {} messages, LIST {}",
+            numbers.len(),
+            listed.len()
+        ));
+    }
+    let mut both = numbers.iter().zip(listed.iter());
+    if let Some((number, listed)) = both.find(|(number, listed)| number != listed) {
+        return Err(format!(
+            "UIDL lists message {number} where LIST has {listed}"
+        ));
+    }
+    faulty.sort_by_key(|(number, ..)| *number);
+    Ok((texts, faulty))
+}
+
+/// `numbers` in ascending order, and what was where; `None`: they are in it.
+fn sorted(command: &str, numbers: &Numbers) -> Result<Option<(Numbers, Vec<u32>)>, String> {
+    let Some(order) = numbers.order() else {
+        return Ok(None);
+    };
+    let places = order.iter().map(|place| *place as usize);
+    let sorted: Vec<PopNumber> = places.filter_map(|at| numbers.get(at)).collect();
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(format!("{command} lists message {} twice", pair[0])),
+        None => Ok(Some((sorted.into_iter().collect(), order))),
     }
 }

@@ -193,17 +193,15 @@ impl<S: Read + Write> Session<S> {
 
     fn stream_body(&mut self, number: PopNumber, sink: &mut dyn BodySink) -> Result<(), Problem> {
         let mut unstuffer = Unstuffer::default();
-        let place = self
-            .sizes
-            .binary_search_by_key(&number, |(number, _)| *number);
-        let listed = place.ok().and_then(|place| self.sizes.get(place));
-        let listed = listed.map_or(0, |(_, size)| *size);
-        let mut left = most_octets(listed);
+        let largest = self.largest;
+        let mut left = most_octets(largest);
         loop {
             let chunk = self.wire.chunk().map_err(|problem| at(problem, number))?;
             let length = chunk.len();
             left = left.checked_sub(length as u64).ok_or_else(|| {
-                let what = format!("the server lists {listed} octets and sends them without end");
+let what = format!(
+                    "the server lists no message of more than {largest} octets and sends this one without end"
+                );
                 // Without this message the others may come.
                 at(
                     Problem::new(Kind::Protocol, Reach::User, what).worth_retry(true),

@@ -1,8 +1,7 @@
 //! Copies as values: what becomes of those that cannot be found.
 
 use super::*;
-use crate::mail::Flags;
-use crate::mail::Uidl;
+use crate::mail::{Flags, Place, PopEntry, Uidl};
 use crate::matching::{Extra, Pair, Stage};
 use crate::plan::seen::Marked;
 
@@ -17,6 +16,7 @@ fn uidl(text: &str) -> Uidl {
 fn extra(number: PopNumber, text: &str, reason: Why) -> Extra {
     Extra {
         number,
+        place: Place::new(number - 1).unwrap(),
         uidl: Uidl::parse(text.as_bytes()).ok(),
         size: 30,
         reason,
@@ -26,21 +26,18 @@ fn extra(number: PopNumber, text: &str, reason: Why) -> Extra {
 /// POP3 shows, by the numbers from 1: `a` of INBOX, `a` again, `b` of no folder, `c` of Sent,
 /// one without a UIDL, `d` of no folder.
 fn pairing() -> Pairing {
-    let mut pairing = Pairing::default();
-    pairing.pairs = vec![Pair {
+    let pairs = vec![Pair {
         uid: uid(3),
-        number: 1,
-        position: 1,
-        uidl: uidl("a"),
+        place: Place::new(0).unwrap(),
         stage: Stage::Header,
     }];
-    pairing.extra = vec![
+    let extra = vec![
         extra(2, "a", Why::DuplicateUidl(1)),
         extra(3, "b", Why::Nowhere),
         extra(5, "", Why::NoUidl),
         extra(6, "d", Why::Nowhere),
     ];
-    pairing.elsewhere = vec![Elsewhere {
+    let elsewhere = vec![Elsewhere {
         number: 4,
         position: 4,
         uidl: uidl("c"),
@@ -50,7 +47,12 @@ fn pairing() -> Pairing {
         uid: uid(7),
         stage: Stage::Header,
     }];
-    pairing
+    Pairing {
+        pairs,
+        extra,
+        elsewhere,
+        ..Pairing::default()
+    }
 }
 
 #[test]
@@ -93,7 +95,13 @@ fn copies_of_what_cannot_be_found_stay_as_they_were() {
         refused: vec![(4, "in use".to_owned())],
         ..Copies::default()
     };
-    copies.add_remembered(&pairing(), &remembered, &seen, false);
+    let listing = PopEntries::from_iter([PopEntry {
+        number: 1,
+        size: 30,
+        uidl: Some(uidl("a")),
+    }]);
+    let (pairing, remembered) = (pairing(), &remembered);
+    copies.add_remembered((&pairing, &listing), remembered, &seen, false);
     assert!(copies.refused.is_empty());
     let mut list = MessageList {
         entries: vec![Entry {
@@ -107,9 +115,9 @@ fn copies_of_what_cannot_be_found_stay_as_they_were() {
         unreadable: Vec::new(),
     };
     let mut selected = Some(UidSet::default());
-    let mut announced = vec![None];
+    let mut announced = Announcements::from_iter([None]);
     let marks = (UidValidity::new(7).unwrap(), None);
-    let target = (&OnDisk::default(), &remembered);
+    let target = (&OnDisk::default(), remembered);
     let joined = copies.join(&mut list, &mut selected, &mut announced, marks, target);
     let collected = joined.unwrap();
     let told: Vec<(u32, Flags, u32)> = list.entries[1..]
@@ -134,7 +142,7 @@ fn copies_of_what_cannot_be_found_stay_as_they_were() {
         refused: vec![(4, "in use".to_owned())],
         ..Copies::default()
     };
-    copies.add_remembered(&pairing(), &remembered, &seen, true);
+    copies.add_remembered((&pairing, &listing), remembered, &seen, true);
     let gone = copies.copies.last().unwrap();
     assert_eq!((copies.copies.len(), gone.entry.uid), (3, uid(1_000_902)));
     assert!(gone.announced.is_none());

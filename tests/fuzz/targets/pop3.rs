@@ -57,20 +57,11 @@ fn talk(stream: &Stream, mechanism: Option<Mechanism>, what: u8) -> Result<(), P
 
 fn read(session: &mut Session<Stream>) -> Result<(), Problem> {
     let maildrop = session.listing()?;
-    assert!(
-        maildrop
-            .entries
-            .is_sorted_by(|one, other| one.number < other.number)
-    );
+    assert!(maildrop.entries.is_ascending());
     for (_, shown, _) in &maildrop.faulty {
         assert!(!shown.chars().any(char::is_control), "{shown:?}");
     }
-    let numbers: Vec<u32> = maildrop
-        .entries
-        .iter()
-        .take(4)
-        .map(|entry| entry.number)
-        .collect();
+    let numbers: Vec<u32> = maildrop.entries.numbers().take(4).collect();
     let mut sink = Sink::new(numbers.iter().copied());
     let outcome = session.headers(&numbers, &mut sink);
     sink.close(&outcome);
