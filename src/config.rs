@@ -151,6 +151,19 @@ pub struct User {
     pub reserved: Vec<FolderPath>,
 }
 
+impl User {
+    /// The hosts that it is served by, each once.
+    pub fn hosts(&self) -> Vec<String> {
+        let accounts = [&self.imap, &self.pop3].into_iter().flatten();
+        let mut hosts: Vec<String> = accounts
+            .map(|account| account.endpoint.host.clone())
+            .collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
+    }
+}
+
 #[cfg(test)]
 impl User {
     /// A user without any server, for tests of what is pure.
