@@ -7,8 +7,11 @@
 //! is ever visible in `new/` or `cur/`; what is left out is a row of `skipped.csv` with its reason; the
 //! next run repairs.
 
+mod auth;
 mod content;
 mod folders;
+mod input;
+mod network;
 
 use std::collections::HashSet;
 use std::fs;
@@ -17,7 +20,9 @@ use std::path::Path;
 use serde::Deserialize;
 
 /// The groups: each is a file of the fixture.
-const GROUPS: [&str; 4] = ["content", "folders", "naming", "state"];
+const GROUPS: [&str; 7] = [
+    "auth", "content", "folders", "input", "naming", "network", "state",
+];
 
 #[derive(Debug, Deserialize)]
 struct Fault {
