@@ -6,6 +6,8 @@
 pub mod check;
 pub mod files;
 pub mod html;
+mod json;
+mod looks;
 pub mod person;
 pub mod read;
 pub mod sum;

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{Dir, Mode, OFlags};
 
 use super::dovecot::hex;
 use super::{Announcement, Controls, MailFile, Maildrop, Server, list};
@@ -13,12 +13,9 @@ use crate::naming::MaildirFolder;
 use crate::problem::Problem;
 use crate::sink::export::now;
 use crate::sink::line_ends::LineEnds;
-use crate::sink::on_disk::open_existing;
+use crate::sink::on_disk::{Entry, entries, open_existing, settled};
 use crate::sink::tree::open_dir;
 use crate::sink::{control, target_problem};
-
-/// So often it is looked again where a server is renaming files at the same time.
-const TRIES: usize = 3;
 
 /// What `server` will announce of the INBOX of `maildir` if somebody logs in now. Messages are read
 /// only where the server would read them for their size.
@@ -35,15 +32,7 @@ pub fn read(maildir: &Path, server: &Server) -> Result<Announcement, Problem> {
             LineEnds::count(&mut open_message(dir, &file.name)?)
         })
     };
-    // A file that has gone has been renamed: a server is at work.
-    let mut read = attempt();
-    for _ in 1..TRIES {
-        if !matches!(&read, Err(error) if error.kind() == io::ErrorKind::NotFound) {
-            break;
-        }
-        read = attempt();
-    }
-    read.map_err(|error| no_maildir(maildir, error))
+    settled(attempt).map_err(|error| no_maildir(maildir, error))
 }
 
 /// What lies in the INBOX of `maildir`.
@@ -81,32 +70,17 @@ fn load_from(root: &OwnedFd, dirs: &[OwnedFd; 2]) -> io::Result<Maildrop> {
         ..Maildrop::default()
     };
     for (dir, in_new) in dirs.iter().zip([true, false]) {
-        for entry in Dir::read_from(dir)? {
-            let entry = entry?;
-            let name = entry.file_name().to_bytes();
-            if name == b"." || name == b".." {
-                continue;
+        for (name, what) in entries(dir)? {
+            match what {
+                Entry::Hidden => maildrop.hidden.push(name),
+                Entry::Irregular => maildrop.irregular.push(name),
+                Entry::Message(stat) => maildrop.files.push(MailFile {
+                    name,
+                    in_new,
+                    size: u64::try_from(stat.st_size).unwrap_or(0),
+                    mtime: stat.st_mtime,
+                }),
             }
-            if name.starts_with(b".") {
-                maildrop.hidden.push(name.into());
-                continue;
-            }
-            let stat = match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => stat,
-                // A server has renamed it; under its new name it may have been missed.
-                Err(rustix::io::Errno::NOENT) => return Err(io::ErrorKind::NotFound.into()),
-                Err(errno) => return Err(errno.into()),
-            };
-            if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-                maildrop.irregular.push(name.into());
-                continue;
-            }
-            maildrop.files.push(MailFile {
-                name: name.into(),
-                in_new,
-                size: u64::try_from(stat.st_size).unwrap_or(0),
-                mtime: stat.st_mtime,
-            });
         }
     }
     Ok(maildrop)

@@ -3,9 +3,8 @@
 mod csv;
 mod person;
 
-use super::{Exit, Status};
+use super::{Exit, looks};
 use crate::check::{Finding, Verdict};
-use crate::problem::Kind;
 
 pub use self::csv::CHECK_COLUMNS;
 
@@ -19,18 +18,8 @@ pub struct CheckReport {
 impl CheckReport {
     /// How the process should end.
     pub fn exit(&self) -> Exit {
-        let interrupted = |user: &Finding| {
-            let ended_by = user.ended_by.as_ref();
-            ended_by.is_some_and(|problem| problem.kind == Kind::Interrupted)
-        };
-        let fine = |user: &Finding| Verdict::of(user).status == Status::Ok;
-        if self.users.iter().any(interrupted) {
-            Exit::Interrupted
-        } else if self.users.iter().all(fine) {
-            Exit::Ok
-        } else {
-            Exit::Some
-        }
+        let users = self.users.iter();
+        looks::exit(users.map(|user| (Verdict::of(user).status, user.ended_by.as_ref())))
     }
 }
 
@@ -38,7 +27,7 @@ impl CheckReport {
 mod tests {
     use super::*;
     use crate::check::{Flaw, Largest, Mailbox, Maildropped, Matter, Scheme, Server, Top, Uidls};
-    use crate::problem::{Problem, Reach};
+    use crate::problem::{Kind, Problem, Reach};
     use crate::report::ReportDir;
 
     fn server(endpoint: &str, login: Result<(), Problem>) -> Server {

@@ -7,9 +7,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
-use super::{RunReport, Skip, Status, Totals, UserReport};
+use super::{RunReport, UserReport, json};
 use crate::problem::{Kind, Problem, Reach};
 use crate::text::printable;
 
@@ -84,7 +82,10 @@ impl ReportDir {
                 "skipped.csv",
                 self.replace("skipped.csv", |out| skipped(run, out)),
             ),
-            ("run.json", self.replace("run.json", |out| json(run, out))),
+            (
+                "run.json",
+                self.replace("run.json", |out| json::write(run, out)),
+            ),
         ];
         for (name, result) in written {
             result.map_err(|error| self.not_written(name, error))?;
@@ -185,128 +186,13 @@ pub(super) fn defused(text: &str) -> Cow<'_, str> {
     }
 }
 
-#[derive(Serialize)]
-struct JsonRun<'r> {
-    version: &'static str,
-    started: String,
-    finished: String,
-    exit: u8,
-    options: &'r serde_json::Value,
-    totals: Totals,
-    users: Vec<JsonUser<'r>>,
-}
-
-#[derive(Serialize)]
-struct JsonUser<'r> {
-    user: &'r str,
-    status: Status,
-    folders: u64,
-    messages: u64,
-    bytes: u64,
-    added: u64,
-    kept: u64,
-    changed: u64,
-    deleted: u64,
-    skipped: u64,
-    uidls: u64,
-    uidls_missing: u64,
-    uidls_extra: u64,
-    uidls_elsewhere: u64,
-    left_deleted: u64,
-    source_deleted: u64,
-    max_date_shift_s: u64,
-    seconds: f64,
-    attempts: u32,
-    error: String,
-    problems: Vec<JsonProblem<'r>>,
-    skips: &'r [Skip],
-    notes: &'r [String],
-    added_bytes: u64,
-}
-
-#[derive(Serialize)]
-struct JsonProblem<'r> {
-    kind: &'static str,
-    reach: &'static str,
-    retry: bool,
-    folder: Option<&'r str>,
-    message: Option<&'r str>,
-    what: String,
-    hint: Option<&'r str>,
-    text: String,
-}
-
-fn json(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
-    let whole = JsonRun {
-        version: env!("CARGO_PKG_VERSION"),
-        started: run.started.to_string(),
-        finished: run.finished.to_string(),
-        exit: run.exit() as u8,
-        options: &run.options,
-        totals: run.totals(),
-        users: run.users.iter().map(JsonUser::from).collect(),
-    };
-    serde_json::to_writer_pretty(&mut *out, &whole)?;
-    out.write_all(b"\n")
-}
-
-impl<'r> From<&'r UserReport> for JsonUser<'r> {
-    fn from(user: &'r UserReport) -> Self {
-        Self {
-            user: &user.user,
-            status: user.status(),
-            folders: user.folders,
-            messages: user.messages,
-            bytes: user.bytes,
-            added: user.added,
-            kept: user.kept,
-            changed: user.changed,
-            deleted: user.deleted,
-            skipped: user.skipped,
-            uidls: user.uidls,
-            uidls_missing: user.uidls_missing,
-            uidls_extra: user.uidls_extra,
-            uidls_elsewhere: user.uidls_elsewhere,
-            left_deleted: user.left_deleted,
-            source_deleted: user.source_deleted,
-            max_date_shift_s: user.max_date_shift_s,
-            seconds: (user.seconds * 1000.0).round() / 1000.0,
-            attempts: user.attempts,
-            error: user.error(),
-            problems: user.problems.iter().map(JsonProblem::from).collect(),
-            skips: &user.skips,
-            notes: &user.notes,
-            added_bytes: user.added_bytes,
-        }
-    }
-}
-
-impl<'r> From<&'r Problem> for JsonProblem<'r> {
-    fn from(problem: &'r Problem) -> Self {
-        Self {
-            kind: problem.kind.word(),
-            reach: match problem.reach {
-                Reach::Message => "message",
-                Reach::Folder => "folder",
-                Reach::User => "user",
-                Reach::Run => "run",
-            },
-            retry: problem.retry,
-            folder: problem.folder.as_deref(),
-            message: problem.message.as_deref(),
-            what: problem.what_and_why(),
-            hint: problem.hint(),
-            text: problem.to_string(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+    use crate::report::Skip;
     use crate::userlist::failed_users;
 
     fn run() -> RunReport {

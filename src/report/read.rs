@@ -2,8 +2,6 @@
 //! [`super::files`] writes, with `summary.csv` and `skipped.csv` held against it; `check.csv`,
 //! `verified.csv` and `verify.csv`, where they are.
 
-mod json;
-
 use std::collections::HashMap;
 use std::fs;
 use std::io;
@@ -13,7 +11,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::{RunReport, Status};
+use super::{RunReport, Status, json};
 use crate::problem::{Kind, Problem, Reach};
 
 /// What one report directory holds: at least one of the three.

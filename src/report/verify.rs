@@ -3,8 +3,7 @@
 mod csv;
 mod person;
 
-use super::{Exit, Status};
-use crate::problem::Kind;
+use super::{Exit, looks};
 use crate::verify::{Finding, Verdict};
 
 pub use self::csv::{VERIFIED_COLUMNS, VERIFY_COLUMNS};
@@ -19,18 +18,8 @@ pub struct VerifyReport {
 impl VerifyReport {
     /// How the process should end.
     pub fn exit(&self) -> Exit {
-        let interrupted = |user: &Finding| {
-            let ended_by = user.ended_by.as_ref();
-            ended_by.is_some_and(|problem| problem.kind == Kind::Interrupted)
-        };
-        let fine = |user: &Finding| Verdict::of(user).status == Status::Ok;
-        if self.users.iter().any(interrupted) {
-            Exit::Interrupted
-        } else if self.users.iter().all(fine) {
-            Exit::Ok
-        } else {
-            Exit::Some
-        }
+        let users = self.users.iter();
+        looks::exit(users.map(|user| (Verdict::of(user).status, user.ended_by.as_ref())))
     }
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use filetime::FileTime;
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, Dir, FileType, Stat};
 use walkdir::WalkDir;
 
 use super::maildir::open_message;
@@ -61,6 +61,63 @@ impl Messages {
         let dir = if file.in_new { &self.new } else { &self.cur };
         dir.as_ref()
     }
+}
+
+/// So often it is looked again where a server renames files at the same time.
+const TRIES: usize = 3;
+
+/// Looks once more where a file was gone: a server has renamed it.
+///
+/// # Errors
+/// Those of the last `attempt`.
+pub fn settled<T>(mut attempt: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut read = attempt();
+    for _ in 1..TRIES {
+        if !matches!(&read, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+            break;
+        }
+        read = attempt();
+    }
+    read
+}
+
+/// What a name in `new` or `cur` stands for.
+#[derive(Debug)]
+pub enum Entry {
+    /// A message.
+    Message(Stat),
+    /// A name with a leading dot: no server shows it.
+    Hidden,
+    /// A link, a directory or the like.
+    Irregular,
+}
+
+/// What lies in the directory `new` or `cur`.
+///
+/// # Errors
+/// Those of the file system; `NotFound` where a server has renamed a file meanwhile, which may have been
+/// missed under its new name.
+pub fn entries(dir: &OwnedFd) -> io::Result<Vec<(Box<[u8]>, Entry)>> {
+    let mut entries = Vec::new();
+    for entry in Dir::read_from(dir)? {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name == b"." || name == b".." {
+            continue;
+        }
+        let what = match name.starts_with(b".") {
+            true => Entry::Hidden,
+            false => {
+                let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+                match FileType::from_raw_mode(stat.st_mode) {
+                    FileType::RegularFile => Entry::Message(stat),
+                    _ => Entry::Irregular,
+                }
+            }
+        };
+        entries.push((name.into(), what));
+    }
+    Ok(entries)
 }
 
 /// The folders of the Maildir at `root`, INBOX first, then by name. Names that are not UTF-8 are

@@ -4,17 +4,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, Dir, FileType, Stat};
+use rustix::fs::{AtFlags, Stat};
 
 use crate::mail::courier::CourierKeywords;
 use crate::naming::MaildirFolder;
 use crate::plan::Lists;
-use crate::sink::on_disk::open_existing;
+use crate::sink::on_disk::{Entry, entries, open_existing, settled};
 use crate::sink::tree::open_dir;
 use crate::sink::{control, courier};
-
-/// So often it is looked again where a server renames files at the same time.
-const TRIES: usize = 3;
 
 /// What lies in one folder.
 #[derive(Debug, Clone, Default)]
@@ -93,14 +90,7 @@ pub fn owner(root: &Path) -> io::Result<Access> {
 /// # Errors
 /// Those of the file system.
 pub fn read(root: &Path, folder: &MaildirFolder, lists: Lists) -> io::Result<Option<Disk>> {
-    let mut read = attempt(root, folder, lists);
-    for _ in 1..TRIES {
-        if !matches!(&read, Err(error) if error.kind() == io::ErrorKind::NotFound) {
-            break;
-        }
-        read = attempt(root, folder, lists);
-    }
-    read
+    settled(|| attempt(root, folder, lists))
 }
 
 fn attempt(root: &Path, folder: &MaildirFolder, lists: Lists) -> io::Result<Option<Disk>> {
@@ -139,35 +129,22 @@ fn attempt(root: &Path, folder: &MaildirFolder, lists: Lists) -> io::Result<Opti
 
 impl Disk {
     fn messages(&mut self, dir: &OwnedFd, in_new: bool) -> io::Result<()> {
-        for entry in Dir::read_from(dir)? {
-            let entry = entry?;
-            let bytes = entry.file_name().to_bytes();
-            if bytes == b"." || bytes == b".." {
-                continue;
+        for (name, what) in entries(dir)? {
+            let name = String::from_utf8_lossy(&name).into_owned();
+            match what {
+                Entry::Hidden => {
+                    let why = "no server shows a name with a leading dot";
+                    self.odd.push((name, why));
+                }
+                Entry::Irregular => self.odd.push((name, "it is no regular file")),
+                Entry::Message(stat) => self.files.push(File {
+                    name: name.into(),
+                    in_new,
+                    size: u64::try_from(stat.st_size).unwrap_or(0),
+                    mtime: stat.st_mtime,
+                    access: Access::of(&stat),
+                }),
             }
-            let name = String::from_utf8_lossy(bytes).into_owned();
-            if bytes.starts_with(b".") {
-                self.odd
-                    .push((name, "no server shows a name with a leading dot"));
-                continue;
-            }
-            let stat = match rustix::fs::statat(dir, bytes, AtFlags::SYMLINK_NOFOLLOW) {
-                Ok(stat) => stat,
-                // A server has renamed it; under its new name it may have been missed.
-                Err(rustix::io::Errno::NOENT) => return Err(io::ErrorKind::NotFound.into()),
-                Err(errno) => return Err(errno.into()),
-            };
-            if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-                self.odd.push((name, "it is no regular file"));
-                continue;
-            }
-            self.files.push(File {
-                name: name.into(),
-                in_new,
-                size: u64::try_from(stat.st_size).unwrap_or(0),
-                mtime: stat.st_mtime,
-                access: Access::of(&stat),
-            });
         }
         Ok(())
     }

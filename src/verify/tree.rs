@@ -380,6 +380,78 @@ mod tests {
     }
 
     #[test]
+    fn courier_goes_by_its_own_files() {
+        let courier = |uiddb: Option<&str>, names: &[&str]| {
+            let list = b"a\nb\n\nx:0 1\ny,S=10:1\n";
+            let disk = Disk {
+                files: names
+                    .iter()
+                    .map(|name| File {
+                        in_new: name.starts_with("new"),
+                        ..file(name, 10)
+                    })
+                    .collect(),
+                // What Dovecot has is of no account.
+                uid_list: Some(b"3 V7 N9\n3 :x\n".to_vec()),
+                keywords: Some(b"0 Work\n".to_vec()),
+                uiddb: uiddb.map(|text| text.as_bytes().to_vec()),
+                courier_keywords: CourierKeywords::gather(Some(list), &[]),
+                ..Disk::default()
+            };
+            Tree::of(disk, Numbering::Courier)
+        };
+        for (uiddb, names, want, validity, faults) in [
+            (
+                Some("1 8 9\n5 x\n4 y,S=10\n"),
+                &["x:2,FS", "y,S=10:2,a"][..],
+                "4::b 5:FS:b+a",
+                8,
+                "",
+            ),
+            (
+                Some("1 8 9\n5 x\n5 z\n6 new\n"),
+                &["x", "z:2,", "new", "w"],
+                "5::a+b 5:: (new) (w)",
+                8,
+                "",
+            ),
+            (Some("1 8 9\n5 x\n6 x\n"), &["x"], "5::a+b", 8, "doubt"),
+            (Some("1 8 9\n5 x\nz\n6 y"), &["x"], "5::a+b", 8, "doubt"),
+            (Some("nonsense\n"), &["x"], "(x)", 0, "doubt"),
+            (None, &["x"], "(x)", 0, "doubt"),
+            (None, &[], "", 0, ""),
+        ] {
+            let tree = courier(uiddb, names);
+            assert_eq!(told(&tree), want, "{uiddb:?}");
+            assert_eq!(tree.validity, UidValidity::new(validity), "{uiddb:?}");
+            let whats: Vec<&str> = tree.faults.iter().map(|it| it.what.word()).collect();
+            assert_eq!(whats.join(" "), faults, "{uiddb:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_another_message_is_worth_reading() {
+        let [one, two] = [3, 4].map(|uid| format!("7.M000000000{uid}.mailseed,S=10,W=11"));
+        let list = |uids: [u32; 2]| format!("3 V7 N9\n{} :{one}\n{} :{two}\n", uids[0], uids[1]);
+        let swapped = format!("3 V7 N9\n3 :{two}\n4 :{one}\n");
+        let names = [&*one, &*two];
+        let right = tree(Some(&list([3, 4])), &names);
+        let wrong = tree(Some(&swapped), &names);
+        let uids = |all: Vec<Uid>| all.into_iter().map(Uid::value).collect::<Vec<u32>>();
+        let none: Vec<u32> = Vec::new();
+        assert_eq!(uids(right.misnamed()), none);
+        assert_eq!(uids(wrong.misnamed()), [3, 4]);
+        assert_eq!(uids(right.other_files(&right)), none);
+        assert_eq!(uids(wrong.other_files(&right)), [3, 4]);
+        // Another UIDVALIDITY: these numbers mean nothing.
+        let other = tree(Some(&swapped.replace("V7", "V8")), &names);
+        assert_eq!(uids(other.misnamed()), none);
+        // Only one of them has it.
+        let part = tree(Some(&list([3, 5])), &names);
+        assert_eq!(uids(part.other_files(&right)), none);
+    }
+
+    #[test]
     fn without_any_list_names_tell_the_uids() {
         let disk = Disk {
             files: vec![file("7.M0000000003.mailseed,S=10,W=11:2,S", 10)],

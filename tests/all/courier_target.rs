@@ -18,6 +18,7 @@ use crate::support::imap_view::ImapView;
 use crate::support::mail_user::{Client, Store};
 use crate::support::pop3_view::{self, Pop3Entry};
 use crate::support::{Layout, compare, give_to_mail_owner};
+use crate::verify::assert_transparent;
 
 /// What a user sees of a Courier, named as at a Dovecot.
 pub fn courier_views(server: &Courier, user: &str) -> (ImapView, Vec<Pop3Entry>) {
@@ -141,6 +142,7 @@ fn a_courier_comes_to_a_courier_whole() {
     let target = target_of(&new);
     for (user, before) in ["ann", "bob"].iter().zip(&before) {
         target.export_ok(&source, user, &["--target", "courier"]);
+        assert_transparent(&target, &source, user, &["--target", "courier"]);
         let after = courier_views(&new, user);
         assert_alike(&before.0, &after.0);
         compare::assert_none(&compare::pop3(&before.1, &after.1));
@@ -226,6 +228,16 @@ fn a_dovecot_with_uidls_of_courier_s_form_comes_to_a_courier() {
     let target = target_of(&new);
     let source = Source::of(&old);
     target.export_ok(&source, "ann", &["--target", "courier"]);
+    let imap = format!("imap+plain://127.0.0.1:{}", new.imap_port());
+    let pop3 = format!("pop3+plain://127.0.0.1:{}", new.pop3_port());
+    for more in [&[][..], &["--new", &imap, &pop3]] {
+        assert_transparent(
+            &target,
+            &source,
+            "ann",
+            &[&["--target", "courier"], more].concat(),
+        );
+    }
     let after = courier_views(&new, "ann");
     assert_alike(&before.0, &after.0);
     compare::assert_none(&compare::pop3(&before.1, &after.1));

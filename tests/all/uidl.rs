@@ -9,6 +9,7 @@ mod dovecot;
 mod files;
 mod pop3;
 mod qmail;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -57,6 +57,14 @@ fn source_with(home: &Path, uidl: impl Fn(&str, usize) -> String) -> Dovecot {
     server
 }
 
+/// Verifies `user` byte by byte, and finds nothing.
+pub fn assert_transparent(target: &Target, source: &Source, user: &str, more: &[&str]) {
+    let mut command = target.command("verify", source, more);
+    command.args(["--user", user, "--content", "all", "-v"]);
+    let Output { code, stdout, .. } = program::run(command, Duration::from_secs(120));
+    assert_eq!(code, Some(0), "{stdout}");
+}
+
 struct Verified {
     output: Output,
     /// What differs of each user, `what folder uid` each.
@@ -279,6 +287,12 @@ fn a_sample_is_read_and_what_cannot_be_looked_at_is_no_pass() {
     let row = &verified.users[FIRST];
     assert_eq!(row["status"], "failed");
     assert!(row["error"].starts_with("protocol: "), "{row:?}");
+    let nowhere = Source::both(1, 1);
+    let verified = verify(&nowhere, &target, &[FIRST], &["--retries", "0"]);
+    assert_eq!(verified.output.code, Some(1));
+    let row = &verified.users[FIRST];
+    let why = "not transparent because it could not be looked at (network)";
+    assert_eq!((&*row["status"], &*row["verdict"]), ("failed", why));
     // With another selection what is not taken is no difference, here or there.
     let only = ["--folder", "Sent", "--since", "2011-03-20"];
     let verified = verify(&source, &target, &[FIRST], &only);
@@ -341,6 +355,13 @@ fn the_new_server_is_compared_live() {
         format!("imap+plain://127.0.0.1:{}", new.imap_port()),
         format!("pop3+plain://127.0.0.1:{}", new.pop3_port()),
     );
+    // One of them is enough beside a Maildir, and has to be there.
+    let verified = verify(&source, &target, &[FIRST], &["--new", &pop3]);
+    assert_eq!(verified.output.code, Some(0), "{}", verified.output.stdout);
+    let gone = ["--new", "pop3+plain://127.0.0.1:1", "--retries", "0"];
+    let verified = verify(&source, &target, &[FIRST], &gone);
+    assert_eq!(verified.output.code, Some(1));
+    assert!(verified.users[FIRST]["error"].starts_with("network: "));
     let more = ["--new", &imap, &pop3, "--content", "all"];
     let verified = verify(&source, &target, &[FIRST, "second"], &more);
     let Output {

@@ -249,9 +249,12 @@ poll 127.0.0.1 service {site.pop3} protocol pop3 uidl auth password
     return Job(argv, {user: mail}, {"FETCHMAILHOME": str(work)})
 
 
-def copy(tree, work):
-    """What the disk alone costs: cp of a result."""
-    return Job(["cp", "-a", str(tree), str(work / "copy")], {Path(tree).parent.name: work / "copy"})
+def copy(trees, work):
+    """What the disk alone costs: cp of a result, the Maildirs of all users."""
+    (work / "copy").mkdir()
+    homes = [Path(tree).parent for tree in trees]
+    results = {home.name: work / "copy" / home.name / "Maildir" for home in homes}
+    return Job(["cp", "-a", *map(str, homes), str(work / "copy")], results)
 
 
 def read(tool, site, users, work, *, tls=False):

@@ -9,6 +9,7 @@ use indicatif::{BinaryBytes, HumanCount};
 use super::CheckReport;
 use crate::check::{Finding, Scheme, Server, Verdict, class, details};
 use crate::report::Status;
+use crate::report::looks;
 use crate::report::table::Table;
 use crate::text::printable;
 
@@ -42,16 +43,8 @@ impl CheckReport {
     }
 
     fn totals(&self, out: &mut dyn Write) -> io::Result<()> {
-        let verdicts: Vec<Status> = self.users.iter().map(|it| Verdict::of(it).status).collect();
-        let with = |status| count(verdicts.iter().filter(|it| **it == status).count() as u64);
-        writeln!(
-            out,
-            "users: {}, of these {} transparent, {} not, {} failed",
-            count(self.users.len() as u64),
-            with(Status::Ok),
-            with(Status::Partial),
-            with(Status::Failed)
-        )?;
+        let statuses: Vec<Status> = self.users.iter().map(|it| Verdict::of(it).status).collect();
+        looks::tell_users(&statuses, out)?;
         self.failures(out)?;
         let sum = |of: fn(&Finding) -> u64| self.users.iter().map(of).sum::<u64>();
         let largest = self

@@ -6,6 +6,7 @@ use std::path::Path;
 use indicatif::{BinaryBytes, HumanCount};
 
 use super::VerifyReport;
+use crate::report::looks;
 use crate::report::table::Table;
 use crate::report::{Exit, Status};
 use crate::text::printable;
@@ -59,6 +60,7 @@ impl VerifyReport {
                 "{dir}/verify.csv has a row for each difference; once it is mended, verify again with \
                  --only-failed {dir}/verified.csv"
             ),
+            None if all => writeln!(out, "--report DIR writes all differences to DIR/verify.csv"),
             None => writeln!(
                 out,
                 "-v tells the first differences of each user, --report DIR writes all of them to DIR/verify.csv"
@@ -68,16 +70,8 @@ impl VerifyReport {
 
     fn totals(&self, out: &mut dyn Write) -> io::Result<()> {
         let statuses: Vec<Status> = self.users.iter().map(|it| Verdict::of(it).status).collect();
-        let with = |status| count(statuses.iter().filter(|it| **it == status).count() as u64);
+        looks::tell_users(&statuses, out)?;
         let sum = |of: fn(&Finding) -> u64| self.users.iter().map(of).sum::<u64>();
-        writeln!(
-            out,
-            "users: {}, of these {} transparent, {} not, {} failed",
-            count(self.users.len() as u64),
-            with(Status::Ok),
-            with(Status::Partial),
-            with(Status::Failed)
-        )?;
         writeln!(
             out,
             "messages: {} in {} folders; {} were read on both sides; {} differences",

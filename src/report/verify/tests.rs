@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::mail::{FolderPath, Uid};
-use crate::problem::{Problem, Reach};
+use crate::problem::{Kind, Problem, Reach};
 use crate::report::ReportDir;
 use crate::verify::{Difference, Risk, What};
 

@@ -1,16 +1,15 @@
 //! One tree for several servers at once.
 
-use std::time::Duration;
-
 use super::{assert_alike, courier_views, dovecot_source, target_of, uidls};
 use crate::export::assert_nothing_left;
 use crate::migration::{PASSWORD, Source, views};
 use crate::support::corpus::{PopOrder, Uidls};
 use crate::support::courier::Courier;
 use crate::support::dovecot::{Dovecot, DovecotOptions};
-use crate::support::program::{self, mailseed};
+use crate::support::program::mailseed;
 use crate::support::qmail::qmail_listing;
 use crate::support::{Layout, compare};
+use crate::verify::assert_transparent;
 
 /// UIDLs that all three can have, in an order that all three keep.
 #[test]
@@ -22,10 +21,7 @@ fn dovecot_courier_and_qmail_show_the_same_of_one_tree() {
     let source = Source::of(&old);
     let targets = ["--target", "qmail,dovecot,courier"];
     target.export_ok(&source, "ann", &targets);
-    let mut verify = target.command("verify", &source, &targets);
-    verify.args(["--user", "ann", "--content", "all", "-v"]);
-    let verified = program::run(verify, Duration::from_secs(120));
-    assert_eq!(verified.code, Some(0), "{}", verified.stdout);
+    assert_transparent(&target, &source, "ann", &targets);
     let dovecot = Dovecot::start(DovecotOptions {
         utf8: true,
         ..target.options(Layout::MaildirPlusPlus)

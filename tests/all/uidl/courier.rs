@@ -7,11 +7,10 @@ use std::sync::Mutex;
 use mailseed::announce::Server;
 
 use super::files::{self, Message};
-use super::pop3::announced;
-use super::{Told, lines, now, uidl};
+use super::now;
+use super::trial::Trial;
 use crate::support::corpus::Random;
 use crate::support::courier::Courier;
-use crate::support::{give_to_mail_owner, on_two_cores};
 
 /// Maildirs with a `courierpop3dsizelist` that may be missing, broken or odd.
 const MAILDIRS: u64 = 520;
@@ -32,48 +31,33 @@ fn courier_announces_what_was_foretold() {
     let users: Vec<String> = (0..MAILDIRS).map(|seed| format!("u{seed}")).collect();
     let users: Vec<(&str, &str)> = users.iter().map(|user| (user.as_str(), "pw")).collect();
     let server = Courier::start(&users);
-    let told = Mutex::new(Told::default());
-    let failed = Mutex::new(Vec::new());
-    on_two_cores(0..MAILDIRS, |seed| {
-        let maildir = server.mail_dir(&format!("u{seed}"));
-        let made = make(seed, &maildir);
-        give_to_mail_owner(&maildir);
-        if let Err(why) = check(&server, seed, &maildir, &told) {
-            let mut failed = failed.lock().expect("no test thread panics with it");
-            failed.push(format!("seed {seed}: {why}\n{made}"));
-        }
+    let trial = Trial {
+        port: server.pop3_port(),
+        password: "pw",
+        options: &["--target", "courier"],
+        server: Server::Courier,
+        phrases: PHRASES,
+        told: Mutex::default(),
+    };
+    let home = |user: &str| server.mail_dir(user);
+    trial.run(MAILDIRS, home, make, |seed, maildir| {
+        check(&trial, seed, maildir)
     });
-    let failed = failed.into_inner().expect("no test thread panics with it");
-    let some: Vec<&str> = failed.iter().take(4).map(String::as_str).collect();
-    assert!(
-        failed.is_empty(),
-        "{} failed: {}",
-        failed.len(),
-        some.join("\n\n")
-    );
-    told.into_inner()
-        .expect("no test thread panics with it")
-        .expect_each(3);
+    let told = trial.told.into_inner();
+    told.expect("no test thread panics with it").expect_each(3);
 }
 
-/// Foretells, asks, compares; then once more, when nothing can be open any longer.
-fn check(server: &Courier, seed: u64, maildir: &Path, told: &Mutex<Told>) -> Result<(), String> {
-    let more = ["--target", "courier"];
+fn check(trial: &Trial<'_>, seed: u64, maildir: &Path) -> Result<(), String> {
     let before = now();
-    let foretold = uidl(maildir, &more);
-    let served = announced(server.pop3_port(), &format!("u{seed}"), "pw")?;
-    let mut told = told.lock().expect("no test thread panics with it");
-    told.count(PHRASES, &foretold.stderr);
-    drop(told);
-    let said = lines(&served).join("\n");
-    let mut stdout = foretold.stdout.trim_end().to_owned();
-    if foretold.stderr.contains("as if that were now") {
+    let asked = trial.ask(seed, maildir)?;
+    let mut stdout = asked.foretold.stdout.trim_end().to_owned();
+    if asked.foretold.stderr.contains("as if that were now") {
         // Made of the time of the login, which is a little later than that of foretelling.
         let list = fs::read(maildir.join("courierpop3dsizelist"));
         let list = list.map_err(|error| error.to_string());
         let real = match &list {
             // Without messages none is written.
-            Err(_) if served.is_empty() => before,
+            Err(_) if asked.said.is_empty() => before,
             _ => validity(&list?)?,
         };
         if real < before || real > now() {
@@ -83,24 +67,8 @@ fn check(server: &Courier, seed: u64, maildir: &Path, told: &Mutex<Told>) -> Res
             stdout = stdout.replace(&format!("-{shown} "), &format!("-{real} "));
         }
     }
-    if stdout != said {
-        return Err(format!(
-            "foretold:\n{stdout}\nserved:\n{said}\ntold: {}",
-            foretold.stderr
-        ));
-    }
-    let expected = Some(i32::from(foretold.stderr.contains("warning: ")));
-    if foretold.code != expected {
-        return Err(format!(
-            "exit status {:?}: {}",
-            foretold.code, foretold.stderr
-        ));
-    }
-    let (after, _) = super::foretold(maildir, &Server::Courier);
-    match after.trim_end() == said {
-        true => Ok(()),
-        false => Err(format!("afterwards:\n{after}\nserved:\n{said}")),
-    }
+    trial.compare(&asked, &stdout)?;
+    trial.once_more(&asked, maildir)
 }
 
 /// The second number of UIDLs to come, of a list that Courier has written.

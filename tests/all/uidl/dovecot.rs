@@ -9,10 +9,11 @@ use mailseed::announce::Server;
 
 use super::files::{self, Message};
 use super::pop3::announced;
-use super::{Told, lines, now, uidl};
+use super::trial::Trial;
+use super::{lines, now, uidl};
 use crate::support::corpus::Random;
 use crate::support::dovecot::{Dovecot, DovecotOptions};
-use crate::support::{give_to_mail_owner, on_two_cores};
+use crate::support::give_to_mail_owner;
 
 /// Maildirs with a `dovecot-uidlist` that may be missing, broken or odd, and what is told of them
 /// at least so often.
@@ -39,58 +40,33 @@ fn dovecot_announces_what_was_foretold() {
             uidl_format: format.to_owned(),
             ..DovecotOptions::default()
         });
-        let told = Mutex::new(Told::default());
-        let failed = Mutex::new(Vec::new());
-        on_two_cores(0..count, |seed| {
-            let maildir = server.mail_dir(&format!("u{seed}"));
-            let made = make(seed, &maildir);
-            give_to_mail_owner(&maildir);
-            if let Err(why) = check(&server, seed, &maildir, format, &told) {
-                let mut failed = failed.lock().expect("no test thread panics with it");
-                failed.push(format!("seed {seed}: {why}\n{made}"));
-            }
+        let trial = Trial {
+            port: server.pop3_port(),
+            password: "any",
+            options: &["--pop3-uidl-format", format],
+            server: Server::Dovecot(format.parse().expect("a format of our own")),
+            phrases: PHRASES,
+            told: Mutex::default(),
+        };
+        let home = |user: &str| server.mail_dir(user);
+        trial.run(count, home, make, |seed, maildir| {
+            check(&trial, seed, maildir)
         });
-        let failed = failed.into_inner().expect("no test thread panics with it");
-        assert!(
-            failed.is_empty(),
-            "{} failed: {}",
-            failed.len(),
-            failed
-                .iter()
-                .take(4)
-                .cloned()
-                .collect::<Vec<_>>()
-                .join("\n\n")
-        );
         if count > 100 {
-            told.into_inner()
-                .expect("no test thread panics with it")
-                .expect_each(3);
+            let told = trial.told.into_inner();
+            told.expect("no test thread panics with it").expect_each(3);
         }
     }
 }
 
-/// Foretells, asks, compares; then once more, when nothing can be open any longer.
-fn check(
-    server: &Dovecot,
-    seed: u64,
-    maildir: &Path,
-    format: &str,
-    told: &Mutex<Told>,
-) -> Result<(), String> {
-    let more = ["--pop3-uidl-format", format];
+fn check(trial: &Trial<'_>, seed: u64, maildir: &Path) -> Result<(), String> {
     let before = now();
-    let foretold = uidl(maildir, &more);
-    let list = maildir.join("dovecot-uidlist");
-    let served = announced(server.pop3_port(), &format!("u{seed}"), "any")?;
-    let mut told = told.lock().expect("no test thread panics with it");
-    told.count(PHRASES, &foretold.stderr);
-    drop(told);
-    let said = lines(&served).join("\n");
-    let mut stdout = foretold.stdout.trim_end().to_owned();
-    if let Some(shown) = clock(&foretold.stderr) {
+    let asked = trial.ask(seed, maildir)?;
+    let stderr = &asked.foretold.stderr;
+    let mut stdout = asked.foretold.stdout.trim_end().to_owned();
+    if let Some(shown) = clock(stderr) {
         // Made of the time of the login, which is a little later than that of foretelling.
-        let real = validity(&list)?;
+        let real = validity(&maildir.join("dovecot-uidlist"))?;
         if i64::from(real) < before || i64::from(real) > now() {
             return Err(format!("the UIDVALIDITY {real} is not of the clock"));
         }
@@ -98,40 +74,19 @@ fn check(
         stdout = stdout.replace(&hex(shown), &hex(real));
         stdout = stdout.replace(&format!(" {shown}."), &format!(" {real}."));
     }
-    if foretold
-        .stderr
-        .contains("which gets which UID is undefined")
-    {
-        return match sorted(&stdout) == sorted(&said) {
+    if stderr.contains("which gets which UID is undefined") {
+        let said = &asked.said;
+        return match sorted(&stdout) == sorted(said) {
             true => Ok(()),
             false => Err(format!("not even the same messages:\n{stdout}\n{said}")),
         };
     }
-    if stdout != said {
-        return Err(format!(
-            "foretold:\n{stdout}\nserved:\n{said}\ntold: {}",
-            foretold.stderr
-        ));
-    }
-    let expected = Some(i32::from(foretold.stderr.contains("warning: ")));
-    if foretold.code != expected {
-        return Err(format!(
-            "exit status {:?}: {}",
-            foretold.code, foretold.stderr
-        ));
-    }
+    trial.compare(&asked, &stdout)?;
     // Dovecot may remove a list that is broken, or break one that is unfinished.
-    if ["is broken", "has no line end"]
-        .iter()
-        .any(|words| foretold.stderr.contains(words))
-    {
-        return Ok(());
-    }
-    let format = format.parse().expect("a format of our own");
-    let (after, _) = super::foretold(maildir, &Server::Dovecot(format));
-    match after.trim_end() == said {
+    let mut broken = ["is broken", "has no line end"].iter();
+    match broken.any(|words| stderr.contains(words)) {
         true => Ok(()),
-        false => Err(format!("afterwards:\n{after}\nserved:\n{said}")),
+        false => trial.once_more(&asked, maildir),
     }
 }
 
