@@ -22,6 +22,7 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
+use crate::source::net::hosts::Turn;
 use crate::user::{self, Breaks, Failures, LoginDelay};
 
 pub use mailbox::{Largest, Mailbox};
@@ -36,6 +37,8 @@ pub struct Context<'a> {
     pub config: &'a Config,
     /// Opens connections.
     pub dialer: &'a Dialer,
+    /// The user's place among those at work.
+    pub turn: &'a Turn<'a>,
     /// Set when the run is to stop.
     pub stop: &'a AtomicBool,
 }
@@ -269,8 +272,10 @@ impl Check<'_> {
                 Err(problem) => problem,
             };
             self.one_at_a_time |= problem.kind == Kind::Protocol && problem.retry;
-            let Context { config, stop, .. } = self.context;
-            failures.wait(problem, config, self.log, stop)?;
+            let Context {
+                config, turn, stop, ..
+            } = self.context;
+            failures.wait(problem, (config, turn, stop), self.log)?;
         }
     }
 

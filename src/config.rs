@@ -151,6 +151,19 @@ pub struct User {
     pub reserved: Vec<FolderPath>,
 }
 
+impl User {
+    /// The hosts that it is served by, each once.
+    pub fn hosts(&self) -> Vec<String> {
+        let accounts = [&self.imap, &self.pop3].into_iter().flatten();
+        let mut hosts: Vec<String> = accounts
+            .map(|account| account.endpoint.host.clone())
+            .collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
+    }
+}
+
 #[cfg(test)]
 impl User {
     /// A user without any server, for tests of what is pure.
@@ -346,7 +359,7 @@ pub enum Content {
     /// Every one
     All,
     /// Some of each folder, at least 20 and one in 100, the same each time; and those whose sizes
-    /// differ
+    /// differ, or whose files are named for other UIDs
     #[default]
     Sample,
     /// None

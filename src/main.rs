@@ -18,6 +18,7 @@ use mailseed::run;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 fn main() -> ExitCode {
+    forbid_core_dumps();
     let mut verifying = None;
     let (options, task) = match Cli::parse().command {
         Command::Check(check) => (Box::new((*check).into()), Task::Check),
@@ -67,6 +68,17 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(problem) => refused(&[problem]),
     }
+}
+
+/// A core dump would hold passwords; what is started from here inherits it.
+fn forbid_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    // Only ever lowered, which nobody is refused.
+    let _ = setrlimit(Resource::Core, none);
 }
 
 fn explain(typed: &cli::Explain) -> ExitCode {

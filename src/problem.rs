@@ -91,6 +91,8 @@ pub struct Problem {
     pub folder: Option<String>,
     /// The message, as `UID 17` or `POP3 message 3`, where there is one.
     pub message: Option<String>,
+    /// It is what the server says to all users, of its load or of our share in it.
+    pub of_host: bool,
     /// Seconds; 0: nothing was said. Small, since a problem is the error of nearly every function.
     pause: u16,
     what: String,
@@ -106,6 +108,7 @@ impl Problem {
             kind,
             reach,
             retry: matches!(kind, Kind::Network | Kind::Busy),
+            of_host: false,
             pause: 0,
             folder: None,
             message: None,
@@ -166,6 +169,17 @@ impl Problem {
     pub fn after(mut self, seconds: u32) -> Self {
         self.pause = u16::try_from(seconds).unwrap_or(u16::MAX);
         self
+    }
+
+    /// Says that the server wants rest: from all who come from us, or from this user; for so many
+    /// seconds, where it says (0: it does not).
+    #[must_use]
+    pub fn resting(self, of_host: bool, seconds: u32) -> Self {
+        let problem = match seconds {
+            0 => self,
+            seconds => self.after(seconds),
+        };
+        Self { of_host, ..problem }
     }
 
     /// The same problem once more, without its cause: for each user of what it makes impossible.

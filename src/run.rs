@@ -1,13 +1,13 @@
-//! All users, side by side: a rayon pool of its own, one task a user, a fence against panics
-//! around each, results in the order of the input.
+//! All users, side by side: a rayon pool of its own, one user after the other in each thread, a fence
+//! against panics around each, results in the order of the input. Whose turn it is is said by
+//! [`crate::source::net::hosts`].
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
-use rayon::iter::{IndexedParallelIterator, IntoParallelRefIterator, ParallelIterator};
 use tracing::Level;
 
 use crate::check::{self, Finding};
@@ -17,6 +17,7 @@ use crate::progress::Progress;
 use crate::report::{UserLog, UserReport};
 use crate::sink::sync::Syncer;
 use crate::source::net::Dialer;
+use crate::source::net::hosts::{Queue, Turn};
 use crate::user::{self, Context, Outcome};
 use crate::verify;
 
@@ -33,6 +34,9 @@ trait PerUser: Send {
 
     /// Whether every other user would meet the same.
     fn stops_the_run(&self) -> bool;
+
+    /// Whether the user could log in; `None` where it did not come so far.
+    fn login(&self) -> Option<bool>;
 }
 
 impl PerUser for Outcome {
@@ -54,6 +58,13 @@ impl PerUser for Outcome {
         let mut problems = self.report.problems.iter();
         problems.any(|problem| problem.reach == Reach::Run)
     }
+
+    fn login(&self) -> Option<bool> {
+        let mut problems = self.report.problems.iter();
+        let refused = problems.any(|problem| problem.kind == Kind::Auth);
+        let worked = self.report.problems.is_empty() || self.report.folders > 0;
+        (refused || worked).then_some(!refused)
+    }
 }
 
 impl PerUser for Finding {
@@ -72,6 +83,16 @@ impl PerUser for Finding {
     fn stops_the_run(&self) -> bool {
         let ended_by = self.ended_by.as_ref();
         ended_by.is_some_and(|problem| problem.reach == Reach::Run)
+    }
+
+    fn login(&self) -> Option<bool> {
+        let servers = [&self.imap, &self.pop3].into_iter().flatten();
+        let mut problems = servers
+            .filter_map(|server| server.login.as_ref().err())
+            .peekable();
+        let worked = self.ended_by.is_none() && problems.peek().is_none();
+        let refused = problems.any(|problem| problem.kind == Kind::Auth);
+        (refused || worked).then_some(!refused)
     }
 }
 
@@ -92,6 +113,13 @@ impl PerUser for verify::Finding {
         let ended_by = self.ended_by.as_ref();
         ended_by.is_some_and(|problem| problem.reach == Reach::Run)
     }
+
+    fn login(&self) -> Option<bool> {
+        match &self.ended_by {
+            None => Some(true),
+            Some(problem) => (problem.kind == Kind::Auth).then_some(false),
+        }
+    }
 }
 
 /// Works on all users of `config`. `stop` may be set from outside (a signal); it is set here when
@@ -104,16 +132,17 @@ pub fn run(
     progress: &Progress,
     stop: &AtomicBool,
 ) -> Result<Vec<Outcome>, Problem> {
-    let dialer = Dialer::new(&config.tls, config.timeout)?.compressing(config.compress);
+    let dialer = dialer(config)?.compressing(config.compress);
     let syncer = Arc::new(Syncer::default());
-    let context = Context {
-        config,
-        dialer: &dialer,
-        syncer: &syncer,
-        progress,
-        stop,
-    };
-    side_by_side(config, progress, stop, |user, log| {
+    side_by_side(config, &dialer, progress, stop, |user, log, turn| {
+        let context = Context {
+            config,
+            dialer: &dialer,
+            turn,
+            syncer: &syncer,
+            progress,
+            stop,
+        };
         user::run(user, context, log)
     })
 }
@@ -127,13 +156,14 @@ pub fn check(
     progress: &Progress,
     stop: &AtomicBool,
 ) -> Result<Vec<Finding>, Problem> {
-    let dialer = Dialer::new(&config.tls, config.timeout)?.compressing(config.compress);
-    let context = check::Context {
-        config,
-        dialer: &dialer,
-        stop,
-    };
-    side_by_side(config, progress, stop, |user, log| {
+    let dialer = dialer(config)?.compressing(config.compress);
+    side_by_side(config, &dialer, progress, stop, |user, log, turn| {
+        let context = check::Context {
+            config,
+            dialer: &dialer,
+            turn,
+            stop,
+        };
         check::run(user, context, log)
     })
 }
@@ -148,42 +178,46 @@ pub fn verify(
     progress: &Progress,
     stop: &AtomicBool,
 ) -> Result<Vec<verify::Finding>, Problem> {
-    let dialer = Dialer::new(&config.tls, config.timeout)?;
-    let context = verify::Context {
-        config,
-        verification,
-        dialer: &dialer,
-        stop,
-    };
-    side_by_side(config, progress, stop, |user, log| {
+    let dialer = dialer(config)?;
+    side_by_side(config, &dialer, progress, stop, |user, log, turn| {
+        let context = verify::Context {
+            config,
+            verification,
+            dialer: &dialer,
+            turn,
+            stop,
+        };
         verify::run(user, context, log)
     })
 }
 
+fn dialer(config: &Config) -> Result<Dialer, Problem> {
+    Ok(Dialer::new(&config.tls, config.timeout)?.for_jobs(config.jobs))
+}
+
 fn side_by_side<R: PerUser>(
     config: &Config,
+    dialer: &Dialer,
     progress: &Progress,
     stop: &AtomicBool,
-    task: impl Fn(&User, &UserLog) -> R + Sync,
+    task: impl Fn(&User, &UserLog, &Turn<'_>) -> R + Sync,
 ) -> Result<Vec<R>, Problem> {
-    // Not rayon's global pool: users wait for servers far more than they compute.
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(config.jobs)
-        .stack_size(STACK)
-        .thread_name(|number| format!("user-{number}"))
-        .build()
-        .map_err(|error| {
-            Problem::new(Kind::Input, Reach::Run, "cannot start so many threads")
-                .with_hint("give a smaller --jobs")
-                .caused_by(error)
-        })?;
+    let hosts = dialer.hosts();
     let fenced = |user: &User| {
         if stop.load(Ordering::Relaxed) {
             return R::ended(&user.name, 0, not_begun());
         }
+        let turn = hosts.enter(user.hosts(), stop);
+        if stop.load(Ordering::Relaxed) {
+            return R::ended(&user.name, 0, not_begun());
+        }
+        if let Some(problem) = turn.closed() {
+            return R::ended(&user.name, 0, problem);
+        }
         progress.user_begun();
         let log = UserLog::new(config.report.as_deref(), &user.name);
-        let result = fenced(user, &log, &task);
+        let result = fenced(user, &log, |user, log| task(user, log, &turn));
+        turn.done(result.login());
         if result.stops_the_run() {
             stop.store(true, Ordering::Relaxed);
         }
@@ -192,14 +226,33 @@ fn side_by_side<R: PerUser>(
     };
     // Users of one Maildir come one after the other, since only one can hold its lock.
     let groups = by_maildir(&config.users);
-    let mut results: Vec<(usize, R)> = pool.install(|| {
-        let groups = groups.par_iter().with_max_len(1);
-        let in_turn = |group: &Vec<usize>| -> Vec<(usize, R)> {
+    // Not rayon's global pool: users wait for servers far more than they compute. As many threads again
+    // are there for those who take the place of a user that has to wait.
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(config.jobs.saturating_mul(2).min(groups.len()).max(1))
+        .stack_size(STACK)
+        .thread_name(|number| format!("user-{number}"))
+        .build()
+        .map_err(|error| {
+            Problem::new(Kind::Input, Reach::Run, "cannot start so many threads")
+                .with_hint("give a smaller --jobs")
+                .caused_by(error)
+        })?;
+    let first = |group: &Vec<usize>| group.first().and_then(|at| config.users.get(*at));
+    let waiting = groups
+        .into_iter()
+        .map(|group| (first(&group).map(User::hosts).unwrap_or_default(), group));
+    let queue = Mutex::new(Queue::new(waiting));
+    let work_off = || {
+        let mut results: Vec<(usize, R)> = Vec::new();
+        while let Some(group) = hosts.next(&queue, stop) {
             let users = group.iter().map(|at| (*at, &config.users[*at]));
-            users.map(|(at, user)| (at, fenced(user))).collect()
-        };
-        groups.flat_map_iter(in_turn).collect()
-    });
+            results.extend(users.map(|(at, user)| (at, fenced(user))));
+        }
+        results
+    };
+    let results = pool.broadcast(|_| work_off());
+    let mut results: Vec<(usize, R)> = results.into_iter().flatten().collect();
     results.sort_by_key(|(at, _)| *at);
     Ok(results.into_iter().map(|(_, result)| result).collect())
 }
@@ -259,6 +312,8 @@ fn internal(panic: &(dyn std::any::Any + Send)) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
+
     use super::*;
     use crate::report::Status;
 

@@ -16,6 +16,7 @@ pub mod imap;
 pub mod login;
 pub mod net;
 pub mod pop3;
+mod rest;
 pub mod sasl;
 
 use crate::mail::{
@@ -207,6 +208,17 @@ pub trait BodySink {
     fn end(&mut self, key: u32) -> Result<(), Problem>;
     /// The body just begun will not be completed; what came of it is to be thrown away.
     fn abandon(&mut self);
+}
+
+/// The most octets that are believed of a message listed with so many (0: not known). Sizes lie: some
+/// servers estimate, some count line ends as they like; but what goes on beyond this has no end.
+fn most_octets(listed: u64) -> u64 {
+    const UNKNOWN: u64 = 4 << 30;
+    const SLACK: u64 = 64 << 20;
+    match listed {
+        0 => UNKNOWN,
+        listed => listed.saturating_mul(4).saturating_add(SLACK),
+    }
 }
 
 /// Messages that were asked for and that the server did not give, with its reason.

@@ -153,7 +153,10 @@ impl Record {
                 serde_json::from_slice(line).map_err(|error| Fault::Damaged(index + 1, error))?;
             lines += 1;
             match line {
-                Line::Head(new) => head = Some(new),
+                Line::Head(new) => {
+                    known_version(new.version)?;
+                    head = Some(new);
+                }
                 Line::Folder(folder) => {
                     folders.insert(folder.path.clone(), *folder);
                 }
@@ -266,7 +269,11 @@ fn check_version(line: &[u8]) -> Result<(), Fault> {
         version: u32,
     }
     let first: First = serde_json::from_slice(line).map_err(|error| Fault::Damaged(1, error))?;
-    match first.head.version {
+    known_version(first.head.version)
+}
+
+fn known_version(version: u32) -> Result<(), Fault> {
+    match version {
         VERSION => Ok(()),
         newer if newer > VERSION => Err(Fault::Newer(newer)),
         _ => Err(Fault::Headless),

@@ -45,6 +45,7 @@ use crate::sink::sync::Syncer;
 use crate::source::ListedFolder;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
+use crate::source::net::hosts::Turn;
 use attempt::Attempt;
 use bodies::Bodies;
 pub(crate) use collect::Copies;
@@ -76,6 +77,8 @@ pub struct Context<'a> {
     pub config: &'a Config,
     /// Opens connections.
     pub dialer: &'a Dialer,
+    /// The user's place among those at work.
+    pub turn: &'a Turn<'a>,
     /// Shares syncs.
     pub syncer: &'a Arc<Syncer>,
     /// Is told how far the run is.
@@ -171,12 +174,13 @@ fn attempt_until_done(
     memory: &mut Memory,
     attempts: &mut u32,
 ) -> Result<(), Problem> {
-    let logins = Logins {
-        imap: resolve(user.imap.as_ref(), context)?,
-        pop3: resolve(user.pop3.as_ref(), context)?,
-    };
     let mut failures = 0;
     loop {
+        // Anew each time: a token may have expired since.
+        let logins = Logins {
+            imap: resolve(user.imap.as_ref(), context)?,
+            pop3: resolve(user.pop3.as_ref(), context)?,
+        };
         *attempts += 1;
         let before = memory.tally.added();
         let attempt = Attempt {
@@ -195,6 +199,7 @@ fn attempt_until_done(
             failures = 0;
         }
         failures += 1;
+        context.turn.failed(&problem);
         let give_up = failures > context.config.retries || context.stop.load(Ordering::Relaxed);
         if !problem.retry || give_up {
             return Err(problem);
@@ -202,7 +207,8 @@ fn attempt_until_done(
         if problem.kind == Kind::Protocol {
             memory.pop3.stumbled = true;
         }
-        wait(&problem, failures, context.config, log, context.stop)?;
+        let way = (context.config, context.turn, context.stop);
+        wait(&problem, failures, way, log)?;
     }
 }
 
@@ -218,15 +224,16 @@ impl Failures {
     pub(crate) fn wait(
         &mut self,
         problem: Problem,
-        config: &Config,
+        way: (&Config, &Turn<'_>, &AtomicBool),
         log: &UserLog,
-        stop: &AtomicBool,
     ) -> Result<(), Problem> {
+        let (config, turn, _) = way;
         self.0 += 1;
+        turn.failed(&problem);
         if !problem.retry || self.0 > config.retries {
             return Err(problem);
         }
-        wait(&problem, self.0, config, log, stop)
+        wait(&problem, self.0, way, log)
     }
 }
 
@@ -237,9 +244,8 @@ impl Failures {
 fn wait(
     problem: &Problem,
     failures: u32,
-    config: &Config,
+    (config, turn, stop): (&Config, &Turn<'_>, &AtomicBool),
     log: &UserLog,
-    stop: &AtomicBool,
 ) -> Result<(), Problem> {
     let pause = pause(problem.kind, failures);
     log.line(
@@ -250,7 +256,11 @@ fn wait(
             config.retries
         ),
     );
-    sleep(pause, stop)
+    turn.pause(pause, stop);
+    match stop.load(Ordering::Relaxed) {
+        true => Err(interrupted()),
+        false => Ok(()),
+    }
 }
 
 /// How long to wait after so many failures in a row, at least one.

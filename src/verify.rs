@@ -42,6 +42,7 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
+use crate::source::net::hosts::Turn;
 use crate::source::pop3::Pipelining;
 use crate::source::{Maildrop, imap, pop3};
 use crate::user::{self, Breaks, Failures, LoginDelay};
@@ -62,6 +63,8 @@ pub struct Context<'a> {
     pub verification: &'a Verification,
     /// Opens connections.
     pub dialer: &'a Dialer,
+    /// The user's place among those at work.
+    pub turn: &'a Turn<'a>,
     /// Set when the run is to stop.
     pub stop: &'a AtomicBool,
 }
@@ -184,20 +187,22 @@ impl Verify<'_> {
         let Context {
             config,
             verification,
+            turn,
             stop,
             ..
         } = self.context;
         let new = verification.new.as_ref();
         let [new_imap, new_pop3] = new.map(|new| new.accounts(self.user)).unwrap_or_default();
-        let logins = Logins {
-            imap: resolved(self.user.imap.as_ref(), config)?,
-            pop3: resolved(self.user.pop3.as_ref(), config)?,
-            new_imap: resolved(new_imap.as_ref(), config)?,
-            new_pop3: resolved(new_pop3.as_ref(), config)?,
-        };
-        self.find_tree()?;
         let mut failures = Failures::default();
         loop {
+            // Anew each time: a token may have expired since.
+            let logins = Logins {
+                imap: resolved(self.user.imap.as_ref(), config)?,
+                pop3: resolved(self.user.pop3.as_ref(), config)?,
+                new_imap: resolved(new_imap.as_ref(), config)?,
+                new_pop3: resolved(new_pop3.as_ref(), config)?,
+            };
+            self.find_tree()?;
             self.go_on()?;
             self.finding.attempts += 1;
             let result = match &logins.imap {
@@ -208,7 +213,7 @@ impl Verify<'_> {
                 return Ok(());
             };
             self.one_at_a_time |= problem.kind == Kind::Protocol && problem.retry;
-            failures.wait(problem, config, self.log, stop)?;
+            failures.wait(problem, (config, turn, stop), self.log)?;
         }
     }
 

@@ -109,7 +109,12 @@ pub struct KeywordTable {
     by_folded_name: HashMap<String, u16>,
     sets: Vec<Box<[u16]>>,
     by_set: HashMap<Box<[u16]>, KeywordSet>,
+    /// Bytes of the names, and members of the sets.
+    size: usize,
 }
+
+/// The most bytes of names, and the most members of sets, together.
+const TABLE_LIMIT: usize = 32 << 20;
 
 impl Default for KeywordTable {
     fn default() -> Self {
@@ -119,6 +124,7 @@ impl Default for KeywordTable {
             by_folded_name: HashMap::new(),
             sets: vec![empty.clone()],
             by_set: HashMap::from([(empty, KeywordSet::default())]),
+            size: 0,
         }
     }
 }
@@ -126,7 +132,7 @@ impl Default for KeywordTable {
 impl KeywordTable {
     /// The set made of `keywords`. Keywords are compared without case (RFC 3501 section 9,
     /// flag-keyword); the first spelling seen is the one kept. `None` when the folder has more
-    /// than 65,535 distinct keywords, or 16 million sets of them.
+    /// than 65,535 distinct keywords, 16 million sets of them, or 32 MiB of both.
     pub fn intern<'k>(
         &mut self,
         keywords: impl IntoIterator<Item = &'k str>,
@@ -138,6 +144,7 @@ impl KeywordTable {
                 Some(index) => *index,
                 None => {
                     let index = u16::try_from(self.names.len()).ok()?;
+                    self.take_room(keyword.len())?;
                     self.names.push(keyword.to_owned());
                     self.by_folded_name.insert(folded, index);
                     index
@@ -152,9 +159,15 @@ impl KeywordTable {
             return Some(*known);
         }
         let id = KeywordSet::new(self.sets.len())?;
+        self.take_room(set.len())?;
         self.sets.push(set.clone());
         self.by_set.insert(set, id);
         Some(id)
+    }
+
+    fn take_room(&mut self, size: usize) -> Option<()> {
+        let grown = self.size.saturating_add(size);
+        (grown <= TABLE_LIMIT).then(|| self.size = grown)
     }
 
     /// Every keyword of the folder, in the order first seen; its position is the index that

@@ -13,6 +13,7 @@ use crate::problem::{Kind, Problem, Reach};
 
 mod endpoint;
 mod farewell;
+pub mod hosts;
 mod line;
 mod pace;
 mod starttls;
@@ -22,6 +23,7 @@ mod tls;
 
 pub use endpoint::{Endpoint, Protocol, Security};
 use farewell::Farewells;
+use hosts::Hosts;
 use line::Gauge;
 pub use line::{Compress, Line};
 use pace::PacedSocket;
@@ -70,6 +72,7 @@ pub struct Dialer {
     timeout: Duration,
     farewells: Farewells,
     compress: Compress,
+    hosts: Hosts,
     /// By host.
     lines: Mutex<HashMap<String, Arc<Line>>>,
 }
@@ -95,6 +98,7 @@ impl Dialer {
             timeout,
             farewells: Farewells::new(),
             compress: Compress::Never,
+            hosts: Hosts::new(usize::MAX),
             lines: Mutex::default(),
         })
     }
@@ -106,6 +110,20 @@ impl Dialer {
             compress: when,
             ..self
         }
+    }
+
+    /// The same, for so many users at once.
+    #[must_use]
+    pub fn for_jobs(self, jobs: usize) -> Self {
+        Self {
+            hosts: Hosts::new(jobs),
+            ..self
+        }
+    }
+
+    /// How the hosts fare that it leads to.
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
     }
 
     fn line(&self, host: &str) -> Arc<Line> {
@@ -159,6 +177,7 @@ impl Dialer {
             let start = Instant::now();
             match TcpStream::connect_timeout(&address, self.timeout) {
                 Ok(tcp) => {
+                    self.hosts.took_connection(&endpoint.host);
                     let gauge = Gauge::new(line, start.elapsed());
                     return PacedSocket::new(tcp, self.timeout, gauge)
                         .map_err(|error| io_problem(endpoint, "setting its time limits", error));
@@ -169,10 +188,7 @@ impl Dialer {
                 }
             }
         }
-        Err(problem(format!(
-            "{to}: no connection ({})",
-            failures.join("; ")
-        )))
+        Err(problem(format!("{to}: no connection ({})", failures.join("; "))).resting(true, 0))
     }
 
     fn why_not_connected(&self, error: &io::Error) -> String {

@@ -44,6 +44,8 @@ pub struct Session<S = Box<dyn Stream>> {
     /// The commands of the listing have been sent, their replies not been read.
     listing_is_asked: bool,
     top: Top,
+    /// The largest size of the listing; 0: there is one that is not known, or no listing.
+    largest: u64,
     software: String,
     login_delay: Option<u32>,
 }
@@ -139,7 +141,9 @@ impl<S: Read + Write> Session<S> {
             let retry = problem.retry && problem.kind != Kind::Protocol;
             let problem = problem.worth_retry(retry);
             match before.login_delay {
-                Some(seconds) if problem.pause().is_some() => problem.after(seconds),
+                Some(seconds) if problem.pause().is_some() && !problem.of_host => {
+                    problem.after(seconds)
+                }
                 _ => problem,
             }
         })?;
@@ -156,8 +160,8 @@ impl<S: Read + Write> Session<S> {
             String::clone,
         );
         Ok(Self {
+            software: wire.without_hidden(printable_bytes(software.as_bytes(), SOFTWARE)),
             wire,
-            software: printable_bytes(software.as_bytes(), SOFTWARE),
             login_delay: capabilities.login_delay.or(before.login_delay),
             pipelining: may_pipeline && capabilities.pipelining,
             listing_is_asked: ahead,
@@ -166,6 +170,7 @@ impl<S: Read + Write> Session<S> {
             } else {
                 Top::Unknown
             },
+            largest: 0,
             capabilities,
         })
     }
@@ -211,7 +216,14 @@ fn read_greeting<S: Read + Write>(wire: &mut Wire<S>) -> Result<String, Problem>
                 kind => kind,
             };
             let what = format!("the server turned the connection away: {}", words(&text));
-            Err(delayed(Problem::new(kind, Reach::User, what), &text))
+            let problem = delayed(Problem::new(kind, Reach::User, what), &text);
+            // It does not know yet who asks.
+            let is_of_host = kind == Kind::Busy && !proto::wants_delay(&text);
+            let seconds = proto::rest(&text).map_or(0, |rest| rest.seconds);
+            Err(match is_of_host {
+                true => problem.resting(true, seconds),
+                false => problem,
+            })
         }
         Reply::Challenge(_) => Err(Problem::new(
             Kind::Protocol,
@@ -226,9 +238,10 @@ const UNSAID_DELAY: u32 = 60;
 
 /// `problem`, which the -ERR of `text` is, with the pause that it asks for.
 fn delayed(problem: Problem, text: &str) -> Problem {
-    match proto::wants_delay(text) {
-        true => problem.after(UNSAID_DELAY),
-        false => problem,
+    match (proto::wants_delay(text), proto::rest(text)) {
+        (true, _) => problem.after(UNSAID_DELAY),
+        (false, Some(rest)) => problem.resting(rest.of_host, rest.seconds),
+        (false, None) => problem,
     }
 }
 

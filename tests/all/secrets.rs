@@ -395,7 +395,7 @@ fn other_processes_see_no_secret() {
     let imap = format!("imap+plain://127.0.0.1:{}", server.imap_port());
     let command = format!(
         "for it in /proc/$PPID/cmdline /proc/self/cmdline /proc/self/environ /proc/$$/environ; do \
-         tr '\\0' '\\n' <$it; done >{seen}; cat {file}"
+         tr '\\0' '\\n' <$it; done >{seen}; grep core /proc/$PPID/limits >>{seen}; cat {file}"
     );
     let arguments = [
         "--imap",
@@ -415,6 +415,13 @@ fn other_processes_see_no_secret() {
         seen.contains("mailseed\nexport\n") && seen.contains("UNRELATED=is kept"),
         "{seen}"
     );
+    let core: Vec<&str> = seen
+        .lines()
+        .find_map(|line| line.strip_prefix("Max core file size"))
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    assert_eq!(core[..2], ["0", "0"], "a core dump would hold it");
     assert_eq!(leak(seen.as_bytes(), SECRET), None);
     assert_eq!(leak(seen.as_bytes(), OTHER), None);
     assert!(!seen.contains("MAILSEED_PASSWORD"), "{seen}");

@@ -14,6 +14,7 @@ pub mod far_away;
 pub mod imap_client;
 pub mod imap_view;
 pub mod mail_user;
+pub mod odd_server;
 pub mod pop3_view;
 pub mod program;
 pub mod proxy;

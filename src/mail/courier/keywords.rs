@@ -85,12 +85,17 @@ pub fn update(name: &str) -> Option<(u64, &str)> {
         return None;
     }
     let Some(rest) = name.strip_prefix('.') else {
-        return Some((u64::MAX, name));
+        return is_base_name(name).then_some((u64::MAX, name));
     };
     // A time that is none, as in `.tmp.`, makes it a draft.
     let (time, base) = rest.split_once('.')?;
     let time = time.parse().ok().filter(|time| *time > 0)?;
-    (!base.is_empty()).then_some((time, base))
+    is_base_name(base).then_some((time, base))
+}
+
+/// Whether a message can have it: a line of `:list` could not tell another one.
+fn is_base_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains([':', '\n'])
 }
 
 fn parse(bytes: &[u8]) -> BTreeMap<Box<str>, BTreeSet<String>> {
@@ -140,6 +145,8 @@ mod tests {
             (".7.e.f", "late\n"),
             (".tmp.99.x", "draft\n"),
             (":other", "x\n"),
+            (".9.g:2,S", "x\n"),
+            ("h\ni", "x\n"),
         ];
         let updates = updates.map(|(name, content)| (name.to_owned(), content.into()));
         let merged = CourierKeywords::gather(Some(list.as_bytes()), &updates);

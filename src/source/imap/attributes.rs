@@ -89,6 +89,7 @@ fn some(
 ) -> Result<Reply, Fault> {
     let item = attribute.asked();
     let tags = talk.send(&[&format!("UID FETCH {set} (UID {item})")])?;
+    let mut answered = vec![false; batch.len()];
     loop {
         match talk.next()? {
             Response::Tagged(tag, reply) if tags.contains(&tag) => return Ok(reply),
@@ -96,9 +97,14 @@ fn some(
                 return Err(Fault::never_sent());
             }
             Response::Fetch => match read(talk, attribute) {
-                Ok((Some(uid), value)) if batch.binary_search(&uid.value()).is_ok() => {
-                    values.extend(value.map(|value| (uid, value)));
-                    continue;
+                Ok((Some(uid), Some(value))) => {
+                    let at = batch.binary_search(&uid.value()).ok();
+                    let open = at.and_then(|at| answered.get_mut(at)).filter(|it| !**it);
+                    if let Some(open) = open {
+                        *open = true;
+                        values.push((uid, value));
+                        continue;
+                    }
                 }
                 Ok(_) => {}
                 Err(Fault::Nonsense(why)) => talk.warnings.add(format!("{item}: {why}")),

@@ -11,7 +11,7 @@ use super::reader::{Fault, Response};
 use super::reply::{Reply, Status};
 use crate::mail::Uid;
 use crate::problem::Reach;
-use crate::source::{BodySink, Refused};
+use crate::source::{BodySink, Refused, most_octets};
 
 /// The most messages of one command, and the most of their bytes.
 const BATCH_COUNT: usize = 1000;
@@ -284,6 +284,8 @@ enum Body {
     Nil,
     /// There, and of no bytes; the sink has not been told.
     Empty,
+    /// There, and of so many bytes that it is not believed; the sink has not been told.
+    Endless(u64),
     /// With the sink, which waits to hear whose it is.
     Streamed,
 }
@@ -335,6 +337,11 @@ fn take_message(
             wanted.done = true;
         }
         Body::Empty => wanted.why = Some("the server sent an empty body".to_owned()),
+        Body::Endless(length) => {
+            let listed = wanted.announced;
+            let why = format!("the server lists {listed} octets and wants to send {length}");
+            wanted.why = Some(why);
+        }
         Body::Nil => wanted.why = Some("the server has no body for it (NIL)".to_owned()),
         Body::None => {
             if let Some(why) = nonsense {
@@ -387,6 +394,11 @@ fn read_items(
             continue;
         }
         let length = length.unwrap_or(talk.reader.text().len() as u64);
+        if length > most_octets(announced(flight, *uid)) {
+            // Skipped by the reader.
+            *body = Body::Endless(length);
+            continue;
+        }
         if length == 0 {
             *body = Body::Empty;
             continue;
@@ -400,6 +412,22 @@ fn read_items(
         }
     }
     Ok(())
+}
+
+/// How many octets the message `uid` is listed with; of one that is not known yet, the most of any.
+fn announced(flight: &mut VecDeque<Batch>, uid: Option<u32>) -> u64 {
+    match uid {
+        Some(uid) => find(flight, uid).map_or(0, |wanted| wanted.announced),
+        None => {
+            let messages = flight.iter().flat_map(|batch| &batch.messages);
+            let sizes = messages.map(|wanted| match wanted.announced {
+                // Not known is more than any.
+                0 => u64::MAX,
+                announced => announced,
+            });
+            sizes.max().filter(|most| *most < u64::MAX).unwrap_or(0)
+        }
+    }
 }
 
 /// The message `uid`, if it is asked for and has not come yet.

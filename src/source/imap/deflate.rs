@@ -285,6 +285,26 @@ mod tests {
         }
     }
 
+    /// A thousand times as much as was sent: it comes out as it is asked for, up to the limit of a line.
+    #[test]
+    fn what_unfolds_without_end_is_read_piece_by_piece() {
+        let bomb = deflated(&[b"* OK ", &vec![b'x'; 64 << 20]]);
+        assert!(bomb.len() < 100 << 10, "{}", bomb.len());
+        let (mut wire, _) = served(bomb, usize::MAX, 4096);
+        wrap(&mut wire);
+        let most = wire.capacity();
+        let mut reader = super::super::reader::Reader::new(wire);
+        let end = reader.next();
+        assert!(
+            matches!(
+                end,
+                Err(Fault::Broken("the server sends a line without end"))
+            ),
+            "{end:?}"
+        );
+        assert!(most <= 64 << 10);
+    }
+
     #[test]
     fn nonsense_and_an_end_are_no_data() {
         for (sent, kind) in [

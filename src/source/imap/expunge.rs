@@ -112,18 +112,18 @@ pub fn piece(
         true => "RETURN (ALL) ",
         false => "",
     };
-    let mut left = Vec::new();
+    let asked: UidSet = set.parse().map_err(|_| Fault::Broken("a set of ours"))?;
+    let mut left = search::Found::new(usize::try_from(asked.len()).unwrap_or(usize::MAX));
     let reply = search::one(
         talk,
         &format!("UID SEARCH {return_all}UID {set}"),
         &mut left,
     )?;
-    let asked: UidSet = set.parse().map_err(|_| Fault::Broken("a set of ours"))?;
     if reply.status != Status::Ok {
         let problem = reply.refusal("to say what it has removed", Reach::Folder);
         return Ok((UidSet::default(), Some(problem)));
     }
-    let left = UidSet::from_ranges(left).intersection(&asked);
+    let left = left.set().intersection(&asked);
     let problem = (!left.is_empty()).then(|| {
         let what = format!(
             "the server was told to remove {} messages and still has {} of them: UID {left}",

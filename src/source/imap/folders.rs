@@ -16,6 +16,8 @@ use crate::text::printable_bytes;
 
 /// The most folders that are believed of one user.
 const FOLDER_LIMIT: usize = 100_000;
+/// The most bytes that the names of all of them may take.
+const NAMES_LIMIT: usize = 32 << 20;
 /// The most characters of a name in a report.
 const SHOWN_LENGTH: usize = 300;
 
@@ -54,6 +56,7 @@ pub fn list(
     let mut namespaces = Namespaces::default();
     let mut marks = MarksByName::default();
     let (mut listed, mut subscribed, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    let mut octets = 0usize;
     while replies.iter().any(Option::is_none) {
         let data = match talk.next()? {
             Response::Tagged(tag, reply) => {
@@ -76,6 +79,7 @@ pub fn list(
                     Err(Fault::Nonsense(why)) => talk.warnings.add(format!("NAMESPACE: {why}")),
                     Err(fault) => return Err(fault),
                 }
+                talk.reader.unasked()?;
                 continue;
             }
             b"STATUS" => {
@@ -92,10 +96,17 @@ pub fn list(
                 "the server lists more folders than anyone has",
             ));
         }
-        match parse_listed(&mut talk.reader) {
+        let line = parse_listed(&mut talk.reader);
+        octets += line.as_ref().map_or(0, |line| line.name.len());
+        if octets > NAMES_LIMIT {
+            return Err(Fault::Broken(
+                "the server lists longer names of folders than anyone has",
+            ));
+        }
+        match line {
             // A parent of subscribed folders, not subscribed itself (RFC 3501 section 6.3.9): Courier
             // shows such for LSUB "" "*" too.
-            Ok(line) if line.noselect && data == b"LSUB" => {}
+            Ok(line) if line.noselect && data == b"LSUB" => talk.reader.unasked()?,
             Ok(line) => lines.push(line),
             Err(Fault::Nonsense(why)) => {
                 talk.reader.unasked()?;

@@ -286,7 +286,7 @@ fn refusal(
                 what.push_str(&reason);
                 what.push(')');
             }
-            Problem::new(kind, Reach::User, what)
+            reply.with_rest(Problem::new(kind, Reach::User, what))
         }
         (imap::Error::Validate(_), _) => Problem::new(
             Kind::Input,
@@ -303,6 +303,8 @@ fn arrival_problem(shared: &Shared, error: imap::Error) -> Problem {
     let mut problem = crate_problem(shared, error);
     if hung_up {
         problem.kind = Kind::Busy;
+        let seconds = problem.pause().map_or(0, |pause| pause.as_secs());
+        problem = problem.resting(true, u32::try_from(seconds).unwrap_or(u32::MAX));
     }
     problem
 }

@@ -21,6 +21,8 @@ pub const LINE_LIMIT: usize = 1 << 20;
 pub const LITERAL_LIMIT: u64 = 1 << 40;
 /// The most responses of no use to anyone within one command.
 pub const UNASKED_LIMIT: u32 = 100_000;
+/// So many bytes of skipped literals count as one of them.
+const UNASKED_BYTES: u64 = 64 << 10;
 
 /// Why reading cannot go on. After all but `Nonsense` the connection is of no more use.
 #[derive(Debug)]
@@ -166,7 +168,7 @@ impl<R: BufRead> Reader<R> {
     pub fn unasked(&mut self) -> Result<(), Fault> {
         self.unasked += 1;
         if self.unasked > UNASKED_LIMIT {
-            return Err(Fault::Broken("the server sends endless unasked responses"));
+            return Err(endless());
         }
         Ok(())
     }
@@ -256,6 +258,12 @@ impl<R: BufRead> Reader<R> {
 
     /// Throws the literal just announced away.
     fn skip_literal(&mut self) -> Result<(), Fault> {
+        let weight = self.pending.unwrap_or(0) / UNASKED_BYTES;
+        let weight = u32::try_from(weight).unwrap_or(u32::MAX);
+        self.unasked = self.unasked.saturating_add(weight);
+        if self.unasked > UNASKED_LIMIT {
+            return Err(endless());
+        }
         self.literal(|_| Ok(()))
     }
 
@@ -386,6 +394,10 @@ fn fill<R: BufRead>(input: &mut R) -> Result<&[u8], Fault> {
     // The buffer is filled: this one does not read again. The borrow checker cannot see that the
     // borrow of the loop ends where nothing is returned.
     Ok(input.fill_buf()?)
+}
+
+fn endless() -> Fault {
+    Fault::Broken("the server sends endless unasked responses")
 }
 
 fn ended() -> Fault {

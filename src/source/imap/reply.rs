@@ -4,6 +4,7 @@ use std::io;
 
 use super::reader::Fault;
 use crate::problem::{Kind, Problem, Reach};
+use crate::source::rest::{self, Rest};
 
 /// The most bytes of a server's text that are kept.
 const TEXT_LIMIT: usize = 1000;
@@ -68,39 +69,30 @@ impl Reply {
     /// Whether the server asks to come back later: by a code of RFC 5530, or by the words of
     /// servers that know none (Exchange, Gmail, Courier, older Dovecot).
     pub fn is_busy(&self) -> bool {
-        const CODES: [&str; 6] = [
-            "UNAVAILABLE",
-            "INUSE",
-            "LIMIT",
-            "THROTTLED",
-            "SERVERBUG",
-            "CONTACTADMIN",
-        ];
-        const WORDS: [&str; 5] = [
-            "throttled",
-            "temporar",
-            "too many connections",
-            "number of connections",
-            "connection limit",
-        ];
-        if let Some((code, _)) = self.code()
-            && CODES.iter().any(|busy| busy.eq_ignore_ascii_case(code))
-        {
-            return true;
+        const CODES: [&str; 3] = ["INUSE", "SERVERBUG", "CONTACTADMIN"];
+        let by_code = self
+            .code()
+            .is_some_and(|(code, _)| CODES.iter().any(|busy| busy.eq_ignore_ascii_case(code)));
+        by_code || self.rest().is_some() || self.text.to_ascii_lowercase().contains("temporar")
+    }
+
+    /// The rest that the server asks for.
+    fn rest(&self) -> Option<Rest> {
+        rest::wanted(self.code().map(|(code, _)| code), &self.text)
+    }
+
+    /// `problem`, which this reply is the reason of, with the rest that it asks for.
+    pub fn with_rest(&self, problem: Problem) -> Problem {
+        match self.rest() {
+            Some(rest) => problem.resting(rest.of_host, rest.seconds),
+            None => problem,
         }
-        let text = self.text.to_ascii_lowercase();
-        WORDS.iter().any(|word| text.contains(word))
     }
 
     /// Whether the server wants fewer commands for now. Narrower than [`Reply::is_busy`]: of a
     /// FETCH, Dovecot says `[SERVERBUG]` where one message is damaged, and will say so for ever.
     pub fn is_throttling(&self) -> bool {
-        let by_code = self.code().is_some_and(|(code, _)| {
-            ["THROTTLED", "LIMIT"]
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(code))
-        });
-        by_code || self.text.to_ascii_lowercase().contains("throttled")
+        self.rest().is_some()
     }
 
     /// The problem that a refusal of `command` is.
@@ -111,7 +103,8 @@ impl Reply {
             Kind::Refused
         };
         let text = self.shown();
-        Problem::new(kind, reach, format!("the server refused {command}: {text}"))
+        let what = format!("the server refused {command}: {text}");
+        self.with_rest(Problem::new(kind, reach, what))
     }
 
     /// Its text, or a word where the server gave none.
@@ -141,8 +134,8 @@ pub fn bye_problem(reply: &Reply) -> Problem {
     } else {
         Kind::Network
     };
-    let text = &reply.text;
-    Problem::new(kind, Reach::User, format!("the server hung up: {text}"))
+    let what = format!("the server hung up: {}", reply.text);
+    reply.with_rest(Problem::new(kind, Reach::User, what))
 }
 
 impl From<Fault> for Problem {

@@ -5,6 +5,7 @@
 //! is longer than a line may be, whatever the number of messages.
 
 use super::Talk;
+use super::gather::most;
 use super::reader::{Fault, Response, Token, number};
 use super::reply::{Reply, Status};
 use crate::mail::{Entry, UidSet};
@@ -19,7 +20,7 @@ pub fn search(
     keys: &str,
     entries: &[Entry],
 ) -> Result<Result<UidSet, Problem>, Fault> {
-    let mut found = Vec::new();
+    let mut found = Found::new(entries.len());
     let is_whole = entries.len() <= PIECE;
     for piece in entries.chunks(PIECE) {
         let (Some(first), Some(last)) = (piece.first(), piece.last()) else {
@@ -41,15 +42,48 @@ pub fn search(
             return Ok(Err(reply.refusal("to search the folder", Reach::Folder)));
         }
     }
-    Ok(Ok(UidSet::from_ranges(found)))
+    let known: UidSet = entries.iter().map(|entry| entry.uid).collect();
+    Ok(Ok(found.set().intersection(&known)))
+}
+
+/// What has been found, as ranges.
+pub(super) struct Found {
+    ranges: Vec<(u32, u32)>,
+    most: usize,
+}
+
+impl Found {
+    /// Nothing yet, of so many messages.
+    pub(super) fn new(messages: usize) -> Self {
+        Self {
+            ranges: Vec::new(),
+            most: most(messages as u64),
+        }
+    }
+
+    /// All of it.
+    pub(super) fn set(self) -> UidSet {
+        UidSet::from_ranges(self.ranges)
+    }
+
+    fn add(&mut self, first: u32, last: u32) -> Result<(), Fault> {
+        if let Some((_, end)) = self.ranges.last_mut()
+            && first == last
+            && end.checked_add(1) == Some(first)
+        {
+            *end = first;
+            return Ok(());
+        }
+        if self.ranges.len() >= self.most {
+            return Err(Fault::Broken("the server finds messages without end"));
+        }
+        self.ranges.push((first, last));
+        Ok(())
+    }
 }
 
 /// One command; what it finds is put at the end of `found`.
-pub(super) fn one(
-    talk: &mut Talk<'_>,
-    command: &str,
-    found: &mut Vec<(u32, u32)>,
-) -> Result<Reply, Fault> {
+pub(super) fn one(talk: &mut Talk<'_>, command: &str, found: &mut Found) -> Result<Reply, Fault> {
     let tags = talk.send(&[command])?;
     let mut answered = false;
     loop {
@@ -80,19 +114,17 @@ pub(super) fn one(
             Err(Fault::Nonsense(why)) => return Err(Fault::Broken(why)),
             outcome => answered |= outcome?,
         }
+        talk.reader.unasked()?;
     }
 }
 
 /// `* SEARCH 2 3 6 (MODSEQ 917162500)`; the last is RFC 7162's.
-fn numbers(talk: &mut Talk<'_>, found: &mut Vec<(u32, u32)>) -> Result<bool, Fault> {
+fn numbers(talk: &mut Talk<'_>, found: &mut Found) -> Result<bool, Fault> {
     loop {
         match talk.reader.token()? {
             Token::Atom => {
                 let uid = uid(talk.reader.text())?;
-                match found.last_mut() {
-                    Some((_, last)) if last.checked_add(1) == Some(uid) => *last = uid,
-                    _ => found.push((uid, uid)),
-                }
+                found.add(uid, uid)?;
             }
             Token::Open | Token::End => return Ok(true),
             _ => {
@@ -105,11 +137,7 @@ fn numbers(talk: &mut Talk<'_>, found: &mut Vec<(u32, u32)>) -> Result<bool, Fau
 }
 
 /// `* ESEARCH (TAG "x7") UID ALL 2:4,6`; false where it answers another command.
-fn ranges(
-    talk: &mut Talk<'_>,
-    tags: &[String],
-    found: &mut Vec<(u32, u32)>,
-) -> Result<bool, Fault> {
+fn ranges(talk: &mut Talk<'_>, tags: &[String], found: &mut Found) -> Result<bool, Fault> {
     let reader = &mut talk.reader;
     let mut token = reader.token()?;
     if token == Token::Open {
@@ -146,7 +174,7 @@ fn ranges(
             let mut ends = range.splitn(2, |byte| *byte == b':');
             let first = uid(ends.next().unwrap_or_default())?;
             let last = ends.next().map_or(Ok(first), uid)?;
-            found.push((first, last));
+            found.add(first, last)?;
         }
         token = reader.token()?;
     }
@@ -208,12 +236,12 @@ mod tests {
 
     #[test]
     fn both_forms_of_answer_are_read() {
-        let few = entries(3);
+        let few = entries(9);
         for (answer, want) in [
             ("S: * SEARCH 2 3 6 1\n", "1:3,6"),
             ("S: * SEARCH 5 6 7 (MODSEQ 917162500)\n", "5:7"),
             ("S: * SEARCH\n", ""),
-            ("S: * search 2\nS: * 4 EXISTS\nS: * SEARCH 9\n", "2,9"),
+            ("S: * search 2 11\nS: * 4 EXISTS\nS: * SEARCH 9\n", "2,9"),
         ] {
             let transcript = format!("C: x1 UID SEARCH UNSEEN\n{answer}S: x1 OK\n");
             let (found, warnings) = play("", &transcript, "UNSEEN", &few);
@@ -226,10 +254,7 @@ mod tests {
                 "S: * ESEARCH (TAG \"x1\") UID COUNT 3 ALL 1:3 X (a (b))\n",
                 "1:3",
             ),
-            (
-                "S: * ESEARCH (TAG \"x1\") UID ALL 1:4294967295\n",
-                "1:4294967295",
-            ),
+            ("S: * ESEARCH (TAG \"x1\") UID ALL 1:4294967295\n", "1:9"),
             ("S: * ESEARCH (TAG \"x1\") UID\n", ""),
             ("S: * ESEARCH UID ALL 4\n", "4"),
             ("S: * ESEARCH (TAG \"x9\") UID ALL 4\nS: * SEARCH 5\n", "5"),

@@ -14,9 +14,15 @@ use crate::source::{ListedFolder, Marks};
 /// Commands under way.
 const IN_FLIGHT: usize = 32;
 
+/// The most bytes of names that are kept; of a folder beyond that there are no marks.
+const NAMES_LIMIT: usize = 32 << 20;
+
 /// The marks of folders, by their names on the wire.
 #[derive(Debug, Default)]
-pub struct MarksByName(HashMap<Vec<u8>, Marks>);
+pub struct MarksByName {
+    by_name: HashMap<Vec<u8>, Marks>,
+    octets: usize,
+}
 
 impl MarksByName {
     /// Reads what follows the word STATUS. Nonsense is a warning.
@@ -26,7 +32,10 @@ impl MarksByName {
     pub fn take(&mut self, talk: &mut Talk<'_>) -> Result<(), Fault> {
         match parse(&mut talk.reader) {
             Ok((name, marks)) => {
-                self.0.insert(folded(&name), marks);
+                self.octets += name.len();
+                if self.octets <= NAMES_LIMIT {
+                    self.by_name.insert(folded(&name), marks);
+                }
             }
             Err(Fault::Nonsense(why)) => talk.warnings.add(format!("STATUS: {why}")),
             Err(fault) => return Err(fault),
@@ -36,7 +45,7 @@ impl MarksByName {
 
     /// The marks of the folder `name`, once.
     pub fn remove(&mut self, name: &str) -> Option<Marks> {
-        self.0.remove(&folded(name.as_bytes()))
+        self.by_name.remove(&folded(name.as_bytes()))
     }
 }
 

@@ -5,6 +5,7 @@ use std::io::{self, BufRead as _, BufReader, Read, Write};
 
 use super::{Endpoint, Protocol, io_problem};
 use crate::problem::{Kind, Problem, Reach};
+use crate::source::rest;
 use crate::text::printable_bytes;
 
 /// Bytes of one line, its end included.
@@ -141,7 +142,10 @@ impl<S: Read + Write> Talk<'_, S> {
 
     fn sent_away(&self, line: &str) -> Problem {
         let line = told(line);
-        self.problem(Kind::Busy, &format!("the server sent us away: {line}"))
+        let what = format!("the server sent us away: {line}");
+        let seconds = rest::wanted(None, &line).map_or(0, |rest| rest.seconds);
+        // It does not know yet who asks.
+        self.problem(Kind::Busy, &what).resting(true, seconds)
     }
 
     fn not_understood(&self, line: &str) -> Problem {

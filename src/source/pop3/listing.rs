@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 
 use super::Session;
+use super::delayed;
 use super::proto::{list_line, refusal, stat_count, uidl_line};
 use super::wire::words;
 use crate::mail::pop_entries::{Numbers, Sizes};
@@ -53,17 +54,18 @@ impl<S: Read + Write> Session<S> {
     /// lists; Busy, Network.
     pub fn listing(&mut self) -> Result<Maildrop, Problem> {
         let first = self.read_listing()?;
-        if let Ok(maildrop) = combine(first) {
-            return Ok(maildrop);
-        }
-        let second = self.read_listing()?;
-        combine(second).map_err(|fault| {
-            Problem::new(
-                Kind::Protocol,
-                Reach::User,
-                format!("unstable POP3 listing, twice: {fault}"),
-            )
-        })
+        let maildrop = match combine(first) {
+            Ok(maildrop) => maildrop,
+            Err(_) => combine(self.read_listing()?).map_err(|fault| {
+                let what = format!("unstable POP3 listing, twice: {fault}");
+                Problem::new(Kind::Protocol, Reach::User, what)
+            })?,
+        };
+        let sizes = maildrop.entries.sizes();
+        // 0 is not known, and as much as any.
+        let largest = sizes.max_by_key(|size| size.checked_sub(1).unwrap_or(u64::MAX));
+        self.largest = largest.unwrap_or(0);
+        Ok(maildrop)
     }
 
     fn read_listing(&mut self) -> Result<Reading, Problem> {
@@ -82,17 +84,21 @@ impl<S: Read + Write> Session<S> {
             Ok(text) => stat_count(text.as_bytes()),
             Err(text) => return Err(self.refused("STAT", &text)),
         };
+        // Many more lines tell no more than a few that the two do not agree.
+        let most = count.map_or(ENTRIES, |count| {
+            (count as usize).saturating_mul(2).saturating_add(1000)
+        });
+        let most = most.min(ENTRIES);
         let mut nonsense = None;
         let mut note = |command: &str, line: &[u8]| {
-            nonsense
-                .get_or_insert_with(|| format!("{command} line {:?}", printable_bytes(line, 100)));
+            nonsense.get_or_insert_with(|| (command.to_owned(), line.to_vec()));
         };
         // Some servers refuse to list what is empty.
         let empty = count == Some(0);
         let uidls = match answer(self, 1)? {
             Ok(_) => {
                 let mut uidls = Uidls::default();
-                self.wire.lines(ENTRIES, |line| match uidl_line(line) {
+                self.wire.lines(most, |line| match uidl_line(line) {
                     Some((number, bytes)) => uidls.push(number, bytes),
                     None => note("UIDL", line),
                 })?;
@@ -107,7 +113,7 @@ impl<S: Read + Write> Session<S> {
         };
         let mut sizes = Octets::default();
         match answer(self, 2)? {
-            Ok(_) => self.wire.lines(ENTRIES, |line| match list_line(line) {
+            Ok(_) => self.wire.lines(most, |line| match list_line(line) {
                 Some((number, size)) => {
                     sizes.numbers.push(number);
                     sizes.sizes.push(size);
@@ -117,6 +123,18 @@ impl<S: Read + Write> Session<S> {
             Err(_) if empty => {}
             Err(text) => return Err(self.refused("LIST", &text)),
         }
+        // A server may echo the login anywhere.
+        let nonsense = nonsense.map(|(command, line)| {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            let line = self.wire.without_hidden(line);
+            format!("{command} line {:?}", printable_bytes(line.as_bytes(), 100))
+        });
+        let uidls = uidls.map(|mut uidls| {
+            for (_, text, _) in &mut uidls.faulty {
+                *text = self.wire.without_hidden(std::mem::take(text));
+            }
+            uidls
+        });
         Ok(Reading {
             count,
             uidls,
@@ -128,11 +146,8 @@ impl<S: Read + Write> Session<S> {
     fn refused(&mut self, command: &str, text: &str) -> Problem {
         // With commands sent ahead, their replies are still to come.
         self.wire.give_up();
-        Problem::new(
-            refusal(text, false),
-            Reach::User,
-            format!("the server refused {command}: {}", words(text)),
-        )
+        let what = format!("the server refused {command}: {}", words(text));
+        delayed(Problem::new(refusal(text, false), Reach::User, what), text)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::mail::PopNumber;
 use crate::problem::Kind;
+use crate::source::rest::{self, Rest};
 
 /// A status line (RFC 1939 section 3), without its line end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,14 +32,20 @@ pub fn status(line: &[u8]) -> Option<Status<'_>> {
 /// Whether the text of a -ERR starts with the response code `known`, as `[IN-USE] locked` does
 /// (RFC 2449 section 8). Codes are hierarchical: `[SYS/TEMP/X]` is a `[SYS/TEMP]`.
 fn has_code(text: &str, known: &str) -> bool {
-    let code = text
-        .trim_start()
-        .strip_prefix('[')
-        .and_then(|rest| rest.split_once(']'))
-        .map(|(code, _)| code.trim().to_ascii_uppercase());
+    let code = code(text).map(str::to_ascii_uppercase);
     code.as_deref()
         .and_then(|code| code.strip_prefix(known))
         .is_some_and(|more| more.is_empty() || more.starts_with('/'))
+}
+
+fn code(text: &str) -> Option<&str> {
+    let inside = text.trim_start().strip_prefix('[')?.split_once(']');
+    inside.map(|(code, _)| code.trim())
+}
+
+/// The rest that the text of a -ERR asks for.
+pub fn rest(text: &str) -> Option<Rest> {
+    rest::wanted(code(text), text)
 }
 
 /// What kind of refusal the text of a -ERR is. During a login one without a code is taken as a
@@ -65,7 +72,7 @@ pub fn refusal(text: &str, during_login: bool) -> Kind {
 
 /// Whether the text of a -ERR turns the whole session away and not one command.
 pub fn shuts_out(text: &str) -> bool {
-    has_code(text, "IN-USE") || wants_delay(text)
+    has_code(text, "IN-USE") || wants_delay(text) || rest(text).is_some()
 }
 
 /// Whether the text of a -ERR says that the user was here too recently.

@@ -5,10 +5,10 @@ use std::io::{Read, Write};
 use super::proto::shuts_out;
 use super::unstuff::Unstuffer;
 use super::wire::words;
-use super::{Session, Top};
+use super::{Session, Top, delayed};
 use crate::mail::PopNumber;
 use crate::problem::{Kind, Problem, Reach};
-use crate::source::{BodySink, Refused};
+use crate::source::{BodySink, Refused, most_octets};
 
 /// Most commands sent ahead. With mails of 10 KB that is what a line of 400 Mbit/s holds over 50 ms.
 const WINDOW: usize = 256;
@@ -170,7 +170,8 @@ impl<S: Read + Write> Session<S> {
                 // message every time, and the others must go on.
                 Err(text) if shuts_out(&text) => {
                     let what = format!("the server stopped giving messages: {}", words(&text));
-                    return Err(at(Problem::new(Kind::Busy, Reach::User, what), *number));
+                    let problem = delayed(Problem::new(Kind::Busy, Reach::User, what), &text);
+                    return Err(at(problem, *number));
                 }
                 Err(text) => refused.push((*number, words(&text))),
             }
@@ -192,9 +193,21 @@ impl<S: Read + Write> Session<S> {
 
     fn stream_body(&mut self, number: PopNumber, sink: &mut dyn BodySink) -> Result<(), Problem> {
         let mut unstuffer = Unstuffer::default();
+        let largest = self.largest;
+        let mut left = most_octets(largest);
         loop {
             let chunk = self.wire.chunk().map_err(|problem| at(problem, number))?;
             let length = chunk.len();
+            left = left.checked_sub(length as u64).ok_or_else(|| {
+let what = format!(
+                    "the server lists no message of more than {largest} octets and sends this one without end"
+                );
+                // Without this message the others may come.
+                at(
+                    Problem::new(Kind::Protocol, Reach::User, what).worth_retry(true),
+                    number,
+                )
+            })?;
             match unstuffer.push(chunk, |bytes| sink.data(bytes))? {
                 Some(used) => {
                     self.wire.consume(used);

@@ -48,7 +48,8 @@ impl<S: Read + Write> Wire<S> {
         }
     }
 
-    fn without_hidden(&self, text: String) -> String {
+    /// `text` as it may be told.
+    pub(super) fn without_hidden(&self, text: String) -> String {
         let hidden = self.hidden.iter();
         hidden.fold(text, |text, hidden| text.replace(hidden, "[secret]"))
     }
@@ -206,13 +207,7 @@ impl<S: Read + Write> Wire<S> {
     fn failed(&mut self, error: io::Error) -> Problem {
         self.broken = true;
         let what = match error.kind() {
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                return Problem::new(
-                    Kind::Network,
-                    Reach::User,
-                    "the server was silent for longer than the time limit",
-                );
-            }
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => "the server was silent for too long",
             _ => "the connection broke",
         };
         Problem::new(Kind::Network, Reach::User, what).caused_by(error)

@@ -206,7 +206,8 @@ fn play(stream: TcpStream, script: Vec<Step>, heard: &Mutex<Vec<String>>) -> Res
     Ok(())
 }
 
-fn with_tag(bytes: &[u8], tag: &str) -> Vec<u8> {
+/// `bytes`, with `tag` in the place of each `{tag}`.
+pub fn with_tag(bytes: &[u8], tag: &str) -> Vec<u8> {
     const MARK: &[u8] = b"{tag}";
     let mut out = Vec::with_capacity(bytes.len());
     let mut rest = bytes;

@@ -1,0 +1,218 @@
+//! How much of each host a run takes at once, and whose turn it is.
+//!
+//! What a server says of the load it is under, or of our share in it, it says to all users: the host is
+//! then left alone for as long as it says, and has fewer of them at once afterwards. Where it refuses
+//! connections while it holds others, it gets fewer too. Meanwhile the jobs go to users of other hosts:
+//! a user who waits for long gives its place to another one. Twenty refused logins in a row close a
+//! host: one wrong master password must not lock ten thousand accounts.
+//!
+//! What a server says of one user (`[IN-USE]`, LOGIN-DELAY) is that user's own wait.
+//!
+//! A user who has two hosts (IMAP on one, POP3 on the other) works on both at once and needs both; what
+//! either says counts for both.
+
+mod host;
+mod queue;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::problem::{Kind, Problem, Reach};
+use host::Host;
+use host::WRONG_IN_A_ROW;
+pub use queue::Queue;
+
+/// A shorter wait is waited in place: what another user would begin takes longer.
+const LONG: Duration = Duration::from_secs(5);
+/// How often someone who waits looks whether the run is to stop.
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// All hosts of a run, and the places for users at work.
+#[derive(Debug)]
+pub struct Hosts {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// The most users at work at once.
+    jobs: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    by_name: HashMap<String, Host>,
+    /// Users at work.
+    at_work: usize,
+}
+
+/// A user's place among those at work, and on its hosts. Both are free again when this is dropped.
+#[derive(Debug)]
+pub struct Turn<'h> {
+    hosts: &'h Hosts,
+    names: Vec<String>,
+}
+
+impl Hosts {
+    /// For a run with `jobs` users at once.
+    pub(super) fn new(jobs: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            jobs,
+        }
+    }
+
+    /// Notes that `host` has taken a connection.
+    pub(super) fn took_connection(&self, host: &str) {
+        self.lock().host(host).took_connection(Instant::now());
+    }
+
+    /// Waits until someone in `queue` may begin, and takes that one out. `None`: nobody is left. Where the
+    /// run is to stop nothing is waited for.
+    pub fn next<T>(&self, queue: &Mutex<Queue<T>>, stop: &AtomicBool) -> Option<T> {
+        loop {
+            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            if queue.is_empty() {
+                return None;
+            }
+            let state = self.lock();
+            let is_over = stop.load(Ordering::Relaxed);
+            if is_over || state.at_work < self.jobs {
+                let now = Instant::now();
+                let first = queue.take(|names| is_over || state.are_open(names, now));
+                if first.is_some() {
+                    return first;
+                }
+            }
+            drop(queue);
+            drop(self.glance(state));
+        }
+    }
+
+    /// Waits until a user of the hosts `names` may come, and lets it in. Where the run is to stop nothing is
+    /// waited for.
+    pub fn enter(&self, names: Vec<String>, stop: &AtomicBool) -> Turn<'_> {
+        let turn = Turn { hosts: self, names };
+        turn.come(Instant::now(), stop);
+        turn
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn glance<'g>(&self, state: MutexGuard<'g, State>) -> MutexGuard<'g, State> {
+        let waited = self.changed.wait_timeout(state, GLANCE);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+impl State {
+    fn host(&mut self, name: &str) -> &mut Host {
+        self.by_name.entry(name.to_owned()).or_default()
+    }
+
+    fn are_open(&self, names: &[String], now: Instant) -> bool {
+        let mut known = names.iter().filter_map(|name| self.by_name.get(name));
+        known.all(|host| host.is_open(now))
+    }
+}
+
+impl Turn<'_> {
+    /// The problem of a user whose host is closed.
+    pub fn closed(&self) -> Option<Problem> {
+        let mut state = self.hosts.lock();
+        let mut names = self.names.iter();
+        let name = names.find(|name| state.host(name).is_closed())?;
+        let what =
+            format!("not begun: at {name} the logins of {WRONG_IN_A_ROW} users in a row failed");
+        let hint = "is the master password right? Users whose own passwords are wrong have to leave the list \
+                    before it is run again";
+        Some(Problem::new(Kind::Stopped, Reach::User, what).with_hint(hint))
+    }
+
+    /// Takes in what the user's attempt has failed of: what is the host's concerns all its users.
+    pub fn failed(&self, problem: &Problem) {
+        if !problem.of_host {
+            return;
+        }
+        let mut state = self.hosts.lock();
+        for name in &self.names {
+            let news = state.host(name).turned_away(problem, Instant::now());
+            if let Some(news) = news {
+                tracing::warn!("{name}: {news}: {problem}");
+            }
+        }
+    }
+
+    /// Waits for `pause` and then until the hosts let the user come again, and others have its place in
+    /// the meantime.
+    pub fn pause(&self, pause: Duration, stop: &AtomicBool) {
+        let until = Instant::now() + pause;
+        if pause >= LONG || !self.may_stay() {
+            self.go();
+            self.come(until, stop);
+            return;
+        }
+        while Instant::now() < until && !stop.load(Ordering::Relaxed) {
+            std::thread::sleep(GLANCE.min(until.saturating_duration_since(Instant::now())));
+        }
+    }
+
+    /// The user is done: its login worked, or was refused, or it did not come so far.
+    pub fn done(&self, login: Option<bool>) {
+        let mut state = self.hosts.lock();
+        for name in &self.names {
+            let host = state.host(name);
+            if login == Some(true) {
+                host.went_well(Instant::now());
+            }
+            if login == Some(false) && host.refused_login() {
+                tracing::error!(
+                    "{name}: the logins of {WRONG_IN_A_ROW} users in a row failed; no other is tried"
+                );
+            }
+        }
+    }
+
+    /// Whether the hosts are content with those who are there.
+    fn may_stay(&self) -> bool {
+        let mut state = self.hosts.lock();
+        let mut names = self.names.iter();
+        names.all(|name| state.host(name).has_room(Instant::now()))
+    }
+
+    fn come(&self, not_before: Instant, stop: &AtomicBool) {
+        let mut state = self.hosts.lock();
+        loop {
+            let now = Instant::now();
+            let is_open = now >= not_before
+                && state.at_work < self.hosts.jobs
+                && state.are_open(&self.names, now);
+            if is_open || stop.load(Ordering::Relaxed) {
+                break;
+            }
+            state = self.hosts.glance(state);
+        }
+        state.at_work += 1;
+        for name in &self.names {
+            state.host(name).enter();
+        }
+    }
+
+    fn go(&self) {
+        let mut state = self.hosts.lock();
+        state.at_work = state.at_work.saturating_sub(1);
+        for name in &self.names {
+            state.host(name).leave();
+        }
+        drop(state);
+        self.hosts.changed.notify_all();
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.go();
+    }
+}
