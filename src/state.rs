@@ -18,9 +18,11 @@
 //! The file lies in the user's own Maildir. Nothing in it is a path to be opened, and no range in it
 //! is ever spelled out.
 
+mod digests;
 mod folder;
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
@@ -88,14 +90,23 @@ pub enum Fault {
     Headless,
 }
 
-/// One line of the file.
-#[derive(Debug, Serialize, Deserialize)]
+/// One line of the file, as it is read.
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
     Head(Head),
     Folder(Box<Folder>),
     /// The folder of this path is no longer at the source, nor on the target.
     Forget(Vec<String>),
+}
+
+/// The same, as it is written.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Written<'w> {
+    Head(&'w Head),
+    Folder(&'w Folder),
+    Forget(&'w [String]),
 }
 
 /// A record with how it lies on disk.
@@ -166,10 +177,14 @@ impl Record {
         })
     }
 
-    /// The whole file.
-    pub fn to_text(&self) -> String {
-        let folders: String = self.folders.iter().map(Folder::to_line).collect();
-        self.head.to_line() + &folders
+    /// Writes the whole file.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        self.head.write_to(out)?;
+        let mut folders = self.folders.iter();
+        folders.try_for_each(|folder| folder.write_to(out))
     }
 
     /// Its folders, by path.
@@ -219,23 +234,28 @@ impl Record {
     }
 }
 
-/// The line that says that a folder is no more.
-pub fn forget_line(path: &FolderPath) -> String {
-    to_line(&Line::Forget(path.parts().to_vec()))
+/// Writes the line that says that a folder is no more.
+///
+/// # Errors
+/// Those of `out`.
+pub fn forget(path: &FolderPath, out: &mut impl Write) -> io::Result<()> {
+    write_line(&Written::Forget(path.parts()), out)
 }
 
 impl Head {
-    /// Its line.
-    pub fn to_line(&self) -> String {
-        to_line(&Line::Head(self.clone()))
+    /// Writes its line.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        write_line(&Written::Head(self), out)
     }
 }
 
-fn to_line(line: &Line) -> String {
+fn write_line(line: &Written<'_>, out: &mut impl Write) -> io::Result<()> {
     // Strings, numbers and lists of them can always be said in JSON.
-    let mut text = serde_json::to_string(line).unwrap_or_default();
-    text.push('\n');
-    text
+    serde_json::to_writer(&mut *out, line)?;
+    out.write_all(b"\n")
 }
 
 /// A newer version may have lines that this one does not know.

@@ -71,17 +71,19 @@ impl Strings {
 
     /// The string at `place`.
     pub fn get(&self, place: usize) -> Option<String> {
-        let mut text = Vec::with_capacity(64);
-        self.unpack(self.entry(place)?, &mut text)?;
-        String::from_utf8(text).ok()
+        self.look_at(place, str::to_owned)
     }
 
     /// Whether the string at `place` is `text`.
     pub fn is_at(&self, place: usize, text: &str) -> bool {
+        self.look_at(place, |found| found == text).unwrap_or(false)
+    }
+
+    /// What `look` makes of the string at `place`.
+    pub fn look_at<T>(&self, place: usize, look: impl FnOnce(&str) -> T) -> Option<T> {
         let mut found = Vec::with_capacity(96);
-        let entry = self.entry(place);
-        let unpacked = entry.and_then(|entry| self.unpack(entry, &mut found));
-        unpacked.is_some() && found == text.as_bytes()
+        self.unpack(self.entry(place)?, &mut found)?;
+        Some(look(std::str::from_utf8(&found).ok()?))
     }
 
     /// Whether the string at `place` is empty; also where there is none.
@@ -169,14 +171,20 @@ impl Reader<'_> {
     }
 }
 
-/// Finds strings among many that are not kept as such, at 8 bytes each.
+/// Finds strings among many that are not kept as such, at 9 bytes each.
 #[derive(Debug, Default)]
 pub struct Places {
     /// Nobody can foretell which strings have one hash.
     hasher: RandomState,
     /// A hash of each string, and its place; ascending.
     hashes: Vec<(u32, u32)>,
+    /// Where in `hashes` those begin that begin with each of so many bits, and at last their end.
+    begins: Vec<u32>,
+    bits: u32,
 }
+
+/// So many hashes that begin alike are gone through to find one.
+const BEGIN_ALIKE: usize = 8;
 
 impl Places {
     /// Where each of `texts` is.
@@ -185,7 +193,7 @@ impl Places {
         for (place, text) in (0..).zip(texts) {
             places.note(text.as_ref(), place);
         }
-        places.hashes.sort_unstable();
+        places.sort();
         places
     }
 
@@ -198,13 +206,33 @@ impl Places {
             places.note(text, place);
             place += 1;
         }
-        places.hashes.sort_unstable();
+        places.sort();
         places
     }
 
     fn note(&mut self, text: &str, place: u32) {
         let hash = self.hash(text);
         self.hashes.push((hash, place));
+    }
+
+    fn sort(&mut self) {
+        self.hashes.sort_unstable();
+        let count = self.hashes.len() / BEGIN_ALIKE;
+        self.bits = count.checked_ilog2().unwrap_or(0);
+        let mut begins = Vec::with_capacity((1 << self.bits) + 1);
+        for (at, (hash, _)) in (0..).zip(&self.hashes) {
+            while begins.len() <= self.beginning(*hash) {
+                begins.push(at);
+            }
+        }
+        let end = u32::try_from(self.hashes.len()).unwrap_or(u32::MAX);
+        begins.resize((1 << self.bits) + 1, end);
+        self.begins = begins;
+    }
+
+    /// The first bits of a hash.
+    fn beginning(&self, hash: u32) -> usize {
+        hash.checked_shr(32 - self.bits).unwrap_or(0) as usize
     }
 
     #[allow(
@@ -218,10 +246,12 @@ impl Places {
     /// The places at which `text` may be, ascending: whether it is has to be seen there.
     pub fn candidates(&self, text: &str) -> impl DoubleEndedIterator<Item = u32> {
         let wanted = self.hash(text);
-        let first = self.hashes.partition_point(|(hash, _)| *hash < wanted);
-        let alike = self.hashes[first..].iter();
-        let after = first + alike.take_while(|(hash, _)| *hash == wanted).count();
-        self.hashes[first..after].iter().map(|(_, place)| *place)
+        let beginning = self.beginning(wanted);
+        let begins = self.begins.get(beginning..beginning + 2);
+        let alike = begins.and_then(|it| self.hashes.get(it[0] as usize..it[1] as usize));
+        let alike = alike.unwrap_or_default().iter();
+        let found = alike.filter(move |(hash, _)| *hash == wanted);
+        found.map(|(_, place)| *place)
     }
 
     /// The places of strings that may be the same, ascending.

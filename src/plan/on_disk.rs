@@ -192,10 +192,12 @@ pub struct ByBase<'d> {
 impl ByBase<'_> {
     /// The place of the file with this base name; of two the later.
     pub fn get(&self, base: &str) -> Option<u32> {
-        let is_it = |place: &u32| {
-            let file = self.files.get(*place);
-            file.is_some_and(|file| *file.base == *base)
+        let is_base = |name: &str| {
+            let suffix = name.strip_prefix(base);
+            suffix.is_some_and(|suffix| suffix.is_empty() || suffix.starts_with(':'))
         };
+        let names = &self.files.names;
+        let is_it = |place: &u32| names.look_at(*place as usize, is_base).unwrap_or(false);
         self.places.candidates(base).rev().find(is_it)
     }
 }

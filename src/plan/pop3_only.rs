@@ -70,7 +70,10 @@ pub fn number(
     }
     let listing = &maildrop.entries;
     let by_uidl = listing.by_uidl();
-    let known = Known::of(disk, remembered, &by_uidl, listing.len());
+    let repeated: HashSet<usize> = by_uidl.repeated().into_iter().map(|it| it.1).collect();
+    let digests = digests(maildrop, &repeated);
+    let known = Known::of(disk, remembered, &by_uidl, &digests, &repeated);
+    drop(by_uidl);
     let validity = known
         .validity
         .or_else(|| UidValidity::new(u32::try_from(now).unwrap_or(u32::MAX)))
@@ -78,31 +81,12 @@ pub fn number(
         .ok_or_else(|| Problem::new(Kind::Internal, Reach::User, "no UIDVALIDITY"))?;
 
     let mut next = known.next_uid;
-    let repeated = by_uidl.repeated();
-    let repeated: HashSet<usize> = repeated.into_iter().map(|(_, place)| place).collect();
-    drop(by_uidl);
-    let mut taken = HashMap::new();
     let mut left_out = 0;
-    let mut rows: Vec<(Uid, Place, UidlDigest)> = Vec::with_capacity(listing.len());
-    for (at, listed) in listing.iter().enumerate() {
-        let own = listed.uidl.as_ref().filter(|_| !repeated.contains(&at));
-        let digest = match (own, &listed.uidl) {
-            (Some(uidl), _) => UidlDigest::of(uidl),
-            (None, Some(doubled)) => {
-                UidlDigest::of_nth(doubled.as_str(), nth(&mut taken, doubled.as_str()))
-            }
-            (None, None) => {
-                let shown = faulty(maildrop, listed.number);
-                UidlDigest::of_nth(shown, nth(&mut taken, shown))
-            }
-        };
-        let by_uidl = known.by_place.get(at).copied().flatten();
-        let known_uid = by_uidl
-            .filter(|_| own.is_some())
-            .or_else(|| known.by_digest(digest));
-        let uid = match known_uid {
+    let mut rows: Vec<(Uid, Place)> = Vec::with_capacity(listing.len());
+    for (at, size) in listing.sizes().enumerate() {
+        let uid = match known.by_place.get(at).copied().flatten() {
             Some(uid) => uid,
-            None if max_size.is_some_and(|most| listed.size > most) => {
+            None if max_size.is_some_and(|most| size > most) => {
                 left_out += 1;
                 continue;
             }
@@ -114,7 +98,7 @@ pub fn number(
                 }
             },
         };
-        rows.push((uid, Place::of(at).ok_or_else(used_up)?, digest));
+        rows.push((uid, Place::of(at).ok_or_else(used_up)?));
     }
     rows.sort_by_key(|row| row.0);
     let above = |uid: Uid| uid.value().saturating_add(1);
@@ -129,8 +113,9 @@ pub fn number(
         without_uidl: Vec::new(),
         left_out,
     };
-    for (uid, place, digest) in rows {
-        let Some(listed) = listing.get(place.index()) else {
+    for (uid, place) in rows {
+        let listed = listing.get(place.index());
+        let Some((listed, digest)) = listed.zip(digests.get(place.index())) else {
             continue;
         };
         let own = listed.uidl.clone();
@@ -154,7 +139,7 @@ pub fn number(
             size: listed.size,
         });
         numbered.uidls.push(announced.as_ref());
-        numbered.digests.push(digest);
+        numbered.digests.push(*digest);
         numbered.numbers.push(listed.number);
     }
     Ok(numbered)
@@ -163,6 +148,21 @@ pub fn number(
 fn used_up() -> Problem {
     let what = "the UIDs of INBOX are used up";
     Problem::new(Kind::Unholdable, Reach::User, what)
+}
+
+/// What stands for each message of the listing. `repeated` are those whose UIDL an earlier one has.
+fn digests(maildrop: &Maildrop, repeated: &HashSet<usize>) -> Vec<UidlDigest> {
+    let mut taken = HashMap::new();
+    let mut digests = Vec::with_capacity(maildrop.entries.len());
+    digests.extend(maildrop.entries.iter().enumerate().map(|(at, listed)| {
+        let text = match &listed.uidl {
+            Some(uidl) if !repeated.contains(&at) => return UidlDigest::of(uidl),
+            Some(repeated) => repeated.as_str(),
+            None => faulty(maildrop, listed.number),
+        };
+        UidlDigest::of_nth(text, nth(&mut taken, text))
+    }));
+    digests
 }
 
 /// How often `text` has stood for a message now.
@@ -187,62 +187,76 @@ struct Known {
     next_uid: u32,
     /// All that are given, also those beyond `next_uid`: by a run that was cut.
     uids: UidSet,
-    /// For each place of the listing the UID that its UIDL has in the list.
+    /// For each place of the listing the UID that its message has.
     by_place: Vec<Option<Uid>>,
-    /// By digest, ascending.
-    by_digest: Vec<(UidlDigest, Uid)>,
 }
 
 impl Known {
-    fn of(disk: &OnDisk, remembered: &Remembered, by_uidl: &ByUidl<'_>, count: usize) -> Self {
+    fn of(
+        disk: &OnDisk,
+        remembered: &Remembered,
+        by_uidl: &ByUidl<'_>,
+        digests: &[UidlDigest],
+        repeated: &HashSet<usize>,
+    ) -> Self {
         let mut known = Known {
             next_uid: 1,
-            by_place: vec![None; count],
+            by_place: vec![None; digests.len()],
             ..Known::default()
         };
-        let mut uids = Vec::new();
-        for file in disk.files.iter() {
-            if let Some(Identity::Pop3(validity, uid, digest)) = Identity::parse(&file.base) {
-                known.validity.get_or_insert(validity);
-                known.by_digest.push((digest, uid));
-                uids.push(uid);
-            }
-        }
-        // Of several the last counts.
-        known.by_digest.reverse();
+        let mut uids = UidSet::default();
+        let mut named_validity = None;
         if let Some(list) = &disk.uidlist {
             let present = disk.files.by_base();
             known.validity = Some(list.validity);
-            known.next_uid = known.next_uid.max(list.next_uid);
+            known.next_uid = list.next_uid.max(1);
+            uids = list.lines.uids().iter().copied().collect();
             for line in list.lines.iter() {
-                uids.push(line.uid);
-                if let Some(uidl) = line
-                    .field('P')
-                    .filter(|_| present.get(&line.name).is_some())
-                {
-                    for place in by_uidl.get(uidl) {
-                        known.by_place[place] = Some(line.uid);
-                    }
+                let uidl = line.field('P');
+                let uidl = uidl.filter(|_| present.get(&line.name).is_some());
+                let places = uidl.into_iter().flat_map(|uidl| by_uidl.get(uidl));
+                for place in places.filter(|place| !repeated.contains(place)) {
+                    known.by_place[place] = Some(line.uid);
                 }
             }
         }
+        // Hardly ever needed for more than what is new.
+        let open = known.by_place.iter().zip(digests).zip(0..);
+        let open = open.filter(|((uid, _), _)| uid.is_none());
+        let mut open: Vec<(UidlDigest, u32)> = open.map(|((_, it), at)| (*it, at)).collect();
+        open.sort_unstable();
+        let give = |digest: UidlDigest, uid: Uid, by_place: &mut [Option<Uid>], over: bool| {
+            let first = open.partition_point(|(known, _)| *known < digest);
+            let alike = open[first..]
+                .iter()
+                .take_while(|(known, _)| *known == digest);
+            for (_, at) in alike {
+                if let Some(slot) = by_place.get_mut(*at as usize)
+                    && (over || slot.is_none())
+                {
+                    *slot = Some(uid);
+                }
+            }
+        };
+        let mut named = Vec::new();
+        for file in disk.files.iter() {
+            if let Some(Identity::Pop3(validity, uid, digest)) = Identity::parse(&file.base) {
+                named_validity.get_or_insert(validity);
+                give(digest, uid, &mut known.by_place, true);
+                named.push(uid);
+            }
+        }
+        known.validity = known.validity.or(named_validity);
+        uids = uids.union(&named.into_iter().collect());
         if known.validity.is_none() || known.validity == remembered.validity {
             known.validity = remembered.validity;
             for (uid, digest) in &remembered.uids {
-                known.by_digest.push((*digest, *uid));
-                uids.push(*uid);
+                give(*digest, *uid, &mut known.by_place, false);
             }
+            uids = uids.union(&remembered.uids.iter().map(|(uid, _)| *uid).collect());
         }
-        known.by_digest.sort_by_key(|(digest, _)| *digest);
-        known.by_digest.dedup_by_key(|(digest, _)| *digest);
-        known.uids = uids.into_iter().collect();
+        known.uids = uids;
         known
-    }
-
-    fn by_digest(&self, digest: UidlDigest) -> Option<Uid> {
-        let known = &self.by_digest;
-        let at = known.binary_search_by_key(&digest, |(digest, _)| *digest);
-        Some(known.get(at.ok()?)?.1)
     }
 }
 

@@ -97,7 +97,11 @@ impl<'a> Recogniser<'a> {
                 continue;
             };
             let uidl = &announced.uidl;
-            let names = [uidl_name(uidl).ok(), courier_name(uidl).ok().flatten()];
+            let own = uidl_name(uidl).ok();
+            let of_courier = courier_name(uidl).ok().flatten();
+            // Mostly they are the same.
+            let of_courier = of_courier.filter(|name| own.as_ref() != Some(name));
+            let names = [own, of_courier];
             let is_rematched = |name: &str| {
                 let rematched = self.past.rematched;
                 rematched.is_some_and(|found| found.contains_key(name))
@@ -110,13 +114,16 @@ impl<'a> Recogniser<'a> {
                 self.is_entry(file, index);
             }
         }
+        let mut listed: Vec<Option<Place>> = Vec::new();
         for (number, line) in (0..).zip(self.lines()) {
             let file = by_name.get(&line.name);
             let slot = file.and_then(|file| self.found.lines.get_mut(file as usize));
             if let Some(slot) = slot {
                 *slot = Place::new(number);
             }
+            listed.push(file.and_then(Place::new));
         }
+        drop(by_name);
         self.by_uidl();
         let mut contradicted = Vec::new();
         let mut some_agree = false;
@@ -129,22 +136,29 @@ impl<'a> Recogniser<'a> {
                 }
                 continue;
             }
-            match self.is_listed_as_named(at, &file) {
-                Some(false) => contradicted.push((at, file)),
+            let Some(identity) = Identity::parse(&file.base) else {
+                continue;
+            };
+            match self.is_listed_as_named(at, identity) {
+                Some(false) => contradicted.push((at, file, identity)),
                 agrees => {
                     some_agree |= agrees.is_some();
-                    self.by_identity(at, &file);
+                    self.by_identity(at, identity);
                 }
             }
         }
-        for (at, file) in contradicted {
-            if self.is_name_to_be_trusted(&file, some_agree) {
-                self.by_identity(at, &file);
+        for (at, file, identity) in contradicted {
+            if self.is_name_to_be_trusted(&file, identity, some_agree) {
+                self.by_identity(at, identity);
             }
         }
-        for line in self.lines() {
-            if let Some(file) = by_name.get(&line.name) {
-                self.by_line(file, &line);
+        let lines = disk.uidlist.as_ref().map(|list| &list.lines);
+        for (number, file) in listed.into_iter().enumerate() {
+            let open = file.filter(|file| self.role(file.at()) == Role::Local);
+            if let Some(file) = open
+                && let Some(line) = lines.and_then(|lines| lines.get(number))
+            {
+                self.by_line(file.at(), &line);
             }
         }
     }
@@ -156,8 +170,8 @@ impl<'a> Recogniser<'a> {
     }
 
     /// Whether the UID in the name is that of the line; `None` where one of them says nothing.
-    fn is_listed_as_named(&self, at: u32, file: &DiskFile) -> Option<bool> {
-        let Some(Identity::Imap(validity, uid)) = Identity::parse(&file.base) else {
+    fn is_listed_as_named(&self, at: u32, identity: Identity) -> Option<bool> {
+        let Identity::Imap(validity, uid) = identity else {
             return None;
         };
         let list = self.disk.uidlist.as_ref();
@@ -173,8 +187,8 @@ impl<'a> Recogniser<'a> {
     /// folders under the name that it has, and many servers give several folders one UIDVALIDITY: then
     /// the name tells of a message of the other folder. But a list that was lost has been made anew
     /// with UIDs of the server's own for all files, above those that the last run has written.
-    fn is_name_to_be_trusted(&self, file: &DiskFile, some_agree: bool) -> bool {
-        let Some(Identity::Imap(_, uid)) = Identity::parse(&file.base) else {
+    fn is_name_to_be_trusted(&self, file: &DiskFile, identity: Identity, some_agree: bool) -> bool {
+        let Identity::Imap(_, uid) = identity else {
             return false;
         };
         if let Some(seen) = self.past.seen {
@@ -224,36 +238,33 @@ impl<'a> Recogniser<'a> {
 
     /// A file whose name says which message it is. The name that a message has in one folder says
     /// nothing in another: a server may have moved it.
-    fn by_identity(&mut self, at: u32, file: &DiskFile) {
-        let (uid, index) = match Identity::parse(&file.base) {
-            Some(Identity::Imap(validity, uid)) => {
+    fn by_identity(&mut self, at: u32, identity: Identity) {
+        let (validity, uid, index) = match identity {
+            Identity::Imap(validity, uid) => {
                 if !self.is_of_this_folder(validity) {
                     return;
                 }
                 let here = validity == self.source.validity;
                 let index = self.entry_of(uid).filter(|_| here);
-                (
-                    uid,
-                    index.filter(|index| self.source.digest(*index).is_none()),
-                )
+                let index = index.filter(|index| self.source.digest(*index).is_none());
+                (validity, uid, index)
             }
             // A copy that the owner has moved out of INBOX.
-            Some(Identity::Pop3(validity, ..))
+            Identity::Pop3(validity, ..)
                 if !self.source.in_root && !self.is_of_this_folder(validity) =>
             {
                 return;
             }
-            Some(Identity::Pop3(_, uid, digest)) => {
+            Identity::Pop3(validity, uid, digest) => {
                 let index = self.entry_of(uid);
                 let index = index.filter(|index| self.source.digest(*index) == Some(digest));
-                (uid, index)
+                (validity, uid, index)
             }
-            None => return,
         };
         match index {
             Some(index) => self.is_entry(at, index),
             None => {
-                self.set(at, self.role_of_gone(file, uid));
+                self.set(at, self.role_of_gone(validity, uid));
             }
         }
     }
@@ -268,12 +279,8 @@ impl<'a> Recogniser<'a> {
 
     /// What a file is that has our name, while the source does not have `uid`: by what the last run
     /// has seen under the UIDVALIDITY that the name carries.
-    fn role_of_gone(&self, file: &DiskFile, uid: Uid) -> Role {
-        let validity = match Identity::parse(&file.base) {
-            Some(Identity::Imap(validity, _) | Identity::Pop3(validity, ..)) => Some(validity),
-            None => None,
-        };
-        match self.past.seen.filter(|it| Some(it.validity) == validity) {
+    fn role_of_gone(&self, validity: UidValidity, uid: Uid) -> Role {
+        match self.past.seen.filter(|it| it.validity == validity) {
             Some(seen) if seen.deleted_at_source.contains(uid) => Role::Local,
             Some(seen) if seen.marks(uid).is_some() => self.gone(uid),
             _ => Role::Ours,

@@ -120,8 +120,7 @@ impl Moved {
                 }
             }
             if changed {
-                let text = record.to_text();
-                control::replace_in_root(tree, &name, |out| out.write_all(text.as_bytes()))?;
+                control::replace_in_root(tree, &name, |out| record.write_to(out))?;
             }
         }
         Ok(())

@@ -83,14 +83,19 @@ pub(super) fn replace_by_way_of(
     })
 }
 
-/// Appends `text` to the file `name` of the root in one write, making it where it is not there, owned
-/// like everything else. Nothing is forced to disk: what is appended is of no use without what has
-/// been written before it, and harmless to lose. False: nothing was written, since the file has other
-/// names (in a backup of links, or somewhere where nothing of ours is to be written).
+/// Appends what `write` writes to the file `name` of the root, making it where it is not there, owned
+/// like everything else. A few lines are one write. Nothing is forced to disk: what is appended is of
+/// no use without what has been written before it, and harmless to lose. False: nothing was written,
+/// since the file has other names (in a backup of links, or somewhere where nothing of ours is to be
+/// written).
 ///
 /// # Errors
 /// Those of the file system; a link or anything but a regular file is one.
-pub fn append_in_root(tree: &Tree, name: &str, text: &str) -> Result<bool, Problem> {
+pub fn append_in_root(
+    tree: &Tree,
+    name: &str,
+    write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
+) -> Result<bool, Problem> {
     let attempt = || -> io::Result<bool> {
         let flags = OFlags::CREATE
             | OFlags::APPEND
@@ -99,7 +104,7 @@ pub fn append_in_root(tree: &Tree, name: &str, text: &str) -> Result<bool, Probl
             | OFlags::NONBLOCK
             | OFlags::CLOEXEC;
         let file = rustix::fs::openat(tree.root(), name, flags, FILE_MODE)?;
-        let mut file = File::from(file);
+        let file = File::from(file);
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(io::Error::other("it is no regular file"));
@@ -110,7 +115,9 @@ pub fn append_in_root(tree: &Tree, name: &str, text: &str) -> Result<bool, Probl
         if metadata.len() == 0 {
             give_to(&file, tree.owner())?;
         }
-        file.write_all(text.as_bytes())?;
+        let mut out = BufWriter::with_capacity(64 << 10, &file);
+        write(&mut out)?;
+        out.flush()?;
         Ok(true)
     };
     attempt().map_err(|error| {

@@ -1,10 +1,12 @@
 //! What is recorded of one folder.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Line, to_line};
+use super::digests::Digests;
+use super::{Written, write_line};
 use crate::mail::{FolderPath, Uid, UidSet, UidValidity, Uidl};
 use crate::matching::{Pairing, Stage};
 use crate::naming::message::UidlDigest;
@@ -66,12 +68,12 @@ pub struct Folder {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub writing: Option<(u32, UidSet)>,
     /// Where POP3 is the only source: what stands for the UIDL of each UID that was given.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub numbered: BTreeMap<u32, String>,
+    #[serde(default, skip_serializing_if = "Digests::is_empty")]
+    pub numbered: Digests,
     /// INBOX with copies of messages in other folders: what stands for the UIDL of each, by the UID
     /// that it was given under `seen_validity`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub collected: BTreeMap<u32, String>,
+    #[serde(default, skip_serializing_if = "Digests::is_empty")]
+    pub collected: Digests,
     /// INBOX of a user with POP3: a digest of the POP3 listing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maildrop: Option<String>,
@@ -218,9 +220,12 @@ impl Folder {
         }
     }
 
-    /// Its line.
-    pub fn to_line(&self) -> String {
-        to_line(&Line::Folder(Box::new(self.clone())))
+    /// Writes its line.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_to(&self, out: &mut impl Write) -> io::Result<()> {
+        write_line(&Written::Folder(self), out)
     }
 
     /// What a plan has to know of it.
@@ -234,11 +239,7 @@ impl Folder {
             foreign: self.foreign.clone(),
             writing: self.writing.clone(),
             paired: self.paired.as_ref().map(Paired::all).unwrap_or_default(),
-            collected: self
-                .collected
-                .keys()
-                .filter_map(|uid| Uid::new(*uid))
-                .collect(),
+            collected: self.collected.uids().collect(),
             deleted_at_source: self.deleted_at_source.clone(),
         })
     }
@@ -247,23 +248,22 @@ impl Folder {
     pub fn remembered(&self) -> Remembered {
         Remembered {
             validity: self.uid_validity.and_then(UidValidity::new),
-            uids: digests(&self.numbered),
+            uids: self.numbered.as_slice().to_vec(),
         }
     }
 
     /// The UID on the target of INBOX's copy of the message of another folder that has this UIDL.
     pub fn copy_of(&self, uidl: &str) -> Option<u32> {
-        let digest = UidlDigest::of(&Uidl::parse(uidl.as_bytes()).ok()?).to_string();
-        let mut copies = self.collected.iter();
-        let (uid, _) = copies.find(|(_, copy)| **copy == digest)?;
-        Some(*self.renumbered.get(uid).unwrap_or(uid))
+        let digest = UidlDigest::of(&Uidl::parse(uidl.as_bytes()).ok()?);
+        let uid = self.collected.uid_of(digest)?.value();
+        Some(self.renumbered.get(&uid).copied().unwrap_or(uid))
     }
 
     /// The UIDs given to copies of messages in other folders.
     pub fn copies(&self) -> Remembered {
         Remembered {
             validity: self.seen_validity.and_then(UidValidity::new),
-            uids: digests(&self.collected),
+            uids: self.collected.as_slice().to_vec(),
         }
     }
 
@@ -319,13 +319,6 @@ impl Folder {
             elsewhere: elsewhere(pairing, &old),
         });
     }
-}
-
-fn digests(numbered: &BTreeMap<u32, String>) -> Vec<(Uid, UidlDigest)> {
-    let numbered = numbered.iter();
-    numbered
-        .filter_map(|(uid, digest)| Some((Uid::new(*uid)?, UidlDigest::parse(digest)?)))
-        .collect()
 }
 
 /// The UIDLs of other folders, each folder where POP3 first shows one of its messages.

@@ -36,8 +36,18 @@ fn elsewhere(position: u32, folder: &str, stage: Stage) -> matching::Elsewhere {
     }
 }
 
+fn told(write: impl Fn(&mut Vec<u8>) -> io::Result<()>) -> String {
+    let mut text = Vec::new();
+    write(&mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+fn line_of(record: &Record, name: &str) -> String {
+    told(|out| record.known(&path(name)).unwrap().write_to(out))
+}
+
 fn written(record: &Record) -> String {
-    record.to_text()
+    told(|out| record.write_to(out))
 }
 
 fn full() -> Record {
@@ -124,21 +134,21 @@ fn later_lines_take_the_place_of_earlier_ones_and_half_a_line_does_not_count() {
     record.rename(&path("../../etc"), &path("A/B"));
     record.head.imap = None;
     for line in [
-        record.known(&path("INBOX")).unwrap().to_line(),
-        forget_line(&path("v1.2")),
-        forget_line(&path("../../etc")),
-        record.known(&path("A/B")).unwrap().to_line(),
-        record.head.to_line(),
+        line_of(&record, "INBOX"),
+        told(|out| forget(&path("v1.2"), out)),
+        told(|out| forget(&path("../../etc"), out)),
+        line_of(&record, "A/B"),
+        told(|out| record.head.write_to(out)),
     ] {
         text.push_str(&line);
     }
     let parsed = Record::parse(text.as_bytes()).unwrap();
     assert_eq!(parsed.record, record);
     assert!(parsed.is_whole && !parsed.is_compact);
-    let again = Record::parse(record.to_text().as_bytes()).unwrap();
+    let again = Record::parse(written(&record).as_bytes()).unwrap();
     assert!(again.is_whole && again.is_compact);
     // Cut anywhere in the last line, it is as if that had not been begun.
-    let last = record.known(&path("INBOX")).unwrap().to_line();
+    let last = line_of(&record, "INBOX");
     for cut in [1, 10, last.len() - 1] {
         let torn = format!("{text}{}", &last[..cut]);
         let parsed = Record::parse(torn.as_bytes()).unwrap();
@@ -292,7 +302,7 @@ fn copies_are_known_by_their_uidls() {
     )]);
     assert!(inbox.is_done());
     let digest = UidlDigest::of(&Uidl::parse(b"ua").unwrap());
-    inbox.collected.insert(1_000_900, digest.to_string());
+    inbox.collected = [(uid(1_000_900), digest)].into_iter().collect();
     let text = written(&record);
     let record = Record::parse(text.as_bytes()).unwrap().record;
     let inbox = record.known(&FolderPath::inbox()).unwrap();

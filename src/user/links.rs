@@ -65,8 +65,10 @@ struct Done {
 /// Messages by their IDs.
 #[derive(Debug, Default)]
 struct Known {
-    /// ID, folder, place in it; ascending.
+    /// ID, folder, place in it.
     messages: Vec<(Id, u32, u32)>,
+    /// Whether any has come since they were brought into ascending order: there may be many folders.
+    has_more: bool,
 }
 
 impl Known {
@@ -74,11 +76,14 @@ impl Known {
     fn add(&mut self, folder: u32, messages: impl Iterator<Item = (Id, u32)>) {
         let messages = messages.map(|(id, place)| (id, folder, place));
         self.messages.extend(messages);
-        self.messages.sort_unstable();
+        self.has_more = true;
     }
 
     /// For each folder those of `wanted` that lie there too, with their places.
-    fn find(&self, wanted: &[(Id, Uid)]) -> BTreeMap<u32, Vec<(Uid, u32)>> {
+    fn find(&mut self, wanted: &[(Id, Uid)]) -> BTreeMap<u32, Vec<(Uid, u32)>> {
+        if std::mem::take(&mut self.has_more) {
+            self.messages.sort_unstable();
+        }
         let mut found: BTreeMap<u32, Vec<(Uid, u32)>> = BTreeMap::new();
         for (id, uid) in wanted {
             let first = self.messages.partition_point(|(of, ..)| of < id);
@@ -243,7 +248,7 @@ impl Attempt<'_> {
             let then = shown.examined.uid_validity;
             is_the_same(&listed.path, then, again.uid_validity)?;
         }
-        let links = &self.memory.links;
+        let links = &mut self.memory.links;
         let found = links.known.find(&wanted).into_iter();
         let found = found.filter_map(|(at, messages)| {
             let there = links.done.get(at as usize)?;

@@ -44,6 +44,7 @@ impl Attempt<'_> {
         let remembered = known.map(state::Folder::remembered).unwrap_or_default();
         let listing = &maildrop.listing;
         let numbered = pop3_only::number(listing, &disk, &remembered, max_size, export::now())?;
+        drop(remembered);
         self.note_numbered(&numbered, &place.1);
         self.settle_numbered(&numbered);
         let folder = self.memory.tally.folder(&path);

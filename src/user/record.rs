@@ -1,7 +1,7 @@
 //! Keeps the user's record (see [`crate::state`]) while an attempt goes on.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io::Write as _;
+use std::io::{self, BufWriter, Write};
 
 use tracing::Level;
 
@@ -21,7 +21,7 @@ use crate::sink::tree::Tree;
 use crate::sink::{control, on_disk, target_problem};
 use crate::source::{Examined, Maildrop};
 use crate::state::{
-    self, Extra, Fault, Folder, Left, POP3_ONLY, Paired, Parsed, Record, Skipped, forget_line,
+    self, Extra, Fault, Folder, Head, Left, POP3_ONLY, Paired, Parsed, Record, Skipped,
 };
 
 /// The record as it is to be, with what of it is on disk.
@@ -31,7 +31,7 @@ pub(super) struct Book {
     /// Digests of the lines on disk, by path; the head has none.
     saved: HashMap<Vec<String>, blake3::Hash>,
     /// The head on disk; `None`: there is no file that can be appended to.
-    saved_head: Option<String>,
+    saved_head: Option<Head>,
     /// Folders that may differ from their lines.
     touched: BTreeSet<FolderPath>,
     /// Whether lines on disk have been replaced by others.
@@ -58,9 +58,9 @@ impl Book {
         let folders = parsed.record.folders().iter();
         Self {
             saved: folders
-                .map(|folder| (folder.path().parts().to_vec(), digest(&folder.to_line())))
+                .map(|folder| (folder.path().parts().to_vec(), digest(folder)))
                 .collect(),
-            saved_head: parsed.is_whole.then(|| parsed.record.head.to_line()),
+            saved_head: parsed.is_whole.then(|| parsed.record.head.clone()),
             touched: BTreeSet::new(),
             has_old_lines: !parsed.is_compact,
             record: parsed.record,
@@ -85,35 +85,60 @@ impl Book {
         self.record.rename(from, to);
     }
 
-    /// The lines that are not on disk yet.
-    fn new_lines(&mut self) -> String {
-        let mut text = String::new();
-        let head = self.record.head.to_line();
-        if self.saved_head.as_ref() != Some(&head) {
-            text.push_str(&head);
+    /// What is not on disk yet.
+    fn news(&mut self) -> News {
+        let mut news = News::default();
+        if self.saved_head.as_ref() != Some(&self.record.head) {
+            news.has_head = true;
             self.has_old_lines |= self.saved_head.is_some();
         }
         for path in std::mem::take(&mut self.touched) {
             let key = path.parts().to_vec();
-            let line = match self.record.known(&path) {
-                Some(folder) => folder.to_line(),
-                None if self.saved.contains_key(&key) => forget_line(&path),
+            let known = match self.record.known(&path) {
+                Some(folder) => digest(folder),
+                None if self.saved.contains_key(&key) => blake3::hash(b"forgotten"),
                 None => continue,
             };
-            let known = digest(&line);
             let before = self.saved.insert(key, known);
             if before == Some(known) {
                 continue;
             }
             self.has_old_lines |= before.is_some();
-            text.push_str(&line);
+            news.folders.push(path);
         }
-        text
+        news
+    }
+
+    fn write_news(&self, news: &News, out: &mut impl Write) -> io::Result<()> {
+        if news.has_head {
+            self.record.head.write_to(out)?;
+        }
+        for path in &news.folders {
+            match self.record.known(path) {
+                Some(folder) => folder.write_to(out)?,
+                None => state::forget(path, out)?,
+            }
+        }
+        Ok(())
     }
 }
 
-fn digest(line: &str) -> blake3::Hash {
-    blake3::hash(line.as_bytes())
+/// Lines that are not on disk yet.
+#[derive(Debug, Default)]
+struct News {
+    has_head: bool,
+    /// Those that are known; the others are no more.
+    folders: Vec<FolderPath>,
+}
+
+/// Of the line of a folder.
+fn digest(folder: &Folder) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    let mut out = BufWriter::new(&mut hasher);
+    // There is nothing that could fail.
+    let _ = folder.write_to(&mut out).and_then(|()| out.flush());
+    drop(out);
+    hasher.finalize()
 }
 
 impl Attempt<'_> {
@@ -197,15 +222,15 @@ impl Attempt<'_> {
         if book.record.folders().is_empty() && book.saved.is_empty() {
             return Ok(());
         }
-        let lines = book.new_lines();
-        if lines.is_empty() {
+        let news = book.news();
+        if !news.has_head && news.folders.is_empty() {
             return Ok(());
         }
         if book.saved_head.is_some() {
             // Half a line may be there: the next to write puts the whole file in its place.
             book.saved_head = None;
-            if control::append_in_root(tree, &file, &lines)? {
-                book.saved_head = Some(book.record.head.to_line());
+            if control::append_in_root(tree, &file, |out| book.write_news(&news, out))? {
+                book.saved_head = Some(book.record.head.clone());
                 return Ok(());
             }
         }
@@ -223,9 +248,8 @@ impl Attempt<'_> {
     fn rewrite(&mut self, tree: &Tree) -> Result<(), Problem> {
         let file = self.state_file();
         let book = &mut self.memory.book;
-        let text = book.record.to_text();
-        control::replace_in_root(tree, &file, |out| out.write_all(text.as_bytes()))?;
-        book.saved_head = Some(book.record.head.to_line());
+        control::replace_in_root(tree, &file, |out| book.record.write_to(out))?;
+        book.saved_head = Some(book.record.head.clone());
         book.has_old_lines = false;
         book.touched.clear();
         Ok(())
@@ -337,7 +361,7 @@ impl Attempt<'_> {
         folder.examined(Some(numbered.validity.value()), Some(numbered.uid_next));
         let digests = numbered.entries.iter().zip(&numbered.digests);
         folder.numbered = digests
-            .map(|(entry, digest)| (entry.uid.value(), digest.to_string()))
+            .map(|(entry, digest)| (entry.uid, *digest))
             .collect();
         let has_uidl = |(index, _): &(usize, &Entry)| numbered.uidls.has(*index);
         let all = numbered.entries.iter().enumerate();
@@ -364,13 +388,9 @@ impl Attempt<'_> {
 fn note_copies(folder: &mut Folder, source: &SourceFolder<'_>, plan: &FolderPlan) {
     match source.copies() {
         Some(copies) => {
-            folder.collected = copies
-                .map(|(uid, digest)| (uid.value(), digest.to_string()))
-                .collect();
+            folder.collected = copies.collect();
         }
-        None => folder
-            .collected
-            .retain(|uid, _| Uid::new(*uid).is_some_and(|uid| plan.copies.contains(uid))),
+        None => folder.collected.retain(|uid| plan.copies.contains(uid)),
     }
 }
 
