@@ -359,7 +359,7 @@ pub enum Content {
     /// Every one
     All,
     /// Some of each folder, at least 20 and one in 100, the same each time; and those whose sizes
-    /// differ
+    /// differ, or whose files are named for other UIDs
     #[default]
     Sample,
     /// None

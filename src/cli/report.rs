@@ -23,7 +23,8 @@ pub struct Report {
     pub html: Option<PathBuf>,
 
     /// Write a row a user, - for standard output: the columns of summary.csv and then class,
-    /// verdict, differences, runs, started, report. Itself a user list for --only-failed
+    /// verdict, differences, runs, started, report, verified, verify_verdict, again_messages, again_bytes.
+    /// Itself a user list for --only-failed
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
 }

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use self::courier::{COURIER, COURIER_ALONE, COURIER_OF_ROOT};
+use self::courier::{COURIER, COURIER_ALONE, COURIER_OF_ROOT, COURIER_POP3_ONLY};
 use self::tree::{ANY, DOVECOT, Maildir, OF_ROOT, POP3_ONLY, QMAIL, Spoiling};
 use crate::migration::{PASSWORD, Source, Target};
 use crate::support::corpus::{PopOrder, Uidls};
@@ -216,6 +216,7 @@ fn every_way_of_spoiling_couriers_files_is_named() {
     let alone = [ANY, COURIER, COURIER_ALONE, of_root, couriers];
     let mut wrong = spoilt(&both, "courier", "", &alone);
     wrong += &spoilt(&both, "dovecot,courier", "courier", &[COURIER]);
+    wrong += &spoilt(&both.pop3_only(), "courier", "", &[COURIER_POP3_ONLY]);
     assert!(wrong.is_empty(), "{wrong}");
 }
 

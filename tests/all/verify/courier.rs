@@ -346,6 +346,40 @@ pub const COURIER_ALONE: &[Spoiling] = &[
     ),
 ];
 
+/// Those of a maildrop alone.
+pub const COURIER_POP3_ONLY: &[Spoiling] = &[
+    (
+        "a file gone",
+        |it| fs::remove_file(it.file("INBOX", 5)).expect("gone"),
+        &["uidl INBOX -"],
+    ),
+    (
+        "two UIDLs swapped",
+        |it| it.swap(SIZES, 2),
+        &["content INBOX -", "order INBOX *"],
+    ),
+    (
+        "a UIDL changed",
+        |it| it.line(SIZES, 5, |line| with_word(line, 2, "900:7:0")),
+        &["uidl INBOX *"],
+    ),
+    (
+        "no courierpop3dsizelist",
+        |it| remove(it, "INBOX", SIZES),
+        &["doubt INBOX -", "uidl INBOX *"],
+    ),
+    (
+        "no courierimapuiddb",
+        |it| remove(it, "INBOX", UIDDB),
+        &["doubt INBOX -"],
+    ),
+    (
+        "two messages of one UID",
+        |it| it.line(UIDDB, 6, |line| with_word(line, 0, "5")),
+        &["doubled INBOX 5"],
+    ),
+];
+
 /// Those of Courier that only root can do.
 pub const COURIER_OF_ROOT: &[Spoiling] = &[
     (
