@@ -2,9 +2,10 @@
 //!
 //! # What the sink promises
 //! A message appears under its final name only when all its bytes, its date, its owner and its
-//! mode are right; nothing that exists is ever replaced by it. Control files come after the
-//! messages that they mention, each whole or not at all. Nothing is written outside the Maildir,
-//! whatever lies in it: directories are opened one by one from the root, never through a link.
+//! mode are right; nothing that exists is ever replaced by it. Control files come when the messages
+//! that they mention are whole and, unless `--fsync never`, on disk, each whole or not at all. Nothing
+//! is read or written outside the Maildir, whatever lies in it: directories are opened one by one from
+//! the root, never through a link, and no file that has a name elsewhere is changed or given away.
 //!
 //! # What the caller must do
 //! Hold the [`tree::Tree`] (and so its lock) for as long as it works on a user.

@@ -28,6 +28,7 @@ mod removal;
 mod renamed;
 mod subscriptions;
 mod tally;
+mod torn;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;

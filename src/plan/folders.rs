@@ -128,6 +128,28 @@ mod tests {
     }
 
     #[test]
+    fn ten_thousand_folders_are_placed_in_no_time() {
+        let names: Vec<String> = (0..10_000).map(|number| format!("f{number:05}")).collect();
+        let folders = names.iter().map(|name| listed(name, &["Work", name], true));
+        let list = FolderList {
+            folders: folders.collect(),
+            ..FolderList::default()
+        };
+        let (selection, user) = (Selection::default(), User::of_no_server("ann"));
+        let choice = Choice::of(&selection, &user, &list);
+        let start = std::time::Instant::now();
+        let placed = place(&list.folders, &choice, Layout::Fs, FolderEncoding::Utf8);
+        assert!(start.elapsed() < std::time::Duration::from_secs(20));
+        let mut places: Vec<String> = placed
+            .iter()
+            .map(|placed| placed.target.as_ref().unwrap().to_string())
+            .collect();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), 10_000);
+    }
+
+    #[test]
     fn what_shows_others_comes_last_where_it_is_linked() {
         let with_use = |name: &str, special_use| ListedFolder {
             special_use,

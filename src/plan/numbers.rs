@@ -301,9 +301,16 @@ impl Giver<'_> {
         holders: &[Option<Holds>],
         homeless: &[usize],
     ) -> impl Iterator<Item = u32> {
-        let contested: HashSet<Uid> = homeless
-            .iter()
-            .filter_map(|index| Some(self.source.entries.get(*index)?.uid))
+        // A run that was cut may have noted the other number of a message, and not yet given it.
+        let numbers = self.numbers.entries.iter().enumerate();
+        let renumbered = numbers.filter_map(|(index, uid)| {
+            let is_to_come = self.found.files.get(index).is_some_and(Option::is_none);
+            let uid = uid.filter(|_| is_to_come)?;
+            (self.source.entries.get(index)?.uid != uid).then_some(index)
+        });
+        let contested: HashSet<Uid> = renumbered
+            .chain(homeless.iter().copied())
+            .filter_map(|index| Some(self.source.entries.get(index)?.uid))
             .collect();
         let lines = (0..).zip(list.lines.uids().iter().zip(holders));
         let disputed = lines.filter_map(|(number, (uid, holds))| {

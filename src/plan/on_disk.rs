@@ -28,6 +28,9 @@ pub struct OnDisk {
     pub has_indexes: bool,
     /// Whether its list is locked: by a Dovecot at work, or by a run that was cut.
     pub is_locked: bool,
+    /// Base names of files of ours that no list mentions yet and that have not the size which their
+    /// names say: a loss of power can leave the name without the bytes.
+    pub torn: Vec<Box<str>>,
 }
 
 /// One message file.
@@ -49,6 +52,26 @@ impl OnDisk {
         let courier = self.courier.as_ref();
         let has_opened = courier.is_some_and(|files| files.uiddb.is_some() || files.is_locked);
         servers.dovecot && self.has_indexes || servers.courier && has_opened
+    }
+
+    /// Whether messages have UIDs of which a server of this kind would give the next if it found a
+    /// file that has none.
+    pub fn gives_on(&self, servers: Servers) -> bool {
+        let list = self.uidlist.as_ref();
+        let has_given = list.is_some_and(|list| !list.lines.is_empty() || list.next_uid > 1);
+        has_given && (servers.dovecot || servers.courier)
+    }
+
+    /// The files that no list mentions.
+    pub fn unlisted(&self) -> impl Iterator<Item = DiskFile> {
+        let files = self.files.by_base();
+        let mut is_listed = vec![false; self.files.len()];
+        let lines = self.uidlist.iter().flat_map(|list| list.lines.iter());
+        for at in lines.filter_map(|line| files.get(&line.name)) {
+            is_listed[at as usize] = true;
+        }
+        let files = self.files.iter().zip(is_listed);
+        files.filter_map(|(file, is_listed)| (!is_listed).then_some(file))
     }
 
     /// Whether a list is locked: by a server at work, or by a run that was cut.
@@ -88,6 +111,15 @@ pub struct DiskFiles {
 const UNDATED: i64 = i64::MIN;
 
 impl DiskFiles {
+    /// Those that `stays` says.
+    #[must_use]
+    pub fn only(&self, stays: impl Fn(&DiskFile) -> bool) -> Self {
+        let mut files = Self::default();
+        let some = self.iter().filter(|file| stays(file));
+        some.for_each(|file| files.push(&file));
+        files
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.names.len()

@@ -183,6 +183,26 @@ pub fn after(
     plan: &FolderPlan,
     missing: &dyn Fn(usize) -> bool,
 ) -> BTreeMap<String, UidSet> {
+    sets(source, before, plan, &|index| !missing(index), true)
+}
+
+/// What is to be remembered while a plan is carried out: what is about to come, and the rest as it was.
+/// Of a run that is cut nobody knows which flags it has changed.
+pub fn meanwhile(
+    source: &SourceFolder<'_>,
+    before: Option<&Seen>,
+    plan: &FolderPlan,
+) -> BTreeMap<String, UidSet> {
+    sets(source, before, plan, &|_| true, false)
+}
+
+fn sets(
+    source: &SourceFolder<'_>,
+    before: Option<&Seen>,
+    plan: &FolderPlan,
+    comes: &dyn Fn(usize) -> bool,
+    is_done: bool,
+) -> BTreeMap<String, UidSet> {
     let mut gathered = Gathered::default();
     let before = before.filter(|before| before.validity == source.validity);
     let leaves = |uid| before.is_some_and(|before| before.deleted_at_source.contains(uid));
@@ -193,7 +213,11 @@ pub fn after(
         let is_there = plan.files.get(index).is_some_and(Option::is_some);
         let is_to_come = plan.uids.get(index).is_some_and(Option::is_some);
         let was_deleted = || before.is_some_and(|before| before.exported(entry.uid));
-        if is_there || (is_to_come && !missing(index)) || (!is_to_come && was_deleted()) {
+        if is_there && !is_done {
+            if let Some(marked) = before.and_then(|before| before.marks(entry.uid)) {
+                gathered.add_marked(entry.uid, marked);
+            }
+        } else if is_there || (is_to_come && comes(index)) || (!is_to_come && was_deleted()) {
             gathered.add(entry.uid, entry.flags, entry.keywords);
         }
     }

@@ -1,18 +1,19 @@
 //! The messages of one folder as they come: each is stored, dated, named and let appear. In a folder
-//! that a server is using they are held back first, whole but without their names, and appear
-//! together when the list of UIDs is locked: otherwise the server would number them.
+//! that has its numbers they are held back first, whole but without their names, and appear together
+//! when the list of UIDs is locked and mentions them: otherwise a server would number them.
 
 mod link;
 
 use std::cell::LazyCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::Ordering;
 
+use super::control;
 use super::courier::Appeared;
 use super::digest::StoredDigest;
 use super::export::{Job, Watch, forget_quota, now, quota_is_recounted};
 use super::maildir::{self, Draft, Finished, Sizes};
-use super::tree::FolderDirs;
+use super::tree::{FolderDirs, remove};
 use crate::config::Fsync;
 use crate::mail::UidLines;
 use crate::mail::date::arrival;
@@ -89,7 +90,7 @@ pub struct Arrivals<'a> {
     held: Option<Held>,
     /// Whether the plan arranges files by their dates.
     arranges: bool,
-    /// Whether something has appeared that is not known to be on disk.
+    /// Whether something has appeared or changed that is not known to be on disk.
     unsynced: bool,
 }
 
@@ -158,6 +159,18 @@ impl<'a> Arrivals<'a> {
     /// What has been held back.
     pub(super) fn into_held(self) -> Held {
         self.held.unwrap_or_default()
+    }
+
+    /// Takes what was held back into the lists, as far as the plan still wants it: see
+    /// [`super::export::publish`].
+    pub(super) fn foresee(&mut self, held: &Held) {
+        for key in self.to_come() {
+            let wanted = self.wanted(key);
+            if let (Some((entry, _)), Some(message)) = (wanted, held.get(&key)) {
+                self.list(entry, message.sizes);
+                self.unsynced |= self.job.tree.fsync() == Fsync::Batch;
+            }
+        }
     }
 
     /// Lets what was held back appear, as far as the plan still wants it. What it no longer wants is
@@ -251,11 +264,29 @@ impl<'a> Arrivals<'a> {
 
     /// Makes sure that what has appeared is on disk, as `--fsync` wants it.
     pub(super) fn settle(&mut self) -> Result<(), Problem> {
-        if self.unsynced && self.job.tree.fsync() == Fsync::Batch {
-            self.job.tree.sync_all()?;
+        if self.unsynced && self.job.tree.fsync() != Fsync::Never {
+            self.job.tree.sync_all().inspect_err(|_| self.take_back())?;
         }
         self.unsynced = false;
         Ok(())
+    }
+
+    /// Removes what has appeared and could not be put on disk. The system may show it whole for a
+    /// while, and tells the next run nothing of what it has lost. What cannot be removed stays.
+    fn take_back(&self) {
+        let names: HashSet<Box<str>> = self.lines.iter().map(|line| line.name).collect();
+        for name in control::names(&self.dirs.cur).unwrap_or_default() {
+            let base = name.split(|byte| *byte == b':').next().unwrap_or_default();
+            let is_ours = std::str::from_utf8(base).is_ok_and(|base| names.contains(base));
+            if is_ours {
+                let _ = remove(&self.dirs.cur, name.as_slice());
+            }
+        }
+    }
+
+    /// Files that were there have got other names or dates: no list may say so before that is on disk.
+    pub(super) fn have_changed(&mut self) {
+        self.unsynced = true;
     }
 
     /// Gives the files of qmail's INBOX dates in POP3 order, now that all dates are known.
@@ -288,6 +319,7 @@ impl<'a> Arrivals<'a> {
                 maildir::redate(&self.dirs.cur, &self.file_name(index, *sizes), time)
                     .map_err(|error| job.failed("set a date", error))?;
             }
+            self.unsynced = true;
         }
         Ok(())
     }
@@ -392,7 +424,9 @@ impl<'a> Arrivals<'a> {
         digest: Option<blake3::Hash>,
     ) -> Result<(), Problem> {
         let Some(held) = &mut self.held else {
-            return self.publish(finished, entry, sizes, mtime.or(dated), digest);
+            self.publish(finished, entry, sizes, mtime.or(dated), digest)?;
+            self.list(entry, sizes);
+            return Ok(());
         };
         let key = (self.key)(entry as usize);
         let message = HeldBack {
@@ -422,8 +456,23 @@ impl<'a> Arrivals<'a> {
         finished
             .publish(job.tree, self.dirs, &name, mtime)
             .map_err(|error| job.failed("write a message", error))?;
-        self.unsynced = true;
+        // With `--fsync always` it is on disk.
+        self.unsynced |= job.tree.fsync() == Fsync::Batch;
         (self.count, self.stored) = (self.count + 1, self.stored + sizes.size);
+        if self.arranges {
+            self.dates.push((entry, mtime, sizes));
+        }
+        (self.watch.delivered)(job.source.entries[index].size);
+        if let (Some(told), Some(digest)) = (self.watch.digested, digest) {
+            told(index, digest);
+        }
+        Ok(())
+    }
+
+    /// Takes a message into the lists.
+    fn list(&mut self, entry: u32, sizes: Sizes) {
+        let job = self.job;
+        let index = entry as usize;
         if job.policy.listed.courier {
             self.for_courier.push((entry, sizes));
         }
@@ -440,14 +489,6 @@ impl<'a> Arrivals<'a> {
             );
             self.lines.push(&line);
         }
-        if self.arranges {
-            self.dates.push((entry, mtime, sizes));
-        }
-        (self.watch.delivered)(job.source.entries[index].size);
-        if let (Some(told), Some(digest)) = (self.watch.digested, digest) {
-            told(index, digest);
-        }
-        Ok(())
     }
 
     fn may_go_on(&self) -> Result<(), Problem> {

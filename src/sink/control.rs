@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt as _;
 
 use rustix::fs::{AtFlags, Mode, OFlags};
 
@@ -83,8 +84,10 @@ pub(super) fn replace_by_way_of(
 }
 
 /// Appends what `write` writes to the file `name` of the root, making it where it is not there, owned
-/// like everything else. A few lines are one write. Nothing is forced to disk: what is appended is of no use without what has
-/// been written before it, and harmless to lose.
+/// like everything else. A few lines are one write. Nothing is forced to disk: what is appended is of
+/// no use without what has been written before it, and harmless to lose. False: nothing was written,
+/// since the file has other names (in a backup of links, or somewhere where nothing of ours is to be
+/// written).
 ///
 /// # Errors
 /// Those of the file system; a link or anything but a regular file is one.
@@ -92,8 +95,8 @@ pub fn append_in_root(
     tree: &Tree,
     name: &str,
     write: impl FnOnce(&mut BufWriter<&File>) -> io::Result<()>,
-) -> Result<(), Problem> {
-    let attempt = || -> io::Result<()> {
+) -> Result<bool, Problem> {
+    let attempt = || -> io::Result<bool> {
         let flags = OFlags::CREATE
             | OFlags::APPEND
             | OFlags::WRONLY
@@ -106,34 +109,44 @@ pub fn append_in_root(
         if !metadata.is_file() {
             return Err(io::Error::other("it is no regular file"));
         }
+        if metadata.nlink() > 1 {
+            return Ok(false);
+        }
         if metadata.len() == 0 {
             give_to(&file, tree.owner())?;
         }
         let mut out = BufWriter::with_capacity(64 << 10, &file);
         write(&mut out)?;
-        out.flush()
+        out.flush()?;
+        Ok(true)
     };
     attempt().map_err(|error| {
         target_problem(&format!("write {name} in {}", tree.path().display()), error)
     })
 }
 
-/// Appends `text` to a file that a server keeps, if it is there.
+/// Appends `text` to a file that a server keeps, if it is there. False: nothing was written, since the
+/// file has other names, as for [`append_in_root`].
 ///
 /// # Errors
 /// Those of the file system; a link or anything but a regular file is one.
-pub fn append_if_there(dir: &OwnedFd, name: &str, text: &str) -> io::Result<()> {
+pub fn append_if_there(dir: &OwnedFd, name: &str, text: &str) -> io::Result<bool> {
     let flags =
         OFlags::APPEND | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let mut file = match rustix::fs::openat(dir, name, flags, Mode::empty()) {
         Ok(file) => File::from(file),
-        Err(rustix::io::Errno::NOENT) => return Ok(()),
+        Err(rustix::io::Errno::NOENT) => return Ok(true),
         Err(errno) => return Err(errno.into()),
     };
-    if !file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    file.write_all(text.as_bytes())
+    if metadata.nlink() > 1 {
+        return Ok(false);
+    }
+    file.write_all(text.as_bytes())?;
+    Ok(true)
 }
 
 /// The bytes of control file `name` in `dir`; `None` where it does not exist.

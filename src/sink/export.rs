@@ -72,15 +72,39 @@ pub fn carry_out(
     let dirs = job.open()?;
     maildir::sweep(job.tree, &dirs)?;
     let mut arrivals = Arrivals::new(job, &dirs, watch, key);
-    job.run(&dirs, &mut arrivals, &mut |arrivals| arrivals.bring(fetch))?;
+    let result = job.run(&dirs, &mut arrivals, Coming::Asked(fetch));
+    if result.is_err() {
+        clear(&dirs);
+    }
+    result?;
     Ok(arrivals.count())
 }
 
-/// Messages that have been fetched for a folder that a server is using, and have not appeared yet.
+/// Removes what is left in `tmp` of what did not come to its end. What cannot be removed now is
+/// removed by the next run.
+fn clear(dirs: &FolderDirs) {
+    let _ = control::remove_all(&dirs.tmp, maildir::TEMPORARY);
+}
+
+/// How messages come.
+enum Coming<'f> {
+    /// They are asked for when the plan wants them.
+    Asked(&'f mut dyn FnMut(&mut Arrivals<'_>) -> Result<(), Problem>),
+    /// They have come, and only have to appear.
+    Held(Held),
+}
+
+/// Messages that have been fetched for a folder that has its numbers, and have not appeared yet.
 #[derive(Debug)]
 pub struct Received {
     dirs: FolderDirs,
     held: Held,
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        clear(&self.dirs);
+    }
 }
 
 impl Received {
@@ -90,8 +114,8 @@ impl Received {
     }
 }
 
-/// The first half of [`carry_out`] where a server is using the folder: all that is to be delivered
-/// is fetched and held back. The second result is that of `fetch`.
+/// The first half of [`carry_out`] where messages have UIDs already, which a server may be about to
+/// give on: all that is to be delivered is fetched and held back. The second result is that of `fetch`.
 ///
 /// # Errors
 /// Those of the file system.
@@ -110,8 +134,10 @@ pub fn receive(
     Ok((Received { dirs, held }, fetched))
 }
 
-/// The second half of [`carry_out`] where a server is using the folder, by a plan that was made from
-/// the folder as it is now that the caller has its lock.
+/// The second half of [`carry_out`] where messages have UIDs already, by a plan that was made from
+/// the folder as it is now that the caller has its lock. The lists come first here: a server that
+/// opens the folder after a cut would give a file that no list mentions the next UID, which at the
+/// source is perhaps that of another message. From a line without a file it makes nothing.
 ///
 /// # Errors
 /// Those of the file system.
@@ -119,17 +145,12 @@ pub fn publish(
     job: &Job<'_>,
     watch: Watch<'_>,
     key: &dyn Fn(usize) -> u32,
-    received: Received,
+    mut received: Received,
 ) -> Result<u64, Problem> {
-    let Received { dirs, held } = received;
-    let mut arrivals = Arrivals::new(job, &dirs, watch, key);
-    let mut held = Some(held);
-    job.run(&dirs, &mut arrivals, &mut |arrivals| {
-        held.take().map_or(Ok(()), |held| arrivals.release(held))
-    })?;
-    if let Some(held) = held {
-        arrivals.release(held)?;
-    }
+    let held = std::mem::take(&mut received.held);
+    let dirs = received.dirs();
+    let mut arrivals = Arrivals::new(job, dirs, watch, key);
+    job.run(dirs, &mut arrivals, Coming::Held(held))?;
     Ok(arrivals.count())
 }
 
@@ -167,8 +188,19 @@ pub fn count_quota(tree: &Tree, bytes: u64, messages: u64, change: Change) -> Re
         Change::More => format!("{bytes} {messages}\n"),
         Change::Less => format!("-{bytes} -{messages}\n"),
     };
-    control::append_if_there(tree.root(), "maildirsize", &line)
-        .map_err(|error| target_problem("write maildirsize", error))
+    const FILE: &str = "maildirsize";
+    let told = |error| {
+        let what = format!("write maildirsize in {}", tree.path().display());
+        target_problem(&what, error)
+    };
+    if control::append_if_there(tree.root(), FILE, &line).map_err(told)? {
+        return Ok(());
+    }
+    let mut text = control::read(tree.root(), FILE)
+        .map_err(told)?
+        .unwrap_or_default();
+    text.extend_from_slice(line.as_bytes());
+    control::replace_in_root(tree, FILE, |out| std::io::Write::write_all(out, &text))
 }
 
 /// Changes `file` as `change` does, which says how many lines that were, and is told whether there
@@ -183,7 +215,7 @@ pub fn subscribe(
     change: impl FnOnce(&mut Subscriptions, bool) -> usize,
 ) -> Result<usize, Problem> {
     let name = file.name();
-    let told = |error| target_problem(&format!("read {name}"), error);
+    let told = |error| target_problem(&format!("read {name} in {}", root.display()), error);
     let dir = on_disk::open_existing(root, &MaildirFolder::root()).map_err(told)?;
     let old = match &dir {
         Some(dir) => control::read(dir, name).map_err(told)?,
@@ -211,11 +243,14 @@ impl Job<'_> {
         &self,
         dirs: &FolderDirs,
         arrivals: &mut Arrivals<'_>,
-        deliver: &mut dyn FnMut(&mut Arrivals<'_>) -> Result<(), Problem>,
+        mut coming: Coming<'_>,
     ) -> Result<(), Problem> {
         let adds_only = self.plan.mode == Mode::AfterCutover;
         if adds_only && !self.plan.steps.iter().all(Step::only_adds) {
             return Err(self.forbidden());
+        }
+        if let Coming::Held(held) = &coming {
+            arrivals.foresee(held);
         }
         for step in &self.plan.steps {
             match step {
@@ -233,10 +268,22 @@ impl Job<'_> {
                     };
                     maildir::rename(dirs, &file, to.base.as_deref(), to.suffix.as_deref())
                         .map_err(|error| self.failed("rename a message", error))?;
+                    arrivals.have_changed();
                 }
-                Step::Deliver { .. } => deliver(arrivals)?,
-                Step::Redate { file, mtime } => self.redate(dirs, *file, *mtime)?,
-                Step::Arrange => arrivals.arrange()?,
+                Step::Deliver { .. } => {
+                    if let Coming::Asked(fetch) = &mut coming {
+                        arrivals.bring(fetch)?;
+                    }
+                }
+                Step::Redate { file, mtime } => {
+                    self.redate(dirs, *file, *mtime)?;
+                    arrivals.have_changed();
+                }
+                Step::Arrange => {
+                    if let Coming::Asked(_) = &coming {
+                        arrivals.arrange()?;
+                    }
+                }
                 Step::RemoveIndexes => self.remove_indexes(dirs)?,
                 Step::WriteCourierKeywords => {
                     arrivals.settle()?;
@@ -247,6 +294,12 @@ impl Job<'_> {
                     let delivered = arrivals.for_courier();
                     self.write_list(dirs, &arrivals.take_lines()?, &delivered)?;
                 }
+            }
+        }
+        if let Coming::Held(held) = coming {
+            arrivals.release(held)?;
+            if self.plan.steps.contains(&Step::Arrange) {
+                arrivals.arrange()?;
             }
         }
         arrivals.settle()?;

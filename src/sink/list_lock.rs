@@ -104,6 +104,15 @@ impl Drop for Held {
 /// The lock is whole when it appears: without a word on whose it is, it could be taken over only
 /// when it is stale.
 fn try_take(tree: &Tree, dirs: &FolderDirs, dir: &OwnedFd, name: &str) -> io::Result<bool> {
+    let taken = make(tree, dirs, dir, name);
+    if taken.is_err() {
+        // Removed by the next run, if not now.
+        let _ = super::tree::remove(&dirs.tmp, DRAFT);
+    }
+    taken
+}
+
+fn make(tree: &Tree, dirs: &FolderDirs, dir: &OwnedFd, name: &str) -> io::Result<bool> {
     super::tree::remove(&dirs.tmp, DRAFT)?;
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let file = rustix::fs::openat(&dirs.tmp, DRAFT, flags, FILE_MODE)?;
@@ -143,8 +152,9 @@ fn is_left_behind(dir: &OwnedFd, name: &str) -> io::Result<bool> {
     Ok(age.is_some_and(|age| age > STALE) || is_of_the_dead(dir, name)?)
 }
 
-/// Whether the lock's process was on this host and is no more. Another run of mailseed is never
-/// alive here: it would hold the lock on the whole Maildir.
+/// Whether the lock's process was on this host and is no more, or is this one, which could not remove
+/// it when it was done. Another run of mailseed is never alive here: it would hold the lock on the whole
+/// Maildir.
 fn is_of_the_dead(dir: &OwnedFd, name: &str) -> io::Result<bool> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = match rustix::fs::openat(dir, name, flags, Mode::empty()) {
@@ -155,6 +165,9 @@ fn is_of_the_dead(dir: &OwnedFd, name: &str) -> io::Result<bool> {
     let mut text = String::new();
     if file.take(300).read_to_string(&mut text).is_err() {
         return Ok(false);
+    }
+    if text == our_mark() {
+        return Ok(true);
     }
     let Some((pid, at)) = text.split_once(':') else {
         return Ok(false);

@@ -11,7 +11,8 @@
 //! | a file without any name | the same | finds nothing (it has gone with the run) and fetches again |
 //! | a file in `cur`, no line in `dovecot-uidlist` | complete; its name says which message it is | keeps it, writes the line |
 //! | a file in `cur`, a line in `dovecot-uidlist` | done | keeps it |
-//! | a line without a file | deleted here, or a server is renaming it | fetches it unless the file is back |
+//! | a line without a file | deleted here, not yet there, or a server is renaming it | fetches it unless the file is back or its owner has deleted it |
+//! | a file in `cur` without all its bytes | the machine lost power (`--fsync batch`) | removes it and fetches again, if no line mentions it and the record says that it was to come |
 
 mod link;
 mod nameless;
@@ -35,7 +36,7 @@ pub use nameless::Way;
 
 /// Every temporary file of ours begins so. The lock on the Maildir means that such a file found
 /// at the start was left by a run that was cut.
-const TEMPORARY: &str = "mailseed.";
+pub(super) const TEMPORARY: &str = "mailseed.";
 /// Bytes collected before a write.
 const BUFFER: usize = 128 << 10;
 
@@ -243,6 +244,18 @@ pub(super) fn move_in(from: &OwnedFd, old: &str, to: &OwnedFd, new: &str) -> io:
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
             rustix::fs::linkat(from, old, to, new, AtFlags::empty())?;
             remove(from, old)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// [`move_in`] for a directory, of which there can be no second link. Nothing that is in use is
+/// replaced: where the file system knows no rename that replaces nothing, an empty directory may be.
+pub(super) fn move_directory(from: &OwnedFd, old: &str, to: &OwnedFd, new: &str) -> io::Result<()> {
+    use rustix::io::Errno;
+    match rustix::fs::renameat_with(from, old, to, new, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+            Ok(rustix::fs::renameat(from, old, to, new)?)
         }
         other => Ok(other?),
     }

@@ -5,9 +5,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use filetime::FileTime;
 use rustix::fs::{AtFlags, Dir, FileType, Stat};
-use walkdir::WalkDir;
+use rustix::io::Errno;
 
 use super::maildir::open_message;
 use super::tree::open_dir;
@@ -20,6 +19,9 @@ use crate::plan::courier::unite;
 use crate::plan::on_disk::{DiskFile, DiskFiles, OnDisk};
 use crate::plan::{DOVECOT_LIST, Lists};
 use crate::problem::{Kind, Problem, Reach};
+
+/// Deeper than folders lie; a user can make directories in each other without end.
+const DEEPEST: usize = 256;
 
 /// The messages of one folder, to be read. Nothing is made, changed or locked.
 #[derive(Debug)]
@@ -126,45 +128,83 @@ pub fn entries(dir: &OwnedFd) -> io::Result<Vec<(Box<[u8]>, Entry)>> {
 /// # Errors
 /// Those of the file system; that there is no Maildir is one.
 pub fn folders(root: &Path, layout: Layout) -> io::Result<Vec<MaildirFolder>> {
-    open_dir(rustix::fs::CWD, root)?;
-    let depth = match layout {
-        Layout::MaildirPlusPlus => 1,
-        Layout::Fs => usize::MAX,
-    };
-    let is_folder = |entry: &walkdir::DirEntry| {
-        let name = entry.file_name().as_encoded_bytes();
-        entry.file_type().is_dir()
-            && match layout {
-                Layout::MaildirPlusPlus => name.starts_with(b"."),
-                Layout::Fs => !matches!(name, b"cur" | b"new" | b"tmp"),
-            }
-    };
-    let entries = WalkDir::new(root)
-        .min_depth(1)
-        .max_depth(depth)
-        .sort_by_file_name()
-        .into_iter()
-        .filter_entry(is_folder);
+    let root = open_dir(rustix::fs::CWD, root)?;
     let mut folders = vec![MaildirFolder::root()];
-    for entry in entries {
-        let entry = entry.map_err(io::Error::from)?;
-        let below = entry.path().strip_prefix(root).ok();
-        let components = below.and_then(|path| {
-            let names = path.components().map(|part| part.as_os_str().to_str());
-            names.map(|name| name.map(str::to_owned)).collect()
-        });
-        folders.extend(components.and_then(MaildirFolder::found));
-    }
+    add_folders(&root, &[], layout, &mut folders)?;
     Ok(folders)
+}
+
+fn add_folders(
+    dir: &OwnedFd,
+    above: &[String],
+    layout: Layout,
+    folders: &mut Vec<MaildirFolder>,
+) -> io::Result<()> {
+    let names = control::names(dir)?.into_iter();
+    let mut names: Vec<String> = names
+        .filter_map(|name| String::from_utf8(name).ok())
+        .filter(|name| match layout {
+            Layout::MaildirPlusPlus => name.starts_with('.'),
+            Layout::Fs => !matches!(name.as_str(), "cur" | "new" | "tmp"),
+        })
+        .collect();
+    names.sort_unstable();
+    for name in names {
+        match rustix::fs::statat(dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Directory => {}
+            Ok(_) | Err(Errno::NOENT) => continue,
+            Err(errno) => return Err(errno.into()),
+        }
+        let mut components = above.to_vec();
+        components.push(name);
+        let below = match layout {
+            Layout::Fs if above.len() < DEEPEST => components
+                .last()
+                .map(|name| open_dir(dir, name.as_str()))
+                .transpose()?,
+            _ => None,
+        };
+        folders.extend(MaildirFolder::found(components.clone()));
+        if let Some(below) = below {
+            add_folders(&below, &components, layout, folders)?;
+        }
+    }
+    Ok(())
 }
 
 /// What the folder of the Maildir at `root` holds. With `dates` the messages' dates are read too.
 /// Nothing is made, changed or locked: a dry run uses it as well.
 ///
 /// # Errors
-/// Those of the file system (a link in place of a directory is one), or control files that make
-/// no sense.
+/// Those of the file system (a link in place of a directory is one), control files that make no
+/// sense, or files that are not whole.
 pub fn scan(
+    root: &Path,
+    folder: &MaildirFolder,
+    lists: Lists,
+    dates: bool,
+) -> Result<OnDisk, Problem> {
+    let disk = scan_as_it_is(root, folder, lists, dates)?;
+    match disk.torn.first() {
+        Some(torn) => Err(not_whole(folder, torn)),
+        None => Ok(disk),
+    }
+}
+
+/// What a file that is not whole is where nothing is known of its message.
+pub fn not_whole(folder: &MaildirFolder, base: &str) -> Problem {
+    let what = format!("{folder}: the file {base} has not the size that its name says");
+    Problem::new(Kind::Conflict, Reach::User, what).with_hint(
+        "the machine stopped before the file was on disk; remove it and run again: its message is \
+         then fetched anew",
+    )
+}
+
+/// [`scan`], also where files are not whole.
+///
+/// # Errors
+/// As of [`scan`].
+pub fn scan_as_it_is(
     root: &Path,
     folder: &MaildirFolder,
     lists: Lists,
@@ -182,13 +222,15 @@ pub fn scan(
         is_dated: dates,
         ..OnDisk::default()
     };
-    let mut path = root.to_owned();
-    path.extend(folder.components());
-    for (name, in_new) in [("new", true), ("cur", false)] {
-        match open_dir(&dir, name) {
-            Ok(_) => collect(&path.join(name), in_new, dates, &mut disk.files).map_err(told)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => disk.exists = false,
-            Err(error) => return Err(told(error)),
+    let part = |name| existing(open_dir(&dir, name)).map_err(told);
+    let messages = Messages {
+        new: part("new")?,
+        cur: part("cur")?,
+    };
+    for (part, in_new) in [(&messages.new, true), (&messages.cur, false)] {
+        match part {
+            Some(part) => collect(part, in_new, dates, &mut disk.files).map_err(told)?,
+            None => disk.exists = false,
         }
     }
     if let Some(name) = lists.own
@@ -216,13 +258,7 @@ pub fn scan(
         disk.uidlist = united;
         disk.courier = Some(files);
     }
-    if let Some(torn) = torn(&disk, &path).map_err(told)? {
-        let what = format!("{folder}: the file {torn} has not the size that its name says");
-        return Err(Problem::new(Kind::Conflict, Reach::User, what).with_hint(
-            "the machine stopped before the file was on disk; remove it and run again: its \
-             message is then fetched anew",
-        ));
-    }
+    disk.torn = torn(&disk, &messages).map_err(told)?;
     if let Some(bytes) = control::read(&dir, "dovecot-keywords").map_err(told)? {
         disk.keywords = KeywordLetters::parse(&String::from_utf8_lossy(&bytes));
     }
@@ -232,29 +268,25 @@ pub fn scan(
     Ok(disk)
 }
 
-/// A message of ours that no list mentions yet and that is not whole: under `--fsync batch` a loss
-/// of power can leave the name without the bytes. What is listed was on disk before.
-fn torn(disk: &OnDisk, path: &Path) -> io::Result<Option<Box<str>>> {
-    let files = disk.files.by_base();
-    let mut is_listed = vec![false; disk.files.len()];
-    let lines = disk.uidlist.iter().flat_map(|list| list.lines.iter());
-    for at in lines.filter_map(|line| files.get(&line.name)) {
-        is_listed[at as usize] = true;
-    }
-    for (file, is_listed) in disk.files.iter().zip(is_listed) {
+/// See [`OnDisk::torn`]. What is listed was on disk before.
+fn torn(disk: &OnDisk, messages: &Messages) -> io::Result<Vec<Box<str>>> {
+    let mut torn = Vec::new();
+    for file in disk.unlisted() {
         let ours = Identity::parse(&file.base).and_then(|_| size_field(&file.base, 'S'));
-        let Some(said) = ours.filter(|_| !is_listed) else {
+        let Some(said) = ours else {
             continue;
         };
-        let place = if file.in_new { "new" } else { "cur" };
-        match path.join(place).join(file.name()).symlink_metadata() {
-            Ok(metadata) if metadata.len() != said => return Ok(Some(file.base)),
+        let Some(dir) = messages.dir_of(&file) else {
+            continue;
+        };
+        match rustix::fs::statat(dir, file.name(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if u64::try_from(stat.st_size) != Ok(said) => torn.push(file.base),
             // A server has renamed it since.
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
+            Ok(_) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(errno.into()),
         }
     }
-    Ok(None)
+    Ok(torn)
 }
 
 /// Whether any directory lies at the place of a folder.
@@ -296,25 +328,24 @@ fn existing(opened: io::Result<OwnedFd>) -> io::Result<Option<OwnedFd>> {
 
 /// The message files of one directory. Servers do not list names with a leading dot; a name that
 /// is not UTF-8 is nobody's UIDL and no name of ours, and is left alone.
-fn collect(path: &Path, in_new: bool, dates: bool, files: &mut DiskFiles) -> io::Result<()> {
-    let entries = WalkDir::new(path)
-        .min_depth(1)
-        .max_depth(1)
-        .follow_root_links(false);
-    for entry in entries {
-        let entry = entry.map_err(io::Error::from)?;
-        if !entry.file_type().is_file() {
+fn collect(dir: &OwnedFd, in_new: bool, dates: bool, files: &mut DiskFiles) -> io::Result<()> {
+    for entry in Dir::read_from(dir)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().to_str() else {
+            continue;
+        };
+        let mut kind = entry.file_type();
+        let is_hidden = name.starts_with('.');
+        if is_hidden || !matches!(kind, FileType::RegularFile | FileType::Unknown) {
             continue;
         }
-        let mtime = if dates {
-            let metadata = entry.metadata().map_err(io::Error::from)?;
-            Some(FileTime::from_last_modification_time(&metadata).unix_seconds())
-        } else {
-            None
-        };
-        if let Some(name) = entry.file_name().to_str()
-            && !name.starts_with('.')
-        {
+        let mut mtime = None;
+        if dates || kind == FileType::Unknown {
+            let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            kind = FileType::from_raw_mode(stat.st_mode);
+            mtime = dates.then_some(stat.st_mtime);
+        }
+        if kind == FileType::RegularFile {
             files.push(&DiskFile::named(name, in_new, mtime));
         }
     }

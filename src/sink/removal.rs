@@ -16,7 +16,7 @@ use super::maildir;
 use super::target_problem;
 use super::tree::{Tree, open_dir};
 use super::{control, courier};
-use crate::config::Layout;
+use crate::config::{Fsync, Layout};
 use crate::naming::MaildirFolder;
 use crate::plan::Lists;
 use crate::plan::on_disk::DiskFile;
@@ -48,6 +48,12 @@ pub fn remove_messages<'f>(
             bytes += size;
         }
     }
+    if !removed.is_empty() && tree.fsync() != Fsync::Never {
+        // A file that comes back after a loss of power would be a new message without its line.
+        for dir in [&dirs.cur, &dirs.new] {
+            rustix::fs::fsync(dir).map_err(|errno| told(errno.into()))?;
+        }
+    }
     // Where Courier is a target the count is kept up instead of removed.
     if lists.courier && !removed.is_empty() {
         let count = removed.len() as u64;
@@ -68,6 +74,26 @@ pub fn remove_messages<'f>(
     }
     drop(lock);
     Ok(removed)
+}
+
+/// Removes `files` that are in no list from a folder.
+///
+/// # Errors
+/// Those of the file system.
+pub fn remove_unlisted(
+    tree: &Tree,
+    folder: &MaildirFolder,
+    layout: Layout,
+    files: &[DiskFile],
+) -> Result<(), Problem> {
+    let dirs = tree.open_folder(folder, layout == Layout::MaildirPlusPlus)?;
+    for file in files {
+        maildir::remove_message(&dirs, file).map_err(|error| {
+            let what = format!("remove messages from {folder} in {}", tree.path().display());
+            target_problem(&what, error)
+        })?;
+    }
+    Ok(())
 }
 
 /// Removes a folder in which no message is left, with its control files. Folders below it stay.
@@ -144,7 +170,13 @@ pub fn move_folder(tree: &Tree, from: &MaildirFolder, to: &MaildirFolder) -> Res
         }
         // A run that is cut between the two does both again.
         control::remove_all(tree.root(), "dovecot.list.index")?;
-        maildir::move_in(&old_parent, old, &new_parent, new)
+        maildir::move_directory(&old_parent, old, &new_parent, new)?;
+        if tree.fsync() != Fsync::Never {
+            // The record is about to say that it lies there.
+            rustix::fs::fsync(&new_parent)?;
+            rustix::fs::fsync(&old_parent)?;
+        }
+        Ok(())
     };
     attempt().map_err(told)
 }

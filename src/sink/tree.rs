@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, Uid as OwnerUid};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, Stat, Uid as OwnerUid};
 
 use super::maildir::Way;
 use super::sync::Syncer;
@@ -64,8 +64,9 @@ impl Tree {
         syncer: Arc<Syncer>,
     ) -> Result<Self, Problem> {
         let told = |error| target_problem(&format!("make the Maildir {}", path.display()), error);
-        make_all(path, owner).map_err(told)?;
+        make_all(path, owner, fsync).map_err(told)?;
         let root = open_dir(rustix::fs::CWD, path).map_err(told)?;
+        syncer.watch(&root).map_err(told)?;
         let lock = lock(&root, owner).map_err(|error| {
             if error.kind() == io::ErrorKind::WouldBlock {
                 let what = format!("another run is working on {}", path.display());
@@ -146,7 +147,7 @@ impl Tree {
     /// Waits until everything written so far to this file system is on disk.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Those of the file system, also of what others have written to it in this run.
     pub fn sync_all(&self) -> Result<(), Problem> {
         self.syncer
             .sync(&self.root)
@@ -162,6 +163,7 @@ impl Tree {
                 }
                 let dir = open_dir(parent, name)?;
                 give_to(&dir, self.owner)?;
+                self.sync_name(parent)?;
                 Ok(dir)
             }
             Ok(dir) => {
@@ -183,21 +185,33 @@ impl Tree {
                     }
                     other => other?,
                 }
+                self.sync_name(parent)?;
                 open_dir(parent, "cur")
             }
             other => other,
         }
     }
 
+    /// A message that is on disk is of no use in a directory that is not.
+    fn sync_name(&self, parent: &OwnedFd) -> io::Result<()> {
+        match self.fsync {
+            Fsync::Always => Ok(rustix::fs::fsync(parent)?),
+            Fsync::Batch | Fsync::Never => Ok(()),
+        }
+    }
+
     /// Hands over what a run made that was killed before it could: it is ours and closed to all
-    /// others, though `--owner` says that it is to be another's.
+    /// others, though `--owner` says that it is to be another's. A file with a second name may be
+    /// anything of ours, linked here by the Maildir's owner.
     fn give_what_was_left(&self, file: impl AsFd) -> io::Result<()> {
         let us = rustix::process::geteuid();
         let Some(owner) = self.owner.filter(|owner| owner.uid != us.as_raw()) else {
             return Ok(());
         };
         let stat = rustix::fs::fstat(&file)?;
-        if stat.st_uid == us.as_raw() && stat.st_mode & 0o077 == 0 {
+        let is_left =
+            stat.st_uid == us.as_raw() && stat.st_mode & 0o077 == 0 && has_no_other_name(&stat);
+        if is_left {
             give_to(file, Some(owner))?;
         }
         Ok(())
@@ -225,6 +239,11 @@ pub(crate) fn open_dir(parent: impl AsFd, name: impl rustix::path::Arg) -> io::R
     Ok(rustix::fs::openat(parent, name, flags, Mode::empty())?)
 }
 
+/// Whether a directory, or a file that has one name only.
+fn has_no_other_name(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Directory || stat.st_nlink <= 1
+}
+
 /// Hands a file just made to its owner, before anything is in it.
 pub(super) fn give_to(file: impl AsFd, owner: Option<Owner>) -> io::Result<()> {
     if let Some(owner) = owner {
@@ -237,18 +256,18 @@ pub(super) fn give_to(file: impl AsFd, owner: Option<Owner>) -> io::Result<()> {
 
 /// Makes `path` and what is missing above it; what was there keeps its owner and mode. Above the
 /// root the admin's links are followed: the path is theirs.
-fn make_all(path: &Path, owner: Option<Owner>) -> io::Result<()> {
+fn make_all(path: &Path, owner: Option<Owner>, fsync: Fsync) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
     }
     if let Some(parent) = path.parent() {
-        make_all(parent, owner)?;
+        make_all(parent, owner, fsync)?;
     }
     let draft = match owner {
         Some(_) => draft_of(path),
         None => path.to_owned(),
     };
-    match make_one(&draft, path, owner) {
+    match make_one(&draft, path, owner, fsync) {
         // Another user's task made the directory above both.
         Err(_) if path.is_dir() => {
             if draft != path {
@@ -262,7 +281,7 @@ fn make_all(path: &Path, owner: Option<Owner>) -> io::Result<()> {
 
 /// Makes `path` under the name `draft` first: it is complete when it appears, for a run that finds
 /// it leaves it as it is. A draft that a killed run left is used.
-fn make_one(draft: &Path, path: &Path, owner: Option<Owner>) -> io::Result<()> {
+fn make_one(draft: &Path, path: &Path, owner: Option<Owner>, fsync: Fsync) -> io::Result<()> {
     match rustix::fs::mkdir(draft, DIRECTORY_MODE) {
         Ok(()) => {}
         Err(rustix::io::Errno::EXIST) if draft != path => {}
@@ -271,6 +290,11 @@ fn make_one(draft: &Path, path: &Path, owner: Option<Owner>) -> io::Result<()> {
     if draft != path {
         give_to(open_dir(rustix::fs::CWD, draft)?, owner)?;
         rustix::fs::rename(draft, path)?;
+    }
+    if fsync == Fsync::Always
+        && let Some(parent) = path.parent()
+    {
+        File::open(parent)?.sync_all()?;
     }
     Ok(())
 }
@@ -282,11 +306,18 @@ fn draft_of(path: &Path) -> PathBuf {
 }
 
 fn lock(root: &OwnedFd, owner: Option<Owner>) -> io::Result<File> {
-    let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let flags =
+        OFlags::CREATE | OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = rustix::fs::openat(root, LOCK_FILE, flags, FILE_MODE)?;
     let stat = rustix::fs::fstat(&file)?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        let what = format!("{LOCK_FILE} is no regular file");
+        return Err(io::Error::other(what));
+    }
     // A run with nothing to do changes nothing.
-    if owner.is_some_and(|owner| (owner.uid, owner.gid) != (stat.st_uid, stat.st_gid)) {
+    let is_anothers =
+        owner.is_some_and(|owner| (owner.uid, owner.gid) != (stat.st_uid, stat.st_gid));
+    if is_anothers && has_no_other_name(&stat) {
         give_to(&file, owner)?;
     }
     rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;

@@ -21,7 +21,7 @@ use crate::plan::selection::Choice;
 use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::sink::export;
-use crate::sink::on_disk::scan;
+use crate::sink::on_disk::{scan, scan_as_it_is};
 use crate::sink::tree::Tree;
 use crate::source::{FolderList, imap};
 use crate::state;
@@ -360,5 +360,15 @@ impl<'a> Attempt<'a> {
     pub(super) fn scan(&self, target: &MaildirFolder, dated: bool) -> Result<OnDisk, Problem> {
         let lists = self.policy().lists(target.is_root());
         scan(&self.user.maildir, target, lists, dated)
+    }
+
+    /// [`Attempt::scan`] for a folder that is then mended.
+    pub(super) fn scan_as_it_is(
+        &self,
+        target: &MaildirFolder,
+        dated: bool,
+    ) -> Result<OnDisk, Problem> {
+        let lists = self.policy().lists(target.is_root());
+        scan_as_it_is(&self.user.maildir, target, lists, dated)
     }
 }

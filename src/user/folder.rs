@@ -133,7 +133,8 @@ impl Attempt<'_> {
         let in_use = folder.disk.is_in_use(policy.servers);
         // A lock that was left behind is taken over, and so removed.
         let has_work = !plan.steps.is_empty() || folder.disk.has_lock();
-        let done = match in_use && has_work {
+        let has_uids = folder.disk.gives_on(policy.servers) && plan.deliveries > 0;
+        let done = match (in_use && has_work) || has_uids {
             false => self.carry_out(folder, tree, &plan, fetch, left)?,
             true => self.carry_out_in_use(folder, tree, &plan, fetch, left)?,
         };
@@ -148,7 +149,7 @@ impl Attempt<'_> {
         // exported, a loss of it would be taken for a deletion.
         let was_cut = folder.seen.as_ref();
         let was_cut = was_cut.is_some_and(|seen| !seen.pending.is_empty());
-        if was_cut && tree.fsync() == Fsync::Batch {
+        if was_cut && tree.fsync() != Fsync::Never {
             tree.sync_all()?;
         }
         self.skip(folder, &not_come);
@@ -168,7 +169,8 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// Carries a plan out in a folder that no server uses: messages appear as they come.
+    /// Carries a plan out in a folder that no server has used, and in which no message has a UID yet
+    /// or none is to come: messages appear as they come.
     fn carry_out(
         &mut self,
         folder: &Folder<'_>,
@@ -212,9 +214,9 @@ impl Attempt<'_> {
         })
     }
 
-    /// Carries a plan out in a folder that a Dovecot may be using. All that is to come is fetched
-    /// first; then, with the list of UIDs locked, a plan is made for the folder as it is now, and what
-    /// has come appears with its line.
+    /// Carries a plan out in a folder that a server may be using, or may begin to use when this run
+    /// is cut. All that is to come is fetched first; then, with the list of UIDs locked, a plan is made
+    /// for the folder as it is now, and what has come appears after its line.
     fn carry_out_in_use(
         &mut self,
         folder: &Folder<'_>,
@@ -250,6 +252,10 @@ impl Attempt<'_> {
             rematched: Some(&folder.rematched),
         };
         let now = plan::plan(&folder.source, &past, &disk, &policy, export::now())?;
+        if now.deliveries > 0 {
+            self.note_pending(&folder.source, &now);
+            self.save(Some(tree))?;
+        }
         let job = folder.job(tree, layout, &policy, &disk, &now);
         let result = export::publish(&job, watch, folder.key, received);
         let tally = self.memory.tally.folder(path);

@@ -201,7 +201,7 @@ impl Attempt<'_> {
         let target = former.as_ref().unwrap_or(target);
         let ordered_by_date = self.context.config.target.servers.qmail && target.is_root();
         let dated = is_new || (ordered_by_date && maildrop.is_some());
-        let disk = self.scan(target, dated)?;
+        let disk = self.scan_as_it_is(target, dated)?;
         self.complete(session, &mut shown.list, shown.examined.uid_validity, &disk)?;
         // Only now all dates and sizes are known that it goes by.
         self.select(shown);
@@ -257,7 +257,7 @@ impl Attempt<'_> {
         let key = |index: usize| list.entries[index].uid.value();
         let digests = collected.as_ref().map(|collected| &collected.digests[..]);
         let source = shown.source(self.user, target, validity, uidls.as_ref(), digests);
-        let folder = Folder {
+        let mut folder = Folder {
             source,
             destination: &shown.placed.destination,
             target,
@@ -268,6 +268,7 @@ impl Attempt<'_> {
             key: &key,
             called: "UID",
         };
+        self.mend(&mut folder, tree)?;
         let path = &shown.placed.listed.path;
         let links = self.find_links(session, shown, &folder)?;
         let mut linked = 0;

@@ -38,7 +38,7 @@ impl Attempt<'_> {
             }
         };
         let dated = self.context.config.target.servers.qmail && place.1.is_root();
-        let disk = self.scan(&place.1, dated)?;
+        let disk = self.scan_as_it_is(&place.1, dated)?;
         let max_size = self.context.config.selection.max_size;
         let known = self.memory.book.record.known(&path);
         let remembered = known.map(state::Folder::remembered).unwrap_or_default();
@@ -124,7 +124,7 @@ impl Attempt<'_> {
         self.memory.tally.uidls_missing = leftovers.missing.len() as u64;
         judge(&leftovers, &self.context.config.uidls)?;
         let key = |index: usize| numbered.numbers[index];
-        let folder = Folder {
+        let mut folder = Folder {
             source: SourceFolder {
                 owner: &self.user.name,
                 path: &path,
@@ -149,6 +149,7 @@ impl Attempt<'_> {
             key: &key,
             called: "POP3 message",
         };
+        self.mend(&mut folder, tree)?;
         let mut fetch = |wanted: Vec<(u32, u64)>, arrivals: &mut Arrivals<'_>| {
             let numbers: Vec<u32> = wanted.into_iter().map(|(number, _)| number).collect();
             session.retrieve(&numbers, arrivals)

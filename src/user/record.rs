@@ -148,7 +148,10 @@ impl Attempt<'_> {
     /// It is that of a newer mailseed: what it knows must not be forgotten.
     pub(super) fn open_book(&mut self) -> Result<(), Problem> {
         let file = self.state_file();
-        let told = |error| target_problem(&format!("read {file}"), error);
+        let told = |error| {
+            let what = format!("read {file} in {}", self.user.maildir.display());
+            target_problem(&what, error)
+        };
         let root = on_disk::open_existing(&self.user.maildir, &MaildirFolder::root());
         let bytes = match root.map_err(told)? {
             Some(root) => control::read(&root, file.as_str()).map_err(told)?,
@@ -226,9 +229,10 @@ impl Attempt<'_> {
         if book.saved_head.is_some() {
             // Half a line may be there: the next to write puts the whole file in its place.
             book.saved_head = None;
-            control::append_in_root(tree, &file, |out| book.write_news(&news, out))?;
-            book.saved_head = Some(book.record.head.clone());
-            return Ok(());
+            if control::append_in_root(tree, &file, |out| book.write_news(&news, out))? {
+                book.saved_head = Some(book.record.head.clone());
+                return Ok(());
+            }
         }
         self.rewrite(tree)
     }
@@ -263,7 +267,7 @@ impl Attempt<'_> {
     /// Notes, before anything of it appears, what a plan is about to deliver and which UIDs it gives.
     pub(super) fn note_pending(&mut self, source: &SourceFolder<'_>, plan: &FolderPlan) {
         let before = self.past(source.path);
-        let sets = seen::after(source, before.as_ref(), plan, &|_| false);
+        let sets = seen::meanwhile(source, before.as_ref(), plan);
         let entries = source.entries.iter().enumerate();
         let coming = entries
             .filter(|(index, _)| plan.files[*index].is_none() && plan.uids[*index].is_some());
@@ -279,9 +283,10 @@ impl Attempt<'_> {
             folder.seen_next = None;
             folder.written_next = None;
             folder.foreign = UidSet::default();
-            folder.renumbered.clear();
             folder.deleted_at_source = UidSet::default();
         }
+        // A list that is about to be written may mention messages whose files are to come.
+        folder.renumbered.clone_from(&plan.renumbered);
         note_copies(folder, source, plan);
     }
 

@@ -49,12 +49,15 @@ impl Attempt<'_> {
         }
         let line = format!("folder {path}: the old server has renamed it, it was {old_path}");
         self.log.line(Level::INFO, line);
+        // Before it is noted: a folder that is said to lie where it does not would have been emptied.
+        if let Some(tree) = tree.filter(|_| !new_is_there) {
+            removal::move_folder(tree, &old, target)?;
+        }
         self.memory.book.rename(&old_path, path);
         self.note_place(shown.placed);
         self.note_examined(path, &shown.examined);
         match tree {
             Some(tree) if !new_is_there => {
-                removal::move_folder(tree, &old, target)?;
                 self.save(Some(tree))?;
                 Ok(None)
             }

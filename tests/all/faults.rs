@@ -8,6 +8,8 @@
 //! next run repairs.
 
 mod auth;
+mod content;
+mod folders;
 mod input;
 mod network;
 
@@ -18,7 +20,9 @@ use std::path::Path;
 use serde::Deserialize;
 
 /// The groups: each is a file of the fixture.
-const GROUPS: [&str; 4] = ["auth", "folders", "input", "network"];
+const GROUPS: [&str; 7] = [
+    "auth", "content", "folders", "input", "naming", "network", "state",
+];
 
 #[derive(Debug, Deserialize)]
 struct Fault {

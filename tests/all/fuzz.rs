@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 mod targets;
 
 /// How many inputs each target gets, of which the seeds are the first.
-const INPUTS: usize = 4_000;
+const INPUTS: usize = 2_000;
 /// Bytes that mean something to one reader or another.
 const ODD: &[u8] = b"\0\r\n\" (){}*\xff~&:,.";
 /// No input of some kilobytes may take longer, even on a busy machine.

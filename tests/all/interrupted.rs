@@ -2,10 +2,14 @@
 //! ends in the same tree as one that was not.
 
 mod answers;
+mod between;
 mod connections;
+mod failing;
 mod killed;
+mod power;
 mod several;
 mod stopped;
+pub(crate) mod system_calls;
 
 use std::collections::HashSet;
 use std::fs;
@@ -21,7 +25,7 @@ use crate::support::{corpus, give_to_mail_owner};
 const RECORD: &str = "mailseed.state";
 
 /// A Dovecot with the user ann and [`mailbox`].
-fn source(messages: usize) -> Dovecot {
+pub(crate) fn source(messages: usize) -> Dovecot {
     let server = Dovecot::start(DovecotOptions::with_users(&[("ann", PASSWORD)]));
     mailbox(&server.mail_dir("ann"), messages);
     // Gives UIDs and UIDVALIDITYs.
@@ -31,7 +35,7 @@ fn source(messages: usize) -> Dovecot {
 
 /// INBOX with `messages` messages, numbered from 1 and marked by [`mark`], dated by their headers
 /// in an order that is not theirs; some in `Sent`; flags, keywords and subscriptions.
-fn mailbox(maildir: &Path, messages: usize) {
+pub(crate) fn mailbox(maildir: &Path, messages: usize) {
     for (name, count) in [("", messages), (".Sent", messages / 2)] {
         let files: Vec<(String, String)> = (1..=count)
             .map(|number| {
@@ -68,10 +72,10 @@ fn mark(number: usize) -> String {
 /// directory and file its owner and mode, of each message its size, date and hash, of each control
 /// file its text instead. When a control file was written may differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct State(Vec<String>);
+pub(crate) struct State(Vec<String>);
 
 impl State {
-    fn of(maildir: &Path) -> Self {
+    pub(crate) fn of(maildir: &Path) -> Self {
         let mut lines = Vec::new();
         // The home above it is made with it.
         let home = maildir.parent().expect("a Maildir lies in a home");
@@ -175,7 +179,7 @@ impl State {
         None
     }
 
-    fn assert_is(&self, whole: &State, context: &str) {
+    pub(crate) fn assert_is(&self, whole: &State, context: &str) {
         let [own, others] = [self, whole].map(|state| state.0.iter().collect::<HashSet<_>>());
         let missing = whole.0.iter().filter(|line| !own.contains(line));
         let excess = self.0.iter().filter(|line| !others.contains(line));
@@ -190,7 +194,13 @@ impl State {
         assert_eq!(self.0.len(), whole.0.len(), "{context}");
     }
 
-    fn messages(&self) -> usize {
+    /// The same without Dovecot's indexes, which are removed rather than believed where a run was cut.
+    fn without_indexes(mut self) -> Self {
+        self.0.retain(|line| !line.contains("dovecot.index"));
+        self
+    }
+
+    pub(crate) fn messages(&self) -> usize {
         self.0
             .iter()
             .filter(|line| is_message(line.split(' ').next().unwrap_or_default()))

@@ -85,7 +85,7 @@ fn a_back_off_holds_for_all_users_of_the_host_and_for_no_other() {
         let start = Instant::now();
         let output = run.command("export", &["--jobs", "1"]);
         assert_eq!(output.code, Some(0), "{}", output.stderr);
-        let told = format!("{}: it is left alone for 4 s", throttled.host());
+        let told = format!("{} is left alone for 4 s, till ", throttled.host());
         assert_eq!(output.stderr.matches(&told).count(), 1, "{}", output.stderr);
         let logins = times(&throttled, login, start);
         let (first, second) = (logins[0], logins[1]);
@@ -130,14 +130,15 @@ fn a_host_that_refuses_connections_gets_fewer() {
     for speaks in [Speaks::Imap, Speaks::Pop3] {
         let narrow = OddServer::narrow(speaks, mailbox(40), 2);
         let mut run = Run::new();
-        (0..24).for_each(|at| run.add(&format!("u{at}"), &narrow));
-        let output = run.command("export", &["--jobs", "8"]);
+        (0..12).for_each(|at| run.add(&format!("u{at}"), &narrow));
+        let output = run.command("export", &["--jobs", "6"]);
         assert_eq!(output.code, Some(0), "{}", output.stderr);
         assert_eq!(narrow.most_at_once(), 2);
         assert!(run.rows().iter().all(|row| row.number("messages") == 40));
-        // Turned away were those of the beginning, and then nearly nobody.
+        // Turned away were those of the beginning, and then only who came while another one's good-bye was
+        // still under way.
         let away = output.stderr.matches("trying again").count();
-        assert!((1..=12).contains(&away), "{away}\n{}", output.stderr);
+        assert!((1..12).contains(&away), "{away}\n{}", output.stderr);
     }
 }
 

@@ -138,9 +138,17 @@ impl Turn<'_> {
         }
         let mut state = self.hosts.lock();
         for name in &self.names {
-            let news = state.host(name).turned_away(problem, Instant::now());
-            if let Some(news) = news {
-                tracing::warn!("{name}: {news}: {problem}");
+            let host = state.host(name);
+            if let Some(rest) = host.turned_away(problem, Instant::now()) {
+                let seconds = rest.as_secs_f32().ceil();
+                let till = jiff::Zoned::now().saturating_add(rest).strftime("%H:%M:%S");
+                let users = match host.share() {
+                    1 => "1 user".to_owned(),
+                    share => format!("{share} users"),
+                };
+                tracing::warn!(
+                    "{name} is left alone for {seconds} s, till {till}, and then has {users} at once at most: {problem}"
+                );
             }
         }
     }

@@ -2,22 +2,25 @@
 
 use std::time::Duration;
 
+use super::system_calls::all_have_a_turn;
 use super::{State, golden, mark, source, state_of};
-use crate::migration::{Source, Target};
-use crate::support::dovecot::Dovecot;
+use crate::migration::{PASSWORD, Source, Target};
+use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::tree::TempTree;
+use crate::support::{corpus, give_to_mail_owner, on_two_cores};
 
 /// Where the cuts fall: spread over the conversation, the last of them at its last bytes.
 const IMAP_CUTS: u64 = 40;
 const POP3_CUTS: u64 = 25;
+const LARGE_CUTS: u64 = 6;
 
 #[test]
 fn an_imap_connection_cut_at_any_byte_costs_nothing() {
     let server = source(8);
     let direct = Source::of(&server);
     let through = |proxy: &Proxy| Source::both(proxy.port(), server.pop3_port());
-    cut_everywhere(server.imap_port(), IMAP_CUTS, &direct, &through);
+    cut_everywhere(server.imap_port(), (IMAP_CUTS, 1), &direct, &through);
 }
 
 #[test]
@@ -25,16 +28,53 @@ fn a_pop3_connection_cut_at_any_byte_costs_nothing() {
     let server = source(8);
     let direct = Source::of(&server).pop3_only();
     let through = |proxy: &Proxy| Source::both(0, proxy.port()).pop3_only();
-    cut_everywhere(server.pop3_port(), POP3_CUTS, &direct, &through);
+    cut_everywhere(server.pop3_port(), (POP3_CUTS, 1), &direct, &through);
 }
 
-fn cut_everywhere(port: u16, cuts: u64, direct: &Source, through: &dyn Fn(&Proxy) -> Source) {
+/// Megabytes, so that most cuts fall into messages.
+#[test]
+fn a_large_conversation_cut_at_any_place_costs_nothing() {
+    let server = Dovecot::start(DovecotOptions::with_users(&[("ann", PASSWORD)]));
+    let messages: Vec<(String, String)> = (1..=8)
+        .map(|number| {
+            let head = format!("Date: Mon, 1 Jan 2018 00:00:0{number} +0000\nSubject: {number}\n");
+            let line = format!("{number} words of no meaning, many times\n");
+            let content = format!("{head}\n{}", line.repeat(4000 + number));
+            (format!("message-{number}:2,S"), content)
+        })
+        .collect();
+    let messages: Vec<(&str, &[u8])> = messages
+        .iter()
+        .map(|(name, content)| (name.as_str(), content.as_bytes()))
+        .collect();
+    corpus::bare(&server.mail_dir("ann"), &messages);
+    give_to_mail_owner(&server.mail_dir("ann"));
+    let direct = Source::of(&server).imap_only();
+    let through = |proxy: &Proxy| Source::both(proxy.port(), 0).imap_only();
+    cut_everywhere(server.imap_port(), (LARGE_CUTS, 4096), &direct, &through);
+    let direct = Source::of(&server).pop3_only();
+    let through = |proxy: &Proxy| Source::both(0, proxy.port()).pop3_only();
+    cut_everywhere(server.pop3_port(), (LARGE_CUTS, 4096), &direct, &through);
+}
+
+/// Cuts a conversation at so many places, or where all have their turn after each piece of so many bytes.
+fn cut_everywhere(
+    port: u16,
+    (cuts, piece): (u64, u64),
+    direct: &Source,
+    through: &(dyn Fn(&Proxy) -> Source + Sync),
+) {
     let whole = golden(direct, &[]);
     let uncut = Proxy::start(port, Fault::None);
     Target::new().export_ok(&through(&uncut), "ann", &[]);
     let length = uncut.passed()[0];
     assert!(length > 5 * cuts, "{length}");
-    for cut in 0..=cuts {
+    let cuts = if all_have_a_turn() {
+        length / piece
+    } else {
+        cuts
+    };
+    on_two_cores(0..=cuts, |cut| {
         let after = length * cut / cuts;
         let proxy = Proxy::start(
             port,
@@ -55,22 +95,25 @@ fn cut_everywhere(port: u16, cuts: u64, direct: &Source, through: &dyn Fn(&Proxy
         );
         let context = format!("cut after {after} of {length} bytes\n{}", output.stderr);
         state_of(&target, &source).assert_is(&whole, &context);
-    }
+    });
 }
 
 #[test]
-fn a_server_that_sends_single_bytes_is_understood() {
+fn a_server_that_sends_single_bytes_or_odd_pieces_is_understood() {
     let server = source(8);
-    let imap = Proxy::start(server.imap_port(), Fault::Slow(1, Duration::ZERO));
-    let pop3 = Proxy::start(server.pop3_port(), Fault::Slow(1, Duration::ZERO));
-    let slow = Source::both(imap.port(), pop3.port());
-    for (slow, direct) in [
-        (slow.clone(), Source::of(&server)),
-        (slow.pop3_only(), Source::of(&server).pop3_only()),
-    ] {
-        let target = Target::new();
-        target.export_ok(&slow, "ann", &[]);
-        state_of(&target, &slow).assert_is(&golden(&direct, &[]), "in single bytes");
+    let both = Source::of(&server);
+    let pop3 = Source::of(&server).pop3_only();
+    let whole = [golden(&both, &[]), golden(&pop3, &[])];
+    for piece in [1, 7, 1021] {
+        let imap = Proxy::start(server.imap_port(), Fault::Slow(piece, Duration::ZERO));
+        let pop3 = Proxy::start(server.pop3_port(), Fault::Slow(piece, Duration::ZERO));
+        let slow = Source::both(imap.port(), pop3.port());
+        for (slow, whole) in [slow.clone(), slow.pop3_only()].iter().zip(&whole) {
+            let target = Target::new();
+            target.export_ok(slow, "ann", &[]);
+            let context = format!("in pieces of {piece}");
+            state_of(&target, slow).assert_is(whole, &context);
+        }
     }
 }
 

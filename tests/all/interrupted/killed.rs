@@ -1,20 +1,24 @@
 //! Killed by SIGKILL: at growing moments, and at each single change of the disk.
 
-use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
+use super::between::Between;
+use super::system_calls::{changes, copy, injected, some_of};
 use super::{State, golden, mark, source, state_of};
 use crate::migration::{PASSWORD, Source, Target};
 use crate::support::corpus::{self, PopOrder, Uidls};
 use crate::support::delivery::deliver;
 use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::mail_user::{Client, Store};
-use crate::support::program;
-use crate::support::tree::TempTree;
-use crate::support::{Layout, give_to_mail_owner};
+use crate::support::{Layout, give_to_mail_owner, on_two_cores};
+
+/// At how many changes a run of each kind is killed, and how many of the trees a Dovecot serves, unless
+/// all have their turn.
+const KILLED: usize = 45;
+const SERVED: usize = 8;
 
 /// A large mailbox with one of everything, killed again and again until it is done.
 #[test]
@@ -86,27 +90,10 @@ fn killed_until_done(source: &Source, targets: &str, more: &[&str], redated: boo
     state_of(&target, source).assert_is(&whole, targets);
 }
 
-/// System calls that change a disk.
-const CHANGES: [&str; 13] = [
-    "openat",
-    "write",
-    "utimensat",
-    "rename",
-    "renameat",
-    "renameat2",
-    "linkat",
-    "mkdirat",
-    "unlinkat",
-    "fsync",
-    "syncfs",
-    "fchown",
-    "fchmod",
-];
-
 #[test]
 fn a_run_killed_at_each_change_of_the_disk_ends_in_the_same_tree() {
     let server = source(4);
-    at_each_change(&Source::of(&server), &["--target", "dovecot"], None);
+    at_each_change(&Source::of(&server), &["--target", "dovecot"], None, true);
 }
 
 /// With Courier's lists, alone and beside Dovecot's.
@@ -115,7 +102,7 @@ fn a_run_for_courier_killed_at_each_change_ends_in_the_same_tree() {
     let server = source(4);
     for targets in ["courier", "dovecot,courier"] {
         let more = ["--target", targets, "--unholdable", "report"];
-        at_each_change(&Source::of(&server), &more, None);
+        at_each_change(&Source::of(&server), &more, None, targets != "courier");
     }
 }
 
@@ -124,9 +111,10 @@ fn a_run_from_pop3_alone_killed_at_each_change_ends_in_the_same_tree() {
     let server = source(4);
     let source = Source::of(&server).pop3_only();
     let more = ["--target", "qmail,dovecot"];
-    at_each_change(&source, &more, None);
+    at_each_change(&source, &more, None, false);
     // Digests instead of UIDLs in the names.
-    at_each_change(&source, &["--target", "dovecot", "--fsync", "always"], None);
+    let more = ["--target", "dovecot", "--fsync", "always"];
+    at_each_change(&source, &more, None, false);
 }
 
 /// A POP3 server that shows INBOX and Sent: INBOX gets copies of what is in Sent.
@@ -153,7 +141,7 @@ fn a_run_that_collects_killed_at_each_change_ends_in_the_same_tree() {
     let source = Source::both(server.imap_port(), shows_all.pop3_port());
     for target in ["dovecot", "qmail"] {
         let more = ["--target", target, "--pop3-collect", "inbox"];
-        at_each_change(&source, &more, None);
+        at_each_change(&source, &more, None, false);
     }
 }
 
@@ -165,7 +153,7 @@ fn a_run_that_renames_killed_at_each_change_ends_in_the_same_tree() {
     let before = Target::new();
     let imap_only = Source::of(&server).imap_only();
     before.export_ok(&imap_only, "ann", &more);
-    at_each_change(&Source::of(&server), &more, Some(&before));
+    at_each_change(&Source::of(&server), &more, Some(&before), false);
 }
 
 /// A run that adds, changes flags, deletes and renames, on a target that nobody has used, and on one
@@ -196,49 +184,33 @@ fn a_run_that_merges_killed_at_each_change_ends_in_the_same_tree() {
         let message = format!("Subject: {number}\n\n{}\n", mark(number));
         at_source.append("INBOX", &["$Label1"], 1_600_000_100, &message);
     }
-    at_source.store("INBOX", 2, Store::Set, &["\\Answered"]);
+    at_source.store("INBOX", 4, Store::Set, &["\\Answered", "$Label2"]);
     at_source.expunge("INBOX", 1);
     at_source.rename("Sent", "Post");
     at_source.expunge("Post", 1);
-    at_each_change(&source, &more, Some(&untouched));
-    at_each_change(&source, &more, Some(&used));
+    at_each_change(&source, &more, Some(&untouched), true);
+    at_each_change(&source, &more, Some(&used), true);
     let mirror = ["--mirror", "--delete-local", "--max-delete", "100"];
-    at_each_change(&source, &mirror, Some(&used));
+    at_each_change(&source, &mirror, Some(&used), true);
 }
 
 /// Kills a run at the first change of the disk, another at the second, and so on; each finds a copy of
-/// `before`, if there is one, and is followed by a run that nothing disturbs.
-fn at_each_change(source: &Source, more: &[&str], before: Option<&Target>) {
+/// `before`, if there is one, and is followed by a run that nothing disturbs. Some of the trees that
+/// were cut are served in between, see [`Between`].
+fn at_each_change(source: &Source, more: &[&str], before: Option<&Target>, serve: bool) {
     let redated = source.imap.is_none() && more.concat().contains("qmail");
     let uncut = Target::new();
     copy(before, &uncut);
-    let trace = TempTree::new();
-    let trace = trace.path().join("trace");
-    let calls = CHANGES.join(",");
-    let file = trace.display().to_string();
-    let arguments = ["-f", "-o", &file, "-e", &format!("trace={calls}")];
-    let output = traced(&uncut, source, more, &arguments);
-    assert_eq!(output.code, Some(0), "{}", output.stderr);
-    let whole = state_of(&uncut, source);
-    let changes = changes_of(&trace);
-    assert!(changes.len() >= 10, "{changes:?}");
-
-    let (mut left_in_tmp, mut left_unlisted) = (0, 0);
-    for (call, number) in changes {
-        let context = format!("{more:?}: killed at {call} {number}");
+    let changes = some_of(changes(&uncut, source, more), KILLED);
+    let whole = state_of(&uncut, source).without_indexes();
+    let between = serve.then(|| Between::new(source, more, before, &uncut));
+    let served = some_of(changes.clone(), SERVED);
+    let (left_in_tmp, left_unlisted) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    on_two_cores(changes, |change| {
+        let context = format!("{more:?}: killed at {change}");
         let target = Target::new();
         copy(before, &target);
-        let kill = format!("inject={call}:signal=KILL:when={number}");
-        let arguments = [
-            "-f",
-            "-o",
-            "/dev/null",
-            "-e",
-            &format!("trace={call}"),
-            "-e",
-            &kill,
-        ];
-        let output = traced(&target, source, more, &arguments);
+        let output = injected(&target, source, more, &change, "signal=KILL");
         assert_eq!(
             output.code, None,
             "{context}: it was not killed\n{}",
@@ -254,92 +226,23 @@ fn at_each_change(source: &Source, more: &[&str], before: Option<&Target>) {
                 }
                 Some(_) => assert!(cut.messages() >= whole.messages(), "{context}"),
             }
-            left_in_tmp += usize::from(cut.temporary() > 0);
+            left_in_tmp.fetch_add(usize::from(cut.temporary() > 0), Ordering::Relaxed);
             let lines = |state: &State| {
                 let lines = state.0.iter().filter(|line| line.contains("uidlist| "));
                 lines.cloned().collect::<Vec<_>>()
             };
-            left_unlisted += usize::from(cut.messages() > 0 && lines(&cut) != lines(&whole));
+            let unlisted = cut.messages() > 0 && lines(&cut) != lines(&whole);
+            left_unlisted.fetch_add(usize::from(unlisted), Ordering::Relaxed);
+            if served.contains(&change)
+                && let Some(between) = &between
+            {
+                between.look_at(&target, &context);
+            }
         }
         target.export_ok(source, "ann", more);
-        state_of(&target, source).assert_is(&whole, &context);
-    }
+        let state = state_of(&target, source).without_indexes();
+        state.assert_is(&whole, &context);
+    });
     // The kills came where they were to come.
-    assert!(left_in_tmp > 0 && left_unlisted > 0);
-}
-
-fn copy(before: Option<&Target>, target: &Target) {
-    let Some(before) = before else { return };
-    let (from, to) = (before.maildir("ann"), target.maildir("ann"));
-    let home = |maildir: &Path| {
-        maildir
-            .parent()
-            .expect("a Maildir lies in a home")
-            .to_owned()
-    };
-    let copied = Command::new("cp")
-        .arg("-a")
-        .args([home(&from), home(&to)])
-        .status();
-    assert!(copied.expect("cp is there").success());
-}
-
-fn traced(target: &Target, source: &Source, more: &[&str], strace: &[&str]) -> program::Output {
-    let mailseed = target.command("export", source, more);
-    let mut command = Command::new("strace");
-    command.args(strace).arg(mailseed.get_program());
-    command
-        .args(mailseed.get_args())
-        .args(["--user", "ann", "-j1"]);
-    for (name, value) in mailseed.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    program::run(command, Duration::from_secs(60))
-}
-
-/// The calls in a trace that changed a disk, as strace counts them: each thread has a count of its
-/// own. Left out are those that the main thread makes as often, before the others have begun; they
-/// are the loader's and change nothing.
-fn changes_of(trace: &Path) -> Vec<(String, usize)> {
-    let text = std::fs::read_to_string(trace).expect("strace has written it");
-    let mut main = None;
-    let mut counts: HashMap<(&str, &str), usize> = HashMap::new();
-    let mut changes = Vec::new();
-    let mut unfinished: HashMap<&str, &str> = HashMap::new();
-    for line in text.lines() {
-        let (thread, rest) = line.split_once(' ').expect("strace -f writes thread ids");
-        // A call during which another thread was heard is told in two parts.
-        let rest = rest.trim_start();
-        if let Some(begun) = rest.strip_suffix("<unfinished ...>") {
-            unfinished.insert(thread, begun);
-            continue;
-        }
-        let rest = match rest.split_once(" resumed>") {
-            Some((_, end)) => [unfinished.remove(thread).unwrap_or_default(), end].concat(),
-            None => rest.to_owned(),
-        };
-        let Some((call, rest)) = rest.split_once('(') else {
-            continue;
-        };
-        let Some(call) = CHANGES.iter().find(|known| **known == call) else {
-            continue;
-        };
-        let main = *main.get_or_insert(thread);
-        let count = counts.entry((thread, call)).or_default();
-        *count += 1;
-        let number = *count;
-        let failed = rest.contains(" = -1 ");
-        let only_reads = *call == "openat" && !rest.contains("O_CREAT");
-        if thread == main || failed || only_reads {
-            continue;
-        }
-        let by_main = counts.get(&(main, call)).copied().unwrap_or_default();
-        if number > by_main {
-            changes.push(((*call).to_owned(), number));
-        }
-    }
-    changes
+    assert!(left_in_tmp.into_inner() > 0 && left_unlisted.into_inner() > 0);
 }

@@ -11,7 +11,7 @@ pub fn run(data: &[u8]) {
     };
     let mut text = Vec::new();
     let written = parsed.record.write_to(&mut text);
-    written.expect("there is room in memory");
+    written.expect("memory takes all");
     let again = Record::parse(&text).expect("what is written can be read");
     assert_eq!(again.record, parsed.record);
     assert!(again.is_whole && again.is_compact);

