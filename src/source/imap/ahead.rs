@@ -21,8 +21,9 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::source::Examined;
 
 /// The most octets of messages that are asked for ahead: more than a fast line holds in one round trip
-/// (1 Gbit/s, 130 ms). What was guessed wrongly costs no more.
-pub const BYTES: u64 = 16 << 20;
+/// (1 Gbit/s, 260 ms), also where all that is under way has half come. What was guessed wrongly costs no
+/// more.
+pub const BYTES: u64 = 32 << 20;
 /// What the answer to a listing counts for.
 const LISTING: u64 = 1 << 20;
 /// The most octets of commands that the server has not come to. While it waits for us to read it need

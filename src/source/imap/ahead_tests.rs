@@ -134,11 +134,12 @@ fn messages_of_the_next_folder_are_asked_for_before_its_turn() {
 /// Dovecot begins a FETCH while the one before it waits for the line.
 #[test]
 fn answers_to_what_was_asked_ahead_may_come_between_those_in_turn() {
-    const LAST: u32 = 10_001;
-    let tags = (0..=10).map(|at| format!("y{}", at + 2));
-    let ranges = (0..=10).map(|at| match at {
-        10 => LAST.to_string(),
-        at => format!("{}:{}", 1000 * at + 1, 1000 * at + 1000),
+    const LAST: u32 = 4501;
+    let tags = (0..=8).map(|at| format!("y{}", at + 2));
+    let begins = |at: u32| 125 * at * (at + 1) / 2 + 1;
+    let ranges = (0..=8).map(|at| match at {
+        8 => LAST.to_string(),
+        at => format!("{}:{}", begins(at), begins(at + 1) - 1),
     });
     let commands = tags.clone().zip(ranges);
     let commands =
@@ -158,7 +159,7 @@ fn answers_to_what_was_asked_ahead_may_come_between_those_in_turn() {
         foresee(session, &[("A", Some(&all))]);
         session.examine(&folder("A")).unwrap();
         let fetched = fetch(session, &all).unwrap();
-        assert!(fetched.starts_with("10001 last, 1 a, 2 a, "));
+        assert!(fetched.starts_with("4501 last, 1 a, 2 a, "));
         assert_eq!(fetched.split(", ").count(), all.len());
         assert_eq!(session.take_warnings(), [""; 0]);
     });
@@ -166,13 +167,13 @@ fn answers_to_what_was_asked_ahead_may_come_between_those_in_turn() {
 
 #[test]
 fn what_is_thrown_away_may_come_in_any_order() {
-    let uids: Vec<u32> = (0..351).map(|at| 2 * at + 1).collect();
-    let first: Vec<String> = uids[..350].iter().map(u32::to_string).collect();
+    let uids: Vec<u32> = (0..126).map(|at| 2 * at + 1).collect();
+    let first: Vec<String> = uids[..125].iter().map(u32::to_string).collect();
     let transcript = [
         "C: y1 EXAMINE \"A\"\n".to_owned(),
         format!("C: y2 UID FETCH {} (UID BODY.PEEK[])\n", first.join(",")),
-        "C: y3 UID FETCH 701 (UID BODY.PEEK[])\n".to_owned(),
-        opened("y1", 351, 7) + &body(1, "a") + &body(701, "b") + "S: y3 OK\n",
+        "C: y3 UID FETCH 251 (UID BODY.PEEK[])\n".to_owned(),
+        opened("y1", 126, 7) + &body(1, "a") + &body(251, "b") + "S: y3 OK\n",
         body(3, "c") + "S: y2 OK\nC: x4 EXAMINE \"C\"\n" + &opened("x4", 0, 9),
     ]
     .concat();
@@ -338,7 +339,7 @@ fn what_is_under_way_at_the_end_is_read_before_the_good_bye() {
 #[test]
 fn no_more_is_asked_ahead_than_there_is_room_for() {
     let large: Vec<(Uid, u64)> = (1..=3)
-        .map(|uid| (Uid::new(uid).unwrap(), ahead::BYTES))
+        .map(|uid| (Uid::new(uid).unwrap(), ahead::BYTES / 2))
         .collect();
     let (first, next) = (folder("A"), folder("B"));
     let foreseen = [
@@ -351,7 +352,7 @@ fn no_more_is_asked_ahead_than_there_is_room_for() {
             then: Then::Nothing,
         },
     ];
-    // 64 MiB are one command, and fill all the room there is until their turn has come.
+    // 48 MiB are one command, and fill all the room there is until their turn has come.
     let transcript = "C: y1 EXAMINE \"A\"\nC: y2 UID FETCH 1:3 (UID BODY.PEEK[])\n".to_owned()
         + &opened("y1", 3, 7);
     play(&transcript, |session| {
@@ -366,7 +367,7 @@ fn no_more_is_asked_ahead_than_there_is_room_for() {
             then: Then::List,
         })
         .collect();
-    let asked: String = (0..16)
+    let asked: String = (0..32)
         .map(|at| {
             format!(
                 "C: y{} EXAMINE \"{at}\"\nC: y{} {LIST}\n",
@@ -378,7 +379,7 @@ fn no_more_is_asked_ahead_than_there_is_room_for() {
     // The answer to a listing makes room for one more.
     let transcript = asked
         + &opened("y1", 1, 7)
-        + &format!("C: y33 EXAMINE \"16\"\nC: y34 {LIST}\n")
+        + &format!("C: y65 EXAMINE \"32\"\nC: y66 {LIST}\n")
         + &line(4)
         + "S: y2 OK\n";
     play(&transcript, |session| {

@@ -1,4 +1,4 @@
-//! Messages by UID FETCH, streamed: large commands, two of them under way, and what one of them
+//! Messages by UID FETCH, streamed: large commands, several of them under way, and what one of them
 //! does not bring asked for again, message by message.
 
 use std::collections::VecDeque;
@@ -15,6 +15,10 @@ use crate::source::{BodySink, Refused, most_octets};
 
 /// The most messages of one command, and the most of their bytes.
 const BATCH_COUNT: usize = 1000;
+/// The first command asks for so many messages, each one after it for so many more. A Dovecot answers
+/// commands side by side while it waits for the line: if all were as long, all would end at once, and
+/// the line would be empty until the next ones have reached the server.
+const BATCH_GROWTH: usize = 125;
 const BATCH_BYTES: u64 = 64 << 20;
 /// The most ranges of one command: 350 of at most 22 characters stay below the 8,000 that all
 /// servers take (RFC 7162 section 4).
@@ -83,6 +87,8 @@ struct Agenda<'w> {
     /// Ascending by UID.
     fresh: &'w [(u32, u64)],
     again: VecDeque<(u32, u64)>,
+    /// The most messages that the next command asks for.
+    most: usize,
 }
 
 /// Streams the messages of `wanted` to `sink`; returns those that cannot be had.
@@ -93,10 +99,7 @@ pub fn fetch(
     sink: &mut dyn BodySink,
 ) -> Result<Refused, Fault> {
     let fresh = ascending(wanted);
-    let mut agenda = Agenda {
-        fresh: &fresh,
-        again: VecDeque::new(),
-    };
+    let mut agenda = Agenda::of(&fresh);
     let mut waiting = None;
     let mut flight: VecDeque<Batch> = VecDeque::new();
     let mut refused = Refused::new();
@@ -143,10 +146,7 @@ pub fn fetch(
 /// The commands by which [`fetch`] asks for `wanted`, to be asked ahead.
 pub fn questions(section: Section, wanted: &[(Uid, u64)]) -> Vec<Question> {
     let fresh = ascending(wanted);
-    let mut agenda = Agenda {
-        fresh: &fresh,
-        again: VecDeque::new(),
-    };
+    let mut agenda = Agenda::of(&fresh);
     let mut questions = Vec::new();
     while let Some(next) = agenda.next(section) {
         let bytes = octets(&next.messages);
@@ -204,7 +204,15 @@ impl Next {
     }
 }
 
-impl Agenda<'_> {
+impl<'w> Agenda<'w> {
+    fn of(fresh: &'w [(u32, u64)]) -> Self {
+        Self {
+            fresh,
+            again: VecDeque::new(),
+            most: BATCH_GROWTH,
+        }
+    }
+
     fn next(&mut self, section: Section) -> Option<Next> {
         let (messages, again) = match self.again.pop_front() {
             Some(message) if self.fresh.is_empty() => (vec![message], true),
@@ -214,6 +222,7 @@ impl Agenda<'_> {
                 }
                 let (batch, rest) = self.fresh.split_at(self.next_count());
                 self.fresh = rest;
+                self.most = (self.most + BATCH_GROWTH).min(BATCH_COUNT);
                 (batch.to_vec(), false)
             }
         };
@@ -240,7 +249,7 @@ impl Agenda<'_> {
                 fits
             })
             .count();
-        let most = by_size.min(BATCH_COUNT);
+        let most = by_size.min(self.most);
         let (_, count) = set_of(self.fresh.iter().map(|(uid, _)| *uid), most);
         count
     }
@@ -480,10 +489,20 @@ mod tests {
             (vec![(1, 0), (2, 65 << 20), (3, 1)], 2),
         ] {
             let agenda = Agenda {
-                fresh: &fresh,
-                again: VecDeque::new(),
+                most: BATCH_COUNT,
+                ..Agenda::of(&fresh)
             };
             assert_eq!(agenda.next_count(), want, "{:?}", fresh.first());
         }
+    }
+
+    #[test]
+    fn the_first_commands_are_of_different_lengths() {
+        let fresh: Vec<(u32, u64)> = (1..=7000).map(|uid| (uid, 10)).collect();
+        let mut agenda = Agenda::of(&fresh);
+        let commands = std::iter::from_fn(|| agenda.next(Section::Whole));
+        let counts: Vec<usize> = commands.map(|next| next.messages.len()).collect();
+        let grown = [125, 250, 375, 500, 625, 750, 875, 1000, 1000, 1000, 500];
+        assert_eq!(counts, grown);
     }
 }
