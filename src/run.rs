@@ -203,11 +203,7 @@ fn side_by_side<R: PerUser>(
     task: impl Fn(&User, &UserLog, &Turn<'_>) -> R + Sync,
 ) -> Result<Vec<R>, Problem> {
     let hosts = dialer.hosts();
-    let fenced = |user: &User| {
-        if stop.load(Ordering::Relaxed) {
-            return R::ended(&user.name, 0, not_begun());
-        }
-        let turn = hosts.enter(user.hosts(), stop);
+    let fenced = |user: &User, turn: Turn<'_>| {
         if stop.load(Ordering::Relaxed) {
             return R::ended(&user.name, 0, not_begun());
         }
@@ -245,9 +241,14 @@ fn side_by_side<R: PerUser>(
     let queue = Mutex::new(Queue::new(waiting));
     let work_off = || {
         let mut results: Vec<(usize, R)> = Vec::new();
-        while let Some(group) = hosts.next(&queue, stop) {
-            let users = group.iter().map(|at| (*at, &config.users[*at]));
-            results.extend(users.map(|(at, user)| (at, fenced(user))));
+        while let Some((turn, group)) = hosts.next(&queue, stop) {
+            let mut turn = Some(turn);
+            for at in group {
+                let user = &config.users[at];
+                let turn = turn.take();
+                let turn = turn.unwrap_or_else(|| hosts.enter(user.hosts(), stop));
+                results.push((at, fenced(user, turn)));
+            }
         }
         results
     };

@@ -67,21 +67,25 @@ impl Hosts {
         self.lock().host(host).took_connection(Instant::now());
     }
 
-    /// Waits until someone in `queue` may begin, and takes that one out. `None`: nobody is left. Where the
-    /// run is to stop nothing is waited for.
-    pub fn next<T>(&self, queue: &Mutex<Queue<T>>, stop: &AtomicBool) -> Option<T> {
+    /// Waits until someone in `queue` may begin, takes that one out and lets it in. `None`: nobody is left.
+    /// Where the run is to stop nothing is waited for.
+    pub fn next<T>(&self, queue: &Mutex<Queue<T>>, stop: &AtomicBool) -> Option<(Turn<'_>, T)> {
         loop {
             let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
             if queue.is_empty() {
                 return None;
             }
-            let state = self.lock();
+            let mut state = self.lock();
             let is_over = stop.load(Ordering::Relaxed);
             if is_over || state.at_work < self.jobs {
                 let now = Instant::now();
                 let first = queue.take(|names| is_over || state.are_open(names, now));
-                if first.is_some() {
-                    return first;
+                if let Some((names, first)) = first {
+                    // In one go: a host that closes meanwhile would hold up who has been taken out, and
+                    // with it the thread that others could have.
+                    state.let_in(&names);
+                    let turn = Turn { hosts: self, names };
+                    return Some((turn, first));
                 }
             }
             drop(queue);
@@ -110,6 +114,13 @@ impl Hosts {
 impl State {
     fn host(&mut self, name: &str) -> &mut Host {
         self.by_name.entry(name.to_owned()).or_default()
+    }
+
+    fn let_in(&mut self, names: &[String]) {
+        self.at_work += 1;
+        for name in names {
+            self.host(name).enter();
+        }
     }
 
     fn are_open(&self, names: &[String], now: Instant) -> bool {
@@ -202,10 +213,7 @@ impl Turn<'_> {
             }
             state = self.hosts.glance(state);
         }
-        state.at_work += 1;
-        for name in &self.names {
-            state.host(name).enter();
-        }
+        state.let_in(&self.names);
     }
 
     fn go(&self) {

@@ -40,15 +40,16 @@ impl<T> Queue<T> {
         self.lanes.iter().all(|lane| lane.waiting.is_empty())
     }
 
-    /// Takes out the first one whose hosts `are_open`.
-    pub fn take(&mut self, are_open: impl Fn(&[String]) -> bool) -> Option<T> {
+    /// Takes out the first one whose hosts `are_open`, with these.
+    pub fn take(&mut self, are_open: impl Fn(&[String]) -> bool) -> Option<(Vec<String>, T)> {
         let lanes = self.lanes.iter_mut();
         let first = lanes
             .filter_map(|lane| Some((lane.waiting.front()?.0, lane)))
             .filter(|(_, lane)| are_open(&lane.hosts))
             .min_by_key(|(place, _)| *place);
-        let (_, one) = first?.1.waiting.pop_front()?;
-        Some(one)
+        let lane = first?.1;
+        let (_, one) = lane.waiting.pop_front()?;
+        Some((lane.hosts.clone(), one))
     }
 }
 
@@ -64,14 +65,14 @@ mod tests {
         let open = |open: &'static [&str]| {
             move |hosts: &[String]| hosts.iter().all(|host| open.contains(&host.as_str()))
         };
-        assert_eq!(queue.take(open(&["b"])), Some(2));
-        assert_eq!(queue.take(open(&["b"])), Some(5));
+        assert_eq!(queue.take(open(&["b"])).map(|(_, one)| one), Some(2));
+        assert_eq!(queue.take(open(&["b"])).map(|(_, one)| one), Some(5));
         assert_eq!(queue.take(open(&["b"])), None);
         assert!(!queue.is_empty());
-        assert_eq!(queue.take(open(&["a", "b"])), Some(1));
-        assert_eq!(queue.take(open(&["a"])), Some(4));
+        assert_eq!(queue.take(open(&["a", "b"])).map(|(_, one)| one), Some(1));
+        assert_eq!(queue.take(open(&["a"])).map(|(_, one)| one), Some(4));
         assert_eq!(queue.take(open(&["a"])), None);
-        assert_eq!(queue.take(open(&["a", "b"])), Some(3));
+        assert_eq!(queue.take(open(&["a", "b"])), Some((hosts("a b"), 3)));
         assert!(queue.is_empty());
     }
 }
