@@ -1,6 +1,7 @@
 //! What was typed: clap structs, nothing resolved. Only [`crate::config`] reads them. The doc
 //! comments here are the help texts, and those are the reference of the options.
 
+mod pacing;
 mod report;
 mod rerun;
 mod retarget;
@@ -20,6 +21,7 @@ use crate::progress::Mode;
 use crate::source::login::Mechanism;
 use crate::source::net::Compress;
 
+pub use pacing::Pacing;
 pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
 pub use retarget::Retarget;
@@ -463,9 +465,9 @@ pub struct Uidls {
 #[derive(Debug, Args)]
 #[command(next_help_heading = RUNNING)]
 pub struct Running {
-    /// Users at once
-    #[arg(short, long, value_name = "N", default_value_t = 4)]
-    pub jobs: usize,
+    /// How much of the servers it takes.
+    #[command(flatten)]
+    pub pacing: Pacing,
 
     /// Longest wait for a server or for --password-command
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
@@ -617,7 +619,7 @@ mod tests {
         assert!(dry_run);
         assert_eq!(options.target.form.target, [Server::Qmail, Server::Dovecot]);
         assert_eq!(options.login.auth, Some(Mechanism::CramMd5));
-        assert_eq!((options.running.jobs, options.running.verbose), (8, 2));
+        assert_eq!((options.running.pacing.jobs, options.running.verbose), (8, 2));
         assert_eq!(options.users.only, ["a", "b"]);
         assert_eq!(options.login.master_separator, "-");
         assert!(Cli::try_parse_from(["mailseed", "export", "-q", "-v"]).is_err());

@@ -11,7 +11,8 @@
 //! | --- | --- | --- |
 //! | what was typed | [`cli`] | clap structs, nothing resolved |
 //! | what is meant | [`config`], [`userlist`] | [`config::Config`] with its [`config::User`]s |
-//! | users side by side | [`run`] | a rayon pool, one panic guard a user |
+//! | whether it is time | [`window`], [`ending`] | a run that stops when its window ends, or by a signal |
+| users side by side | [`run`] | a rayon pool, one panic guard a user |
 //! | whose turn it is | [`source::net::hosts`] | a place for each user, as many on each host as that lets in |
 //! | one user | [`user`] | the only module that sees source *and* target |
 //! | one user, looked at only | [`check`] | a [`check::Finding`]: logins, counts, whether the move will be noticed |
@@ -38,6 +39,7 @@ pub mod announce;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod ending;
 pub mod explain;
 pub mod logging;
 pub mod mail;
@@ -58,3 +60,4 @@ pub mod text;
 pub mod user;
 pub mod userlist;
 pub mod verify;
+pub mod window;

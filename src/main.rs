@@ -2,20 +2,19 @@
 
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 use mailseed::announce;
 use mailseed::cli::{self, Cli, Command};
 use mailseed::config::{self, Config, Question, Task, Verification, Voice};
+use mailseed::ending::Ending;
 use mailseed::explain;
 use mailseed::logging::{self, Verbosity};
 use mailseed::problem::{Kind, Problem};
 use mailseed::progress::Progress;
 use mailseed::report::{CheckReport, Exit, ReportDir, RunReport, VerifyReport, person, sum};
 use mailseed::run;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use mailseed::window::{self, Moment};
 
 fn main() -> ExitCode {
     forbid_core_dumps();
@@ -53,6 +52,11 @@ fn main() -> ExitCode {
         Ok(verification) => verification,
         Err(problems) => return refused(&problems),
     };
+    if let Moment::Closed(until) = config.windows.at(&jiff::Zoned::now()) {
+        let (windows, until) = (&config.windows, window::told(&until));
+        eprintln!("mailseed: outside the window {windows}: nothing was begun; it opens at {until}");
+        return Exit::Interrupted.into();
+    }
     let progress = Progress::start(voice.progress, config.users.len());
     logging::start(voice.verbosity, voice.format, &progress);
     for warning in &config.warnings {
@@ -132,9 +136,9 @@ fn retarget(typed: &cli::Retarget) -> ExitCode {
         Err(problems) => return refused(&problems),
     };
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let stop = stop_on_signals();
+    let ending = Ending::on_signals();
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let outcome = match retarget.run(&stop, &mut out) {
+    let outcome = match retarget.run(&ending.stop, &mut out) {
         Ok(outcome) => outcome,
         Err(problem) => {
             let _ = out.flush();
@@ -176,9 +180,9 @@ fn report(typed: &cli::Report) -> ExitCode {
 
 fn check(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {
     let report_dir = report_dir(config)?;
-    let stop = stop_on_signals();
+    let ending = Ending::on_signals().within(&config.windows);
     let report = CheckReport {
-        users: run::check(config, progress, &stop)?,
+        users: run::check(config, progress, &ending.stop)?,
     };
     progress.finish();
     if let Some(dir) = report_dir {
@@ -187,7 +191,7 @@ fn check(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Pro
     let all = voice.verbosity >= Verbosity::Verbose;
     // As for an export, nobody to tell is no failure.
     let _ = report.tell(all, &mut std::io::stdout().lock());
-    Ok(report.exit())
+    Ok(ending.exit(report.exit(), report.is_left()))
 }
 
 fn verify(
@@ -197,9 +201,9 @@ fn verify(
     progress: &Progress,
 ) -> Result<Exit, Problem> {
     let report_dir = report_dir(config)?;
-    let stop = stop_on_signals();
+    let ending = Ending::on_signals().within(&config.windows);
     let report = VerifyReport {
-        users: run::verify(config, verification, progress, &stop)?,
+        users: run::verify(config, verification, progress, &ending.stop)?,
     };
     progress.finish();
     if let Some(dir) = &report_dir {
@@ -209,7 +213,7 @@ fn verify(
     let dir = report_dir.as_ref().map(ReportDir::path);
     // As for an export, nobody to tell is no failure.
     let _ = report.tell(all, dir, &mut std::io::stdout().lock());
-    Ok(report.exit())
+    Ok(ending.exit(report.exit(), report.is_left()))
 }
 
 fn report_dir(config: &Config) -> Result<Option<ReportDir>, Problem> {
@@ -220,8 +224,8 @@ fn report_dir(config: &Config) -> Result<Option<ReportDir>, Problem> {
 fn export(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {
     let report_dir = report_dir(config)?;
     let started = jiff::Timestamp::now();
-    let stop = stop_on_signals();
-    let outcomes = run::run(config, progress, &stop)?;
+    let ending = Ending::on_signals().within(&config.windows);
+    let outcomes = run::run(config, progress, &ending.stop)?;
     progress.finish();
     let mut plans = Vec::new();
     let mut users = Vec::new();
@@ -249,21 +253,7 @@ fn export(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Pr
         .iter()
         .try_for_each(|line| writeln!(out, "{line}"))
         .and_then(|()| person::tell(&report, all, &mut out));
-    Ok(report.exit())
-}
-
-/// The first signal asks the run to stop after the messages at hand; the second ends it at once.
-fn stop_on_signals() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        let again = signal_hook::flag::register_conditional_default(signal, stop.clone());
-        let first = signal_hook::flag::register(signal, stop.clone());
-        if again.and(first).is_err() {
-            tracing::warn!("signals cannot be caught; an interrupted run will stop at once");
-        }
-    }
-    stop.store(false, Ordering::Relaxed);
-    stop
+    Ok(ending.exit(report.exit(), report.is_left()))
 }
 
 /// Says what is wrong with the input; nothing was started.

@@ -271,6 +271,12 @@ impl RunReport {
         !self.users.is_empty() && self.users.iter().all(target_failed)
     }
 
+    /// Whether users are not done because the run was stopped.
+    pub fn is_left(&self) -> bool {
+        let mut problems = self.users.iter().flat_map(|user| &user.problems);
+        problems.any(Problem::is_of_a_stopped_run)
+    }
+
     /// How the process should end. Being interrupted outweighs a target that failed, and that
     /// outweighs users that are not done.
     pub fn exit(&self) -> Exit {

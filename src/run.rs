@@ -192,7 +192,8 @@ pub fn verify(
 }
 
 fn dialer(config: &Config) -> Result<Dialer, Problem> {
-    Ok(Dialer::new(&config.tls, config.timeout)?.for_jobs(config.jobs))
+    let dialer = Dialer::new(&config.tls, config.timeout)?;
+    Ok(dialer.paced(config.pacing).for_jobs(config.jobs))
 }
 
 fn side_by_side<R: PerUser>(

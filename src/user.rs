@@ -200,6 +200,8 @@ fn attempt_until_done(
             failures = 0;
         }
         failures += 1;
+        // They have places that others wait for.
+        memory.connections.forget();
         context.turn.failed(&problem);
         let give_up = failures > context.config.retries || context.stop.load(Ordering::Relaxed);
         if !problem.retry || give_up {

@@ -13,7 +13,7 @@ use super::template::Template;
 use super::users::Everyone;
 use super::{
     Config, FolderEncoding, Layout, Owner, Pop3Order, Selection, Servers, TargetPolicy, Task,
-    UidlPolicy, Voice, rerun, selection,
+    UidlPolicy, Voice, pacing, rerun, selection,
 };
 use crate::cli::{self, Pop3Collect};
 use crate::matching::{self, Policy};
@@ -54,6 +54,8 @@ pub(super) fn resolve(
     }
     let form = (target.layout, target.encoding);
     let selection = Selection::from_cli(&typed.selection, form, &mut |fault| faults.refuse(fault));
+    let pacing = pacing::from_cli(&typed.running.pacing, &mut |fault| faults.refuse(fault));
+    let windows = pacing::windows(&typed.running.pacing, &mut |fault| faults.refuse(fault));
     let logins = Logins::read(&typed.login, password, &mut |fault| faults.refuse(fault));
     let all = Everyone {
         listed: typed.users.users.is_some(),
@@ -149,7 +151,9 @@ pub(super) fn resolve(
             insecure: typed.source.tls_insecure,
             legacy: typed.source.tls_legacy,
         },
-        jobs: typed.running.jobs,
+        jobs: typed.running.pacing.jobs,
+        pacing,
+        windows,
         connections: typed.connections,
         compress: typed.compress,
         timeout: Duration::from_secs(typed.running.timeout),
@@ -240,7 +244,7 @@ const CONNECTIONS_MAX: usize = 10;
 
 /// Options that are wrong by themselves or with each other.
 fn options_alone(typed: &cli::Export, faults: &mut Faults) {
-    if typed.running.jobs == 0 {
+    if typed.running.pacing.jobs == 0 {
         faults.refuse("--jobs 0 would do nothing: give at least 1");
     }
     if !(1..=CONNECTIONS_MAX).contains(&typed.connections) {
@@ -416,7 +420,6 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "uidl-template": uidls.uidl_template,
         "unholdable": word(&uidls.unholdable),
         "pop3-order": word(&uidls.pop3_order),
-        "jobs": running.jobs,
         "connections": typed.connections,
         "compress": word(&typed.compress),
         "timeout": running.timeout,
@@ -425,6 +428,7 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
     });
     if let Some(options) = options.as_object_mut() {
         options.extend(selection::options(&typed.selection));
+        options.extend(pacing::options(&running.pacing));
     }
     options
 }

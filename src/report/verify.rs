@@ -21,6 +21,12 @@ impl VerifyReport {
         let users = self.users.iter();
         looks::exit(users.map(|user| (Verdict::of(user).status, user.ended_by.as_ref())))
     }
+
+    /// Whether users were not looked at because the run was stopped.
+    pub fn is_left(&self) -> bool {
+        let mut ends = self.users.iter().filter_map(|user| user.ended_by.as_ref());
+        ends.any(Problem::is_of_a_stopped_run)
+    }
 }
 
 #[cfg(test)]

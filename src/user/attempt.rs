@@ -38,7 +38,6 @@ impl<'a> Attempt<'a> {
     pub(super) fn run(mut self) -> Result<(), Problem> {
         self.memory.tally.begin_attempt();
         self.memory.plan.clear();
-        self.memory.connections.begin_attempt();
         let opener = match self.wants_uidls() {
             true => self.opener(),
             false => None,
@@ -281,7 +280,10 @@ impl<'a> Attempt<'a> {
         }
         self.subscribe(tree, list, &choice)?;
         self.delete_at_source(&mut session, &list.folders, tree)?;
-        self.context.dialer.see_off(|| session.logout());
+        if let Some(imap) = &self.user.imap {
+            let host = &imap.endpoint.host;
+            self.context.dialer.see_off_from(host, || session.logout());
+        }
         self.memory.connections.close(self.context.dialer);
         if list.unusable.is_empty() {
             self.plan_vanished(&used, &choice)?;

@@ -10,20 +10,20 @@ use crate::support::program::{self, Output};
 use crate::support::report::{Row, summary};
 use crate::support::tree::TempTree;
 
-struct Run {
+pub(crate) struct Run {
     tree: TempTree,
     list: String,
 }
 
 impl Run {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             tree: TempTree::new(),
             list: "user,imap,pop3,password\n".to_owned(),
         }
     }
 
-    fn add(&mut self, user: &str, server: &OddServer) {
+    pub(crate) fn add(&mut self, user: &str, server: &OddServer) {
         let url = server.url();
         let (imap, pop3) = match url.starts_with("imap") {
             true => (url.as_str(), ""),
@@ -33,7 +33,7 @@ impl Run {
             .push_str(&format!("{user},{imap},{pop3},Xq7vLm2pTz9wKd4RbN\n"));
     }
 
-    fn command(&self, command: &str, more: &[&str]) -> Output {
+    pub(crate) fn command(&self, command: &str, more: &[&str]) -> Output {
         let path = self.tree.path();
         let users = path.join("users.csv");
         fs::write(&users, &self.list).expect("scratch directories are writable");
@@ -49,7 +49,7 @@ impl Run {
         program::run(mailseed, Duration::from_secs(60))
     }
 
-    fn rows(&self) -> Vec<Row> {
+    pub(crate) fn rows(&self) -> Vec<Row> {
         summary(&self.tree.path().join("report"))
     }
 }

@@ -10,13 +10,17 @@
 //!
 //! A user who has two hosts (IMAP on one, POP3 on the other) works on both at once and needs both; what
 //! either says counts for both.
+//!
+//! With a limit for each host (`--host-jobs`) a user counts as one at each of its hosts, whatever protocols it
+//! speaks there, and so does each further connection that it opens to fetch a large folder
+//! (`--connections`): such a one is opened only where there is room, and nobody waits for it.
 
 mod host;
 mod queue;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::problem::{Kind, Problem, Reach};
@@ -38,9 +42,11 @@ pub struct Hosts {
     jobs: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     by_name: HashMap<String, Host>,
+    /// The most users and further connections at each.
+    at_host: usize,
     /// Users at work.
     at_work: usize,
 }
@@ -52,19 +58,64 @@ pub struct Turn<'h> {
     names: Vec<String>,
 }
 
+/// The place of a connection beside that of a user at work. It is free again when this is dropped.
+#[derive(Debug)]
+pub struct Place {
+    hosts: Arc<Hosts>,
+    host: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.hosts.lock();
+        state.host(&self.host).leave_beside();
+        drop(state);
+        self.hosts.changed.notify_all();
+    }
+}
+
 impl Hosts {
-    /// For a run with `jobs` users at once.
-    pub(super) fn new(jobs: usize) -> Self {
+    /// For a run with `jobs` users at once, and so many `at_host` each.
+    pub(super) fn new(jobs: usize, at_host: Option<usize>) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                by_name: HashMap::new(),
+                at_host: at_host.unwrap_or(usize::MAX),
+                at_work: 0,
+            }),
             changed: Condvar::new(),
             jobs,
         }
     }
 
+    /// A place at `host` for a connection beside that of a user at work, if one is free now.
+    pub(super) fn place_beside(hosts: &Arc<Self>, host: &str) -> Option<Place> {
+        let mut state = hosts.lock();
+        let taken = state.host(host);
+        if !taken.is_open(Instant::now()) {
+            return None;
+        }
+        taken.enter_beside();
+        drop(state);
+        Some(Place {
+            hosts: Arc::clone(hosts),
+            host: host.to_owned(),
+        })
+    }
+
+    /// The place of a connection that outlives its user's turn.
+    pub(super) fn hold_beside(hosts: &Arc<Self>, host: &str) -> Place {
+        hosts.lock().host(host).enter_beside();
+        Place {
+            hosts: Arc::clone(hosts),
+            host: host.to_owned(),
+        }
+    }
+
     /// Notes that `host` has taken a connection.
     pub(super) fn took_connection(&self, host: &str) {
-        self.lock().host(host).took_connection(Instant::now());
+        let mut state = self.lock();
+        state.host(host).took_connection(Instant::now());
     }
 
     /// Waits until someone in `queue` may begin, takes that one out and lets it in. `None`: nobody is left.
@@ -113,7 +164,8 @@ impl Hosts {
 
 impl State {
     fn host(&mut self, name: &str) -> &mut Host {
-        self.by_name.entry(name.to_owned()).or_default()
+        let new = || Host::new(self.at_host);
+        self.by_name.entry(name.to_owned()).or_insert_with(new)
     }
 
     fn let_in(&mut self, names: &[String]) {

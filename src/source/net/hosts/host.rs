@@ -21,7 +21,11 @@ const RECENT: Duration = Duration::from_secs(60);
 pub struct Host {
     /// Users that are at work on it.
     users: usize,
-    /// The most that may be.
+    /// Connections that they have beside their first.
+    beside: usize,
+    /// The most of both that the admin lets it have.
+    most: usize,
+    /// The most that the server lets us have.
     share: usize,
     /// When the share was changed last.
     changed: Option<Instant>,
@@ -35,10 +39,13 @@ pub struct Host {
     wrong: u32,
 }
 
-impl Default for Host {
-    fn default() -> Self {
+impl Host {
+    /// A host of which nothing is known, for `most` users at once.
+    pub fn new(most: usize) -> Self {
         Self {
             users: 0,
+            beside: 0,
+            most: most.max(1),
             share: usize::MAX,
             changed: None,
             connected: None,
@@ -47,17 +54,15 @@ impl Default for Host {
             wrong: 0,
         }
     }
-}
 
-impl Host {
-    /// Whether one more user may come.
+    /// Whether one more may come.
     pub fn is_open(&self, now: Instant) -> bool {
-        self.users < self.share && self.rest(now).is_zero()
+        self.taken() < self.share.min(self.most) && self.rest(now).is_zero()
     }
 
     /// Whether all may stay who are there, and go on.
     pub fn has_room(&self, now: Instant) -> bool {
-        self.users <= self.share && self.rest(now).is_zero()
+        self.taken() <= self.share && self.rest(now).is_zero()
     }
 
     /// How long it is still to be left alone.
@@ -76,6 +81,20 @@ impl Host {
         self.users = self.users.saturating_sub(1);
     }
 
+    /// A user who is here opens a further connection.
+    pub fn enter_beside(&mut self) {
+        self.beside += 1;
+    }
+
+    /// A further connection is closed.
+    pub fn leave_beside(&mut self) {
+        self.beside = self.beside.saturating_sub(1);
+    }
+
+    fn taken(&self) -> usize {
+        self.users + self.beside
+    }
+
     /// It has taken a connection.
     pub fn took_connection(&mut self, now: Instant) {
         self.connected = Some(now);
@@ -88,7 +107,7 @@ impl Host {
             .connected
             .is_some_and(|then| now.saturating_duration_since(then) < RECENT);
         if is_up || problem.kind == Kind::Busy {
-            self.share = self.users.saturating_sub(1).max(1);
+            self.share = self.taken().saturating_sub(1).max(1);
             self.changed = Some(now);
         }
         // Who is not there at all wants no rest.
@@ -153,7 +172,7 @@ mod tests {
     }
 
     fn full(users: usize, now: Instant) -> Host {
-        let mut host = Host::default();
+        let mut host = Host::new(usize::MAX);
         host.took_connection(now);
         (0..users).for_each(|_| host.enter());
         host
@@ -182,10 +201,34 @@ mod tests {
     }
 
     #[test]
+    fn further_connections_take_places_and_the_limit_of_the_admin_stands() {
+        let now = Instant::now();
+        let mut host = Host::new(4);
+        (0..2).for_each(|_| host.enter());
+        host.enter_beside();
+        assert!(host.is_open(now));
+        host.enter_beside();
+        assert!(!host.is_open(now) && host.has_room(now));
+        host.leave();
+        assert!(host.is_open(now));
+        let _ = host.turned_away(&busy(1), now);
+        assert_eq!(host.share, 2, "one less than the three that were there");
+        host.leave_beside();
+        let calm = now + RECENT;
+        for times in 1..10 {
+            host.went_well(calm + RECENT * times);
+        }
+        assert!(host.share > 4);
+        (0..2).for_each(|_| host.enter());
+        assert!(!host.is_open(calm + RECENT * 10), "four are there");
+        assert!(Host::new(0).is_open(now), "nobody is shut out for good");
+    }
+
+    #[test]
     fn a_host_that_is_down_has_no_share_to_lower() {
         let now = Instant::now();
         let refused = Problem::new(Kind::Network, Reach::User, "connection refused");
-        let mut down = Host::default();
+        let mut down = Host::new(usize::MAX);
         (0..8).for_each(|_| down.enter());
         assert_eq!(down.turned_away(&refused, now), None);
         assert_eq!((down.share, down.rest(now)), (usize::MAX, Duration::ZERO));
@@ -224,7 +267,7 @@ mod tests {
 
     #[test]
     fn twenty_wrong_passwords_in_a_row_close_it() {
-        let mut host = Host::default();
+        let mut host = Host::new(usize::MAX);
         for _ in 0..WRONG_IN_A_ROW - 1 {
             assert!(!host.refused_login());
         }
