@@ -9,7 +9,7 @@
 //!
 //! | step | module | what it makes |
 //! | --- | --- | --- |
-//! | what was typed | [`cli`] | clap structs, nothing resolved |
+//! | what was typed | [`jobfile`], [`cli`] | clap structs, nothing resolved |
 //! | what is meant | [`config`], [`userlist`] | [`config::Config`] with its [`config::User`]s |
 //! | whether it is time | [`window`], [`ending`] | a run that stops when its window ends, or by a signal |
 | users side by side | [`run`] | a rayon pool, one panic guard a user |
@@ -41,6 +41,7 @@ pub mod cli;
 pub mod config;
 pub mod ending;
 pub mod explain;
+pub mod jobfile;
 pub mod logging;
 pub mod mail;
 pub mod matching;

@@ -5,6 +5,7 @@ mod person;
 
 use super::{Exit, looks};
 use crate::check::{Finding, Verdict};
+use crate::problem::Problem;
 
 pub use self::csv::CHECK_COLUMNS;
 
@@ -33,7 +34,7 @@ impl CheckReport {
 mod tests {
     use super::*;
     use crate::check::{Flaw, Largest, Mailbox, Maildropped, Matter, Scheme, Server, Top, Uidls};
-    use crate::problem::{Kind, Problem, Reach};
+    use crate::problem::{Kind, Reach};
     use crate::report::ReportDir;
 
     fn server(endpoint: &str, login: Result<(), Problem>) -> Server {

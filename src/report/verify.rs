@@ -4,6 +4,7 @@ mod csv;
 mod person;
 
 use super::{Exit, looks};
+use crate::problem::Problem;
 use crate::verify::{Finding, Verdict};
 
 pub use self::csv::{VERIFIED_COLUMNS, VERIFY_COLUMNS};

@@ -1,6 +1,6 @@
 //! How much a run takes of the servers: each limit by the figures that it has produced.
 
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::support::odd_server::{Mailbox, OddServer, Speaks};
 use crate::throttling::Run;
@@ -89,4 +89,62 @@ fn further_connections_count_where_hosts_are_limited() {
     assert_eq!(narrow.most_at_once(), 3);
     assert!(!output.stderr.contains("connections"), "{}", output.stderr);
     assert_eq!(run.rows()[0].number("added"), 2200);
+}
+
+/// A value of `TZ` by which it is now so many `seconds` before 06:00.
+fn zone_before_six(seconds: i64) -> String {
+    let now = SystemTime::UNIX_EPOCH.elapsed().expect("it is after 1970");
+    let of_day = now.as_secs() as i64 % 86_400;
+    // What is to be added to UTC; POSIX says what is to be added to local time.
+    let east = (6 * 3600 - seconds - of_day).rem_euclid(86_400);
+    let west = if east > 43_200 { 86_400 - east } else { -east };
+    let (sign, west) = (if west < 0 { "-" } else { "" }, west.abs());
+    format!(
+        "XYZ{sign}{}:{:02}:{:02}",
+        west / 3600,
+        west / 60 % 60,
+        west % 60
+    )
+}
+
+/// A night that ends while the run works, the day after, and the next night.
+#[test]
+fn a_run_ends_with_its_window_and_goes_on_in_the_next() {
+    const WINDOW: [&str; 2] = ["--window", "22:00-06:00"];
+    const USERS: usize = 12;
+    let server = OddServer::start(Speaks::Imap, messages(4, 25_000), None);
+    let mut run = Run::new();
+    for at in 0..USERS {
+        run.add(&format!("u{at}"), &server);
+    }
+    let all = USERS as u64 * 4;
+    let day = run.command_in("export", &WINDOW, &zone_before_six(-7200));
+    assert_eq!(day.code, Some(130), "{}", day.stderr);
+    assert!(day.stderr.contains("it opens at "), "{}", day.stderr);
+    assert!(server.heard().is_empty() && !run.has_report());
+
+    let start = Instant::now();
+    let options = [&WINDOW[..], &["--jobs", "2", "--rate", "100K"]].concat();
+    let night = run.command_in("export", &options, &zone_before_six(6));
+    assert_eq!(night.code, Some(130), "{}", night.stderr);
+    assert!(
+        start.elapsed() < Duration::from_secs(11),
+        "{:?}",
+        start.elapsed()
+    );
+    let told = "the window 22:00-06:00 is over: the run stops; run it again at ";
+    assert!(night.stderr.contains(told), "{}", night.stderr);
+    assert!(night.stderr.contains(" 22:00 to go on"), "{}", night.stderr);
+    let sum = |column| run.rows().iter().map(|row| row.number(column)).sum::<u64>();
+    let (first, rows) = (sum("added"), run.rows());
+    assert!((1..all).contains(&first), "{first}");
+    let done = rows.iter().filter(|row| row.text("status") == "ok").count();
+    let not_begun = rows
+        .iter()
+        .filter(|row| row.text("error").contains("not begun"));
+    assert!(done >= 1 && not_begun.count() >= 1, "{}", night.stdout);
+
+    let next = run.command_in("export", &WINDOW, &zone_before_six(3600));
+    assert_eq!(next.code, Some(0), "{}", next.stderr);
+    assert_eq!((sum("added"), sum("kept")), (all - first, first));
 }

@@ -34,10 +34,16 @@ impl Run {
     }
 
     pub(crate) fn command(&self, command: &str, more: &[&str]) -> Output {
+        self.command_in(command, more, "UTC")
+    }
+
+    /// The same in the time zone `zone`, as `TZ` spells it.
+    pub(crate) fn command_in(&self, command: &str, more: &[&str], zone: &str) -> Output {
         let path = self.tree.path();
         let users = path.join("users.csv");
         fs::write(&users, &self.list).expect("scratch directories are writable");
         let mut mailseed = program::mailseed_command();
+        mailseed.env("TZ", zone);
         mailseed.arg(command).arg("--users").arg(&users);
         mailseed.arg("--report").arg(path.join("report")).args(more);
         if command == "export" {
@@ -47,6 +53,10 @@ impl Run {
             }
         }
         program::run(mailseed, Duration::from_secs(60))
+    }
+
+    pub(crate) fn has_report(&self) -> bool {
+        self.tree.path().join("report").exists()
     }
 
     pub(crate) fn rows(&self) -> Vec<Row> {
