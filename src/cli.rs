@@ -629,7 +629,10 @@ mod tests {
         assert!(dry_run);
         assert_eq!(options.target.form.target, [Server::Qmail, Server::Dovecot]);
         assert_eq!(options.login.auth, Some(Mechanism::CramMd5));
-        assert_eq!((options.running.pacing.jobs, options.running.verbose), (8, 2));
+        assert_eq!(
+            (options.running.pacing.jobs, options.running.verbose),
+            (8, 2)
+        );
         assert_eq!(options.users.only, ["a", "b"]);
         assert_eq!(options.login.master_separator, "-");
         assert!(Cli::try_parse_from(["mailseed", "export", "-q", "-v"]).is_err());

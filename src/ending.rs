@@ -65,7 +65,9 @@ impl Ending {
             from_outside.store(true, Ordering::Relaxed);
             stop.store(true, Ordering::Relaxed);
         };
-        let watching = thread::Builder::new().name("window".to_owned()).spawn(watch);
+        let watching = thread::Builder::new()
+            .name("window".to_owned())
+            .spawn(watch);
         if let Err(error) = watching {
             // Beyond its window it must not work.
             tracing::error!("no thread can be had that watches the clock: {error}");
@@ -105,7 +107,11 @@ mod tests {
                 stop: Arc::default(),
                 from_outside: Arc::new(AtomicBool::new(from_outside)),
             };
-            assert_eq!(ending.exit(exit, is_left), want, "{exit:?} {is_left} {from_outside}");
+            assert_eq!(
+                ending.exit(exit, is_left),
+                want,
+                "{exit:?} {is_left} {from_outside}"
+            );
         }
     }
 }

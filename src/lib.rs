@@ -12,7 +12,7 @@
 //! | what was typed | [`jobfile`], [`cli`] | clap structs, nothing resolved |
 //! | what is meant | [`config`], [`userlist`] | [`config::Config`] with its [`config::User`]s |
 //! | whether it is time | [`window`], [`ending`] | a run that stops when its window ends, or by a signal |
-| users side by side | [`run`] | a rayon pool, one panic guard a user |
+//! | users side by side | [`run`] | a rayon pool, one panic guard a user |
 //! | whose turn it is | [`source::net::hosts`] | a place for each user, as many on each host as that lets in |
 //! | one user | [`user`] | the only module that sees source *and* target |
 //! | one user, looked at only | [`check`] | a [`check::Finding`]: logins, counts, whether the move will be noticed |

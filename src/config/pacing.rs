@@ -13,7 +13,9 @@ pub(super) fn from_cli(typed: &cli::Pacing, refuse: &mut dyn FnMut(String)) -> P
     let mut rate = |typed: Option<&str>, option: &str| match size(typed?) {
         Ok(rate) if rate >= LEAST_RATE => Some(rate),
         Ok(_) => {
-            refuse(format!("{option} takes at least 1K a second: servers give up on who is slower"));
+            refuse(format!(
+                "{option} takes at least 1K a second: servers give up on who is slower"
+            ));
             None
         }
         Err(fault) => {

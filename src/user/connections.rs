@@ -114,7 +114,7 @@ impl Connections {
             let others: Vec<_> = (1..=extra)
                 .map_while(|number| {
                     let begin = match idle.pop() {
-                        Some(session) => Begin::Idle(session),
+                        Some(session) => Begin::Idle(Box::new(session)),
                         None => Begin::In(way.place()?),
                     };
                     let relay = Relay::new(number, sender.clone());
@@ -212,7 +212,7 @@ fn work_off(
 /// With what a connection beside the first begins.
 enum Begin {
     /// It is open.
-    Idle(imap::Session),
+    Idle(Box<imap::Session>),
     /// It is to be opened, and has this place at the host.
     In(Place),
 }
@@ -228,7 +228,7 @@ fn help(begin: Begin, way: &Way<'_>, share: &Share, mut relay: Relay) -> Help {
     };
     // One that has waited for long may have been closed by the server.
     let in_folder = match begin {
-        Begin::Idle(session) => way.enter(session).map_err(|_| way.place()),
+        Begin::Idle(session) => way.enter(*session).map_err(|_| way.place()),
         Begin::In(place) => Err(Some(place)),
     };
     let opened = match in_folder {

@@ -34,7 +34,7 @@ fn speed(users: usize, options: &[&str]) -> f64 {
     let bytes: u64 = run.rows().iter().map(|row| row.number("added_bytes")).sum();
     assert!(bytes > 2 * users as u64 * 99_000, "{bytes}");
     let speed = bytes as f64 / took.as_secs_f64();
-    println!("{options:?}: {bytes} bytes in {took:?}, {speed:.0} a second");
+    eprintln!("{options:?}: {bytes} bytes in {took:?}, {speed:.0} a second");
     speed
 }
 
@@ -94,7 +94,7 @@ fn further_connections_count_where_hosts_are_limited() {
 /// A value of `TZ` by which it is now so many `seconds` before 06:00.
 fn zone_before_six(seconds: i64) -> String {
     let now = SystemTime::UNIX_EPOCH.elapsed().expect("it is after 1970");
-    let of_day = now.as_secs() as i64 % 86_400;
+    let of_day = now.as_secs().cast_signed() % 86_400;
     // What is to be added to UTC; POSIX says what is to be added to local time.
     let east = (6 * 3600 - seconds - of_day).rem_euclid(86_400);
     let west = if east > 43_200 { 86_400 - east } else { -east };

@@ -136,8 +136,11 @@ mod tests {
                 all += read;
             }
             let context = format!("{rate} {read} {seconds} {paused}");
-            let most = rate * u64::from(seconds as u32) + read * readers.len() as u64;
-            assert!(all <= most && all >= rate * u64::from(seconds as u32), "{all} {context}");
+            let most = rate * u64::from(seconds) + read * readers.len() as u64;
+            assert!(
+                all <= most && all >= rate * u64::from(seconds),
+                "{all} {context}"
+            );
             let (least, most) = (
                 readers.iter().map(|it| it.1).min(),
                 readers.iter().map(|it| it.1).max(),
@@ -161,7 +164,11 @@ mod tests {
         ];
         for (rates, read, buffer) in table {
             let limits = Limits::new(rates.iter().map(|rate| Arc::new(Limit::new(*rate))));
-            assert_eq!((limits.most(), limits.buffer()), (read, buffer), "{rates:?}");
+            assert_eq!(
+                (limits.most(), limits.buffer()),
+                (read, buffer),
+                "{rates:?}"
+            );
         }
         assert_eq!(Limits::default().wait(1 << 30), Duration::ZERO);
     }
