@@ -182,11 +182,6 @@ impl Problem {
         Self { of_host, ..problem }
     }
 
-    /// Whether there is nothing wrong but that the run was stopped.
-    pub fn is_of_a_stopped_run(&self) -> bool {
-        matches!(self.kind, Kind::Interrupted | Kind::Stopped)
-    }
-
     /// The same problem once more, without its cause: for each user of what it makes impossible.
     #[must_use]
     pub fn restated(&self) -> Self {
