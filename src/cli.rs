@@ -207,6 +207,11 @@ pub struct Export {
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = RUNNING)]
     pub connections: usize,
 
+    /// The most that is fetched for each user on one day (local time), over all runs of that day, as in 2500M:
+    /// what fits is committed, the rest comes on the next days
+    #[arg(long, value_name = "SIZE", help_heading = RUNNING)]
+    pub daily_cap: Option<String>,
+
     /// When IMAP servers that can compress (COMPRESS=DEFLATE) are asked to
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = RUNNING)]
     pub compress: Compress,
@@ -263,6 +268,7 @@ impl From<Check> for Export {
             uidls: check.uidls,
             running: check.running,
             connections: 1,
+            daily_cap: None,
             compress: Compress::default(),
         }
     }
@@ -516,6 +522,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+    use crate::config::Jobs;
 
     #[test]
     fn clap_finds_no_fault() {
@@ -564,7 +571,7 @@ mod tests {
             "expunge_marked",
         ];
         export.retain(|(id, _)| {
-            let of_delivery = ["dry_run", "fsync", "connections", "compress"];
+            let of_delivery = ["dry_run", "fsync", "connections", "daily_cap", "compress"];
             !of_delivery.contains(&id.as_str()) && !reruns.contains(&id.as_str())
         });
         let mut verify = options("verify");
@@ -631,7 +638,7 @@ mod tests {
         assert_eq!(options.login.auth, Some(Mechanism::CramMd5));
         assert_eq!(
             (options.running.pacing.jobs, options.running.verbose),
-            (8, 2)
+            (Jobs::Fixed(8), 2)
         );
         assert_eq!(options.users.only, ["a", "b"]);
         assert_eq!(options.login.master_separator, "-");

@@ -50,6 +50,8 @@ pub struct Config {
     pub jobs: usize,
     /// How much is taken of the servers.
     pub pacing: Pacing,
+    /// The most bytes that are fetched for each user on one day.
+    pub daily_cap: Option<u64>,
     /// When it may work.
     pub windows: Windows,
     /// IMAP connections of one user for a large folder, at least 1.
@@ -130,6 +132,7 @@ impl Voice {
     }
 }
 
+pub use pacing::Jobs;
 pub use pop3_server::pop3_server;
 pub use question::Question;
 pub use retarget::retarget;

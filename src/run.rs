@@ -192,6 +192,7 @@ fn side_by_side<R: PerUser, T: Tally<Of = R>>(
             }
         }
     });
+    hosts.tell();
     let (_, failed) = gathered
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);

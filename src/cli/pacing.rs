@@ -2,13 +2,16 @@
 
 use clap::Args;
 
+use crate::config::Jobs;
+
 /// How much of the servers a run takes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = super::RUNNING)]
 pub struct Pacing {
-    /// Users at once
-    #[arg(short, long, value_name = "N", default_value_t = 4)]
-    pub jobs: usize,
+    /// Users at once; auto: as many at each host as it turns out to serve best, up to --host-jobs (32 where
+    /// that is not given)
+    #[arg(short, long, value_name = "N", default_value = "4")]
+    pub jobs: Jobs,
 
     /// The most users at once at any one host, with the further connections of --connections: a user
     /// who has IMAP and POP3 there counts once

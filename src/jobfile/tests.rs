@@ -168,7 +168,7 @@ dovecot = true
 "#;
     let want = [
         "line 2: unknown key \"imapp\": is imap meant?",
-        "line 3: jobs: \"many\" cannot be used: invalid digit found in string",
+        "line 3: jobs: \"many\" cannot be used: it is no number, and not auto",
         "line 4: fsync: \"sometimes\" is none of never, batch, always",
         "line 6: subscribed takes true or false",
         "line 7: since takes a value, not true or false",
@@ -227,7 +227,7 @@ fn the_example_is_sound_for_all_that_take_it() {
         assert_eq!(form.target, [Server::Dovecot, Server::Qmail]);
         assert_eq!(
             (running.pacing.jobs, running.job),
-            (16, Some(example.clone()))
+            (crate::config::Jobs::Fixed(16), Some(example.clone()))
         );
     }
 }

@@ -15,6 +15,7 @@ mod endpoint;
 mod farewell;
 pub mod hosts;
 mod line;
+mod meter;
 mod pace;
 mod rate;
 mod starttls;
@@ -24,9 +25,10 @@ mod tls;
 
 pub use endpoint::{Endpoint, Protocol, Security};
 use farewell::Farewells;
-use hosts::{Hosts, Place};
+use hosts::{Hosts, Place, Turn};
 use line::Gauge;
 pub use line::{Compress, Line};
+use meter::Counter;
 use pace::PacedSocket;
 pub use rate::LEAST as LEAST_RATE;
 use rate::{Limit, Limits};
@@ -50,6 +52,8 @@ pub struct TlsPolicy {
 pub struct Pacing {
     /// Users at once at each host, with their further connections; `None`: as many as there are.
     pub host_jobs: Option<usize>,
+    /// How many are best at each host is found by trying.
+    pub tuned: bool,
     /// Bytes a second of all hosts, at least [`LEAST_RATE`].
     pub rate: Option<u64>,
     /// Bytes a second of each host, at least [`LEAST_RATE`].
@@ -125,7 +129,7 @@ impl Dialer {
             compress: Compress::Never,
             jobs: usize::MAX,
             pacing: Pacing::default(),
-            hosts: Arc::new(Hosts::new(usize::MAX, None)),
+            hosts: Arc::new(Hosts::new(usize::MAX, Pacing::default())),
             limit: None,
             ways: Mutex::default(),
         })
@@ -145,7 +149,7 @@ impl Dialer {
     pub fn for_jobs(self, jobs: usize) -> Self {
         Self {
             jobs,
-            hosts: Arc::new(Hosts::new(jobs, self.pacing.host_jobs)),
+            hosts: Arc::new(Hosts::new(jobs, self.pacing)),
             ..self
         }
     }
@@ -155,7 +159,7 @@ impl Dialer {
     pub fn paced(self, pacing: Pacing) -> Self {
         Self {
             pacing,
-            hosts: Arc::new(Hosts::new(self.jobs, pacing.host_jobs)),
+            hosts: Arc::new(Hosts::new(self.jobs, pacing)),
             limit: pacing.rate.map(|rate| Arc::new(Limit::new(rate))),
             ..self
         }
@@ -208,21 +212,36 @@ impl Dialer {
     /// Busy (retry) where the server sent us away before STARTTLS; kind Tls (no retry) where it
     /// could not be secured as asked; kind Protocol where it speaks something else.
     pub fn connect(&self, endpoint: &Endpoint) -> Result<Connection, Problem> {
-        self.connect_in(endpoint, None)
+        self.connect_counted(endpoint, None, None)
     }
 
-    /// [`Dialer::connect`] for a connection that has a place of its own, which is free again when it is
-    /// closed.
+    /// [`Dialer::connect`], and what comes counts for the user whose `turn` it is. A connection beside the
+    /// first has a `place` of its own, which is free again when it is closed.
     ///
     /// # Errors
     /// Those of [`Dialer::connect`].
-    pub fn connect_in(
+    pub fn connect_for(
         &self,
+        turn: &Turn<'_>,
         endpoint: &Endpoint,
         place: Option<Place>,
     ) -> Result<Connection, Problem> {
+        self.connect_counted(endpoint, Some(turn), place)
+    }
+
+    fn connect_counted(
+        &self,
+        endpoint: &Endpoint,
+        turn: Option<&Turn<'_>>,
+        place: Option<Place>,
+    ) -> Result<Connection, Problem> {
         let way = self.way(&endpoint.host);
-        let socket = self.dial(endpoint, &way)?.in_place(place);
+        let meters = [
+            Some(self.hosts.meter(&endpoint.host)),
+            turn.map(Turn::meter),
+        ];
+        let counter = Counter::new(meters.into_iter().flatten().collect());
+        let socket = self.dial(endpoint, &way)?.counted(counter).in_place(place);
         let (stream, greeting): (Box<dyn Stream>, _) = match endpoint.security {
             Security::Tls => (self.tls.secure(endpoint, socket)?, None),
             Security::StartTls => {

@@ -126,6 +126,9 @@ impl<'a> Attempt<'a> {
             )?)
         };
         self.open_book()?;
+        if let Some(tree) = &tree {
+            self.open_allowance(tree)?;
+        }
         self.memory.removals = Removals::default();
         self.memory.deletable.clear();
         let written = self.memory.tally.added();
@@ -135,10 +138,11 @@ impl<'a> Attempt<'a> {
             }
             _ => Ok(()),
         });
-        match &tree {
-            Some(tree) => self.close_book(tree, result),
-            None => result,
-        }
+        let Some(tree) = &tree else {
+            return result;
+        };
+        let counted = self.close_allowance(tree);
+        self.close_book(tree, result.and(counted))
     }
 
     /// See [`export::quota_is_recounted`].
@@ -205,7 +209,8 @@ impl<'a> Attempt<'a> {
             may_log_in()?;
         }
         let endpoint = &account.endpoint;
-        let connection = self.context.dialer.connect(endpoint)?;
+        let Context { dialer, turn, .. } = self.context;
+        let connection = dialer.connect_for(turn, endpoint, None)?;
         let may_log_in = || if must_pause { Ok(()) } else { may_log_in() };
         let mut session = imap::Session::open_when(connection, login, endpoint, may_log_in)?;
         self.log

@@ -269,8 +269,8 @@ impl Way<'_> {
             let what = "there is no IMAP to connect to";
             return Err(Problem::new(Kind::Internal, Reach::User, what));
         };
-        let dialer = self.context.dialer;
-        let connection = dialer.connect_in(&account.endpoint, Some(place))?;
+        let Context { dialer, turn, .. } = self.context;
+        let connection = dialer.connect_for(turn, &account.endpoint, Some(place))?;
         imap::Session::open(connection, login, &account.endpoint)
     }
 

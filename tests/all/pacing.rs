@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::support::busy::{self, Busy};
+use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::odd_server::{Mailbox, OddServer, Speaks};
+use crate::support::{corpus, give_to_mail_owner};
 use crate::throttling::Run;
 
 /// `count` messages of about so many bytes each.
@@ -147,4 +150,134 @@ fn a_run_ends_with_its_window_and_goes_on_in_the_next() {
     let next = run.command_in("export", &WINDOW, &zone_before_six(3600));
     assert_eq!(next.code, Some(0), "{}", next.stderr);
     assert_eq!((sum("added"), sum("kept")), (all - first, first));
+}
+
+/// The zones in which it is yesterday, today and tomorrow.
+const DAYS: [&str; 3] = ["XYZ24", "XYZ0", "XYZ-24"];
+
+/// What has been counted for a user today.
+fn counted(run: &Run, user: &str) -> u64 {
+    let text = std::fs::read(run.maildir(user).join("mailseed.daily")).expect("it was written");
+    let line: serde_json::Value = serde_json::from_slice(&text).expect("a line of JSON");
+    line["bytes"].as_u64().expect("a number")
+}
+
+/// Three messages fit into a day, whatever happens on it.
+#[test]
+fn a_cap_holds_for_a_day_and_the_next_goes_on() {
+    const CAP: [&str; 2] = ["--daily-cap", "90K"];
+    let server = OddServer::start(Speaks::Imap, messages(8, 25_000), None);
+    let mut run = Run::new();
+    run.add("ann", &server);
+
+    // Killed while messages are on their way: what has come counts.
+    let slow = [&CAP[..], &["--rate", "30K"]].concat();
+    run.killed_after(Duration::from_millis(2000), &slow, DAYS[0]);
+    let after_kill = run.messages("ann");
+    assert!(after_kill < 3, "{after_kill}");
+    let before = match after_kill {
+        0 => 0,
+        count => {
+            let counted = counted(&run, "ann");
+            assert!(counted >= count * 24_900, "{counted} {count}");
+            counted
+        }
+    };
+    eprintln!("killed with {after_kill} messages, {before} bytes counted");
+
+    let mut done = after_kill;
+    for (day, most) in [(0, 3), (0, 3), (1, 6), (1, 6)] {
+        let output = run.command_in("export", &CAP, DAYS[day]);
+        assert_eq!(output.code, Some(1), "{}", output.stderr);
+        let rows = run.rows();
+        let row = &rows[0];
+        assert_eq!(row.text("status"), "partial");
+        let (added, left) = (row.number("added"), row.number("skipped"));
+        assert_eq!(row.number("kept"), done);
+        done += added;
+        assert!(done <= most && left == 8 - done, "{done} {left}");
+        let told = "capped: folder INBOX: daily cap of 90.00 KiB reached: ";
+        assert!(row.text("error").starts_with(told), "{}", row.text("error"));
+        let told = format!(" in {left} messages are left for the next days");
+        assert!(row.text("error").contains(&told), "{}", row.text("error"));
+        let counted = counted(&run, "ann");
+        eprintln!("day {day}: {done} messages, {counted} bytes counted");
+        assert!(counted <= 90 << 10, "{counted}");
+        assert_eq!(run.messages("ann"), done);
+    }
+    // What was on its way when the run was killed has counted.
+    assert!((5..=6).contains(&done), "{done}");
+    let output = run.command_in("export", &CAP, DAYS[2]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(run.rows()[0].number("added"), 8 - done);
+}
+
+/// A message larger than any day's cap comes first on a day, and alone.
+#[test]
+fn a_message_larger_than_the_cap_is_not_in_the_way_for_ever() {
+    let mut mailbox = messages(3, 10_000);
+    mailbox.extend(messages(1, 150_000));
+    let server = OddServer::start(Speaks::Pop3, mailbox, None);
+    let mut run = Run::new();
+    run.add("ann", &server);
+    for (day, code, added, left) in [(0, 1, 1, 2), (0, 1, 0, 2), (1, 0, 2, 0)] {
+        let output = run.command_in("export", &["--daily-cap", "100K"], DAYS[day]);
+        assert_eq!(output.code, Some(code), "{}", output.stderr);
+        let row = &run.rows()[0];
+        assert_eq!((row.number("added"), row.number("skipped")), (added, left));
+    }
+}
+
+/// Dovecot lets ten in, and the more there are beyond six the less all get. How fast that is in
+/// comparison is for `scripts/auto-jobs`.
+#[test]
+fn auto_settles_where_a_server_does_best_and_nobody_fails() {
+    let server = Dovecot::start(DovecotOptions {
+        one_mailbox: Some(("all".to_owned(), 10)),
+        ..DovecotOptions::default()
+    });
+    let body = "words of no meaning\n".repeat(250);
+    let files: Vec<(String, String)> = (1..=20)
+        .map(|number| {
+            let head = format!("Date: Mon, 1 Jan 2024 10:00:00 +0000\nSubject: {number}\n");
+            (format!("message-{number}:2,S"), format!("{head}\n{body}"))
+        })
+        .collect();
+    let files: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(name, content)| (name.as_str(), content.as_bytes()))
+        .collect();
+    corpus::bare(&server.mail_dir("all"), &files);
+    give_to_mail_owner(&server.mail_dir("all"));
+    let busy = Busy {
+        alone: 100_000,
+        knee: 6,
+        fall: 8,
+    };
+    let port = busy::start("127.0.0.1", server.imap_port(), busy).expect("a port");
+    let mut run = Run::new();
+    for at in 0..100 {
+        run.add_at(
+            &format!("u{at}"),
+            &format!("imap+plain://127.0.0.1:{port}"),
+            "",
+        );
+    }
+    let output = run.command("export", &["--jobs", "auto", "--fsync", "never", "-v"]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(run.rows().iter().all(|row| row.number("added") == 20));
+    let told = " users at once in the end (--jobs auto)";
+    let share = output.stderr.split_once(told).expect("it is told").0;
+    let share = share
+        .rsplit(' ')
+        .next()
+        .and_then(|share| share.parse().ok());
+    let share: usize = share.expect("a number");
+    eprintln!("{share} in the end");
+    assert!((3..=10).contains(&share), "{share}\n{}", output.stderr);
+    assert!(
+        output.stderr.contains(" users at once now"),
+        "{}",
+        output.stderr
+    );
 }

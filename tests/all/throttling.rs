@@ -1,6 +1,9 @@
 //! Servers that have enough of us: what they say counts for all users of the host and for nobody else's.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::fake_server::send;
@@ -29,8 +32,22 @@ impl Run {
             true => (url.as_str(), ""),
             false => ("", url.as_str()),
         };
+        self.add_at(user, imap, pop3);
+    }
+
+    pub(crate) fn add_at(&mut self, user: &str, imap: &str, pop3: &str) {
         self.list
             .push_str(&format!("{user},{imap},{pop3},Xq7vLm2pTz9wKd4RbN\n"));
+    }
+
+    pub(crate) fn maildir(&self, user: &str) -> PathBuf {
+        self.tree.path().join("mail").join(user)
+    }
+
+    /// How many messages a user has.
+    pub(crate) fn messages(&self, user: &str) -> u64 {
+        let files = fs::read_dir(self.maildir(user).join("cur"));
+        files.map_or(0, |files| files.count() as u64)
     }
 
     pub(crate) fn command(&self, command: &str, more: &[&str]) -> Output {
@@ -39,6 +56,20 @@ impl Run {
 
     /// The same in the time zone `zone`, as `TZ` spells it.
     pub(crate) fn command_in(&self, command: &str, more: &[&str], zone: &str) -> Output {
+        program::run(self.prepared(command, more, zone), Duration::from_secs(60))
+    }
+
+    /// An export that is killed after such a time.
+    pub(crate) fn killed_after(&self, time: Duration, more: &[&str], zone: &str) {
+        let mut mailseed = self.prepared("export", more, zone);
+        mailseed.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = mailseed.spawn().expect("it is there");
+        thread::sleep(time);
+        child.kill().expect("it is ours");
+        child.wait().expect("it is ours");
+    }
+
+    fn prepared(&self, command: &str, more: &[&str], zone: &str) -> Command {
         let path = self.tree.path();
         let users = path.join("users.csv");
         fs::write(&users, &self.list).expect("scratch directories are writable");
@@ -52,7 +83,7 @@ impl Run {
                 mailseed.args(["--owner", &format!("{uid}:{gid}")]);
             }
         }
-        program::run(mailseed, Duration::from_secs(60))
+        mailseed
     }
 
     pub(crate) fn has_report(&self) -> bool {

@@ -17,12 +17,16 @@
 
 mod host;
 mod queue;
+mod tuner;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Pacing;
+use super::meter::Meter;
+use crate::logging::SUMMARY;
 use crate::problem::{Kind, Problem, Reach};
 use host::Host;
 use host::WRONG_IN_A_ROW;
@@ -45,8 +49,7 @@ pub struct Hosts {
 #[derive(Debug)]
 struct State {
     by_name: HashMap<String, Host>,
-    /// The most users and further connections at each.
-    at_host: usize,
+    pacing: Pacing,
     /// Users at work.
     at_work: usize,
 }
@@ -56,6 +59,8 @@ struct State {
 pub struct Turn<'h> {
     hosts: &'h Hosts,
     names: Vec<String>,
+    /// What comes for the user.
+    meter: Arc<Meter>,
 }
 
 /// The place of a connection beside that of a user at work. It is free again when this is dropped.
@@ -75,16 +80,34 @@ impl Drop for Place {
 }
 
 impl Hosts {
-    /// For a run with `jobs` users at once, and so many `at_host` each.
-    pub(super) fn new(jobs: usize, at_host: Option<usize>) -> Self {
+    /// For a run with `jobs` users at once, and as many at each host as `pacing` says.
+    pub(super) fn new(jobs: usize, pacing: Pacing) -> Self {
         Self {
             state: Mutex::new(State {
                 by_name: HashMap::new(),
-                at_host: at_host.unwrap_or(usize::MAX),
+                pacing,
                 at_work: 0,
             }),
             changed: Condvar::new(),
             jobs,
+        }
+    }
+
+    /// What comes from `host`.
+    pub(super) fn meter(&self, host: &str) -> Arc<Meter> {
+        self.lock().host(host).meter()
+    }
+
+    /// Tells of the share that each host has been found to serve best, where that was looked for.
+    pub fn tell(&self) {
+        let state = self.lock();
+        let hosts = state.by_name.iter();
+        let mut tuned: Vec<(&String, usize)> = hosts
+            .filter_map(|(name, host)| Some((name, host.tuned()?)))
+            .collect();
+        tuned.sort_unstable();
+        for (name, share) in tuned {
+            tracing::info!(target: SUMMARY, "{name}: {} at once in the end (--jobs auto)", users(share));
         }
     }
 
@@ -135,8 +158,11 @@ impl Hosts {
                     // In one go: a host that closes meanwhile would hold up who has been taken out, and
                     // with it the thread that others could have.
                     state.let_in(&names);
-                    let turn = Turn { hosts: self, names };
+                    let turn = Turn::new(self, names);
                     return Some((turn, first));
+                }
+                if !is_over {
+                    state.tune(queue.waited_for(), now);
                 }
             }
             drop(queue);
@@ -147,7 +173,7 @@ impl Hosts {
     /// Waits until a user of the hosts `names` may come, and lets it in. Where the run is to stop nothing is
     /// waited for.
     pub fn enter(&self, names: Vec<String>, stop: &AtomicBool) -> Turn<'_> {
-        let turn = Turn { hosts: self, names };
+        let turn = Turn::new(self, names);
         turn.come(Instant::now(), stop);
         turn
     }
@@ -164,7 +190,7 @@ impl Hosts {
 
 impl State {
     fn host(&mut self, name: &str) -> &mut Host {
-        let new = || Host::new(self.at_host);
+        let new = || Host::new(self.pacing);
         self.by_name.entry(name.to_owned()).or_insert_with(new)
     }
 
@@ -175,13 +201,46 @@ impl State {
         }
     }
 
+    /// Looks at the hosts `waited_for`, how they do with what they have.
+    fn tune<'n>(&mut self, waited_for: impl Iterator<Item = &'n str>, now: Instant) {
+        if !self.pacing.tuned {
+            return;
+        }
+        for name in waited_for {
+            if let Some(host) = self.by_name.get_mut(name)
+                && let Some(share) = host.tune(now)
+            {
+                tracing::info!("{name}: {} at once now", users(share));
+            }
+        }
+    }
+
     fn are_open(&self, names: &[String], now: Instant) -> bool {
         let mut known = names.iter().filter_map(|name| self.by_name.get(name));
         known.all(|host| host.is_open(now))
     }
 }
 
+impl<'h> Turn<'h> {
+    fn new(hosts: &'h Hosts, names: Vec<String>) -> Self {
+        Self {
+            hosts,
+            names,
+            meter: Arc::default(),
+        }
+    }
+}
+
 impl Turn<'_> {
+    /// Bytes that have come over the wire for the user.
+    pub fn received(&self) -> u64 {
+        self.meter.received()
+    }
+
+    pub(super) fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
+    }
+
     /// The problem of a user whose host is closed.
     pub fn closed(&self) -> Option<Problem> {
         let mut state = self.hosts.lock();
@@ -205,10 +264,7 @@ impl Turn<'_> {
             if let Some(rest) = host.turned_away(problem, Instant::now()) {
                 let seconds = rest.as_secs_f32().ceil();
                 let till = jiff::Zoned::now().saturating_add(rest).strftime("%H:%M:%S");
-                let users = match host.share() {
-                    1 => "1 user".to_owned(),
-                    share => format!("{share} users"),
-                };
+                let users = users(host.share());
                 tracing::warn!(
                     "{name} is left alone for {seconds} s, till {till}, and then has {users} at once at most: {problem}"
                 );
@@ -282,5 +338,12 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.go();
+    }
+}
+
+fn users(count: usize) -> String {
+    match count {
+        1 => "1 user".to_owned(),
+        count => format!("{count} users"),
     }
 }

@@ -8,6 +8,7 @@ use socket2::{SockRef, TcpKeepalive};
 
 use super::hosts::Place;
 use super::line::Gauge;
+use super::meter::Counter;
 use super::rate::Limits;
 
 /// What must arrive, in bytes, in the time of [`PATIENCE`] timeouts spent waiting for one answer.
@@ -22,6 +23,7 @@ pub(super) struct PacedSocket {
     timeout: Duration,
     pace: Pace,
     gauge: Option<Gauge>,
+    counter: Counter,
     limits: Limits,
     /// The most that one read takes.
     piece: usize,
@@ -43,6 +45,7 @@ impl PacedSocket {
             timeout,
             pace: Pace::new(timeout.saturating_mul(PATIENCE)),
             gauge,
+            counter: Counter::default(),
             limits: Limits::default(),
             piece: usize::MAX,
             _place: None,
@@ -57,6 +60,11 @@ impl PacedSocket {
         self.piece = limits.most().unwrap_or(usize::MAX);
         self.limits = limits;
         Ok(self)
+    }
+
+    /// The same, with what comes counted.
+    pub(super) fn counted(self, counter: Counter) -> Self {
+        Self { counter, ..self }
     }
 
     /// The same, in a place of its own.
@@ -86,6 +94,7 @@ impl Read for PacedSocket {
         let count = uninterrupted(|| self.tcp.read(buf))
             .map_err(|error| self.timed_out(error, "the server was silent"))?;
         let waited = start.elapsed();
+        self.counter.received(count);
         let held_back = self.limits.wait(count);
         if let Some(gauge) = &mut self.gauge {
             // A limit makes a line slow, too.
@@ -106,6 +115,7 @@ impl Write for PacedSocket {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         // A new command: the server got the last one done, however slowly.
         self.pace = Pace::new(self.pace.window);
+        self.counter.asked();
         uninterrupted(|| self.tcp.write(buf))
             .map_err(|error| self.timed_out(error, "the server took nothing"))
     }

@@ -1,7 +1,11 @@
 //! What a run knows of one host, and what follows from it. No clock and no waiting here.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::super::Pacing;
+use super::super::meter::Meter;
+use super::tuner::Tuner;
 use crate::problem::{Kind, Problem};
 
 /// So many refused logins in a row are no slips any more: it is the master password, or the server.
@@ -27,6 +31,9 @@ pub struct Host {
     most: usize,
     /// The most that the server lets us have.
     share: usize,
+    /// Where the share is found by trying.
+    tuner: Option<Tuner>,
+    meter: Arc<Meter>,
     /// When the share was changed last.
     changed: Option<Instant>,
     /// When it took a connection last.
@@ -40,13 +47,17 @@ pub struct Host {
 }
 
 impl Host {
-    /// A host of which nothing is known, for `most` users at once.
-    pub fn new(most: usize) -> Self {
+    /// A host of which nothing is known yet.
+    pub fn new(pacing: Pacing) -> Self {
+        let most = pacing.host_jobs.unwrap_or(usize::MAX).max(1);
+        let tuner = pacing.tuned.then(|| Tuner::new(most));
         Self {
             users: 0,
             beside: 0,
-            most: most.max(1),
-            share: usize::MAX,
+            most,
+            share: tuner.as_ref().map_or(usize::MAX, Tuner::share),
+            tuner,
+            meter: Arc::default(),
             changed: None,
             connected: None,
             rests_until: None,
@@ -79,6 +90,9 @@ impl Host {
     /// A user goes.
     pub fn leave(&mut self) {
         self.users = self.users.saturating_sub(1);
+        if let Some(tuner) = &mut self.tuner {
+            tuner.left();
+        }
     }
 
     /// A user who is here opens a further connection.
@@ -107,7 +121,13 @@ impl Host {
             .connected
             .is_some_and(|then| now.saturating_duration_since(then) < RECENT);
         if is_up || problem.kind == Kind::Busy {
-            self.share = self.taken().saturating_sub(1).max(1);
+            self.share = match &mut self.tuner {
+                Some(tuner) => {
+                    tuner.refused(self.users + self.beside, now);
+                    tuner.share()
+                }
+                None => self.taken().saturating_sub(1).max(1),
+            };
             self.changed = Some(now);
         }
         // Who is not there at all wants no rest.
@@ -137,6 +157,31 @@ impl Host {
         self.share
     }
 
+    /// What comes from it.
+    pub fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
+    }
+
+    /// The share, where it is found by trying.
+    pub fn tuned(&self) -> Option<usize> {
+        self.tuner.as_ref().map(Tuner::share)
+    }
+
+    /// Someone waits for it: looks, where it is full, whether its share is the best one. The new one, where
+    /// that has changed.
+    pub fn tune(&mut self, now: Instant) -> Option<usize> {
+        let taken = self.taken();
+        if taken < self.share || !self.rest(now).is_zero() {
+            return None;
+        }
+        let tuner = self.tuner.as_mut()?;
+        if !tuner.look(self.meter.read(), taken, now) {
+            return None;
+        }
+        self.share = tuner.share();
+        Some(self.share)
+    }
+
     /// A user's work went well.
     pub fn went_well(&mut self, now: Instant) {
         self.wrong = 0;
@@ -144,7 +189,7 @@ impl Host {
         let is_calm = self
             .changed
             .is_some_and(|then| now.saturating_duration_since(then) >= RECENT);
-        if is_calm {
+        if is_calm && self.tuner.is_none() {
             self.share = self.share.saturating_add(1);
             self.changed = Some(now);
         }
@@ -171,8 +216,15 @@ mod tests {
         Problem::new(Kind::Busy, Reach::User, "later").after(seconds)
     }
 
+    fn limited(most: usize) -> Host {
+        Host::new(Pacing {
+            host_jobs: Some(most),
+            ..Pacing::default()
+        })
+    }
+
     fn full(users: usize, now: Instant) -> Host {
-        let mut host = Host::new(usize::MAX);
+        let mut host = Host::new(Pacing::default());
         host.took_connection(now);
         (0..users).for_each(|_| host.enter());
         host
@@ -203,7 +255,7 @@ mod tests {
     #[test]
     fn further_connections_take_places_and_the_limit_of_the_admin_stands() {
         let now = Instant::now();
-        let mut host = Host::new(4);
+        let mut host = limited(4);
         (0..2).for_each(|_| host.enter());
         host.enter_beside();
         assert!(host.is_open(now));
@@ -221,14 +273,14 @@ mod tests {
         assert!(host.share > 4);
         (0..2).for_each(|_| host.enter());
         assert!(!host.is_open(calm + RECENT * 10), "four are there");
-        assert!(Host::new(0).is_open(now), "nobody is shut out for good");
+        assert!(limited(0).is_open(now), "nobody is shut out for good");
     }
 
     #[test]
     fn a_host_that_is_down_has_no_share_to_lower() {
         let now = Instant::now();
         let refused = Problem::new(Kind::Network, Reach::User, "connection refused");
-        let mut down = Host::new(usize::MAX);
+        let mut down = Host::new(Pacing::default());
         (0..8).for_each(|_| down.enter());
         assert_eq!(down.turned_away(&refused, now), None);
         assert_eq!((down.share, down.rest(now)), (usize::MAX, Duration::ZERO));
@@ -267,7 +319,7 @@ mod tests {
 
     #[test]
     fn twenty_wrong_passwords_in_a_row_close_it() {
-        let mut host = Host::new(usize::MAX);
+        let mut host = Host::new(Pacing::default());
         for _ in 0..WRONG_IN_A_ROW - 1 {
             assert!(!host.refused_login());
         }
