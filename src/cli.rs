@@ -592,8 +592,8 @@ mod tests {
         let mut command = Cli::command();
         for subcommand in command.get_subcommands_mut() {
             let help = subcommand.render_long_help().to_string();
-            let logs_in =
-                !["explain", "report", "status", "uidl", "retarget"].contains(&subcommand.get_name());
+            let logs_in = !["explain", "report", "status", "uidl", "retarget"]
+                .contains(&subcommand.get_name());
             assert_eq!(help.contains("MAILSEED_PASSWORD"), logs_in);
             assert!(
                 subcommand

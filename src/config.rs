@@ -84,6 +84,18 @@ pub enum Task {
     Export,
 }
 
+impl Task {
+    /// The subcommand.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Verify { .. } => "verify",
+            Self::Plan => "plan",
+            Self::Export => "export",
+        }
+    }
+}
+
 impl Config {
     /// What `typed` means for `task`, with the user list and the password file read, and the environment.
     ///

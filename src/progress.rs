@@ -9,9 +9,9 @@ pub mod metrics;
 mod pace;
 pub mod put;
 pub mod stand;
-mod ticker;
 #[cfg(test)]
 mod tests;
+mod ticker;
 
 use std::io::IsTerminal as _;
 use std::path::Path;
@@ -73,10 +73,12 @@ impl Progress {
     /// One of them cannot be written (reach Run, kind Input).
     pub fn keep(&self, report: Option<&Path>, metrics: Option<&Path>) -> Result<(), Problem> {
         let status = report.map(|dir| dir.join(STATUS_FILE));
-        self.tickers.keep(status.as_deref(), metrics).map_err(|error| {
-            let what = format!("{error}: it cannot be written");
-            Problem::new(Kind::Input, Reach::Run, what)
-        })
+        self.tickers
+            .keep(status.as_deref(), metrics)
+            .map_err(|error| {
+                let what = format!("{error}: it cannot be written");
+                Problem::new(Kind::Input, Reach::Run, what)
+            })
     }
 
     /// From now on `hosts` says which hosts are left alone.
@@ -93,8 +95,8 @@ impl Progress {
         }
     }
 
-    /// A user is done whose turn never came.
-    pub fn user_passed_over(&self, status: Status, class: Option<Kind>) {
+    /// A user is done, well or not: `class` says why not. Also one whose turn never came.
+    pub fn user_done(&self, status: Status, class: Option<Kind>) {
         self.counts.count(status, class);
     }
 
@@ -151,11 +153,6 @@ impl UserProgress {
     /// A message of `bytes` has been transferred (or given up).
     pub fn message_done(&self, bytes: u64) {
         self.all.message_done(&self.user, bytes);
-    }
-
-    /// The user is done, well or not: `class` says why not.
-    pub fn done(self, status: Status, class: Option<Kind>) {
-        self.all.count(status, class);
     }
 }
 

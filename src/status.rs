@@ -74,8 +74,12 @@ fn write_all(lines: &[String], out: &mut dyn Write) -> io::Result<()> {
 fn read(dir: &Path) -> Result<Stand, Problem> {
     let path = dir.join(STATUS_FILE);
     let refused = |why: String| {
-        Problem::new(Kind::Input, Reach::Run, format!("{}: {why}", path.display()))
-            .with_hint("give the directory that --report was given")
+        Problem::new(
+            Kind::Input,
+            Reach::Run,
+            format!("{}: {why}", path.display()),
+        )
+        .with_hint("give the directory that --report was given")
     };
     let bytes = std::fs::read(&path).map_err(|error| refused(error.to_string()))?;
     serde_json::from_slice(&bytes).map_err(|error| refused(error.to_string()))
@@ -83,7 +87,11 @@ fn read(dir: &Path) -> Result<Stand, Problem> {
 
 /// What has become of the run of `stand`; `ticks` tells when a process of this machine began.
 fn life(stand: &Stand, here: &str, now: Timestamp, ticks: impl Fn(u32) -> Option<u64>) -> Life {
-    let Writer { machine, pid, ticks: began } = &stand.writer;
+    let Writer {
+        machine,
+        pid,
+        ticks: began,
+    } = &stand.writer;
     if stand.ended.is_some() {
         return Life::Ended;
     }
@@ -136,9 +144,10 @@ fn again(stand: &Stand, life: Life, dir: &str) -> Option<String> {
     };
     let users = stand.users;
     match life {
-        Life::Cut | Life::Silent => {
-            Some("the same command once more: what is done is kept, and it goes on from there".to_owned())
-        }
+        Life::Cut | Life::Silent => Some(
+            "the same command once more: what is done is kept, and it goes on from there"
+                .to_owned(),
+        ),
         _ if users.partial + users.failed == 0 => None,
         Life::AtWork => Some(format!(
             "when it has ended, with --only-failed {dir}/{file} and another --report"
@@ -161,7 +170,10 @@ fn sum<'s>(stands: impl Iterator<Item = &'s Stand>) -> Vec<String> {
     let Some(all) = all else {
         return Vec::new();
     };
-    let lines = all.lines().into_iter().filter(|line| !line.starts_with("at work"));
+    let lines = all
+        .lines()
+        .into_iter()
+        .filter(|line| !line.starts_with("at work"));
     std::iter::once("all together".to_owned())
         .chain(lines.map(|line| format!("  {line}")))
         .collect()

@@ -95,13 +95,25 @@ fn bar() -> ProgressBar {
     ProgressBar::no_length().with_style(style)
 }
 
+/// Draws nothing where nothing has changed.
 fn set(bar: &ProgressBar, bytes: Amount, told: String) {
-    bar.set_length(bytes.expected.max(bytes.done));
-    bar.set_position(bytes.done);
-    bar.set_message(told);
+    // A bar of no length would be a full one.
+    let length = bytes.expected.max(bytes.done).max(1);
+    if bar.length() != Some(length) {
+        bar.set_length(length);
+    }
+    if bar.position() != bytes.done {
+        bar.set_position(bytes.done);
+    }
+    if bar.message() != told {
+        bar.set_message(told);
+    }
 }
 
 fn rows_of_stderr() -> u16 {
     let size = rustix::termios::tcgetwinsize(std::io::stderr());
-    size.ok().map(|size| size.ws_row).filter(|rows| *rows > 0).unwrap_or(ROWS)
+    size.ok()
+        .map(|size| size.ws_row)
+        .filter(|rows| *rows > 0)
+        .unwrap_or(ROWS)
 }

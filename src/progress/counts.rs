@@ -153,8 +153,16 @@ impl Counts {
             of_all.fetch_sub(gone, Relaxed);
         };
         let (of_user, of_all) = (&user.amounts, &self.amounts);
-        took_back(of_user.messages(), &of_user.messages_expected, &of_all.messages_expected);
-        took_back(of_user.bytes(), &of_user.bytes_expected, &of_all.bytes_expected);
+        took_back(
+            of_user.messages(),
+            &of_user.messages_expected,
+            &of_all.messages_expected,
+        );
+        took_back(
+            of_user.bytes(),
+            &of_user.bytes_expected,
+            &of_all.bytes_expected,
+        );
     }
 
     pub(super) fn bytes_done(&self) -> u64 {

@@ -54,7 +54,14 @@ mod tests {
         let mut pace = Pace::new(begin);
         assert_eq!(pace.per_second(), 0);
         let mut told = Vec::new();
-        for (second, done) in [(1, 100), (10, 1000), (59, 5900), (70, 5900), (130, 6500), (200, 6500)] {
+        for (second, done) in [
+            (1, 100),
+            (10, 1000),
+            (59, 5900),
+            (70, 5900),
+            (130, 6500),
+            (200, 6500),
+        ] {
             pace.sample(begin + Duration::from_secs(second), done);
             told.push(pace.per_second());
         }

@@ -20,7 +20,8 @@ pub fn put(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
         .suffix(".tmp")
         .tempfile_in(dir)?;
     file.write_all(content)?;
-    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    file.as_file()
+        .set_permissions(Permissions::from_mode(mode))?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
 }

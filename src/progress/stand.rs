@@ -151,7 +151,10 @@ impl Stand {
         };
         self.started = self.started.min(other.started);
         self.at = self.at.max(other.at);
-        self.ended = self.ended.zip(other.ended).map(|(one, other)| one.max(other));
+        self.ended = self
+            .ended
+            .zip(other.ended)
+            .map(|(one, other)| one.max(other));
         self.exit = self.exit.zip(other.exit).map(|(one, other)| one.max(other));
         self.users = Users {
             all: self.users.all + other.users.all,
@@ -235,11 +238,13 @@ impl Stand {
             ),
             format!(
                 "messages  {}",
-                of(self.messages, self.is_guess(), |count| HumanCount(count).to_string())
+                of(self.messages, self.is_guess(), |count| HumanCount(count)
+                    .to_string())
             ),
             format!(
                 "bytes     {}, {}/s",
-                of(self.bytes, self.is_guess(), |bytes| BinaryBytes(bytes).to_string()),
+                of(self.bytes, self.is_guess(), |bytes| BinaryBytes(bytes)
+                    .to_string()),
                 BinaryBytes(self.bytes_per_second)
             ),
         ];
@@ -255,8 +260,17 @@ impl Stand {
         if !classes.is_empty() {
             lines.push(format!("not done  {}", classes.join(", ")));
         }
-        lines.extend(self.hosts.iter().map(|host| format!("host      {}", host.line(self.at))));
-        lines.extend(self.at_work.iter().take(USERS_TOLD).map(|user| user.line(self.at)));
+        lines.extend(
+            self.hosts
+                .iter()
+                .map(|host| format!("host      {}", host.line(self.at))),
+        );
+        lines.extend(
+            self.at_work
+                .iter()
+                .take(USERS_TOLD)
+                .map(|user| user.line(self.at)),
+        );
         if let Some(more @ 1..) = self.at_work.len().checked_sub(USERS_TOLD) {
             lines.push(format!("at work   {more} more"));
         }

@@ -13,20 +13,30 @@ fn users_not_yet_begun_count_as_average() {
     ann.expect(1, 2 << 20);
     ann.expect(2, 1 << 20);
     let stand = progress.stand();
-    assert_eq!((stand.bytes.expected, stand.messages.expected), (12 << 20, 12));
+    assert_eq!(
+        (stand.bytes.expected, stand.messages.expected),
+        (12 << 20, 12)
+    );
     let bob = progress.user_begun("bob");
     bob.expect(1, 1 << 20);
     let stand = progress.stand();
-    assert_eq!((stand.bytes.expected, stand.messages.expected), (8 << 20, 8));
+    assert_eq!(
+        (stand.bytes.expected, stand.messages.expected),
+        (8 << 20, 8)
+    );
     let names: Vec<_> = stand.at_work.iter().map(|user| &*user.user).collect();
     assert_eq!(names, ["ann", "bob"]);
     ann.message_done(2 << 20);
     let of_ann = progress.stand().at_work[0].bytes;
     assert_eq!((of_ann.done, of_ann.expected), (2 << 20, 3 << 20));
-    ann.done(Status::Failed, Some(Kind::Auth));
-    progress.user_passed_over(Status::Failed, Some(Kind::Stopped));
+    drop(ann);
+    progress.user_done(Status::Failed, Some(Kind::Auth));
+    progress.user_done(Status::Failed, Some(Kind::Stopped));
     let stand = progress.stand();
-    assert_eq!((stand.users.done(), stand.users.failed, stand.at_work.len()), (2, 2, 1));
+    assert_eq!(
+        (stand.users.done(), stand.users.failed, stand.at_work.len()),
+        (2, 2, 1)
+    );
     assert_eq!(stand.failures, [(Kind::Auth, 1), (Kind::Stopped, 1)].into());
     bob.expect(0, u64::MAX / 2);
     assert_eq!(progress.stand().bytes.expected, u64::MAX);
@@ -78,14 +88,20 @@ fn the_time_left_goes_by_bytes_and_by_users() {
         (stand.bytes.done, stand.bytes.expected) = (bytes, expected);
         stand.bytes_per_second = speed;
         let left = stand.left().map(|left| left.as_secs());
-        assert_eq!(left, want, "{done} users, {bytes} of {expected} at {speed}/s");
+        assert_eq!(
+            left, want,
+            "{done} users, {bytes} of {expected} at {speed}/s"
+        );
     }
 }
 
 #[test]
 fn a_line_never_divides_by_nothing() {
     let progress = Progress::start(Mode::None, "export", 0);
-    assert_eq!(progress.stand().line(), "0 of 0 users, 0 messages, 0 B of 0 B, 0 B/s");
+    assert_eq!(
+        progress.stand().line(),
+        "0 of 0 users, 0 messages, 0 B of 0 B, 0 B/s"
+    );
 }
 
 #[test]
@@ -99,12 +115,15 @@ fn all_threads_count_together_and_finish_ends_the_lines() {
                 for _ in 0..100 {
                     user.message_done(1);
                 }
-                user.done(Status::Ok, None);
+                progress.user_done(Status::Ok, None);
             });
         }
     });
     let stand = progress.stand();
-    assert_eq!((stand.messages.done, stand.bytes.done, stand.users.ok), (800, 800, 8));
+    assert_eq!(
+        (stand.messages.done, stand.bytes.done, stand.users.ok),
+        (800, 800, 8)
+    );
     let begun = Instant::now();
     progress.finish();
     progress.clone().finish();
@@ -118,21 +137,36 @@ fn there_are_as_many_bars_as_the_terminal_has_lines_for() {
     let target = ProgressDrawTarget::term_like(Box::new(screen.clone()));
     let bars = Bars::on(target, || 6);
     let progress = Progress::start(Mode::None, "export", 9);
-    let users: Vec<_> = (0..8).map(|n| progress.user_begun(&format!("user{n}"))).collect();
+    let users: Vec<_> = (0..8)
+        .map(|n| progress.user_begun(&format!("user{n}")))
+        .collect();
     let shown = || -> Vec<String> {
         bars.show(&progress.stand());
         // Past the limit on how often it is drawn.
         std::thread::sleep(Duration::from_millis(120));
         bars.show(&progress.stand());
-        let words = |line: &str| line.split_whitespace().skip(1).take(3).collect::<Vec<_>>().join(" ");
+        let words = |line: &str| {
+            line.split_whitespace()
+                .skip(1)
+                .take(3)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         screen.contents().lines().map(words).collect()
     };
-    assert_eq!(shown(), ["0 of 9", "user0 0 B", "user1 0 B", "user2 0 B", "user3 0 B"]);
+    assert_eq!(
+        shown(),
+        ["0 of 9", "user0 0 B", "user1 0 B", "user2 0 B", "user3 0 B"]
+    );
     let mut users = users.into_iter();
-    users.next().expect("a user").done(Status::Ok, None);
-    assert_eq!(shown(), ["1 of 9", "user1 0 B", "user2 0 B", "user3 0 B", "user4 0 B"]);
-    users.by_ref().take(5).for_each(|user| user.done(Status::Ok, None));
-    assert_eq!(shown(), ["6 of 9", "user6 0 B", "user7 0 B"]);
+    drop(users.next());
+    progress.user_done(Status::Ok, None);
+    assert_eq!(
+        shown(),
+        ["1 of 9", "user1 0 B", "user2 0 B", "user3 0 B", "user4 0 B"]
+    );
+    users.by_ref().take(5).for_each(drop);
+    assert_eq!(shown(), ["1 of 9", "user6 0 B", "user7 0 B"]);
     bars.clear();
     assert_eq!(screen.contents(), "");
 }
@@ -143,16 +177,21 @@ fn what_is_kept_is_whole_private_and_at_once_there() {
     let dir = tempfile::tempdir().expect("a place");
     let metrics = dir.path().join("mailseed.prom");
     let progress = Progress::start(Mode::None, "export", 2);
-    progress.keep(Some(dir.path()), Some(&metrics)).expect("both can be written");
+    progress
+        .keep(Some(dir.path()), Some(&metrics))
+        .expect("both can be written");
     let read = || -> Stand {
         let bytes = std::fs::read(dir.path().join(STATUS_FILE)).expect("it is there");
         serde_json::from_slice(&bytes).expect("it is one")
     };
     assert_eq!(read().ended, None);
-    progress.user_begun("ann").done(Status::Ok, None);
+    progress.user_done(Status::Ok, None);
     progress.ended(1);
     let stand = read();
-    assert_eq!((stand.users.ok, stand.exit, stand.ended.is_some()), (1, Some(1), true));
+    assert_eq!(
+        (stand.users.ok, stand.exit, stand.ended.is_some()),
+        (1, Some(1), true)
+    );
     let mut there: Vec<_> = std::fs::read_dir(dir.path())
         .expect("it is there")
         .map(|entry| {
@@ -162,10 +201,15 @@ fn what_is_kept_is_whole_private_and_at_once_there() {
         })
         .collect();
     there.sort();
-    let want = [("mailseed.prom".to_owned(), 0o644), ("status.json".to_owned(), 0o600)];
+    let want = [
+        ("mailseed.prom".to_owned(), 0o644),
+        ("status.json".to_owned(), 0o600),
+    ];
     assert_eq!(there, want);
     let gone = dir.path().join("gone/x.prom");
-    let refused = progress.keep(None, Some(&gone)).expect_err("no such directory");
+    let refused = progress
+        .keep(None, Some(&gone))
+        .expect_err("no such directory");
     assert!(refused.to_string().contains("gone/x.prom"), "{refused}");
 }
 

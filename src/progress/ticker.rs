@@ -23,7 +23,7 @@ use crate::logging::{self, ASKED, SUMMARY};
 const TICK: Duration = Duration::from_millis(250);
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
 /// How often `status.json` and the metrics are written.
-pub(super) const KEEP_EVERY: Duration = Duration::from_secs(5);
+const KEEP_EVERY: Duration = Duration::from_secs(2);
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 
 type AskHosts = Box<dyn Fn() -> Vec<HostStand> + Send + Sync>;
@@ -138,7 +138,15 @@ impl Tickers {
     }
 
     fn tick(&self, clock: &mut Clock) {
-        let Inner { counts, bars, plain, asked, pace, kept, .. } = &*self.0;
+        let Inner {
+            counts,
+            bars,
+            plain,
+            asked,
+            pace,
+            kept,
+            ..
+        } = &*self.0;
         let now = Instant::now();
         if due(&mut clock.sampled, now, SAMPLE_EVERY) {
             lock(pace).sample(now, counts.bytes_done());
@@ -148,10 +156,9 @@ impl Tickers {
         }
         if asked.swap(false, Relaxed) {
             let stand = self.stand();
-            tracing::info!(target: ASKED, "{}, begun {}", stand.command, stand.started);
-            for line in stand.lines() {
-                tracing::info!(target: ASKED, "{line}");
-            }
+            let lines = stand.lines().into_iter().map(|line| format!("\n  {line}"));
+            let lines: String = lines.collect();
+            tracing::info!(target: ASKED, "{}, begun {}{lines}", stand.command, stand.started);
         }
         if *plain && due(&mut clock.told, now, PLAIN_EVERY) {
             let stand = self.stand();

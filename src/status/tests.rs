@@ -37,8 +37,14 @@ pub(crate) fn stand() -> Stand {
         at_work: vec![AtWork {
             user: "an\u{1b}n".to_owned(),
             since: time("2026-11-25T22:08:00Z"),
-            messages: Amount { done: 5, expected: 40 },
-            bytes: Amount { done: 0, expected: 1 << 20 },
+            messages: Amount {
+                done: 5,
+                expected: 40,
+            },
+            bytes: Amount {
+                done: 0,
+                expected: 1 << 20,
+            },
         }],
         hosts: vec![HostStand {
             host: "old.example.com".to_owned(),
@@ -63,7 +69,13 @@ fn whether_it_lives_is_told_from_its_process_or_its_silence() {
         (None, "mx1", "22:10:01", none, Life::Cut),
         (None, "mx2", "22:10:30", none, Life::AtWork),
         (None, "mx2", "22:11:30", alone, Life::Silent),
-        (Some("2026-11-25T22:10:00Z"), "mx1", "22:10:01", none, Life::Ended),
+        (
+            Some("2026-11-25T22:10:00Z"),
+            "mx1",
+            "22:10:01",
+            none,
+            Life::Ended,
+        ),
     ];
     for (ended, here, now, ticks, want) in cases {
         let stand = Stand {
@@ -71,7 +83,11 @@ fn whether_it_lives_is_told_from_its_process_or_its_silence() {
             ..stand()
         };
         let now = time(&format!("2026-11-25T{now}Z"));
-        assert_eq!(life(&stand, here, now, ticks), want, "{ended:?} {here} {now}");
+        assert_eq!(
+            life(&stand, here, now, ticks),
+            want,
+            "{ended:?} {here} {now}"
+        );
     }
     let own = Writer::this_process();
     assert_eq!(stand::ticks(own.pid), Some(own.ticks));
@@ -87,7 +103,7 @@ fn it_is_told_with_what_to_do_about_it() {
         "  users     412 of 10,000 done (400 ok, 2 partial, 10 failed), 1 at work, 9,587 to come",
         "  messages  120,311 of about 3,000,000",
         "  bytes     12.00 GiB of about 300.00 GiB, 40.00 MiB/s",
-        "  left      about 4 hours, till 2026-11-26T02:02:44Z",
+        "  left      about 4 hours, till 2026-11-26T02:02:43Z",
         "  not done  7 auth, 3 network",
         "  host      old.example.com: left alone till 2026-11-25T22:10:12Z (12 s), 3 users at once at most",
         "  at work   an\\u{1b}n for 2 minutes: 5 of 40 messages, 0 B of 1.00 MiB",
@@ -97,7 +113,11 @@ fn it_is_told_with_what_to_do_about_it() {
     let again = |life, command: &str, failed| {
         let stand = Stand {
             command: command.to_owned(),
-            users: Users { partial: 0, failed, ..stand().users },
+            users: Users {
+                partial: 0,
+                failed,
+                ..stand().users
+            },
             ..stand()
         };
         again(&stand, life, "/r")
@@ -138,5 +158,8 @@ fn a_directory_without_a_run_is_refused() {
     assert_eq!((problems.len(), out.len()), (2, 0));
     std::fs::write(dir.path().join(STATUS_FILE), "{}").expect("it can be written");
     let problems = tell(&dirs[..1], &mut out).expect_err("nothing is there");
-    assert!(problems[0].to_string().contains("missing field"), "{problems:?}");
+    assert!(
+        problems[0].to_string().contains("missing field"),
+        "{problems:?}"
+    );
 }
