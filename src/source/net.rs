@@ -166,7 +166,7 @@ impl Dialer {
     }
 
     /// How the hosts fare that it leads to.
-    pub fn hosts(&self) -> &Hosts {
+    pub fn hosts(&self) -> &Arc<Hosts> {
         &self.hosts
     }
 

@@ -154,7 +154,7 @@ impl Host {
 
     /// The most users at once from now on.
     pub fn share(&self) -> usize {
-        self.share
+        self.share.min(self.most)
     }
 
     /// What comes from it.
