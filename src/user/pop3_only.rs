@@ -107,7 +107,7 @@ impl Attempt<'_> {
         tree: Option<&Tree>,
         (destination, target): &(FolderPath, MaildirFolder),
         numbered: &Numbered,
-        disk: OnDisk,
+        mut disk: OnDisk,
         session: &mut pop3::Session,
         left: &mut Left,
     ) -> Result<(), Problem> {
@@ -124,7 +124,7 @@ impl Attempt<'_> {
         self.memory.tally.uidls_missing = leftovers.missing.len() as u64;
         judge(&leftovers, &self.context.config.uidls)?;
         let key = |index: usize| numbered.numbers[index];
-        let mut folder = Folder {
+        let folder = Folder {
             source: SourceFolder {
                 owner: &self.user.name,
                 path: &path,
@@ -142,19 +142,18 @@ impl Attempt<'_> {
             },
             destination,
             target,
-            disk,
             seen: self.past(&path),
             rematched: HashMap::new(),
             stamp: Stamp::default(),
             key: &key,
             called: "POP3 message",
         };
-        self.mend(&mut folder, tree)?;
+        self.mend(&folder, &mut disk, tree)?;
         let mut fetch = |wanted: Vec<(u32, u64)>, arrivals: &mut Arrivals<'_>| {
             let numbers: Vec<u32> = wanted.into_iter().map(|(number, _)| number).collect();
             session.retrieve(&numbers, arrivals)
         };
-        self.bring_up_to_date(&folder, tree, &mut fetch, left)
+        self.bring_up_to_date(&folder, disk, tree, &mut fetch, left)
     }
 }
 
