@@ -9,7 +9,7 @@
 //!
 //! | step | module | what it makes |
 //! | --- | --- | --- |
-//! | what was typed | [`cli`] | clap structs, nothing resolved |
+//! | what was typed | [`jobfile`], [`cli`] | clap structs, nothing resolved |
 //! | what is meant | [`config`], [`userlist`] | [`config::Config`] with its [`config::User`]s |
 //! | users side by side | [`run`] | a rayon pool, one panic guard a user |
 //! | whose turn it is | [`source::net::hosts`] | a place for each user, as many on each host as that lets in |
@@ -24,6 +24,7 @@
 //! | what is remembered | [`state`] | a small record beside the mail, for [`explain`] and re-runs |
 //! | other servers for a tree that is there | [`retarget`] | the plan and the sink again, without a source |
 //! | what servers will make of it | [`announce`] | a POP3 listing, foretold from the disk alone |
+//! | how far it is | [`progress`], [`status`] | bars, lines, `status.json`, metrics |
 //! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
 
 #![cfg_attr(
@@ -39,6 +40,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod explain;
+pub mod jobfile;
 pub mod logging;
 pub mod mail;
 pub mod matching;
@@ -54,6 +56,7 @@ pub mod secret_command;
 pub mod sink;
 pub mod source;
 pub mod state;
+pub mod status;
 pub mod text;
 pub mod user;
 pub mod userlist;
