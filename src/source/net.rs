@@ -193,9 +193,10 @@ impl Dialer {
         self.farewells.say(goodbye);
     }
 
-    /// [`Dialer::see_off`] on the connection of a user's turn, whose place is not free before that is over.
+    /// [`Dialer::see_off`] on the connection of a user's turn, whose place is not free
+    /// before that is over, or has taken seconds.
     pub fn see_off_from(&self, host: &str, goodbye: impl FnOnce() + Send + 'static) {
-        let place = Hosts::hold_beside(&self.hosts, host);
+        let place = Hosts::leaving(&self.hosts, host);
         self.farewells.say(move || {
             goodbye();
             drop(place);
