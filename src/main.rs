@@ -10,6 +10,7 @@ use clap::{CommandFactory as _, Parser as _};
 use mailseed::announce;
 use mailseed::cli::{self, Cli, Command};
 use mailseed::config::{self, Config, Question, Task, Verification, Voice};
+use mailseed::estimate::{self, history};
 use mailseed::explain;
 use mailseed::jobfile;
 use mailseed::logging::{self, Verbosity};
@@ -20,6 +21,7 @@ use mailseed::report::{
     sum,
 };
 use mailseed::run;
+use mailseed::space::Space;
 use mailseed::status;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -69,6 +71,14 @@ fn main() -> ExitCode {
         Ok(verification) => verification,
         Err(problems) => return refused(&problems),
     };
+    let history = match task {
+        Task::Plan => history::read(&config.history),
+        _ => Ok(Vec::new()),
+    };
+    let history = match history {
+        Ok(history) => history,
+        Err(problems) => return refused(&problems),
+    };
     let progress = Progress::start(voice.progress, task.command(), config.users.len());
     logging::start(voice.verbosity, voice.format, &progress);
     for warning in &config.warnings {
@@ -77,7 +87,7 @@ fn main() -> ExitCode {
     let exit = match (task, &verification) {
         (Task::Check, _) => check(&config, voice, &progress),
         (_, Some(verification)) => verify(&config, verification, voice, &progress),
-        _ => export(&config, voice, &progress),
+        _ => export(&config, &history, voice, &progress),
     };
     progress.finish();
     let exit = exit.unwrap_or_else(|problem| {
@@ -282,7 +292,12 @@ fn results(
     Ok((dir, journal))
 }
 
-fn export(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {
+fn export(
+    config: &Config,
+    history: &[estimate::Past],
+    voice: Voice,
+    progress: &Progress,
+) -> Result<Exit, Problem> {
     let all = voice.verbosity >= Verbosity::Verbose;
     let task = match config.dry_run {
         true => Task::Plan,
@@ -293,17 +308,48 @@ fn export(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Pr
     let report = ExportReport::begin(started, config.options.clone(), config.dry_run, all);
     let mut gathered = Gathered::new(report, journal);
     let stop = stop_on_signals();
-    run::run(config, &mut gathered, progress, &stop)?;
+    let space = Space::new(config.min_free);
+    run::run((config, &space), &mut gathered, progress, &stop)?;
     progress.finish();
     gathered.tally.finished = jiff::Timestamp::now();
     if let Some(dir) = report_dir {
         dir.write(&gathered)?;
     }
+    let mut out = std::io::stdout().lock();
+    let estimates = match task {
+        Task::Plan => estimates(&gathered.tally, &space, config, history),
+        _ => Vec::new(),
+    };
     // Nobody to tell (a closed pipe) is no failure of the run: the exit status says how it went.
-    let _ = person::tell(&gathered, &mut std::io::stdout().lock());
+    let _ = person::tell(&gathered, &mut out).and_then(|()| {
+        estimates
+            .iter()
+            .try_for_each(|line| writeln!(out, "{line}"))
+    });
     let exit = gathered.tally.exit();
     gathered.end();
     Ok(exit)
+}
+
+/// What a plan says besides of time and room.
+fn estimates(
+    report: &ExportReport,
+    space: &Space,
+    config: &Config,
+    history: &[estimate::Past],
+) -> Vec<String> {
+    let totals = &report.totals;
+    let looked = report.finished.duration_since(report.started);
+    let job = estimate::Job {
+        users: totals.users - totals.failed,
+        messages: totals.added,
+        bytes: totals.added_bytes,
+        looked: looked.try_into().unwrap_or_default(),
+        jobs: config.jobs,
+    };
+    let mut lines = estimate::lines(&job, history);
+    lines.extend(space.told());
+    lines
 }
 
 /// The first signal asks the run to stop after the messages at hand; the second ends it at once.

@@ -32,6 +32,8 @@ pub enum Kind {
     Conflict,
     /// Writing or reading the target failed: disk full, permission, read-only.
     Target,
+    /// It would not fit on the target, so it was not begun.
+    Space,
     /// The configuration or the user list is wrong.
     Input,
     /// The run was interrupted.
@@ -44,7 +46,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Kind::Auth,
         Kind::Tls,
         Kind::Network,
@@ -55,6 +57,7 @@ impl Kind {
         Kind::Unholdable,
         Kind::Conflict,
         Kind::Target,
+        Kind::Space,
         Kind::Input,
         Kind::Interrupted,
         Kind::Stopped,
@@ -74,6 +77,7 @@ impl Kind {
             Kind::Unholdable => "unholdable",
             Kind::Conflict => "conflict",
             Kind::Target => "target",
+            Kind::Space => "space",
             Kind::Input => "input",
             Kind::Interrupted => "interrupted",
             Kind::Stopped => "stopped",

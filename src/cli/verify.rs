@@ -107,6 +107,8 @@ impl Verify {
             running: self.running,
             connections: 1,
             compress: Compress::default(),
+            min_free: None,
+            history: Vec::new(),
         };
         (export, self.verifying)
     }
