@@ -276,6 +276,9 @@ fn results(
     progress: &Progress,
     started: jiff::Timestamp,
 ) -> Result<(Option<ReportDir>, Journal), Problem> {
+    let metrics = config.metrics.as_deref();
+    // What is wrong with it is said before the journal of an earlier run gives way to that of this one.
+    progress.keep(None, metrics)?;
     let dir = config.report.as_deref();
     let dir = dir.map(ReportDir::prepare).transpose()?;
     let head = journal::Head {
@@ -287,7 +290,7 @@ fn results(
         options: config.options.clone(),
     };
     let mut journal = Journal::begin(dir.as_ref(), &head)?;
-    progress.keep(config.report.as_deref(), config.metrics.as_deref())?;
+    progress.keep(config.report.as_deref(), metrics)?;
     journal.name(config.users.iter().map(|user| Ok(&user.name)))?;
     Ok((dir, journal))
 }

@@ -100,7 +100,9 @@ impl Attempt<'_> {
         };
         let plan = plan::plan(&folder.source, &past, &folder.disk, &policy, export::now())?;
         self.note(folder, &plan);
-        self.context.progress.expect(plan.deliveries, plan.bytes);
+        if tree.is_some() {
+            self.context.progress.expect(plan.deliveries, plan.bytes);
+        }
         let path = folder.source.path;
         self.memory.removals.add(folder, &plan);
         let tally = self.memory.tally.folder(path);
