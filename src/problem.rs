@@ -9,7 +9,20 @@ use serde::{Deserialize, Serialize};
 use crate::text::printable;
 
 /// The class of a problem; an admin sorts failed users by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+// ValueEnum for its list of all of them.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// The server refused the login: wrong password, no such user. Tried once only.
@@ -40,30 +53,13 @@ pub enum Kind {
     Interrupted,
     /// Not begun, since the run was stopped before.
     Stopped,
+    /// The user's limit for the day is reached.
+    Capped,
     /// A bug of ours (a caught panic).
     Internal,
 }
 
 impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 15] = [
-        Kind::Auth,
-        Kind::Tls,
-        Kind::Network,
-        Kind::Busy,
-        Kind::Refused,
-        Kind::Protocol,
-        Kind::Pairing,
-        Kind::Unholdable,
-        Kind::Conflict,
-        Kind::Target,
-        Kind::Space,
-        Kind::Input,
-        Kind::Interrupted,
-        Kind::Stopped,
-        Kind::Internal,
-    ];
-
     /// The word for it in reports and logs.
     pub fn word(self) -> &'static str {
         match self {
@@ -81,6 +77,7 @@ impl Kind {
             Kind::Input => "input",
             Kind::Interrupted => "interrupted",
             Kind::Stopped => "stopped",
+            Kind::Capped => "capped",
             Kind::Internal => "internal",
         }
     }

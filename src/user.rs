@@ -4,6 +4,7 @@
 //! is on disk and does what is missing; when a connection breaks, the next attempt finds what this
 //! one has done on disk and goes on from there.
 
+mod allowance;
 mod attempt;
 mod bodies;
 mod collect;
@@ -48,6 +49,7 @@ use crate::source::login::Login;
 use crate::source::net::Dialer;
 use crate::source::net::hosts::Turn;
 use crate::space::Space;
+use allowance::Allowance;
 use attempt::Attempt;
 use bodies::Bodies;
 pub(crate) use collect::Copies;
@@ -135,6 +137,8 @@ struct Memory {
     removals: Removals,
     /// What messages of virtual folders can be linked to.
     links: Links,
+    /// What may still be fetched today, where there is a limit.
+    allowance: Option<Allowance>,
     /// Those beside the one that each attempt opens.
     connections: Connections,
     /// What may be deleted at the source when all folders are done.
@@ -214,6 +218,8 @@ fn attempt_until_done(
             failures = 0;
         }
         failures += 1;
+        // They have places that others wait for.
+        memory.connections.forget();
         context.turn.failed(&problem);
         let give_up = failures > context.config.retries || context.stop.load(Ordering::Relaxed);
         if !problem.retry || give_up {
