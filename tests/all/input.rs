@@ -399,7 +399,12 @@ fn a_wrong_job_file_starts_nothing_and_each_line_is_named() {
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 67] = [
+    const OPTIONS: [&str; 72] = [
+        "--host-jobs <N>",
+        "--rate <SIZE>",
+        "--host-rate <SIZE>",
+        "--window <HH:MM-HH:MM>",
+        "--daily-cap <SIZE>",
         "--min-free <SIZE>",
         "--history <DIR>",
         "--job <FILE>",
