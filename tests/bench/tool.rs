@@ -3,6 +3,7 @@
 //!
 //! An example to cargo, so that it is built by `cargo build --example bench` and never installed.
 
+#[allow(dead_code, reason = "the faults are for tests")]
 #[path = "../all/support/far_away.rs"]
 mod far_away;
 
