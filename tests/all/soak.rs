@@ -90,14 +90,7 @@ fn in_bad_weather_nothing_is_wrong_nothing_leaks_and_in_the_end_all_is_there() {
     let mut told = Told::default();
     let started = Instant::now();
     while told.runs.is_empty() || started.elapsed() < time {
-        let command = export(&[
-            "--timeout",
-            "3",
-            "-v",
-            "--log-format=json",
-            "--fsync",
-            "never",
-        ]);
+        let command = export(&["--timeout", "3", "--fsync", "never"]);
         let course = watched(command, &log, || told.meanwhile(mailboxes.change(1)));
         if !matches!(course.code, Some(0 | 1)) {
             let said = fs::read_to_string(&log).unwrap_or_default();
