@@ -41,3 +41,4 @@ mod throttling;
 mod transport;
 mod uidl;
 mod verify;
+mod watching;
