@@ -6,11 +6,12 @@ use std::fmt;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::problem::{Kind, Problem, Reach};
 
+mod certificate;
 mod endpoint;
 mod farewell;
 pub mod hosts;
@@ -21,12 +22,14 @@ mod starttls;
 mod tests;
 mod tls;
 
+pub use certificate::Fingerprint;
 pub use endpoint::{Endpoint, Protocol, Security};
 use farewell::Farewells;
 use hosts::Hosts;
 use line::Gauge;
 pub use line::{Compress, Line};
 use pace::PacedSocket;
+use tls::Unsecured;
 
 /// Bytes that are read ahead for each connection.
 const BUFFER: usize = 64 * 1024;
@@ -40,6 +43,8 @@ pub struct TlsPolicy {
     pub insecure: bool,
     /// TLS 1.0 and weak ciphers, for old appliances.
     pub legacy: bool,
+    /// Where there are any: accept these certificates, and no others.
+    pub fingerprints: Vec<Fingerprint>,
 }
 
 /// A byte stream to a server, secured or not.
@@ -75,6 +80,8 @@ pub struct Dialer {
     hosts: Arc<Hosts>,
     /// By host.
     lines: Mutex<HashMap<String, Arc<Line>>>,
+    /// By address what a certificate says that was not accepted: looked at once.
+    looks: Mutex<HashMap<String, Arc<OnceLock<Option<String>>>>>,
 }
 
 impl fmt::Debug for Dialer {
@@ -100,6 +107,7 @@ impl Dialer {
             compress: Compress::Never,
             hosts: Arc::new(Hosts::new(usize::MAX)),
             lines: Mutex::default(),
+            looks: Mutex::default(),
         })
     }
 
@@ -149,20 +157,53 @@ impl Dialer {
     /// could not be secured as asked; kind Protocol where it speaks something else.
     pub fn connect(&self, endpoint: &Endpoint) -> Result<Connection, Problem> {
         let line = self.line(&endpoint.host);
-        let socket = self.dial(endpoint, &line)?;
-        let (stream, greeting): (Box<dyn Stream>, _) = match endpoint.security {
-            Security::Tls => (self.tls.secure(endpoint, socket)?, None),
-            Security::StartTls => {
-                let (socket, greeting) = starttls::negotiate(endpoint, socket)?;
-                (self.tls.secure(endpoint, socket)?, Some(greeting))
-            }
-            Security::Plain => (Box::new(socket), None),
+        let (socket, greeting) = self.begin(endpoint, &line)?;
+        let stream: Box<dyn Stream> = match endpoint.security {
+            Security::Plain => Box::new(socket),
+            Security::Tls | Security::StartTls => self
+                .tls
+                .secure(endpoint, socket)
+                .map_err(|why| self.unsecured(endpoint, why))?,
         };
         Ok(Connection {
             stream: BufReader::with_capacity(BUFFER, stream),
             greeting,
             line,
         })
+    }
+
+    /// A connection to the point at which TLS begins, where it is to.
+    fn begin(
+        &self,
+        endpoint: &Endpoint,
+        line: &Arc<Line>,
+    ) -> Result<(PacedSocket, Option<String>), Problem> {
+        let socket = self.dial(endpoint, line)?;
+        if endpoint.security != Security::StartTls {
+            return Ok((socket, None));
+        }
+        let (socket, greeting) = starttls::negotiate(endpoint, socket)?;
+        Ok((socket, Some(greeting)))
+    }
+
+    /// The problem that `why` is. Which certificate it was that is not accepted a second connection tells, over
+    /// which nothing else is said: the first time that an address has one.
+    fn unsecured(&self, endpoint: &Endpoint, why: Unsecured) -> Problem {
+        let verdict = match why {
+            Unsecured::Otherwise(problem) => return problem,
+            Unsecured::Certificate(verdict) => verdict,
+        };
+        let look = || {
+            let begun = self.begin(endpoint, &self.line(&endpoint.host)).ok();
+            begun.and_then(|(socket, _)| self.tls.look(endpoint, socket))
+        };
+        let known = {
+            let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(looks.entry(endpoint.address()).or_default())
+        };
+        // Others who find the same wait for what the first one sees.
+        let shown = known.get_or_init(look).as_deref();
+        self.tls.untrusted(endpoint, &verdict, shown)
     }
 
     /// The first address of the host that answers, in the resolver's order.
