@@ -106,7 +106,7 @@ impl Mailboxes {
         let filler = "words of no meaning, and more of them\n".repeat(lines as usize);
         let message = format!("From: {name}\nSubject: {number}\n\n{filler}\nThis is {number}.\n");
         user.known.insert(blake3::hash(message.as_bytes()));
-        let date = 1_500_000_000 + random.below(100_000_000) as i64;
+        let date = 1_500_000_000 + random.below(100_000_000).cast_signed();
         deliver(&user.maildir, folder, date, &message);
     }
 
