@@ -12,8 +12,8 @@ use super::secrets::{Logins, open_to_others};
 use super::template::Template;
 use super::users::Everyone;
 use super::{
-    Config, FolderEncoding, Layout, Owner, Pop3Order, Selection, Servers, TargetPolicy, Task,
-    UidlPolicy, Voice, rerun, selection,
+    Config, FolderEncoding, Jobs, Layout, Owner, Pop3Order, Selection, Servers, TargetPolicy, Task,
+    UidlPolicy, Voice, pacing, rerun, selection,
 };
 use crate::cli::{self, Pop3Collect};
 use crate::matching::{self, Policy};
@@ -54,6 +54,11 @@ pub(super) fn resolve(
     }
     let form = (target.layout, target.encoding);
     let selection = Selection::from_cli(&typed.selection, form, &mut |fault| faults.refuse(fault));
+    let pacing = pacing::from_cli(&typed.running.pacing, &mut |fault| faults.refuse(fault));
+    let daily_cap = typed.daily_cap.as_deref().and_then(|cap| {
+        faults.take(selection::size(cap).map_err(|fault| format!("--daily-cap: {fault}")))
+    });
+    let windows = pacing::windows(&typed.running.pacing, &mut |fault| faults.refuse(fault));
     let logins = Logins::read(&typed.login, password, &mut |fault| faults.refuse(fault));
     let all = Everyone {
         listed: typed.users.users.is_some(),
@@ -124,11 +129,13 @@ pub(super) fn resolve(
     if !faults.0.is_empty() {
         return Err(faults.into_problems(&list_name(&typed.users)));
     }
+    let users: Vec<_> = users
+        .into_iter()
+        .filter(|user| kept.as_ref().is_none_or(|kept| kept.contains(&user.name)))
+        .collect();
     Ok(Config {
-        users: users
-            .into_iter()
-            .filter(|user| kept.as_ref().is_none_or(|kept| kept.contains(&user.name)))
-            .collect(),
+        jobs: pacing::jobs(&typed.running.pacing, &users),
+        users,
         target,
         selection,
         uidls: UidlPolicy {
@@ -150,7 +157,9 @@ pub(super) fn resolve(
             legacy: typed.source.tls_legacy,
             fingerprints: typed.source.tls_fingerprint.clone(),
         },
-        jobs: typed.running.jobs,
+        pacing,
+        daily_cap,
+        windows,
         connections: typed.connections,
         compress: typed.compress,
         timeout: Duration::from_secs(typed.running.timeout),
@@ -242,7 +251,7 @@ const CONNECTIONS_MAX: usize = 10;
 
 /// Options that are wrong by themselves or with each other.
 fn options_alone(typed: &cli::Export, faults: &mut Faults) {
-    if typed.running.jobs == 0 {
+    if typed.running.pacing.jobs == Jobs::Fixed(0) {
         faults.refuse("--jobs 0 would do nothing: give at least 1");
     }
     if !(1..=CONNECTIONS_MAX).contains(&typed.connections) {
@@ -425,7 +434,6 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "uidl-template": uidls.uidl_template,
         "unholdable": word(&uidls.unholdable),
         "pop3-order": word(&uidls.pop3_order),
-        "jobs": running.jobs,
         "connections": typed.connections,
         "compress": word(&typed.compress),
         "timeout": running.timeout,
@@ -439,6 +447,8 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         let pins = pins.collect::<Vec<_>>();
         options.insert("tls-fingerprint".to_owned(), serde_json::json!(pins));
         options.extend(selection::options(&typed.selection));
+        options.extend(pacing::options(&running.pacing));
+        options.insert("daily-cap".to_owned(), serde_json::json!(typed.daily_cap));
     }
     options
 }
