@@ -160,6 +160,7 @@ pub(super) fn resolve(
             ca_file: typed.source.tls_ca.clone(),
             insecure: typed.source.tls_insecure,
             legacy: typed.source.tls_legacy,
+            fingerprints: typed.source.tls_fingerprint.clone(),
         },
         pacing,
         daily_cap,
@@ -265,6 +266,13 @@ fn options_alone(typed: &cli::Export, faults: &mut Faults) {
     }
     if !(1..=86_400).contains(&typed.running.timeout) {
         faults.refuse("--timeout takes 1 to 86400 seconds");
+    }
+    if !typed.source.tls_fingerprint.is_empty()
+        && (typed.source.tls_insecure || typed.source.tls_ca.is_some())
+    {
+        faults.refuse(
+            "--tls-fingerprint says alone which certificates are accepted: leave out --tls-ca and --tls-insecure",
+        );
     }
     if typed.source.tls_insecure && typed.source.tls_ca.is_some() {
         faults.refuse(
@@ -444,6 +452,9 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         options.insert("history".to_owned(), serde_json::json!(typed.history));
         options.insert("metrics".to_owned(), serde_json::json!(running.metrics));
         options.insert("job".to_owned(), serde_json::json!(running.job));
+        let pins = source.tls_fingerprint.iter().map(ToString::to_string);
+        let pins = pins.collect::<Vec<_>>();
+        options.insert("tls-fingerprint".to_owned(), serde_json::json!(pins));
         options.extend(selection::options(&typed.selection));
         options.extend(pacing::options(&running.pacing));
         options.insert("daily-cap".to_owned(), serde_json::json!(typed.daily_cap));
