@@ -24,6 +24,7 @@
 //! | what is remembered | [`state`] | a small record beside the mail, for [`explain`] and re-runs |
 //! | other servers for a tree that is there | [`retarget`] | the plan and the sink again, without a source |
 //! | what servers will make of it | [`announce`] | a POP3 listing, foretold from the disk alone |
+//! | how far it is | [`progress`], [`status`] | bars, lines, `status.json`, metrics |
 //! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
 
 #![cfg_attr(
@@ -55,6 +56,7 @@ pub mod secret_command;
 pub mod sink;
 pub mod source;
 pub mod state;
+pub mod status;
 pub mod text;
 pub mod user;
 pub mod userlist;

@@ -169,6 +169,7 @@ pub(super) fn resolve(
         retries: typed.running.retries,
         dry_run,
         report,
+        metrics: typed.running.metrics.clone(),
         voice: Voice::from_cli(&typed.running),
         options: options(typed, narrowing.shard, dry_run),
         warnings,
@@ -468,6 +469,7 @@ fn options(typed: &cli::Export, shard: Option<Shard>, dry_run: bool) -> serde_js
         "dry-run": dry_run,
     });
     if let Some(options) = options.as_object_mut() {
+        options.insert("metrics".to_owned(), serde_json::json!(running.metrics));
         options.insert("job".to_owned(), serde_json::json!(running.job));
         options.insert(
             "shard".to_owned(),

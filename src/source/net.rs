@@ -72,7 +72,7 @@ pub struct Dialer {
     timeout: Duration,
     farewells: Farewells,
     compress: Compress,
-    hosts: Hosts,
+    hosts: Arc<Hosts>,
     /// By host.
     lines: Mutex<HashMap<String, Arc<Line>>>,
 }
@@ -98,7 +98,7 @@ impl Dialer {
             timeout,
             farewells: Farewells::new(),
             compress: Compress::Never,
-            hosts: Hosts::new(usize::MAX),
+            hosts: Arc::new(Hosts::new(usize::MAX)),
             lines: Mutex::default(),
         })
     }
@@ -116,13 +116,13 @@ impl Dialer {
     #[must_use]
     pub fn for_jobs(self, jobs: usize) -> Self {
         Self {
-            hosts: Hosts::new(jobs),
+            hosts: Arc::new(Hosts::new(jobs)),
             ..self
         }
     }
 
     /// How the hosts fare that it leads to.
-    pub fn hosts(&self) -> &Hosts {
+    pub fn hosts(&self) -> &Arc<Hosts> {
         &self.hosts
     }
 

@@ -40,3 +40,4 @@ mod throttling;
 mod transport;
 mod uidl;
 mod verify;
+mod watching;
