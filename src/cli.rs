@@ -1,6 +1,7 @@
 //! What was typed: clap structs, nothing resolved. Only [`crate::config`] reads them. The doc
 //! comments here are the help texts, and those are the reference of the options.
 
+mod pacing;
 mod report;
 mod rerun;
 mod retarget;
@@ -21,6 +22,7 @@ use crate::progress::Mode;
 use crate::source::login::Mechanism;
 use crate::source::net::Compress;
 
+pub use pacing::Pacing;
 pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
 pub use retarget::Retarget;
@@ -218,6 +220,11 @@ pub struct Export {
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = RUNNING)]
     pub connections: usize,
 
+    /// The most that is fetched for each user on one day (local time), over all runs of that day, as in 2500M:
+    /// what fits is committed, the rest comes on the next days
+    #[arg(long, value_name = "SIZE", help_heading = RUNNING)]
+    pub daily_cap: Option<String>,
+
     /// When IMAP servers that can compress (COMPRESS=DEFLATE) are asked to
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = RUNNING)]
     pub compress: Compress,
@@ -274,6 +281,7 @@ impl From<Check> for Export {
             uidls: check.uidls,
             running: check.running,
             connections: 1,
+            daily_cap: None,
             compress: Compress::default(),
         }
     }
@@ -492,9 +500,9 @@ pub struct Running {
     #[arg(long, value_name = "FILE")]
     pub job: Option<PathBuf>,
 
-    /// Users at once
-    #[arg(short, long, value_name = "N", default_value_t = 4)]
-    pub jobs: usize,
+    /// How much of the servers it takes.
+    #[command(flatten)]
+    pub pacing: Pacing,
 
     /// Longest wait for a server or for --password-command
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
@@ -538,6 +546,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+    use crate::config::Jobs;
 
     #[test]
     fn clap_finds_no_fault() {
@@ -586,7 +595,7 @@ mod tests {
             "expunge_marked",
         ];
         export.retain(|(id, _)| {
-            let of_delivery = ["dry_run", "fsync", "connections", "compress"];
+            let of_delivery = ["dry_run", "fsync", "connections", "daily_cap", "compress"];
             !of_delivery.contains(&id.as_str()) && !reruns.contains(&id.as_str())
         });
         let mut verify = options("verify");
@@ -651,7 +660,10 @@ mod tests {
         assert!(dry_run);
         assert_eq!(options.target.form.target, [Server::Qmail, Server::Dovecot]);
         assert_eq!(options.login.auth, Some(Mechanism::CramMd5));
-        assert_eq!((options.running.jobs, options.running.verbose), (8, 2));
+        assert_eq!(
+            (options.running.pacing.jobs, options.running.verbose),
+            (Jobs::Fixed(8), 2)
+        );
         assert_eq!(options.users.only, ["a", "b"]);
         assert_eq!(options.login.master_separator, "-");
         assert!(Cli::try_parse_from(["mailseed", "export", "-q", "-v"]).is_err());

@@ -2,6 +2,7 @@
 //! [`crate::cli`]; past it nothing is optional unless absence means something.
 
 mod owner;
+mod pacing;
 mod pop3_server;
 mod question;
 mod rerun;
@@ -29,7 +30,8 @@ use crate::problem::Problem;
 use crate::progress;
 use crate::secret_command;
 use crate::source::login::{Login, Mechanism, Secret};
-use crate::source::net::{Compress, Endpoint, TlsPolicy};
+use crate::source::net::{Compress, Endpoint, Pacing, TlsPolicy};
+use crate::window::Windows;
 
 /// A whole run.
 #[derive(Debug)]
@@ -50,6 +52,12 @@ pub struct Config {
     pub tls: TlsPolicy,
     /// Users at once, at least 1.
     pub jobs: usize,
+    /// How much is taken of the servers.
+    pub pacing: Pacing,
+    /// The most bytes that are fetched for each user on one day.
+    pub daily_cap: Option<u64>,
+    /// When it may work.
+    pub windows: Windows,
     /// IMAP connections of one user for a large folder, at least 1.
     pub connections: usize,
     /// When servers are asked to compress.
@@ -142,6 +150,7 @@ impl Voice {
     }
 }
 
+pub use pacing::Jobs;
 pub use pop3_server::pop3_server;
 pub use question::Question;
 pub use retarget::retarget;

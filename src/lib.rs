@@ -11,6 +11,7 @@
 //! | --- | --- | --- |
 //! | what was typed | [`jobfile`], [`cli`] | clap structs, nothing resolved |
 //! | what is meant | [`config`], [`userlist`] | [`config::Config`] with its [`config::User`]s |
+//! | whether it is time | [`window`], [`ending`] | a run that stops when its window ends, or by a signal |
 //! | users side by side | [`run`] | a rayon pool, one panic guard a user |
 //! | whose turn it is | [`source::net::hosts`] | a place for each user, as many on each host as that lets in |
 //! | one user | [`user`] | the only module that sees source *and* target |
@@ -39,6 +40,7 @@ pub mod announce;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod ending;
 pub mod explain;
 pub mod jobfile;
 pub mod logging;
@@ -61,3 +63,4 @@ pub mod text;
 pub mod user;
 pub mod userlist;
 pub mod verify;
+pub mod window;

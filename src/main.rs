@@ -2,14 +2,13 @@
 
 use std::io::{BufWriter, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory as _, Parser as _};
 use mailseed::announce;
 use mailseed::cli::{self, Cli, Command};
 use mailseed::config::{self, Config, Question, Task, Verification, Voice};
+use mailseed::ending::Ending;
 use mailseed::explain;
 use mailseed::jobfile;
 use mailseed::logging::{self, Verbosity};
@@ -21,7 +20,7 @@ use mailseed::report::{
 };
 use mailseed::run;
 use mailseed::status;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use mailseed::window::{self, Moment};
 
 fn main() -> ExitCode {
     forbid_core_dumps();
@@ -76,6 +75,11 @@ fn main() -> ExitCode {
     };
     if is_offline {
         return offline(&config);
+    }
+    if let Moment::Closed(until) = config.windows.at(&jiff::Zoned::now()) {
+        let (windows, until) = (&config.windows, window::told(&until));
+        eprintln!("mailseed: outside the window {windows}: nothing was begun; it opens at {until}");
+        return Exit::Interrupted.into();
     }
     let progress = Progress::start(voice.progress, task.command(), config.users.len());
     logging::start(voice.verbosity, voice.format, &progress);
@@ -196,9 +200,9 @@ fn retarget(typed: &cli::Retarget) -> ExitCode {
         Err(problems) => return refused(&problems),
     };
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let stop = stop_on_signals();
+    let ending = Ending::on_signals();
     let mut out = BufWriter::new(std::io::stdout().lock());
-    let outcome = match retarget.run(&stop, &mut out) {
+    let outcome = match retarget.run(&ending.stop, &mut out) {
         Ok(outcome) => outcome,
         Err(problem) => {
             let _ = out.flush();
@@ -242,15 +246,15 @@ fn check(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Pro
     let all = voice.verbosity >= Verbosity::Verbose;
     let (report_dir, journal) = results(config, Task::Check, progress, jiff::Timestamp::now())?;
     let mut gathered = Gathered::new(CheckReport::new(all), journal);
-    let stop = stop_on_signals();
-    run::check(config, &mut gathered, progress, &stop)?;
+    let ending = Ending::on_signals().within(&config.windows);
+    let is_left = run::check(config, &mut gathered, progress, &ending.stop)?;
     progress.finish();
     if let Some(dir) = report_dir {
         dir.write_check(&gathered)?;
     }
     // As for an export, nobody to tell is no failure.
     let _ = gathered.tell(&mut std::io::stdout().lock());
-    let exit = gathered.tally.exit();
+    let exit = ending.exit(gathered.tally.exit(), is_left);
     gathered.end();
     Ok(exit)
 }
@@ -265,8 +269,8 @@ fn verify(
     let task = Task::Verify { live: false };
     let (report_dir, journal) = results(config, task, progress, jiff::Timestamp::now())?;
     let mut gathered = Gathered::new(VerifyReport::new(all), journal);
-    let stop = stop_on_signals();
-    run::verify(config, verification, &mut gathered, progress, &stop)?;
+    let ending = Ending::on_signals().within(&config.windows);
+    let is_left = run::verify(config, verification, &mut gathered, progress, &ending.stop)?;
     progress.finish();
     if let Some(dir) = &report_dir {
         dir.write_verify(&gathered)?;
@@ -274,7 +278,7 @@ fn verify(
     let dir = report_dir.as_ref().map(ReportDir::path);
     // As for an export, nobody to tell is no failure.
     let _ = gathered.tell(dir, &mut std::io::stdout().lock());
-    let exit = gathered.tally.exit();
+    let exit = ending.exit(gathered.tally.exit(), is_left);
     gathered.end();
     Ok(exit)
 }
@@ -312,8 +316,8 @@ fn export(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Pr
     let (report_dir, journal) = results(config, task, progress, started)?;
     let report = ExportReport::begin(started, config.options.clone(), config.dry_run, all);
     let mut gathered = Gathered::new(report, journal);
-    let stop = stop_on_signals();
-    run::run(config, &mut gathered, progress, &stop)?;
+    let ending = Ending::on_signals().within(&config.windows);
+    let is_left = run::run(config, &mut gathered, progress, &ending.stop)?;
     progress.finish();
     gathered.tally.finished = jiff::Timestamp::now();
     if let Some(dir) = report_dir {
@@ -321,23 +325,9 @@ fn export(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Pr
     }
     // Nobody to tell (a closed pipe) is no failure of the run: the exit status says how it went.
     let _ = person::tell(&gathered, &mut std::io::stdout().lock());
-    let exit = gathered.tally.exit();
+    let exit = ending.exit(gathered.tally.exit(), is_left);
     gathered.end();
     Ok(exit)
-}
-
-/// The first signal asks the run to stop after the messages at hand; the second ends it at once.
-fn stop_on_signals() -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        let again = signal_hook::flag::register_conditional_default(signal, stop.clone());
-        let first = signal_hook::flag::register(signal, stop.clone());
-        if again.and(first).is_err() {
-            tracing::warn!("signals cannot be caught; an interrupted run will stop at once");
-        }
-    }
-    stop.store(false, Ordering::Relaxed);
-    stop
 }
 
 /// Says what is wrong with the input; nothing was started.

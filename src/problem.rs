@@ -38,6 +38,8 @@ pub enum Kind {
     Interrupted,
     /// Not begun, since the run was stopped before.
     Stopped,
+    /// The user's limit for the day is reached.
+    Capped,
     /// A bug of ours (a caught panic).
     Internal,
 }
@@ -77,6 +79,7 @@ impl Kind {
             Kind::Input => "input",
             Kind::Interrupted => "interrupted",
             Kind::Stopped => "stopped",
+            Kind::Capped => "capped",
             Kind::Internal => "internal",
         }
     }

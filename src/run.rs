@@ -29,7 +29,7 @@ use crate::verify;
 const STACK: usize = 2 << 20;
 
 /// Works on all users of `config`. `stop` may be set from outside (a signal); it is set here when
-/// one user meets a problem that every other would meet too.
+/// one user meets a problem that every other would meet too. Whether users were not begun because of that.
 ///
 /// # Errors
 /// Nothing was started: a CA file that cannot be read, threads that cannot be made (kind Input or Tls). The
@@ -39,7 +39,7 @@ pub fn run(
     gathered: &mut Gathered<ExportReport>,
     progress: &Progress,
     stop: &AtomicBool,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
     let dialer = dialer(config)?.compressing(config.compress);
     let syncer = Arc::new(Syncer::default());
     side_by_side(
@@ -70,7 +70,7 @@ pub fn check(
     gathered: &mut Gathered<CheckReport>,
     progress: &Progress,
     stop: &AtomicBool,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
     let dialer = dialer(config)?.compressing(config.compress);
     side_by_side(
         (config, &dialer),
@@ -99,7 +99,7 @@ pub fn verify(
     gathered: &mut Gathered<VerifyReport>,
     progress: &Progress,
     stop: &AtomicBool,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
     let dialer = dialer(config)?;
     side_by_side(
         (config, &dialer),
@@ -120,7 +120,8 @@ pub fn verify(
 }
 
 fn dialer(config: &Config) -> Result<Dialer, Problem> {
-    Ok(Dialer::new(&config.tls, config.timeout)?.for_jobs(config.jobs))
+    let dialer = Dialer::new(&config.tls, config.timeout)?;
+    Ok(dialer.paced(config.pacing).for_jobs(config.jobs))
 }
 
 fn side_by_side<R: PerUser, T: Tally<Of = R>>(
@@ -129,12 +130,14 @@ fn side_by_side<R: PerUser, T: Tally<Of = R>>(
     progress: &Progress,
     stop: &AtomicBool,
     task: impl Fn(&User, &UserLog, (&Turn<'_>, &UserProgress)) -> R + Sync,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
     let hosts = dialer.hosts();
+    let is_left = AtomicBool::new(false);
     let asked = Arc::clone(hosts);
     progress.ask_hosts(move || asked.loads().into_iter().map(host_stand).collect());
     let fenced = |user: &User, turn: Turn<'_>| {
         if stop.load(Ordering::Relaxed) {
+            is_left.store(true, Ordering::Relaxed);
             return R::ended(&user.name, 0, not_begun());
         }
         if let Some(problem) = turn.closed() {
@@ -204,10 +207,11 @@ fn side_by_side<R: PerUser, T: Tally<Of = R>>(
             }
         }
     });
+    hosts.tell();
     let (_, failed) = gathered
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    failed.map_or(Ok(()), Err)
+    failed.map_or(Ok(is_left.into_inner()), Err)
 }
 
 /// What is told of a host that gets less than could be.

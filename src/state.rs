@@ -18,6 +18,7 @@
 //! The file lies in the user's own Maildir. Nothing in it is a path to be opened, and no range in it
 //! is ever spelled out.
 
+pub mod daily;
 mod digests;
 mod folder;
 

@@ -4,6 +4,7 @@
 //! is on disk and does what is missing; when a connection breaks, the next attempt finds what this
 //! one has done on disk and goes on from there.
 
+mod allowance;
 mod attempt;
 mod bodies;
 mod collect;
@@ -47,6 +48,7 @@ use crate::source::ListedFolder;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
 use crate::source::net::hosts::Turn;
+use allowance::Allowance;
 use attempt::Attempt;
 use bodies::Bodies;
 pub(crate) use collect::Copies;
@@ -132,6 +134,8 @@ struct Memory {
     removals: Removals,
     /// What messages of virtual folders can be linked to.
     links: Links,
+    /// What may still be fetched today, where there is a limit.
+    allowance: Option<Allowance>,
     /// Those beside the one that each attempt opens.
     connections: Connections,
     /// What may be deleted at the source when all folders are done.
@@ -211,6 +215,8 @@ fn attempt_until_done(
             failures = 0;
         }
         failures += 1;
+        // They have places that others wait for.
+        memory.connections.forget();
         context.turn.failed(&problem);
         let give_up = failures > context.config.retries || context.stop.load(Ordering::Relaxed);
         if !problem.retry || give_up {

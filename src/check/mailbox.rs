@@ -183,7 +183,8 @@ impl Check<'_> {
             software = Some(String::new());
             software = Some(session.software()?);
             check.read_folders(&mut session, maildrop)?;
-            check.context.dialer.see_off(|| session.logout());
+            let host = &account.endpoint.host;
+            check.context.dialer.see_off_from(host, || session.logout());
             Ok(())
         });
         let (server, _) = self.outcome("IMAP", account, software, outcome)?;

@@ -106,6 +106,7 @@ impl Verify {
             uidls: self.uidls,
             running: self.running,
             connections: 1,
+            daily_cap: None,
             compress: Compress::default(),
         };
         (export, self.verifying)

@@ -12,8 +12,8 @@ use super::shard::{self, Shard};
 use super::template::Template;
 use super::users::Everyone;
 use super::{
-    Config, FolderEncoding, Layout, Owner, Pop3Order, Selection, Servers, TargetPolicy, Task,
-    UidlPolicy, Voice, rerun, selection,
+    Config, FolderEncoding, Jobs, Layout, Owner, Pop3Order, Selection, Servers, TargetPolicy, Task,
+    UidlPolicy, Voice, pacing, rerun, selection,
 };
 use crate::cli::{self, Pop3Collect};
 use crate::matching::{self, Policy};
@@ -52,6 +52,11 @@ pub(super) fn resolve(
     }
     let form = (target.layout, target.encoding);
     let selection = Selection::from_cli(&typed.selection, form, &mut |fault| faults.refuse(fault));
+    let pacing = pacing::from_cli(&typed.running.pacing, &mut |fault| faults.refuse(fault));
+    let daily_cap = typed.daily_cap.as_deref().and_then(|cap| {
+        faults.take(selection::size(cap).map_err(|fault| format!("--daily-cap: {fault}")))
+    });
+    let windows = pacing::windows(&typed.running.pacing, &mut |fault| faults.refuse(fault));
     let logins = Logins::read(&typed.login, password, &mut |fault| faults.refuse(fault));
     let all = Everyone {
         listed: typed.users.users.is_some(),
@@ -140,6 +145,7 @@ pub(super) fn resolve(
         return Err(faults.into_problems(&list_name(&typed.users)));
     }
     Ok(Config {
+        jobs: pacing::jobs(&typed.running.pacing, &users),
         users,
         shard: narrowing.shard.map(|shard| shard.to_string()),
         target,
@@ -162,7 +168,9 @@ pub(super) fn resolve(
             insecure: typed.source.tls_insecure,
             legacy: typed.source.tls_legacy,
         },
-        jobs: typed.running.jobs,
+        pacing,
+        daily_cap,
+        windows,
         connections: typed.connections,
         compress: typed.compress,
         timeout: Duration::from_secs(typed.running.timeout),
@@ -279,7 +287,7 @@ const CONNECTIONS_MAX: usize = 10;
 
 /// Options that are wrong by themselves or with each other.
 fn options_alone(typed: &cli::Export, faults: &mut Faults) {
-    if typed.running.jobs == 0 {
+    if typed.running.pacing.jobs == Jobs::Fixed(0) {
         faults.refuse("--jobs 0 would do nothing: give at least 1");
     }
     if !(1..=CONNECTIONS_MAX).contains(&typed.connections) {
@@ -461,7 +469,6 @@ fn options(typed: &cli::Export, shard: Option<Shard>, dry_run: bool) -> serde_js
         "uidl-template": uidls.uidl_template,
         "unholdable": word(&uidls.unholdable),
         "pop3-order": word(&uidls.pop3_order),
-        "jobs": running.jobs,
         "connections": typed.connections,
         "compress": word(&typed.compress),
         "timeout": running.timeout,
@@ -476,6 +483,8 @@ fn options(typed: &cli::Export, shard: Option<Shard>, dry_run: bool) -> serde_js
             serde_json::json!(shard.map(|it| it.to_string())),
         );
         options.extend(selection::options(&typed.selection));
+        options.extend(pacing::options(&running.pacing));
+        options.insert("daily-cap".to_owned(), serde_json::json!(typed.daily_cap));
     }
     options
 }

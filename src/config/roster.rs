@@ -321,6 +321,14 @@ impl Users {
         hosts.map_or(&[], Vec::as_slice)
     }
 
+    /// The hosts of all of them, each once.
+    pub(super) fn all_hosts(&self) -> HashSet<&str> {
+        let sets: HashSet<u32> = self.kept.iter().map(|place| place.hosts).collect();
+        let sets = sets.into_iter().filter_map(|set| usize::try_from(set).ok());
+        let sets = sets.filter_map(|set| self.hosts.get(set));
+        sets.flatten().map(String::as_str).collect()
+    }
+
     /// All of them, one after the other.
     pub fn iter(&self) -> impl Iterator<Item = Result<User, Problem>> {
         (0..self.len()).map(|at| self.get(at))

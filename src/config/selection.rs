@@ -8,6 +8,7 @@ mod values;
 
 pub use glob::Glob;
 pub use rename::Rename;
+pub(super) use values::size;
 
 use super::resolve::word;
 use super::{FolderEncoding, Layout};

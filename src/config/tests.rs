@@ -239,6 +239,24 @@ fn each_conflict_is_refused_with_the_way_on() {
             &["--jobs 0", "--connections", "--timeout"],
         ),
         (
+            plain,
+            None,
+            with(
+                &[
+                    &imap[..],
+                    &["--host-jobs", "0", "--rate", "1000", "--host-rate", "1Q"],
+                    &["--window", "22:00-06:00,22-06"],
+                ]
+                .concat(),
+            ),
+            &[
+                "--host-jobs 0",
+                "--rate takes",
+                "--host-rate: \"1Q\"",
+                "--window: \"22-06\"",
+            ],
+        ),
+        (
             "user,password\na,p\nb,p\nc,p\n",
             None,
             [&["--users", "LIST", "--maildir", "/v/x"][..], &imap].concat(),

@@ -168,14 +168,14 @@ dovecot = true
 "#;
     let want = [
         "line 2: unknown key \"imapp\": is imap meant?",
-        "line 3: jobs: \"many\" cannot be used: invalid digit found in string",
+        "line 3: jobs: \"many\" cannot be used: it is no number, and not auto",
         "line 4: fsync: \"sometimes\" is none of never, batch, always",
         "line 6: subscribed takes true or false",
         "line 7: since takes a value, not true or false",
         "line 8: imap takes one value, not a list",
         "line 9: exclude takes texts or numbers in its list",
         "line 10: password: passwords do not belong here: password-file and password-command say where they are",
-        "line 11: unknown key \"host_jbos\"",
+        "line 11: unknown key \"host_jbos\": is host-jobs meant?",
         "line 12: verbose takes a number up to 9",
         "line 13: max-delete: \"101\" cannot be used: 101 is not in 0..=100",
         "line 14: unknown key \"help\"",
@@ -226,6 +226,9 @@ fn the_example_is_sound_for_all_that_take_it() {
         };
         assert_eq!(users.users, Some(PathBuf::from("/etc/mailseed/users.csv")));
         assert_eq!(form.target, [Server::Dovecot, Server::Qmail]);
-        assert_eq!((running.jobs, running.job), (16, Some(example.clone())));
+        assert_eq!(
+            (running.pacing.jobs, running.job),
+            (crate::config::Jobs::Fixed(16), Some(example.clone()))
+        );
     }
 }

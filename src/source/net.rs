@@ -15,7 +15,9 @@ mod endpoint;
 mod farewell;
 pub mod hosts;
 mod line;
+mod meter;
 mod pace;
+mod rate;
 mod starttls;
 #[cfg(test)]
 mod tests;
@@ -23,10 +25,13 @@ mod tls;
 
 pub use endpoint::{Endpoint, Protocol, Security};
 use farewell::Farewells;
-use hosts::Hosts;
+use hosts::{Hosts, Place, Turn};
 use line::Gauge;
 pub use line::{Compress, Line};
+use meter::Counter;
 use pace::PacedSocket;
+pub use rate::LEAST as LEAST_RATE;
+use rate::{Limit, Limits};
 
 /// Bytes that are read ahead for each connection.
 const BUFFER: usize = 64 * 1024;
@@ -40,6 +45,19 @@ pub struct TlsPolicy {
     pub insecure: bool,
     /// TLS 1.0 and weak ciphers, for old appliances.
     pub legacy: bool,
+}
+
+/// How much a run takes of the servers at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pacing {
+    /// Users at once at each host, with their further connections; `None`: as many as there are.
+    pub host_jobs: Option<usize>,
+    /// How many are best at each host is found by trying.
+    pub tuned: bool,
+    /// Bytes a second of all hosts, at least [`LEAST_RATE`].
+    pub rate: Option<u64>,
+    /// Bytes a second of each host, at least [`LEAST_RATE`].
+    pub host_rate: Option<u64>,
 }
 
 /// A byte stream to a server, secured or not.
@@ -72,9 +90,20 @@ pub struct Dialer {
     timeout: Duration,
     farewells: Farewells,
     compress: Compress,
+    jobs: usize,
+    pacing: Pacing,
     hosts: Arc<Hosts>,
+    /// For all hosts together.
+    limit: Option<Arc<Limit>>,
     /// By host.
-    lines: Mutex<HashMap<String, Arc<Line>>>,
+    ways: Mutex<HashMap<String, Way>>,
+}
+
+/// What all connections to a host share.
+#[derive(Debug, Clone)]
+struct Way {
+    line: Arc<Line>,
+    limits: Limits,
 }
 
 impl fmt::Debug for Dialer {
@@ -98,8 +127,11 @@ impl Dialer {
             timeout,
             farewells: Farewells::new(),
             compress: Compress::Never,
-            hosts: Arc::new(Hosts::new(usize::MAX)),
-            lines: Mutex::default(),
+            jobs: usize::MAX,
+            pacing: Pacing::default(),
+            hosts: Arc::new(Hosts::new(usize::MAX, Pacing::default())),
+            limit: None,
+            ways: Mutex::default(),
         })
     }
 
@@ -116,7 +148,19 @@ impl Dialer {
     #[must_use]
     pub fn for_jobs(self, jobs: usize) -> Self {
         Self {
-            hosts: Arc::new(Hosts::new(jobs)),
+            jobs,
+            hosts: Arc::new(Hosts::new(jobs, self.pacing)),
+            ..self
+        }
+    }
+
+    /// The same, taking no more than `pacing` of the servers.
+    #[must_use]
+    pub fn paced(self, pacing: Pacing) -> Self {
+        Self {
+            pacing,
+            hosts: Arc::new(Hosts::new(self.jobs, pacing)),
+            limit: pacing.rate.map(|rate| Arc::new(Limit::new(rate))),
             ..self
         }
     }
@@ -126,16 +170,36 @@ impl Dialer {
         &self.hosts
     }
 
-    fn line(&self, host: &str) -> Arc<Line> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Line::new(self.compress));
-        Arc::clone(lines.entry(host.to_owned()).or_insert_with(new))
+    fn way(&self, host: &str) -> Way {
+        let mut ways = self.ways.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || {
+            let own = self.pacing.host_rate.map(|rate| Arc::new(Limit::new(rate)));
+            Way {
+                line: Arc::new(Line::new(self.compress)),
+                limits: Limits::new(self.limit.iter().cloned().chain(own)),
+            }
+        };
+        ways.entry(host.to_owned()).or_insert_with(new).clone()
+    }
+
+    /// A place at a host for a connection beside the one of a user's turn, where there is one now.
+    pub fn place_beside(&self, host: &str) -> Option<Place> {
+        Hosts::place_beside(&self.hosts, host)
     }
 
     /// Says `goodbye` to a server in a thread of its own, so that nothing waits for the answer; the
     /// dialer does when it is dropped, for some seconds.
     pub fn see_off(&self, goodbye: impl FnOnce() + Send + 'static) {
         self.farewells.say(goodbye);
+    }
+
+    /// [`Dialer::see_off`] on the connection of a user's turn, whose place is not free before that is over.
+    pub fn see_off_from(&self, host: &str, goodbye: impl FnOnce() + Send + 'static) {
+        let place = Hosts::hold_beside(&self.hosts, host);
+        self.farewells.say(move || {
+            goodbye();
+            drop(place);
+        });
     }
 
     /// Connects to `endpoint`, and brings TLS up where its scheme asks for it: never anything
@@ -148,8 +212,36 @@ impl Dialer {
     /// Busy (retry) where the server sent us away before STARTTLS; kind Tls (no retry) where it
     /// could not be secured as asked; kind Protocol where it speaks something else.
     pub fn connect(&self, endpoint: &Endpoint) -> Result<Connection, Problem> {
-        let line = self.line(&endpoint.host);
-        let socket = self.dial(endpoint, &line)?;
+        self.connect_counted(endpoint, None, None)
+    }
+
+    /// [`Dialer::connect`], and what comes counts for the user whose `turn` it is. A connection beside the
+    /// first has a `place` of its own, which is free again when it is closed.
+    ///
+    /// # Errors
+    /// Those of [`Dialer::connect`].
+    pub fn connect_for(
+        &self,
+        turn: &Turn<'_>,
+        endpoint: &Endpoint,
+        place: Option<Place>,
+    ) -> Result<Connection, Problem> {
+        self.connect_counted(endpoint, Some(turn), place)
+    }
+
+    fn connect_counted(
+        &self,
+        endpoint: &Endpoint,
+        turn: Option<&Turn<'_>>,
+        place: Option<Place>,
+    ) -> Result<Connection, Problem> {
+        let way = self.way(&endpoint.host);
+        let meters = [
+            Some(self.hosts.meter(&endpoint.host)),
+            turn.map(Turn::meter),
+        ];
+        let counter = Counter::new(meters.into_iter().flatten().collect());
+        let socket = self.dial(endpoint, &way)?.counted(counter).in_place(place);
         let (stream, greeting): (Box<dyn Stream>, _) = match endpoint.security {
             Security::Tls => (self.tls.secure(endpoint, socket)?, None),
             Security::StartTls => {
@@ -161,12 +253,12 @@ impl Dialer {
         Ok(Connection {
             stream: BufReader::with_capacity(BUFFER, stream),
             greeting,
-            line,
+            line: way.line,
         })
     }
 
     /// The first address of the host that answers, in the resolver's order.
-    fn dial(&self, endpoint: &Endpoint, line: &Arc<Line>) -> Result<PacedSocket, Problem> {
+    fn dial(&self, endpoint: &Endpoint, way: &Way) -> Result<PacedSocket, Problem> {
         let to = endpoint.address();
         let problem = |what: String| Problem::new(Kind::Network, Reach::User, what);
         let addresses = (endpoint.host.as_str(), endpoint.port)
@@ -178,8 +270,9 @@ impl Dialer {
             match TcpStream::connect_timeout(&address, self.timeout) {
                 Ok(tcp) => {
                     self.hosts.took_connection(&endpoint.host);
-                    let gauge = Gauge::new(line, start.elapsed());
+                    let gauge = Gauge::new(&way.line, start.elapsed());
                     return PacedSocket::new(tcp, self.timeout, gauge)
+                        .and_then(|socket| socket.limited(way.limits.clone()))
                         .map_err(|error| io_problem(endpoint, "setting its time limits", error));
                 }
                 Err(error) => {

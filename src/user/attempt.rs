@@ -38,7 +38,6 @@ impl<'a> Attempt<'a> {
     pub(super) fn run(mut self) -> Result<(), Problem> {
         self.memory.tally.begin_attempt();
         self.memory.plan.clear();
-        self.memory.connections.begin_attempt();
         let opener = match self.wants_uidls() {
             true => self.opener(),
             false => None,
@@ -127,6 +126,9 @@ impl<'a> Attempt<'a> {
             )?)
         };
         self.open_book()?;
+        if let Some(tree) = &tree {
+            self.open_allowance(tree)?;
+        }
         self.memory.removals = Removals::default();
         self.memory.deletable.clear();
         let written = self.memory.tally.added();
@@ -136,10 +138,11 @@ impl<'a> Attempt<'a> {
             }
             _ => Ok(()),
         });
-        match &tree {
-            Some(tree) => self.close_book(tree, result),
-            None => result,
-        }
+        let Some(tree) = &tree else {
+            return result;
+        };
+        let counted = self.close_allowance(tree);
+        self.close_book(tree, result.and(counted))
     }
 
     /// See [`export::quota_is_recounted`].
@@ -206,7 +209,8 @@ impl<'a> Attempt<'a> {
             may_log_in()?;
         }
         let endpoint = &account.endpoint;
-        let connection = self.context.dialer.connect(endpoint)?;
+        let Context { dialer, turn, .. } = self.context;
+        let connection = dialer.connect_for(turn, endpoint, None)?;
         let may_log_in = || if must_pause { Ok(()) } else { may_log_in() };
         let mut session = imap::Session::open_when(connection, login, endpoint, may_log_in)?;
         self.log
@@ -281,7 +285,10 @@ impl<'a> Attempt<'a> {
         }
         self.subscribe(tree, list, &choice)?;
         self.delete_at_source(&mut session, &list.folders, tree)?;
-        self.context.dialer.see_off(|| session.logout());
+        if let Some(imap) = &self.user.imap {
+            let host = &imap.endpoint.host;
+            self.context.dialer.see_off_from(host, || session.logout());
+        }
         self.memory.connections.close(self.context.dialer);
         if list.unusable.is_empty() {
             self.plan_vanished(&used, &choice)?;

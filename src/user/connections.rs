@@ -23,6 +23,7 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::report::UserLog;
 use crate::sink::arrivals::Arrivals;
 use crate::source::net::Dialer;
+use crate::source::net::hosts::Place;
 use crate::source::{ListedFolder, Refused, imap};
 
 /// Pieces that may wait to be written, for each connection.
@@ -68,8 +69,8 @@ impl Default for Connections {
 }
 
 impl Connections {
-    /// Forgets the sessions of the attempt before.
-    pub(super) fn begin_attempt(&mut self) {
+    /// Forgets the sessions of an attempt that is over.
+    pub(super) fn forget(&mut self) {
         self.idle.clear();
     }
 
@@ -111,10 +112,13 @@ impl Connections {
             let mut relay = Relay::new(0, sender.clone());
             let first = scope.spawn(move || work_off(own, share, &mut relay));
             let others: Vec<_> = (1..=extra)
-                .map(|number| {
-                    let session = idle.pop();
+                .map_while(|number| {
+                    let begin = match idle.pop() {
+                        Some(session) => Begin::Idle(Box::new(session)),
+                        None => Begin::In(way.place()?),
+                    };
                     let relay = Relay::new(number, sender.clone());
-                    scope.spawn(move || help(session, way, share, relay))
+                    Some(scope.spawn(move || help(begin, way, share, relay)))
                 })
                 .collect();
             drop(sender);
@@ -205,21 +209,34 @@ fn work_off(
     (refused, Ok(()))
 }
 
+/// With what a connection beside the first begins.
+enum Begin {
+    /// It is open.
+    Idle(Box<imap::Session>),
+    /// It is to be opened, and has this place at the host.
+    In(Place),
+}
+
 /// The same on a connection beside the first, which may still have to be opened.
-fn help(idle: Option<imap::Session>, way: &Way<'_>, share: &Share, mut relay: Relay) -> Help {
+fn help(begin: Begin, way: &Way<'_>, share: &Share, mut relay: Relay) -> Help {
     let mut help = Help {
         session: None,
-        was_open: idle.is_some(),
+        was_open: matches!(begin, Begin::Idle(_)),
         refused: Refused::new(),
         warnings: Vec::new(),
         problem: None,
     };
     // One that has waited for long may have been closed by the server.
-    let in_folder = idle.and_then(|session| way.enter(session).ok());
+    let in_folder = match begin {
+        Begin::Idle(session) => way.enter(*session).map_err(|_| way.place()),
+        Begin::In(place) => Err(Some(place)),
+    };
     let opened = match in_folder {
-        Some(session) => Ok(session),
-        None if share.is_empty() => return help,
-        None => way.open().and_then(|session| way.enter(session)),
+        Ok(session) => Ok(session),
+        Err(Some(place)) if !share.is_empty() => {
+            way.open(place).and_then(|session| way.enter(session))
+        }
+        Err(_) => return help,
     };
     let mut session = match opened {
         Ok(session) => session,
@@ -241,12 +258,19 @@ fn help(idle: Option<imap::Session>, way: &Way<'_>, share: &Share, mut relay: Re
 }
 
 impl Way<'_> {
-    fn open(&self) -> Result<imap::Session, Problem> {
+    /// A place for one more connection, where the host has one.
+    fn place(&self) -> Option<Place> {
+        let host = &self.user.imap.as_ref()?.endpoint.host;
+        self.context.dialer.place_beside(host)
+    }
+
+    fn open(&self, place: Place) -> Result<imap::Session, Problem> {
         let (Some(account), Some(login)) = (&self.user.imap, &self.logins.imap) else {
             let what = "there is no IMAP to connect to";
             return Err(Problem::new(Kind::Internal, Reach::User, what));
         };
-        let connection = self.context.dialer.connect(&account.endpoint)?;
+        let Context { dialer, turn, .. } = self.context;
+        let connection = dialer.connect_for(turn, &account.endpoint, Some(place))?;
         imap::Session::open(connection, login, &account.endpoint)
     }
 

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use tracing::Level;
 
 use super::Breaks;
+use super::allowance::{Allowance, Fetched};
 use super::attempt::Attempt;
 use super::imap_folder::Left;
 use super::listing::Stamp;
@@ -23,7 +24,6 @@ use crate::sink::arrivals::Arrivals;
 use crate::sink::export::{self, Job, Watch};
 use crate::sink::list_lock::ListLock;
 use crate::sink::tree::Tree;
-use crate::source::Refused;
 
 /// A folder of the source with where it goes and what fetches it.
 pub(super) struct Folder<'f> {
@@ -56,6 +56,8 @@ struct Done {
     /// What the plan was made from, where that is not what was found first.
     disk: Option<OnDisk>,
     not_come: NotCome,
+    /// What waits for another day, by UID or POP3 number, ascending.
+    postponed: Vec<u32>,
     added: Added,
     digests: Digests,
 }
@@ -81,7 +83,7 @@ impl Folder<'_> {
     }
 }
 
-type Fetch<'f> = dyn FnMut(Vec<(u32, u64)>, &mut Arrivals<'_>) -> Result<Refused, Problem> + 'f;
+type Fetch<'f> = dyn FnMut(Vec<(u32, u64)>, &mut Arrivals<'_>) -> Result<Fetched, Problem> + 'f;
 
 impl Attempt<'_> {
     /// Plans a folder, and unless this is a dry run carries the plan out.
@@ -142,6 +144,7 @@ impl Attempt<'_> {
             plan,
             disk,
             not_come,
+            postponed,
             added,
             digests,
         } = done;
@@ -153,7 +156,11 @@ impl Attempt<'_> {
             tree.sync_all()?;
         }
         self.skip(folder, &not_come);
-        let missing = |index| not_come.contains_key(&(folder.key)(index));
+        self.postpone(folder, &postponed);
+        let missing = |index| {
+            let key = (folder.key)(index);
+            not_come.contains_key(&key) || postponed.binary_search(&key).is_ok()
+        };
         self.note_done(&folder.source, &plan, &folder.stamp, &missing);
         self.save(Some(tree))?;
         let disk = disk.as_ref().unwrap_or(&folder.disk);
@@ -197,10 +204,11 @@ impl Attempt<'_> {
             plan,
         );
         let mut not_come = NotCome::new();
+        let mut postponed = Vec::new();
         let path = folder.source.path;
         let breaks = self.memory.breaks.entry(path.clone()).or_default();
         let result = export::carry_out(&job, watch, folder.key, &mut |arrivals| {
-            not_come = ask(arrivals, fetch, breaks, left)?;
+            (not_come, postponed) = ask(arrivals, fetch, breaks, left)?;
             Ok(())
         });
         self.memory.tally.folder(path).added.add(added.get());
@@ -209,6 +217,7 @@ impl Attempt<'_> {
             plan: plan.clone(),
             disk: None,
             not_come,
+            postponed,
             added: added.get(),
             digests: digests.take(),
         })
@@ -238,10 +247,11 @@ impl Attempt<'_> {
             digested: self.wants_digests().then_some(&digested),
         };
         let mut not_come = NotCome::new();
+        let mut postponed = Vec::new();
         let job = folder.job(tree, layout, &policy, &folder.disk, plan);
         let breaks = self.memory.breaks.entry(path.clone()).or_default();
         let (received, fetched) = export::receive(&job, watch, folder.key, &mut |arrivals| {
-            not_come = ask(arrivals, fetch, breaks, left)?;
+            (not_come, postponed) = ask(arrivals, fetch, breaks, left)?;
             Ok(())
         })?;
         let lists = policy.lists(folder.target.is_root());
@@ -279,9 +289,34 @@ impl Attempt<'_> {
             plan: now,
             disk: Some(disk),
             not_come,
+            postponed,
             added: added.get(),
             digests: digests.take(),
         })
+    }
+
+    /// Puts what has to wait for another day into its bucket.
+    fn postpone(&mut self, folder: &Folder<'_>, postponed: &[u32]) {
+        let (Some(cap), false) = (self.context.config.daily_cap, postponed.is_empty()) else {
+            return;
+        };
+        let path = folder.source.path;
+        let mut pending = Vec::with_capacity(postponed.len());
+        for (index, entry) in folder.source.entries.iter().enumerate() {
+            let key = (folder.key)(index);
+            if postponed.binary_search(&key).is_err() {
+                continue;
+            }
+            let uid = folder.source.digests.is_none().then_some(key);
+            let announced = folder.source.uidls.and_then(|uidls| uidls.get(index));
+            let uidl = announced.map(|announced| announced.uidl.to_string());
+            pending.push(skip(path, uid, uidl, Some(entry.size), ""));
+        }
+        let octets = pending.iter().filter_map(|skip| skip.size).sum();
+        let problem = Allowance::reached(cap, pending.len(), octets).in_folder(path);
+        self.log.line(Level::WARN, problem.to_string());
+        let tally = self.memory.tally.folder(path);
+        (tally.pending, tally.problem) = (pending, Some(problem));
     }
 
     /// Puts what the source did not give into its bucket.
@@ -395,14 +430,14 @@ fn ask(
     fetch: &mut Fetch<'_>,
     breaks: &mut Breaks,
     left: &mut Left,
-) -> Result<NotCome, Problem> {
+) -> Result<(NotCome, Vec<u32>), Problem> {
     let mut wanted = arrivals.missing();
     let mut hopeless = HashSet::new();
     wanted.retain(|(key, _)| !breaks.gave_up(*key) || !hopeless.insert(*key));
     let result = fetch(wanted, arrivals);
     let missing = arrivals.missing();
-    let refused = match result {
-        Ok(refused) => refused,
+    let Fetched { refused, postponed } = match result {
+        Ok(fetched) => fetched,
         Err(problem) => {
             let mut waited_for = missing.iter().filter(|(key, _)| !hopeless.contains(key));
             if problem.retry
@@ -425,7 +460,9 @@ fn ask(
         })
     };
     let keys = missing.into_iter().map(|(key, _)| key);
-    Ok(keys.map(|key| (key, why(key))).collect())
+    let keys = keys.filter(|key| postponed.binary_search(key).is_err());
+    let not_come = keys.map(|key| (key, why(key))).collect();
+    Ok((not_come, postponed))
 }
 
 pub(super) fn skip(

@@ -2,6 +2,7 @@
 
 use tracing::Level;
 
+use super::allowance::{self, Fetched};
 use super::attempt::Attempt;
 use super::connections::Way;
 use super::folder::{Folder, skip};
@@ -277,6 +278,8 @@ impl Attempt<'_> {
         let mut of_others = std::mem::take(&mut self.memory.bodies);
         let stop = self.context.stop;
         let mut connections = std::mem::take(&mut self.memory.connections);
+        let mut allowance = self.memory.allowance.take();
+        let within = (self.context.turn, tree);
         let way = Way {
             user,
             logins: self.logins,
@@ -293,22 +296,26 @@ impl Attempt<'_> {
             if let Some(collected) = &collected {
                 (copies, own) = own.into_iter().partition(|(uid, _)| collected.has(*uid));
             }
-            let own: Vec<_> = bodies
-                .deliver(own, arrivals)?
-                .into_iter()
-                .filter_map(|(uid, size)| Some((Uid::new(uid)?, size)))
-                .collect();
-            let mut refused = connections.fetch(session, &way, &own, arrivals)?;
+            let own = bodies.deliver(own, arrivals)?;
+            let Fetched {
+                mut refused,
+                mut postponed,
+            } = allowance::fetch(&mut allowance, &own, within, &mut |piece| {
+                let piece = piece.iter();
+                let piece: Vec<_> = piece
+                    .filter_map(|(uid, size)| Some((Uid::new(*uid)?, *size)))
+                    .collect();
+                connections.fetch(session, &way, &piece, arrivals)
+            })?;
             if let Some(collected) = &collected {
-                refused.extend(collected.fetch(
-                    session,
-                    &copies,
-                    &mut of_others,
-                    stop,
-                    arrivals,
-                )?);
+                let more = allowance::fetch(&mut allowance, &copies, within, &mut |piece| {
+                    collected.fetch(session, piece, &mut of_others, stop, arrivals)
+                })?;
+                refused.extend(more.refused);
+                postponed.extend(more.postponed);
+                postponed.sort_unstable();
             }
-            Ok(refused)
+            Ok(Fetched { refused, postponed })
         };
         let result = self.bring_up_to_date(&folder, tree, &mut fetch, left);
         if linked > 0 {
@@ -318,6 +325,7 @@ impl Attempt<'_> {
         }
         self.memory.bodies = of_others;
         self.memory.connections = connections;
+        self.memory.allowance = allowance;
         if result.is_err() {
             self.memory.bodies.put_back(path, bodies);
         }

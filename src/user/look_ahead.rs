@@ -254,6 +254,8 @@ impl Attempt<'_> {
         let listed = &placed.listed;
         let known = self.memory.book.record.known(&listed.path);
         !self.memory.imap_stumbled
+            // What is asked ahead comes, whatever it takes of the day.
+            && self.context.config.daily_cap.is_none()
             && placed.target.is_ok()
             && !choice.links(listed)
             && choice.search_keys().is_none()

@@ -55,14 +55,16 @@ impl Opener<'_> {
         memory: &mut Pop3Memory,
         tell: &dyn Fn(Stage),
     ) -> Result<Maildropped, Problem> {
-        let Context { dialer, stop, .. } = self.context;
+        let Context {
+            dialer, turn, stop, ..
+        } = self.context;
         let endpoint = &self.account.endpoint;
         let pipelining = match memory.stumbled {
             true => Pipelining::Never,
             false => Pipelining::WhereAnnounced,
         };
         let mut session = memory.login.log_in(self.log, stop, || {
-            let connection = dialer.connect(endpoint)?;
+            let connection = dialer.connect_for(turn, endpoint, None)?;
             let accepted = || tell(Stage::Accepted);
             pop3::Session::open(connection, self.login, endpoint, pipelining, accepted)
         })?;

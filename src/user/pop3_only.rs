@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::allowance;
 use super::attempt::Attempt;
 use super::folder::{Folder, skip};
 use super::imap_folder::Left;
@@ -150,11 +151,17 @@ impl Attempt<'_> {
             called: "POP3 message",
         };
         self.mend(&mut folder, tree)?;
+        let mut allowance = self.memory.allowance.take();
+        let within = (self.context.turn, tree);
         let mut fetch = |wanted: Vec<(u32, u64)>, arrivals: &mut Arrivals<'_>| {
-            let numbers: Vec<u32> = wanted.into_iter().map(|(number, _)| number).collect();
-            session.retrieve(&numbers, arrivals)
+            allowance::fetch(&mut allowance, &wanted, within, &mut |piece| {
+                let numbers: Vec<u32> = piece.iter().map(|(number, _)| *number).collect();
+                session.retrieve(&numbers, arrivals)
+            })
         };
-        self.bring_up_to_date(&folder, tree, &mut fetch, left)
+        let result = self.bring_up_to_date(&folder, tree, &mut fetch, left);
+        self.memory.allowance = allowance;
+        result
     }
 }
 

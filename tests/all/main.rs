@@ -28,6 +28,7 @@ mod interrupted;
 mod links;
 mod marks;
 mod migration;
+mod pacing;
 mod pairing;
 mod readme;
 mod report;

@@ -2,6 +2,7 @@
 //! nothing of mailseed's own code, and a scripted server for faults.
 
 pub mod browser;
+pub mod busy;
 pub mod compare;
 pub mod corpus;
 pub mod courier;

@@ -1,6 +1,9 @@
 //! Servers that have enough of us: what they say counts for all users of the host and for nobody else's.
 
 use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::fake_server::send;
@@ -10,34 +13,68 @@ use crate::support::program::{self, Output};
 use crate::support::report::{Row, summary};
 use crate::support::tree::TempTree;
 
-struct Run {
+pub(crate) struct Run {
     tree: TempTree,
     list: String,
 }
 
 impl Run {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             tree: TempTree::new(),
             list: "user,imap,pop3,password\n".to_owned(),
         }
     }
 
-    fn add(&mut self, user: &str, server: &OddServer) {
+    pub(crate) fn add(&mut self, user: &str, server: &OddServer) {
         let url = server.url();
         let (imap, pop3) = match url.starts_with("imap") {
             true => (url.as_str(), ""),
             false => ("", url.as_str()),
         };
+        self.add_at(user, imap, pop3);
+    }
+
+    pub(crate) fn add_at(&mut self, user: &str, imap: &str, pop3: &str) {
         self.list
             .push_str(&format!("{user},{imap},{pop3},Xq7vLm2pTz9wKd4RbN\n"));
     }
 
-    fn command(&self, command: &str, more: &[&str]) -> Output {
+    pub(crate) fn maildir(&self, user: &str) -> PathBuf {
+        self.tree.path().join("mail").join(user)
+    }
+
+    /// How many messages a user has.
+    pub(crate) fn messages(&self, user: &str) -> u64 {
+        let files = fs::read_dir(self.maildir(user).join("cur"));
+        files.map_or(0, |files| files.count() as u64)
+    }
+
+    pub(crate) fn command(&self, command: &str, more: &[&str]) -> Output {
+        self.command_in(command, more, "UTC")
+    }
+
+    /// The same in the time zone `zone`, as `TZ` spells it.
+    pub(crate) fn command_in(&self, command: &str, more: &[&str], zone: &str) -> Output {
+        program::run(self.prepared(command, more, zone), Duration::from_secs(60))
+    }
+
+    /// An export that is killed after such a time.
+    pub(crate) fn killed_after(&self, time: Duration, more: &[&str], zone: &str) {
+        let mut mailseed = self.prepared("export", more, zone);
+        mailseed.stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = mailseed.spawn().expect("it is there");
+        thread::sleep(time);
+        child.kill().expect("it is ours");
+        child.wait().expect("it is ours");
+    }
+
+    fn prepared(&self, command: &str, more: &[&str], zone: &str) -> Command {
         let path = self.tree.path();
         let users = path.join("users.csv");
         fs::write(&users, &self.list).expect("scratch directories are writable");
         let mut mailseed = program::mailseed_command();
+        mailseed.env("TZ", zone);
         mailseed.arg(command).arg("--users").arg(&users);
         mailseed.arg("--report").arg(path.join("report")).args(more);
         if command == "export" {
@@ -46,10 +83,14 @@ impl Run {
                 mailseed.args(["--owner", &format!("{uid}:{gid}")]);
             }
         }
-        program::run(mailseed, Duration::from_secs(60))
+        mailseed
     }
 
-    fn rows(&self) -> Vec<Row> {
+    pub(crate) fn has_report(&self) -> bool {
+        self.tree.path().join("report").exists()
+    }
+
+    pub(crate) fn rows(&self) -> Vec<Row> {
         summary(&self.tree.path().join("report"))
     }
 }

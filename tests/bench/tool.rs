@@ -3,6 +3,8 @@
 //!
 //! An example to cargo, so that it is built by `cargo build --example bench` and never installed.
 
+#[path = "../all/support/busy.rs"]
+mod busy;
 #[path = "../all/support/far_away.rs"]
 mod far_away;
 
@@ -41,6 +43,20 @@ enum Task {
         #[arg(long)]
         rate: Option<u64>,
     },
+    /// Make a server busy; prints the port to connect to and ends with standard input.
+    Busy {
+        host: String,
+        port: u16,
+        /// Bytes a second that one connection gets alone.
+        #[arg(long)]
+        alone: u64,
+        /// So many connections get as much each.
+        #[arg(long)]
+        knee: usize,
+        /// Percent of all that are lost with each connection beyond.
+        #[arg(long)]
+        fall: u64,
+    },
     /// Read all messages of a user's INBOX over IMAP and throw them away; prints the bytes read.
     Read {
         port: u16,
@@ -61,6 +77,15 @@ fn main() -> ExitCode {
             rtt,
             rate,
         } => proxy(&host, port, Duration::from_millis(rtt), rate),
+        Task::Busy {
+            host,
+            port,
+            alone,
+            knee,
+            fall,
+        } => busy::start(&host, port, busy::Busy { alone, knee, fall })
+            .map_err(Into::into)
+            .and_then(stand),
         Task::Read {
             port,
             user,
@@ -109,7 +134,15 @@ fn proxy(
     round_trip: Duration,
     rate: Option<u64>,
 ) -> Result<(), Box<dyn Error>> {
-    let port = far_away::start(host, port, far_away::Line { round_trip, rate })?;
+    stand(far_away::start(
+        host,
+        port,
+        far_away::Line { round_trip, rate },
+    )?)
+}
+
+/// Says where it listens, and stays until standard input ends.
+fn stand(port: u16) -> Result<(), Box<dyn Error>> {
     let mut out = io::stdout();
     writeln!(out, "{port}")?;
     out.flush()?;

@@ -10,7 +10,7 @@ use crate::mail::FolderPath;
 ///
 /// # Errors
 /// It is no such size, or 0; told in words.
-pub(super) fn size(text: &str) -> Result<u64, String> {
+pub(in crate::config) fn size(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.char_indices().last() {
         Some((at, unit)) if unit.is_ascii_alphabetic() => (&text[..at], Some(unit)),
         _ => (text, None),

@@ -130,6 +130,7 @@ fn heading(kind: Kind) -> &'static str {
         Kind::Input => "wrong input",
         Kind::Interrupted => "interrupted",
         Kind::Stopped => "not begun",
+        Kind::Capped => "daily cap reached",
         Kind::Internal => "bug of mailseed",
     }
 }
@@ -165,6 +166,7 @@ fn way_on(kind: Kind) -> &'static str {
         Kind::Interrupted | Kind::Stopped => {
             "Export these users again: it goes on where it stopped."
         }
+        Kind::Capped => "Export these users again on the next day: it goes on where it stopped.",
         Kind::Internal => "Report it, with the user's log. Other users are not concerned.",
     }
 }

@@ -10,15 +10,23 @@
 //!
 //! A user who has two hosts (IMAP on one, POP3 on the other) works on both at once and needs both; what
 //! either says counts for both.
+//!
+//! With a limit for each host (`--host-jobs`) a user counts as one at each of its hosts, whatever protocols it
+//! speaks there, and so does each further connection that it opens to fetch a large folder
+//! (`--connections`): such a one is opened only where there is room, and nobody waits for it.
 
 mod host;
 mod queue;
+mod tuner;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Pacing;
+use super::meter::Meter;
+use crate::logging::SUMMARY;
 use crate::problem::{Kind, Problem, Reach};
 use host::Host;
 use host::WRONG_IN_A_ROW;
@@ -38,9 +46,10 @@ pub struct Hosts {
     jobs: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     by_name: HashMap<String, Host>,
+    pacing: Pacing,
     /// Users at work.
     at_work: usize,
 }
@@ -50,6 +59,24 @@ struct State {
 pub struct Turn<'h> {
     hosts: &'h Hosts,
     names: Vec<String>,
+    /// What comes for the user.
+    meter: Arc<Meter>,
+}
+
+/// The place of a connection beside that of a user at work. It is free again when this is dropped.
+#[derive(Debug)]
+pub struct Place {
+    hosts: Arc<Hosts>,
+    host: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut state = self.hosts.lock();
+        state.host(&self.host).leave_beside();
+        drop(state);
+        self.hosts.changed.notify_all();
+    }
 }
 
 /// What a host gets less of than could be.
@@ -83,18 +110,65 @@ impl Hosts {
         loads
     }
 
-    /// For a run with `jobs` users at once.
-    pub(super) fn new(jobs: usize) -> Self {
+    /// For a run with `jobs` users at once, and as many at each host as `pacing` says.
+    pub(super) fn new(jobs: usize, pacing: Pacing) -> Self {
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                by_name: HashMap::new(),
+                pacing,
+                at_work: 0,
+            }),
             changed: Condvar::new(),
             jobs,
         }
     }
 
+    /// What comes from `host`.
+    pub(super) fn meter(&self, host: &str) -> Arc<Meter> {
+        self.lock().host(host).meter()
+    }
+
+    /// Tells of the share that each host has been found to serve best, where that was looked for.
+    pub fn tell(&self) {
+        let state = self.lock();
+        let hosts = state.by_name.iter();
+        let mut tuned: Vec<(&String, usize)> = hosts
+            .filter_map(|(name, host)| Some((name, host.tuned()?)))
+            .collect();
+        tuned.sort_unstable();
+        for (name, share) in tuned {
+            tracing::info!(target: SUMMARY, "{name}: {} at once in the end (--jobs auto)", users(share));
+        }
+    }
+
+    /// A place at `host` for a connection beside that of a user at work, if one is free now.
+    pub(super) fn place_beside(hosts: &Arc<Self>, host: &str) -> Option<Place> {
+        let mut state = hosts.lock();
+        let taken = state.host(host);
+        if !taken.is_open(Instant::now()) {
+            return None;
+        }
+        taken.enter_beside();
+        drop(state);
+        Some(Place {
+            hosts: Arc::clone(hosts),
+            host: host.to_owned(),
+        })
+    }
+
+    /// The place of a connection that outlives its user's turn.
+    pub(super) fn hold_beside(hosts: &Arc<Self>, host: &str) -> Place {
+        hosts.lock().host(host).enter_beside();
+        Place {
+            hosts: Arc::clone(hosts),
+            host: host.to_owned(),
+        }
+    }
+
     /// Notes that `host` has taken a connection.
     pub(super) fn took_connection(&self, host: &str) {
-        self.lock().host(host).took_connection(Instant::now());
+        let mut state = self.lock();
+        state.host(host).took_connection(Instant::now());
     }
 
     /// Waits until someone in `queue` may begin, takes that one out and lets it in. `None`: nobody is left.
@@ -114,8 +188,11 @@ impl Hosts {
                     // In one go: a host that closes meanwhile would hold up who has been taken out, and
                     // with it the thread that others could have.
                     state.let_in(&names);
-                    let turn = Turn { hosts: self, names };
+                    let turn = Turn::new(self, names);
                     return Some((turn, first));
+                }
+                if !is_over {
+                    state.tune(queue.waited_for(), now);
                 }
             }
             drop(queue);
@@ -126,7 +203,7 @@ impl Hosts {
     /// Waits until a user of the hosts `names` may come, and lets it in. Where the run is to stop nothing is
     /// waited for.
     pub fn enter(&self, names: Vec<String>, stop: &AtomicBool) -> Turn<'_> {
-        let turn = Turn { hosts: self, names };
+        let turn = Turn::new(self, names);
         turn.come(Instant::now(), stop);
         turn
     }
@@ -143,7 +220,8 @@ impl Hosts {
 
 impl State {
     fn host(&mut self, name: &str) -> &mut Host {
-        self.by_name.entry(name.to_owned()).or_default()
+        let new = || Host::new(self.pacing);
+        self.by_name.entry(name.to_owned()).or_insert_with(new)
     }
 
     fn let_in(&mut self, names: &[String]) {
@@ -153,13 +231,46 @@ impl State {
         }
     }
 
+    /// Looks at the hosts `waited_for`, how they do with what they have.
+    fn tune<'n>(&mut self, waited_for: impl Iterator<Item = &'n str>, now: Instant) {
+        if !self.pacing.tuned {
+            return;
+        }
+        for name in waited_for {
+            if let Some(host) = self.by_name.get_mut(name)
+                && let Some(share) = host.tune(now)
+            {
+                tracing::info!("{name}: {} at once now", users(share));
+            }
+        }
+    }
+
     fn are_open(&self, names: &[String], now: Instant) -> bool {
         let mut known = names.iter().filter_map(|name| self.by_name.get(name));
         known.all(|host| host.is_open(now))
     }
 }
 
+impl<'h> Turn<'h> {
+    fn new(hosts: &'h Hosts, names: Vec<String>) -> Self {
+        Self {
+            hosts,
+            names,
+            meter: Arc::default(),
+        }
+    }
+}
+
 impl Turn<'_> {
+    /// Bytes that have come over the wire for the user.
+    pub fn received(&self) -> u64 {
+        self.meter.received()
+    }
+
+    pub(super) fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
+    }
+
     /// The problem of a user whose host is closed.
     pub fn closed(&self) -> Option<Problem> {
         let mut state = self.hosts.lock();
@@ -183,10 +294,7 @@ impl Turn<'_> {
             if let Some(rest) = host.turned_away(problem, Instant::now()) {
                 let seconds = rest.as_secs_f32().ceil();
                 let till = jiff::Zoned::now().saturating_add(rest).strftime("%H:%M:%S");
-                let users = match host.share() {
-                    1 => "1 user".to_owned(),
-                    share => format!("{share} users"),
-                };
+                let users = users(host.share());
                 tracing::warn!(
                     "{name} is left alone for {seconds} s, till {till}, and then has {users} at once at most: {problem}"
                 );
@@ -260,5 +368,12 @@ impl Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.go();
+    }
+}
+
+fn users(count: usize) -> String {
+    match count {
+        1 => "1 user".to_owned(),
+        count => format!("{count} users"),
     }
 }

@@ -6,7 +6,10 @@ use std::time::{Duration, Instant};
 
 use socket2::{SockRef, TcpKeepalive};
 
+use super::hosts::Place;
 use super::line::Gauge;
+use super::meter::Counter;
+use super::rate::Limits;
 
 /// What must arrive, in bytes, in the time of [`PATIENCE`] timeouts spent waiting for one answer.
 /// It is little, since some servers work for minutes and only say `* OK still here` meanwhile.
@@ -20,6 +23,12 @@ pub(super) struct PacedSocket {
     timeout: Duration,
     pace: Pace,
     gauge: Option<Gauge>,
+    counter: Counter,
+    limits: Limits,
+    /// The most that one read takes.
+    piece: usize,
+    /// What it takes of the host, until it is closed.
+    _place: Option<Place>,
 }
 
 impl PacedSocket {
@@ -36,7 +45,34 @@ impl PacedSocket {
             timeout,
             pace: Pace::new(timeout.saturating_mul(PATIENCE)),
             gauge,
+            counter: Counter::default(),
+            limits: Limits::default(),
+            piece: usize::MAX,
+            _place: None,
         })
+    }
+
+    /// The same, under `limits`.
+    pub(super) fn limited(mut self, limits: Limits) -> io::Result<Self> {
+        if let Some(size) = limits.buffer() {
+            SockRef::from(&self.tcp).set_recv_buffer_size(size)?;
+        }
+        self.piece = limits.most().unwrap_or(usize::MAX);
+        self.limits = limits;
+        Ok(self)
+    }
+
+    /// The same, with what comes counted.
+    pub(super) fn counted(self, counter: Counter) -> Self {
+        Self { counter, ..self }
+    }
+
+    /// The same, in a place of its own.
+    pub(super) fn in_place(self, place: Option<Place>) -> Self {
+        Self {
+            _place: place,
+            ..self
+        }
     }
 
     fn timed_out(&self, error: io::Error, what: &str) -> io::Error {
@@ -53,11 +89,16 @@ impl Read for PacedSocket {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let start = Instant::now();
         // A socket with a timeout is interrupted even by signals that restart other calls.
+        let piece = buf.len().min(self.piece);
+        let buf = &mut buf[..piece];
         let count = uninterrupted(|| self.tcp.read(buf))
             .map_err(|error| self.timed_out(error, "the server was silent"))?;
         let waited = start.elapsed();
+        self.counter.received(count);
+        let held_back = self.limits.wait(count);
         if let Some(gauge) = &mut self.gauge {
-            gauge.count(count, waited);
+            // A limit makes a line slow, too.
+            gauge.count(count, waited + held_back);
         }
         if !self.pace.keeps_up(waited, count) {
             let text = format!(
@@ -74,6 +115,7 @@ impl Write for PacedSocket {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         // A new command: the server got the last one done, however slowly.
         self.pace = Pace::new(self.pace.window);
+        self.counter.asked();
         uninterrupted(|| self.tcp.write(buf))
             .map_err(|error| self.timed_out(error, "the server took nothing"))
     }

@@ -21,6 +21,8 @@ pub struct DovecotOptions {
     pub users: Vec<(String, String)>,
     /// Every user exists and every password is right.
     pub any_password: bool,
+    /// Everyone is this user, who may have so many connections.
+    pub one_mailbox: Option<(String, usize)>,
     /// Master user and its password.
     pub master: Option<(String, String)>,
     /// Home directories, `%u` being the user; `None` for the server's own `mail/%u`.
@@ -56,6 +58,7 @@ impl Default for DovecotOptions {
         Self {
             users: Vec::new(),
             any_password: false,
+            one_mailbox: None,
             master: None,
             home: None,
             mail_location: "maildir:~/Maildir".to_owned(),
@@ -124,6 +127,8 @@ impl Dovecot {
         }
         let process = std::process::id().to_string();
         let separator = options.separator.to_string();
+        let one_mailbox = options.one_mailbox.as_ref();
+        let one_mailbox = one_mailbox.map(|(user, most)| format!("{user}:{most}"));
         let mut arguments = vec!["start", path, "--watch", &process];
         arguments.extend(["--mail-location", &options.mail_location]);
         arguments.extend(["--uidl-format", &options.uidl_format]);
@@ -133,6 +138,9 @@ impl Dovecot {
         }
         for mailbox in &options.special_uses {
             arguments.extend(["--special-use", mailbox]);
+        }
+        if let Some(one_mailbox) = &one_mailbox {
+            arguments.extend(["--one-mailbox", one_mailbox]);
         }
         if let Some(home) = &options.home {
             arguments.extend(["--home", home]);

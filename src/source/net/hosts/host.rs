@@ -1,7 +1,11 @@
 //! What a run knows of one host, and what follows from it. No clock and no waiting here.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::super::Pacing;
+use super::super::meter::Meter;
+use super::tuner::Tuner;
 use crate::problem::{Kind, Problem};
 
 /// So many refused logins in a row are no slips any more: it is the master password, or the server.
@@ -21,8 +25,15 @@ const RECENT: Duration = Duration::from_secs(60);
 pub struct Host {
     /// Users that are at work on it.
     users: usize,
-    /// The most that may be.
+    /// Connections that they have beside their first.
+    beside: usize,
+    /// The most of both that the admin lets it have.
+    most: usize,
+    /// The most that the server lets us have.
     share: usize,
+    /// Where the share is found by trying.
+    tuner: Option<Tuner>,
+    meter: Arc<Meter>,
     /// When the share was changed last.
     changed: Option<Instant>,
     /// When it took a connection last.
@@ -35,11 +46,18 @@ pub struct Host {
     wrong: u32,
 }
 
-impl Default for Host {
-    fn default() -> Self {
+impl Host {
+    /// A host of which nothing is known yet.
+    pub fn new(pacing: Pacing) -> Self {
+        let most = pacing.host_jobs.unwrap_or(usize::MAX).max(1);
+        let tuner = pacing.tuned.then(|| Tuner::new(most));
         Self {
             users: 0,
-            share: usize::MAX,
+            beside: 0,
+            most,
+            share: tuner.as_ref().map_or(usize::MAX, Tuner::share),
+            tuner,
+            meter: Arc::default(),
             changed: None,
             connected: None,
             rests_until: None,
@@ -47,17 +65,15 @@ impl Default for Host {
             wrong: 0,
         }
     }
-}
 
-impl Host {
-    /// Whether one more user may come.
+    /// Whether one more may come.
     pub fn is_open(&self, now: Instant) -> bool {
-        self.users < self.share && self.rest(now).is_zero()
+        self.taken() < self.share.min(self.most) && self.rest(now).is_zero()
     }
 
     /// Whether all may stay who are there, and go on.
     pub fn has_room(&self, now: Instant) -> bool {
-        self.users <= self.share && self.rest(now).is_zero()
+        self.taken() <= self.share && self.rest(now).is_zero()
     }
 
     /// How long it is still to be left alone.
@@ -74,6 +90,23 @@ impl Host {
     /// A user goes.
     pub fn leave(&mut self) {
         self.users = self.users.saturating_sub(1);
+        if let Some(tuner) = &mut self.tuner {
+            tuner.left();
+        }
+    }
+
+    /// A user who is here opens a further connection.
+    pub fn enter_beside(&mut self) {
+        self.beside += 1;
+    }
+
+    /// A further connection is closed.
+    pub fn leave_beside(&mut self) {
+        self.beside = self.beside.saturating_sub(1);
+    }
+
+    fn taken(&self) -> usize {
+        self.users + self.beside
     }
 
     /// It has taken a connection.
@@ -88,7 +121,13 @@ impl Host {
             .connected
             .is_some_and(|then| now.saturating_duration_since(then) < RECENT);
         if is_up || problem.kind == Kind::Busy {
-            self.share = self.users.saturating_sub(1).max(1);
+            self.share = match &mut self.tuner {
+                Some(tuner) => {
+                    tuner.refused(self.users + self.beside, now);
+                    tuner.share()
+                }
+                None => self.taken().saturating_sub(1).max(1),
+            };
             self.changed = Some(now);
         }
         // Who is not there at all wants no rest.
@@ -115,7 +154,32 @@ impl Host {
 
     /// The most users at once from now on.
     pub fn share(&self) -> usize {
-        self.share
+        self.share.min(self.most)
+    }
+
+    /// What comes from it.
+    pub fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
+    }
+
+    /// The share, where it is found by trying.
+    pub fn tuned(&self) -> Option<usize> {
+        self.tuner.as_ref().map(Tuner::share)
+    }
+
+    /// Someone waits for it: looks, where it is full, whether its share is the best one. The new one, where
+    /// that has changed.
+    pub fn tune(&mut self, now: Instant) -> Option<usize> {
+        let taken = self.taken();
+        if taken < self.share || !self.rest(now).is_zero() {
+            return None;
+        }
+        let tuner = self.tuner.as_mut()?;
+        if !tuner.look(self.meter.read(), taken, now) {
+            return None;
+        }
+        self.share = tuner.share();
+        Some(self.share)
     }
 
     /// A user's work went well.
@@ -125,7 +189,7 @@ impl Host {
         let is_calm = self
             .changed
             .is_some_and(|then| now.saturating_duration_since(then) >= RECENT);
-        if is_calm {
+        if is_calm && self.tuner.is_none() {
             self.share = self.share.saturating_add(1);
             self.changed = Some(now);
         }
@@ -152,8 +216,15 @@ mod tests {
         Problem::new(Kind::Busy, Reach::User, "later").after(seconds)
     }
 
+    fn limited(most: usize) -> Host {
+        Host::new(Pacing {
+            host_jobs: Some(most),
+            ..Pacing::default()
+        })
+    }
+
     fn full(users: usize, now: Instant) -> Host {
-        let mut host = Host::default();
+        let mut host = Host::new(Pacing::default());
         host.took_connection(now);
         (0..users).for_each(|_| host.enter());
         host
@@ -182,10 +253,34 @@ mod tests {
     }
 
     #[test]
+    fn further_connections_take_places_and_the_limit_of_the_admin_stands() {
+        let now = Instant::now();
+        let mut host = limited(4);
+        (0..2).for_each(|_| host.enter());
+        host.enter_beside();
+        assert!(host.is_open(now));
+        host.enter_beside();
+        assert!(!host.is_open(now) && host.has_room(now));
+        host.leave();
+        assert!(host.is_open(now));
+        let _ = host.turned_away(&busy(1), now);
+        assert_eq!(host.share, 2, "one less than the three that were there");
+        host.leave_beside();
+        let calm = now + RECENT;
+        for times in 1..10 {
+            host.went_well(calm + RECENT * times);
+        }
+        assert!(host.share > 4);
+        (0..2).for_each(|_| host.enter());
+        assert!(!host.is_open(calm + RECENT * 10), "four are there");
+        assert!(limited(0).is_open(now), "nobody is shut out for good");
+    }
+
+    #[test]
     fn a_host_that_is_down_has_no_share_to_lower() {
         let now = Instant::now();
         let refused = Problem::new(Kind::Network, Reach::User, "connection refused");
-        let mut down = Host::default();
+        let mut down = Host::new(Pacing::default());
         (0..8).for_each(|_| down.enter());
         assert_eq!(down.turned_away(&refused, now), None);
         assert_eq!((down.share, down.rest(now)), (usize::MAX, Duration::ZERO));
@@ -224,7 +319,7 @@ mod tests {
 
     #[test]
     fn twenty_wrong_passwords_in_a_row_close_it() {
-        let mut host = Host::default();
+        let mut host = Host::new(Pacing::default());
         for _ in 0..WRONG_IN_A_ROW - 1 {
             assert!(!host.refused_login());
         }

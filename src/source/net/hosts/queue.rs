@@ -40,6 +40,12 @@ impl<T> Queue<T> {
         self.lanes.iter().all(|lane| lane.waiting.is_empty())
     }
 
+    /// The hosts that someone waits for, each at least once.
+    pub fn waited_for(&self) -> impl Iterator<Item = &str> {
+        let lanes = self.lanes.iter().filter(|lane| !lane.waiting.is_empty());
+        lanes.flat_map(|lane| lane.hosts.iter().map(String::as_str))
+    }
+
     /// Takes out the first one whose hosts `are_open`, with these.
     pub fn take(&mut self, are_open: impl Fn(&[String]) -> bool) -> Option<(Vec<String>, T)> {
         let lanes = self.lanes.iter_mut();
@@ -69,10 +75,12 @@ mod tests {
         assert_eq!(queue.take(open(&["b"])).map(|(_, one)| one), Some(5));
         assert_eq!(queue.take(open(&["b"])), None);
         assert!(!queue.is_empty());
+        assert_eq!(queue.waited_for().collect::<Vec<_>>(), ["a", "a", "b"]);
         assert_eq!(queue.take(open(&["a", "b"])).map(|(_, one)| one), Some(1));
         assert_eq!(queue.take(open(&["a"])).map(|(_, one)| one), Some(4));
         assert_eq!(queue.take(open(&["a"])), None);
         assert_eq!(queue.take(open(&["a", "b"])), Some((hosts("a b"), 3)));
         assert!(queue.is_empty());
+        assert_eq!(queue.waited_for().count(), 0);
     }
 }

@@ -1,0 +1,283 @@
+//! How much a run takes of the servers: each limit by the figures that it has produced.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::support::busy::{self, Busy};
+use crate::support::dovecot::{Dovecot, DovecotOptions};
+use crate::support::odd_server::{Mailbox, OddServer, Speaks};
+use crate::support::{corpus, give_to_mail_owner};
+use crate::throttling::Run;
+
+/// `count` messages of about so many bytes each.
+fn messages(count: u32, bytes: usize) -> Mailbox {
+    let body = "words of no meaning, many times over\r\n".repeat(bytes / 38);
+    let message = |uid: u32| {
+        format!(
+            "Message-ID: <{uid}@odd.example>\r\nDate: Mon, 1 Jan 2024 10:00:00 +0000\r\nSubject: {uid}\r\n\r\n\
+             {body}"
+        )
+    };
+    let numbered = (1..=count).map(|uid| (uid, message(uid).into_bytes()));
+    numbered.collect()
+}
+
+/// Bytes a second of a run of `users` at each of two servers.
+fn speed(users: usize, options: &[&str]) -> f64 {
+    let imap = OddServer::start(Speaks::Imap, messages(4, 25_000), None);
+    let pop3 = OddServer::start(Speaks::Pop3, messages(4, 25_000), None);
+    let mut run = Run::new();
+    for at in 0..users {
+        run.add(&format!("i{at}"), &imap);
+        run.add(&format!("p{at}"), &pop3);
+    }
+    let start = Instant::now();
+    let output = run.command("export", &[&["--jobs", "8"], options].concat());
+    let took = start.elapsed();
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    let bytes: u64 = run.rows().iter().map(|row| row.number("added_bytes")).sum();
+    assert!(bytes > 2 * users as u64 * 99_000, "{bytes}");
+    let speed = bytes as f64 / took.as_secs_f64();
+    eprintln!("{options:?}: {bytes} bytes in {took:?}, {speed:.0} a second");
+    speed
+}
+
+/// No faster than that, and where the machine has time not much slower either: the limits of two hosts add
+/// up, and one for all does not.
+#[test]
+fn what_is_read_stays_below_the_rate() {
+    const RATE: f64 = 100.0 * 1024.0;
+    for (options, most) in [
+        (["--rate", "100K"], RATE),
+        (["--host-rate", "100K"], 2.0 * RATE),
+    ] {
+        let speed = speed(3, &options);
+        // Each may have read one piece before it had to wait.
+        assert!(speed < most * 1.05, "{options:?}: {speed}");
+        assert!(speed > most * 0.5, "{options:?}: {speed}");
+    }
+    let both = speed(1, &["--rate", "1G", "--host-rate", "50K"]);
+    assert!(both < RATE * 1.05, "{both}");
+}
+
+/// A server that would refuse the fourth never sees it, and another host has as many besides.
+#[test]
+fn no_host_has_more_users_than_it_is_to_have() {
+    for speaks in [Speaks::Imap, Speaks::Pop3] {
+        // One that has just been left may still be about to notice.
+        let narrow = OddServer::narrow(speaks, messages(20, 1000), 3);
+        let other = OddServer::narrow(speaks, messages(20, 1000), 3);
+        let mut run = Run::new();
+        for at in 0..12 {
+            run.add(&format!("n{at}"), &narrow);
+            run.add(&format!("o{at}"), &other);
+        }
+        let output = run.command("export", &["--jobs", "8", "--host-jobs", "2"]);
+        assert_eq!(output.code, Some(0), "{}", output.stderr);
+        assert!(!output.stderr.contains("trying again"), "{}", output.stderr);
+        for server in [&narrow, &other] {
+            assert!(server.most_at_once() >= 2, "{}", server.most_at_once());
+        }
+    }
+}
+
+/// The limit holds for the further connections of a user, too; nobody waits for one.
+#[test]
+fn further_connections_count_where_hosts_are_limited() {
+    let narrow = OddServer::narrow(Speaks::Imap, messages(2200, 200), 3);
+    let mut run = Run::new();
+    run.add("a", &narrow);
+    let options = ["--connections", "8", "--host-jobs", "3"];
+    let output = run.command("export", &options);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(narrow.most_at_once(), 3);
+    assert!(!output.stderr.contains("connections"), "{}", output.stderr);
+    assert_eq!(run.rows()[0].number("added"), 2200);
+}
+
+/// A value of `TZ` by which it is now so many `seconds` before 06:00.
+fn zone_before_six(seconds: i64) -> String {
+    let now = SystemTime::UNIX_EPOCH.elapsed().expect("it is after 1970");
+    let of_day = now.as_secs().cast_signed() % 86_400;
+    // What is to be added to UTC; POSIX says what is to be added to local time.
+    let east = (6 * 3600 - seconds - of_day).rem_euclid(86_400);
+    let west = if east > 43_200 { 86_400 - east } else { -east };
+    let (sign, west) = (if west < 0 { "-" } else { "" }, west.abs());
+    format!(
+        "XYZ{sign}{}:{:02}:{:02}",
+        west / 3600,
+        west / 60 % 60,
+        west % 60
+    )
+}
+
+/// A night that ends while the run works, the day after, and the next night.
+#[test]
+fn a_run_ends_with_its_window_and_goes_on_in_the_next() {
+    const WINDOW: [&str; 2] = ["--window", "22:00-06:00"];
+    const USERS: usize = 12;
+    let server = OddServer::start(Speaks::Imap, messages(4, 25_000), None);
+    let mut run = Run::new();
+    for at in 0..USERS {
+        run.add(&format!("u{at}"), &server);
+    }
+    let all = USERS as u64 * 4;
+    let day = run.command_in("export", &WINDOW, &zone_before_six(-7200));
+    assert_eq!(day.code, Some(130), "{}", day.stderr);
+    assert!(day.stderr.contains("it opens at "), "{}", day.stderr);
+    assert!(server.heard().is_empty() && !run.has_report());
+
+    let start = Instant::now();
+    let options = [&WINDOW[..], &["--jobs", "2", "--rate", "100K"]].concat();
+    let night = run.command_in("export", &options, &zone_before_six(6));
+    assert_eq!(night.code, Some(130), "{}", night.stderr);
+    assert!(
+        start.elapsed() < Duration::from_secs(11),
+        "{:?}",
+        start.elapsed()
+    );
+    let told = "the window 22:00-06:00 is over: the run stops; run it again at ";
+    assert!(night.stderr.contains(told), "{}", night.stderr);
+    assert!(night.stderr.contains(" 22:00 to go on"), "{}", night.stderr);
+    let sum = |column| run.rows().iter().map(|row| row.number(column)).sum::<u64>();
+    let (first, rows) = (sum("added"), run.rows());
+    assert!((1..all).contains(&first), "{first}");
+    let done = rows.iter().filter(|row| row.text("status") == "ok").count();
+    let not_begun = rows
+        .iter()
+        .filter(|row| row.text("error").contains("not begun"));
+    assert!(done >= 1 && not_begun.count() >= 1, "{}", night.stdout);
+
+    let next = run.command_in("export", &WINDOW, &zone_before_six(3600));
+    assert_eq!(next.code, Some(0), "{}", next.stderr);
+    assert_eq!((sum("added"), sum("kept")), (all - first, first));
+}
+
+/// The zones in which it is yesterday, today and tomorrow.
+const DAYS: [&str; 3] = ["XYZ24", "XYZ0", "XYZ-24"];
+
+/// What has been counted for a user today.
+fn counted(run: &Run, user: &str) -> u64 {
+    let text = std::fs::read(run.maildir(user).join("mailseed.daily")).expect("it was written");
+    let line: serde_json::Value = serde_json::from_slice(&text).expect("a line of JSON");
+    line["bytes"].as_u64().expect("a number")
+}
+
+/// Three messages fit into a day, whatever happens on it.
+#[test]
+fn a_cap_holds_for_a_day_and_the_next_goes_on() {
+    const CAP: [&str; 2] = ["--daily-cap", "90K"];
+    let server = OddServer::start(Speaks::Imap, messages(8, 25_000), None);
+    let mut run = Run::new();
+    run.add("ann", &server);
+
+    // Killed while messages are on their way: what has come counts.
+    let slow = [&CAP[..], &["--rate", "30K"]].concat();
+    run.killed_after(Duration::from_millis(2000), &slow, DAYS[0]);
+    let after_kill = run.messages("ann");
+    assert!(after_kill < 3, "{after_kill}");
+    let before = match after_kill {
+        0 => 0,
+        count => {
+            let counted = counted(&run, "ann");
+            assert!(counted >= count * 24_900, "{counted} {count}");
+            counted
+        }
+    };
+    eprintln!("killed with {after_kill} messages, {before} bytes counted");
+
+    let mut done = after_kill;
+    for (day, most) in [(0, 3), (0, 3), (1, 6), (1, 6)] {
+        let output = run.command_in("export", &CAP, DAYS[day]);
+        assert_eq!(output.code, Some(1), "{}", output.stderr);
+        let rows = run.rows();
+        let row = &rows[0];
+        assert_eq!(row.text("status"), "partial");
+        let (added, left) = (row.number("added"), row.number("skipped"));
+        assert_eq!(row.number("kept"), done);
+        done += added;
+        assert!(done <= most && left == 8 - done, "{done} {left}");
+        let told = "capped: folder INBOX: daily cap of 90.00 KiB reached: ";
+        assert!(row.text("error").starts_with(told), "{}", row.text("error"));
+        let told = format!(" in {left} messages are left for the next days");
+        assert!(row.text("error").contains(&told), "{}", row.text("error"));
+        let counted = counted(&run, "ann");
+        eprintln!("day {day}: {done} messages, {counted} bytes counted");
+        assert!(counted <= 90 << 10, "{counted}");
+        assert_eq!(run.messages("ann"), done);
+    }
+    // What was on its way when the run was killed has counted.
+    assert!((5..=6).contains(&done), "{done}");
+    let output = run.command_in("export", &CAP, DAYS[2]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert_eq!(run.rows()[0].number("added"), 8 - done);
+}
+
+/// A message larger than any day's cap comes first on a day, and alone.
+#[test]
+fn a_message_larger_than_the_cap_is_not_in_the_way_for_ever() {
+    let mut mailbox = messages(3, 10_000);
+    mailbox.extend(messages(1, 150_000));
+    let server = OddServer::start(Speaks::Pop3, mailbox, None);
+    let mut run = Run::new();
+    run.add("ann", &server);
+    for (day, code, added, left) in [(0, 1, 1, 2), (0, 1, 0, 2), (1, 0, 2, 0)] {
+        let output = run.command_in("export", &["--daily-cap", "100K"], DAYS[day]);
+        assert_eq!(output.code, Some(code), "{}", output.stderr);
+        let row = &run.rows()[0];
+        assert_eq!((row.number("added"), row.number("skipped")), (added, left));
+    }
+}
+
+/// Dovecot lets ten in, and the more there are beyond six the less all get. How fast that is in
+/// comparison is for `scripts/auto-jobs`.
+#[test]
+fn auto_settles_where_a_server_does_best_and_nobody_fails() {
+    let server = Dovecot::start(DovecotOptions {
+        one_mailbox: Some(("all".to_owned(), 10)),
+        ..DovecotOptions::default()
+    });
+    let body = "words of no meaning\n".repeat(250);
+    let files: Vec<(String, String)> = (1..=20)
+        .map(|number| {
+            let head = format!("Date: Mon, 1 Jan 2024 10:00:00 +0000\nSubject: {number}\n");
+            (format!("message-{number}:2,S"), format!("{head}\n{body}"))
+        })
+        .collect();
+    let files: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(name, content)| (name.as_str(), content.as_bytes()))
+        .collect();
+    corpus::bare(&server.mail_dir("all"), &files);
+    give_to_mail_owner(&server.mail_dir("all"));
+    let busy = Busy {
+        alone: 100_000,
+        knee: 6,
+        fall: 8,
+    };
+    let port = busy::start("127.0.0.1", server.imap_port(), busy).expect("a port");
+    let mut run = Run::new();
+    for at in 0..100 {
+        run.add_at(
+            &format!("u{at}"),
+            &format!("imap+plain://127.0.0.1:{port}"),
+            "",
+        );
+    }
+    let output = run.command("export", &["--jobs", "auto", "--fsync", "never", "-v"]);
+    assert_eq!(output.code, Some(0), "{}", output.stderr);
+    assert!(run.rows().iter().all(|row| row.number("added") == 20));
+    let told = " users at once in the end (--jobs auto)";
+    let share = output.stderr.split_once(told).expect("it is told").0;
+    let share = share
+        .rsplit(' ')
+        .next()
+        .and_then(|share| share.parse().ok());
+    let share: usize = share.expect("a number");
+    eprintln!("{share} in the end");
+    assert!((3..=10).contains(&share), "{share}\n{}", output.stderr);
+    assert!(
+        output.stderr.contains(" users at once now"),
+        "{}",
+        output.stderr
+    );
+}
