@@ -399,7 +399,7 @@ fn a_wrong_job_file_starts_nothing_and_each_line_is_named() {
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 65] = [
+    const OPTIONS: [&str; 66] = [
         "--job <FILE>",
         "--metrics <FILE>",
         "--imap <URL>",
@@ -416,6 +416,7 @@ fn help_tells_every_option() {
         "--user <NAME>",
         "--only <USER>",
         "--only-failed <REPORT.csv>",
+        "--shard <K/N>",
         "--maildir <TEMPLATE>",
         "--target <SERVER,...>",
         "--layout <LAYOUT>",
