@@ -178,14 +178,14 @@ impl UidSet {
             .collect();
         // Stable: what is sorted already, or two halves of which each is, takes linear time.
         sorted.sort();
-        let mut ranges: Vec<(u32, u32)> = Vec::new();
-        for (first, last) in sorted {
-            match ranges.last_mut() {
-                Some((_, end)) if first <= end.saturating_add(1) => *end = last.max(*end),
-                _ => ranges.push((first, last)),
+        sorted.dedup_by(|(first, last), (_, end)| {
+            let goes_on = *first <= end.saturating_add(1);
+            if goes_on {
+                *end = (*last).max(*end);
             }
-        }
-        Self { ranges }
+            goes_on
+        });
+        Self { ranges: sorted }
     }
 }
 
@@ -196,9 +196,15 @@ fn size((first, last): &(u32, u32)) -> u64 {
 /// In any order; doubled ones count once.
 impl FromIterator<Uid> for UidSet {
     fn from_iter<I: IntoIterator<Item = Uid>>(uids: I) -> Self {
-        let mut uids: Vec<u32> = uids.into_iter().map(Uid::value).collect();
-        uids.sort_unstable();
-        Self::from_ranges(uids.into_iter().map(|uid| (uid, uid)))
+        // Mostly they ascend, and a million of them are one range.
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for uid in uids.into_iter().map(Uid::value) {
+            match ranges.last_mut() {
+                Some((_, last)) if last.checked_add(1) == Some(uid) => *last = uid,
+                _ => ranges.push((uid, uid)),
+            }
+        }
+        Self::from_ranges(ranges)
     }
 }
 

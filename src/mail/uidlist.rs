@@ -2,15 +2,19 @@
 //! `maildir-uidlist.c`; version 3, and version 1 on reading).
 
 mod as_read;
+mod lines;
+mod merged;
 
 use std::collections::HashSet;
 use std::io::{self, BufRead, Write};
 
-use super::{Places, Strings, Uid, UidSet, UidValidity};
+use super::{Places, Uid, UidSet, UidValidity};
 
 use as_read::{Head, LineReader};
 
 pub use as_read::{AsRead, LineAsRead};
+pub use lines::UidLines;
+pub use merged::{Origin, merged};
 
 /// The whole list of one folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,14 +29,6 @@ pub struct UidList {
     pub other: Vec<String>,
     /// A line a message, ascending by UID.
     pub lines: UidLines,
-}
-
-/// Lines of a list, in little room.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct UidLines {
-    uids: Vec<Uid>,
-    /// What follows the UID and a space.
-    rests: Strings,
 }
 
 /// One message of the list.
@@ -111,18 +107,7 @@ impl UidList {
     /// This list with `new` lines in it. Of two lines with one UID the new one stays, of two new ones
     /// the first.
     pub fn with<'l>(&'l self, new: &'l UidLines) -> Extended<'l> {
-        let old = (0..).zip(&self.lines.uids);
-        let old = old.map(|(at, uid)| (*uid, From::List(at)));
-        let added = (0..).zip(&new.uids);
-        let added = added.map(|(at, uid)| (*uid, From::New(at)));
-        let mut order: Vec<(Uid, From)> = added.chain(old).collect();
-        order.sort_by_key(|(uid, _)| *uid);
-        order.dedup_by_key(|(uid, _)| *uid);
-        Extended {
-            list: self,
-            new,
-            order,
-        }
+        Extended { list: self, new }
     }
 
     /// Whether `other` is this list with more in it: nothing is lost or changed.
@@ -247,23 +232,15 @@ impl UidList {
 pub struct Extended<'l> {
     list: &'l UidList,
     new: &'l UidLines,
-    order: Vec<(Uid, From)>,
-}
-
-/// Where a line comes from, and its place there.
-#[derive(Debug, Clone, Copy)]
-enum From {
-    List(u32),
-    New(u32),
 }
 
 impl Extended<'_> {
     /// The lines, ascending by UID.
     pub fn lines(&self) -> impl Iterator<Item = UidLine> {
-        let order = self.order.iter();
-        order.filter_map(|(_, from)| match from {
-            From::List(at) => self.list.lines.get(*at as usize),
-            From::New(at) => self.new.get(*at as usize),
+        let [new, old] = [self.new, &self.list.lines].map(|lines| lines.uids().iter().copied());
+        merged(new.zip(0..), old.zip(0..)).filter_map(|(_, origin)| match origin {
+            Origin::First(at) => self.new.get(at as usize),
+            Origin::Second(at) => self.list.lines.get(at as usize),
         })
     }
 
@@ -284,72 +261,8 @@ impl Extended<'_> {
     }
 }
 
-impl UidLines {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.uids.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.uids.is_empty()
-    }
-
-    /// Adds a line behind the others.
-    pub fn push(&mut self, line: &UidLine) {
-        let gap = if line.fields.is_empty() { "" } else { " " };
-        self.uids.push(line.uid);
-        self.rests
-            .push(&format!("{}{gap}:{}", line.fields, line.name));
-    }
-
-    /// The line at `place`.
-    pub fn get(&self, place: usize) -> Option<UidLine> {
-        line_of(*self.uids.get(place)?, &self.rests.get(place)?)
-    }
-
-    /// The UID of each line.
-    pub fn uids(&self) -> &[Uid] {
-        &self.uids
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = UidLine> {
-        let lines = self.uids.iter().zip(self.rests.iter());
-        lines.filter_map(|(uid, rest)| line_of(*uid, &rest))
-    }
-
-    /// Takes away those that are not to stay.
-    pub fn retain(&mut self, stays: impl Fn(&UidLine) -> bool) {
-        *self = self.iter().filter(stays).collect();
-    }
-}
-
-impl FromIterator<UidLine> for UidLines {
-    fn from_iter<I: IntoIterator<Item = UidLine>>(lines: I) -> Self {
-        let mut all = Self::default();
-        for line in lines {
-            all.push(&line);
-        }
-        all
-    }
-}
-
 fn text(bytes: &[u8]) -> Result<&str, &'static str> {
     std::str::from_utf8(bytes).map_err(|_| "it is not UTF-8")
-}
-
-/// The line of `uid` that goes on so.
-fn line_of(uid: Uid, rest: &str) -> Option<UidLine> {
-    let (fields, name) = match rest.strip_prefix(':') {
-        Some(name) => ("", name),
-        None => rest.split_once(" :")?,
-    };
-    Some(UidLine {
-        uid,
-        fields: fields.into(),
-        name: name.into(),
-    })
 }
 
 #[cfg(test)]

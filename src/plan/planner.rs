@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use super::courier::{Present, names::Choice, wanted as wanted_lists};
 use super::numbers::{self, Numbers};
 use super::on_disk::{DiskFile, OnDisk, Place};
-use super::recognise::{Recognised, Role, recognise};
+use super::recognise::{Holds, Recognised, Role, recognise};
 use super::{
     FolderPlan, Mode, NewName, Past, Policy, SourceFolder, Step, announced, held, identity, marks,
     order, uidlist,
@@ -98,7 +98,11 @@ impl Planner<'_> {
         let names = self.names_for_courier(&mut plan, &wanted)?;
         self.add_renames(&mut plan, &names);
         if exists && is_listed {
-            self.add_uidlist(&mut plan, &found, &numbers);
+            // What else is known of each file is of no use any more; with a million it takes 8 MB.
+            let holders = found.holders(self.disk);
+            let lines = std::mem::take(&mut found.lines);
+            drop(found);
+            self.add_uidlist(&mut plan, (&lines, &holders), &numbers);
         }
         plan.uidls = self.count_uidls(&plan, &wanted);
         Ok(plan)
@@ -502,8 +506,13 @@ impl Planner<'_> {
         others.map(|(_, file)| file.base).collect()
     }
 
-    fn add_uidlist(&self, plan: &mut FolderPlan, found: &Recognised, numbers: &Numbers) {
-        let list = uidlist::desired(self.source, self.past, self.disk, plan, found, numbers);
+    fn add_uidlist(
+        &self,
+        plan: &mut FolderPlan,
+        lines: (&[Option<Place>], &[Option<Holds>]),
+        numbers: &Numbers,
+    ) {
+        let list = uidlist::desired(self.source, self.past, self.disk, plan, lines, numbers);
         if self.disk.has_indexes && numbers.below_known && self.mode() != Mode::AfterCutover {
             plan.steps.push(Step::RemoveIndexes);
         }

@@ -4,22 +4,24 @@ use std::cell::LazyCell;
 use std::collections::HashMap;
 
 use super::numbers::Numbers;
-use super::on_disk::{DiskFile, OnDisk};
-use super::recognise::{Holds, Recognised};
+use super::on_disk::{DiskFile, OnDisk, Place};
+use super::recognise::Holds;
 use super::{Announcements, FolderPlan, Mode, Past, SourceFolder, Step};
+use crate::mail::uidlist::{Origin, merged};
 use crate::mail::{Extended, Uid, UidLine, UidLines, UidList, UidSet, UidValidity};
 use crate::naming::message::size_field;
 
 /// The list without the messages still to be delivered: a line for each message of the source that
 /// is on disk, and the lines of other mail. A line whose file is gone stays unless its UID is needed
 /// or the target is to be like the source: a server may be renaming the file this very moment, and a
-/// line without a file does no harm.
+/// line without a file does no harm. Of each file `lines` says its line on disk, and `holders` of each
+/// line there what its file holds.
 pub(super) fn desired(
     source: &SourceFolder<'_>,
     past: &Past<'_>,
     disk: &OnDisk,
     plan: &FolderPlan,
-    found: &Recognised,
+    (lines, holders): (&[Option<Place>], &[Option<Holds>]),
     numbers: &Numbers,
 ) -> UidList {
     let mode = plan.mode;
@@ -34,7 +36,7 @@ pub(super) fn desired(
     let new_names = new_names(plan);
     let line_of_entry = |index: usize, uid: Uid| {
         let file = (*plan.files.get(index)?)?.at();
-        let old_line = line_of(disk, found, file);
+        let old_line = line_of(disk, lines, file);
         let is_new = old_line.is_none();
         let mut line = old_line.unwrap_or_else(|| UidLine {
             uid,
@@ -82,39 +84,36 @@ pub(super) fn desired(
         }
         Some(line)
     };
-    // Two lines of one UID would be no list; the first, which is the source's, counts.
-    let mut origins: Vec<(Uid, Origin)> = Vec::with_capacity(disk.files.len());
-    for (index, (file, uid)) in (0..).zip(plan.files.iter().zip(&plan.uids)) {
-        // What is still to be delivered gets its line with its file.
-        if let (Some(_), Some(uid)) = (file, uid) {
-            origins.push((*uid, Origin::Entry(index)));
-        }
-    }
+    // What is still to be delivered gets its line with its file.
+    let entries = (0..).zip(plan.files.iter().zip(&plan.uids));
+    let entries = entries.filter_map(|(index, (file, uid))| {
+        file.as_ref()?;
+        Some(((*uid)?, index))
+    });
     let given: UidSet = plan.uids.iter().flatten().copied().collect();
-    let uids = old.map_or(&[][..], |old| old.lines.uids());
-    for (number, (uid, holds)) in (0_u32..).zip(uids.iter().zip(found.holders(disk))) {
-        let stays = match holds {
-            Some(Holds::Entry) => false,
-            Some(Holds::Other) => true,
-            None => {
-                let goes = given.contains(*uid) || has_ended(*uid);
-                mode != Mode::Mirror && goes_on.is_some() && !goes
-            }
-        };
-        if stays {
-            let uid = numbers.moved.get(&number).unwrap_or(uid);
-            origins.push((*uid, Origin::Line(number)));
+    let stays = |uid: Uid, holds: Option<Holds>| match holds {
+        Some(Holds::Entry) => false,
+        Some(Holds::Other) => true,
+        None => {
+            let goes = given.contains(uid) || has_ended(uid);
+            mode != Mode::Mirror && goes_on.is_some() && !goes
         }
-    }
-    origins.sort_by_key(|(uid, _)| *uid);
-    origins.dedup_by_key(|(uid, _)| *uid);
-    list.lines = origins
-        .into_iter()
-        .filter_map(|(uid, origin)| match origin {
-            Origin::Entry(index) => line_of_entry(index as usize, uid),
-            Origin::Line(number) => line_that_stays(number),
-        })
-        .collect();
+    };
+    let uids = old.map_or(&[][..], |old| old.lines.uids());
+    let lines = (0_u32..).zip(uids.iter().zip(holders));
+    let lines = lines.filter_map(|(number, (uid, holds))| {
+        let now = numbers.moved.get(&number).unwrap_or(uid);
+        stays(*uid, *holds).then_some((*now, number))
+    });
+    // Two lines of one UID would be no list; the first, which is the source's, counts.
+    let lines = merged(entries, lines).filter_map(|(uid, origin)| match origin {
+        Origin::First(index) => line_of_entry(index as usize, uid),
+        Origin::Second(number) => line_that_stays(number),
+    });
+    list.lines = match old {
+        Some(old) => UidLines::sharing(lines, &old.lines),
+        None => lines.collect(),
+    };
     let above_last = list
         .lines
         .uids()
@@ -132,14 +131,6 @@ pub(super) fn desired(
     list
 }
 
-/// What a line of the list is made from.
-enum Origin {
-    /// An entry of the source, which a file holds.
-    Entry(u32),
-    /// A line of the list on disk.
-    Line(u32),
-}
-
 fn new_names(plan: &FolderPlan) -> HashMap<u32, &str> {
     let renamed = plan.steps.iter().filter_map(|step| match step {
         Step::Rename { file, to } => Some((*file, to.base.as_deref()?)),
@@ -148,8 +139,8 @@ fn new_names(plan: &FolderPlan) -> HashMap<u32, &str> {
     renamed.collect()
 }
 
-fn line_of(disk: &OnDisk, found: &Recognised, file: u32) -> Option<UidLine> {
-    let line = (*found.lines.get(file as usize)?)?;
+fn line_of(disk: &OnDisk, lines: &[Option<Place>], file: u32) -> Option<UidLine> {
+    let line = (*lines.get(file as usize)?)?;
     disk.uidlist.as_ref()?.lines.get(line.at() as usize)
 }
 

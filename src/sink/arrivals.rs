@@ -111,7 +111,8 @@ impl<'a> Arrivals<'a> {
         key: &'a dyn Fn(usize) -> u32,
     ) -> Self {
         let mut some_undated = false;
-        let mut wanted = Vec::new();
+        let deliveries = usize::try_from(job.plan.deliveries);
+        let mut wanted = Vec::with_capacity(deliveries.unwrap_or_default());
         for (step, what) in (0..).zip(&job.plan.steps) {
             if let Step::Deliver { entry, mtime } = what {
                 some_undated |= mtime.is_none();

@@ -3,6 +3,10 @@
 use super::{Changes, MessageList};
 use crate::mail::{Entry, Flags, UidSet};
 
+/// Room is made for so many messages at once, and for more when they are there: a record that is not ours
+/// may speak of any number.
+const LIKELY: u64 = 1 << 20;
+
 /// The listing of a folder of which `known` was last seen, by sets of flags and keywords, and then
 /// `changes`. Of a known message only UID, flags and keywords are known: it has no date and the
 /// size 0. A UID in more than one of the sets has the flags of one of them.
@@ -16,6 +20,10 @@ pub fn combine<'k>(
         fresh,
     } = changes;
     let mut list = fresh;
+    let known: Vec<_> = known.into_iter().collect();
+    let count: u64 = known.iter().map(|(uids, ..)| uids.len()).sum();
+    list.entries
+        .reserve_exact(usize::try_from(count.min(LIKELY)).unwrap_or(0));
     for (uids, flags, keywords) in known {
         // A folder with too many keywords lost those of some messages when it was listed, too.
         let keywords = list.keywords.intern(keywords).unwrap_or_default();

@@ -31,7 +31,6 @@ pub(super) struct Folder<'f> {
     /// Its name on the target.
     pub(super) destination: &'f FolderPath,
     pub(super) target: &'f MaildirFolder,
-    pub(super) disk: OnDisk,
     /// What the last run has seen of it.
     pub(super) seen: Option<Seen>,
     /// Files whose messages have other UIDs now: by their base names, see [`Past::rematched`].
@@ -53,8 +52,8 @@ pub(super) type Digests = HashMap<usize, blake3::Hash>;
 /// What a plan that was carried out has left.
 struct Done {
     plan: FolderPlan,
-    /// What the plan was made from, where that is not what was found first.
-    disk: Option<OnDisk>,
+    /// What the plan was made from.
+    disk: OnDisk,
     not_come: NotCome,
     /// What waits for another day, by UID or POP3 number, ascending.
     postponed: Vec<u32>,
@@ -86,10 +85,13 @@ impl Folder<'_> {
 type Fetch<'f> = dyn FnMut(Vec<(u32, u64)>, &mut Arrivals<'_>) -> Result<Fetched, Problem> + 'f;
 
 impl Attempt<'_> {
-    /// Plans a folder, and unless this is a dry run carries the plan out.
+    /// Plans a folder, and unless this is a dry run carries the plan out. `disk` is what was found of
+    /// it on the target; it and the plan are given away, so that neither stays in memory beside what is
+    /// found and planned once more where a server may be at work.
     pub(super) fn bring_up_to_date(
         &mut self,
         folder: &Folder<'_>,
+        disk: OnDisk,
         tree: Option<&Tree>,
         fetch: &mut Fetch<'_>,
         left: &mut Left,
@@ -99,11 +101,11 @@ impl Attempt<'_> {
             seen: folder.seen.as_ref(),
             rematched: Some(&folder.rematched),
         };
-        let plan = plan::plan(&folder.source, &past, &folder.disk, &policy, export::now())?;
+        let plan = plan::plan(&folder.source, &past, &disk, &policy, export::now())?;
         self.note(folder, &plan);
         self.context.progress.expect(plan.deliveries, plan.bytes);
         let path = folder.source.path;
-        self.memory.removals.add(folder, &plan);
+        self.memory.removals.add(folder, &disk, &plan);
         let tally = self.memory.tally.folder(path);
         let deleted = tree.map_or(0, |_| tally.source_deleted);
         tally.kept = (plan.kept + deleted).saturating_sub(tally.added.messages);
@@ -122,9 +124,9 @@ impl Attempt<'_> {
                 messages: plan.deliveries,
                 bytes: plan.bytes,
             };
-            self.note_deletable(folder, &folder.disk, &plan, &Digests::new(), &|_| false);
+            self.note_deletable(folder, &disk, &plan, &Digests::new(), &|_| false);
             let names = (folder.destination, folder.target);
-            let lines = describe::lines(&folder.source, names, &folder.disk, &plan, &policy);
+            let lines = describe::lines(&folder.source, names, &disk, &plan, &policy);
             self.memory.plan.extend(lines);
             return Ok(());
         };
@@ -132,13 +134,13 @@ impl Attempt<'_> {
             self.note_pending(&folder.source, &plan);
             self.save(Some(tree))?;
         }
-        let in_use = folder.disk.is_in_use(policy.servers);
+        let in_use = disk.is_in_use(policy.servers);
         // A lock that was left behind is taken over, and so removed.
-        let has_work = !plan.steps.is_empty() || folder.disk.has_lock();
-        let has_uids = folder.disk.gives_on(policy.servers) && plan.deliveries > 0;
+        let has_work = !plan.steps.is_empty() || disk.has_lock();
+        let has_uids = disk.gives_on(policy.servers) && plan.deliveries > 0;
         let done = match (in_use && has_work) || has_uids {
-            false => self.carry_out(folder, tree, &plan, fetch, left)?,
-            true => self.carry_out_in_use(folder, tree, &plan, fetch, left)?,
+            false => self.carry_out(folder, tree, disk, plan, fetch, left)?,
+            true => self.carry_out_in_use(folder, tree, disk, plan, fetch, left)?,
         };
         let Done {
             plan,
@@ -163,9 +165,8 @@ impl Attempt<'_> {
         };
         self.note_done(&folder.source, &plan, &folder.stamp, &missing);
         self.save(Some(tree))?;
-        let disk = disk.as_ref().unwrap_or(&folder.disk);
-        self.note_deletable(folder, disk, &plan, &digests, &missing);
-        self.note_linkable(&folder.source, folder.target, disk, &plan, &missing);
+        self.note_deletable(folder, &disk, &plan, &digests, &missing);
+        self.note_linkable(&folder.source, folder.target, &disk, &plan, &missing);
         self.log.line(
             Level::INFO,
             format!(
@@ -182,7 +183,8 @@ impl Attempt<'_> {
         &mut self,
         folder: &Folder<'_>,
         tree: &Tree,
-        plan: &FolderPlan,
+        disk: OnDisk,
+        plan: FolderPlan,
         fetch: &mut Fetch<'_>,
         left: &mut Left,
     ) -> Result<Done, Problem> {
@@ -200,8 +202,8 @@ impl Attempt<'_> {
             tree,
             self.context.config.target.layout,
             &policy,
-            &folder.disk,
-            plan,
+            &disk,
+            &plan,
         );
         let mut not_come = NotCome::new();
         let mut postponed = Vec::new();
@@ -214,8 +216,8 @@ impl Attempt<'_> {
         self.memory.tally.folder(path).added.add(added.get());
         result?;
         Ok(Done {
-            plan: plan.clone(),
-            disk: None,
+            plan,
+            disk,
             not_come,
             postponed,
             added: added.get(),
@@ -230,7 +232,8 @@ impl Attempt<'_> {
         &mut self,
         folder: &Folder<'_>,
         tree: &Tree,
-        plan: &FolderPlan,
+        disk: OnDisk,
+        mut plan: FolderPlan,
         fetch: &mut Fetch<'_>,
         left: &mut Left,
     ) -> Result<Done, Problem> {
@@ -248,7 +251,7 @@ impl Attempt<'_> {
         };
         let mut not_come = NotCome::new();
         let mut postponed = Vec::new();
-        let job = folder.job(tree, layout, &policy, &folder.disk, plan);
+        let job = folder.job(tree, layout, &policy, &disk, &plan);
         let breaks = self.memory.breaks.entry(path.clone()).or_default();
         let (received, fetched) = export::receive(&job, watch, folder.key, &mut |arrivals| {
             (not_come, postponed) = ask(arrivals, fetch, breaks, left)?;
@@ -256,7 +259,10 @@ impl Attempt<'_> {
         })?;
         let lists = policy.lists(folder.target.is_root());
         let _lock = ListLock::take(tree, received.dirs(), lists, self.context.stop)?;
-        let disk = self.scan(folder.target, folder.disk.is_dated)?;
+        // Of what was found and planned first only this is of use any more.
+        let (is_dated, were_there) = (disk.is_dated, std::mem::take(&mut plan.files));
+        drop((disk, plan));
+        let disk = self.scan(folder.target, is_dated)?;
         let past = Past {
             seen: folder.seen.as_ref(),
             rematched: Some(&folder.rematched),
@@ -277,7 +283,7 @@ impl Attempt<'_> {
             // What was there when the folder was planned and has been taken away since.
             for (index, file) in now.files.iter().enumerate() {
                 let key = (folder.key)(index);
-                if file.is_none() && now.uids[index].is_some() && plan.files[index].is_some() {
+                if file.is_none() && now.uids[index].is_some() && were_there[index].is_some() {
                     let why = "it vanished from the target while the folder was worked on";
                     not_come.insert(key, why.to_owned());
                 }
@@ -287,7 +293,7 @@ impl Attempt<'_> {
         fetched?;
         Ok(Done {
             plan: now,
-            disk: Some(disk),
+            disk,
             not_come,
             postponed,
             added: added.get(),

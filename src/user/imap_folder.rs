@@ -202,7 +202,7 @@ impl Attempt<'_> {
         let target = former.as_ref().unwrap_or(target);
         let ordered_by_date = self.context.config.target.servers.qmail && target.is_root();
         let dated = is_new || (ordered_by_date && maildrop.is_some());
-        let disk = self.scan_as_it_is(target, dated)?;
+        let mut disk = self.scan_as_it_is(target, dated)?;
         self.complete(session, &mut shown.list, shown.examined.uid_validity, &disk)?;
         // Only now all dates and sizes are known that it goes by.
         self.select(shown);
@@ -258,20 +258,19 @@ impl Attempt<'_> {
         let key = |index: usize| list.entries[index].uid.value();
         let digests = collected.as_ref().map(|collected| &collected.digests[..]);
         let source = shown.source(self.user, target, validity, uidls.as_ref(), digests);
-        let mut folder = Folder {
+        let folder = Folder {
             source,
             destination: &shown.placed.destination,
             target,
-            disk,
             seen,
             rematched,
             stamp,
             key: &key,
             called: "UID",
         };
-        self.mend(&mut folder, tree)?;
+        self.mend(&folder, &mut disk, tree)?;
         let path = &shown.placed.listed.path;
-        let links = self.find_links(session, shown, &folder)?;
+        let links = self.find_links(session, shown, &folder, &disk)?;
         let mut linked = 0;
         let bodies = self.memory.bodies.take(path, validity);
         let user = self.user;
@@ -317,7 +316,7 @@ impl Attempt<'_> {
             }
             Ok(Fetched { refused, postponed })
         };
-        let result = self.bring_up_to_date(&folder, tree, &mut fetch, left);
+        let result = self.bring_up_to_date(&folder, disk, tree, &mut fetch, left);
         if linked > 0 {
             let line =
                 format!("folder {path}: {linked} messages are links to files of other folders");

@@ -216,6 +216,7 @@ impl Attempt<'_> {
         session: &mut Session,
         shown: &Shown<'_>,
         folder: &Folder<'_>,
+        disk: &OnDisk,
     ) -> Result<Found, Problem> {
         let listed = &shown.placed.listed;
         let (Some(attribute), true) = (self.memory.links.attribute, shown.choice.links(listed))
@@ -230,7 +231,7 @@ impl Attempt<'_> {
             rematched: Some(&folder.rematched),
         };
         let source = &folder.source;
-        let plan = plan::plan(source, &past, &folder.disk, &self.policy(), export::now())?;
+        let plan = plan::plan(source, &past, disk, &self.policy(), export::now())?;
         let wanted = plan.steps.iter().filter_map(|step| match step {
             Step::Deliver {
                 entry,

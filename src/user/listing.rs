@@ -150,7 +150,9 @@ impl Attempt<'_> {
         if !plan.steps.is_empty() || !plan.removals.is_empty() || disk.has_lock() {
             return Ok(false);
         }
-        if has_pop3 && has_lost_uidls(&list, &plan, &disk, &seen) {
+        if let Some(uidls) = &uidls
+            && has_lost_uidls(&list, uidls, &plan, &disk, &seen)
+        {
             return Ok(false);
         }
         self.memory.removals.count_in(&disk);
@@ -332,7 +334,19 @@ fn combined(seen: &Seen, changes: Changes) -> MessageList {
 }
 
 /// Whether a message that had a UIDL has none in the list on disk: a server has made the list anew.
-fn has_lost_uidls(list: &MessageList, plan: &FolderPlan, disk: &OnDisk, seen: &Seen) -> bool {
+fn has_lost_uidls(
+    list: &MessageList,
+    uidls: &Announcements,
+    plan: &FolderPlan,
+    disk: &OnDisk,
+    seen: &Seen,
+) -> bool {
+    let entries = list.entries.iter().zip(&plan.files).enumerate();
+    let mut paired = entries.filter(|(_, (entry, _))| seen.paired.contains(entry.uid));
+    // `uidls` are those of the list; if its line were not that of the file, there would be a plan.
+    if paired.all(|(index, (_, file))| file.is_none() || uidls.has(index)) {
+        return false;
+    }
     let files = disk.files.by_base();
     let mut has_uidl = vec![false; disk.files.len()];
     let lines = disk.uidlist.iter().flat_map(|list| list.lines.iter());

@@ -108,7 +108,7 @@ impl Attempt<'_> {
         tree: Option<&Tree>,
         (destination, target): &(FolderPath, MaildirFolder),
         numbered: &Numbered,
-        disk: OnDisk,
+        mut disk: OnDisk,
         session: &mut pop3::Session,
         left: &mut Left,
     ) -> Result<(), Problem> {
@@ -125,7 +125,7 @@ impl Attempt<'_> {
         self.memory.tally.uidls_missing = leftovers.missing.len() as u64;
         judge(&leftovers, &self.context.config.uidls)?;
         let key = |index: usize| numbered.numbers[index];
-        let mut folder = Folder {
+        let folder = Folder {
             source: SourceFolder {
                 owner: &self.user.name,
                 path: &path,
@@ -143,14 +143,13 @@ impl Attempt<'_> {
             },
             destination,
             target,
-            disk,
             seen: self.past(&path),
             rematched: HashMap::new(),
             stamp: Stamp::default(),
             key: &key,
             called: "POP3 message",
         };
-        self.mend(&mut folder, tree)?;
+        self.mend(&folder, &mut disk, tree)?;
         let mut allowance = self.memory.allowance.take();
         let within = (self.context.turn, tree);
         let mut fetch = |wanted: Vec<(u32, u64)>, arrivals: &mut Arrivals<'_>| {
@@ -159,7 +158,7 @@ impl Attempt<'_> {
                 session.retrieve(&numbers, arrivals)
             })
         };
-        let result = self.bring_up_to_date(&folder, tree, &mut fetch, left);
+        let result = self.bring_up_to_date(&folder, disk, tree, &mut fetch, left);
         self.memory.allowance = allowance;
         result
     }

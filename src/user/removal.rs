@@ -37,9 +37,9 @@ struct FolderRemoval {
 
 impl Removals {
     /// Notes what the plan of a folder wants to be taken away.
-    pub(super) fn add(&mut self, folder: &Folder<'_>, plan: &FolderPlan) {
-        self.on_target += folder.disk.files.len() as u64;
-        self.put(folder.source.path, folder.target, &folder.disk, plan, false);
+    pub(super) fn add(&mut self, folder: &Folder<'_>, disk: &OnDisk, plan: &FolderPlan) {
+        self.on_target += disk.files.len() as u64;
+        self.put(folder.source.path, folder.target, disk, plan, false);
     }
 
     /// As [`Removals::add`], for a folder that has been planned once more.

@@ -12,7 +12,7 @@ use crate::mail::Entry;
 use crate::naming::message::uidl_name;
 use crate::naming::uidl::courier_name;
 use crate::naming::{BaseName, Identity, Rank};
-use crate::plan::on_disk::DiskFile;
+use crate::plan::on_disk::{DiskFile, OnDisk};
 use crate::plan::seen::Seen;
 use crate::problem::Problem;
 use crate::sink::on_disk::{Messages, not_whole};
@@ -26,12 +26,13 @@ impl Attempt<'_> {
     /// Those of the file system, or a file that is not whole and whose message is not known.
     pub(super) fn mend(
         &mut self,
-        folder: &mut Folder<'_>,
+        folder: &Folder<'_>,
+        disk: &mut OnDisk,
         tree: Option<&Tree>,
     ) -> Result<(), Problem> {
-        let torn = self.torn(folder)?;
+        let torn = self.torn(folder, disk)?;
         let is_torn = |base: &str| torn.iter().any(|file| *file.base == *base);
-        if let Some(other) = folder.disk.torn.iter().find(|base| !is_torn(base)) {
+        if let Some(other) = disk.torn.iter().find(|base| !is_torn(base)) {
             return Err(not_whole(folder.target, other));
         }
         if torn.is_empty() {
@@ -43,8 +44,8 @@ impl Attempt<'_> {
             torn.len()
         );
         self.log.line(Level::WARN, line);
-        folder.disk.files = folder.disk.files.only(|file| !is_torn(&file.base));
-        folder.disk.torn.clear();
+        disk.files = disk.files.only(|file| !is_torn(&file.base));
+        disk.torn.clear();
         match tree {
             Some(tree) => {
                 let layout = self.context.config.target.layout;
@@ -54,7 +55,7 @@ impl Attempt<'_> {
         }
     }
 
-    fn torn(&self, folder: &Folder<'_>) -> Result<Vec<DiskFile>, Problem> {
+    fn torn(&self, folder: &Folder<'_>, disk: &OnDisk) -> Result<Vec<DiskFile>, Problem> {
         let source = &folder.source;
         let seen = folder.seen.as_ref();
         let Some(seen) = seen.filter(|it| it.validity == source.validity) else {
@@ -67,12 +68,12 @@ impl Attempt<'_> {
         let messages = Messages::open(&self.user.maildir, folder.target).map_err(told)?;
         let by_name = by_name(folder, seen);
         let mut torn = Vec::new();
-        for file in folder.disk.unlisted() {
+        for file in disk.unlisted() {
             let is_torn = match Identity::parse(&file.base) {
                 Some(Identity::Imap(validity, uid) | Identity::Pop3(validity, uid, _)) => {
                     let is_to_come = |entry: &Entry| entry.uid == uid && seen.pending.contains(uid);
                     validity == source.validity
-                        && folder.disk.torn.contains(&file.base)
+                        && disk.torn.contains(&file.base)
                         && source.entries.iter().any(is_to_come)
                 }
                 None => match by_name.get(without_rank(&file.base)) {

@@ -1,6 +1,7 @@
 //! Messages by UID FETCH, streamed: large commands, several of them under way, and what one of them
 //! does not bring asked for again, message by message.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 
@@ -85,7 +86,7 @@ struct Next {
 /// What to ask for next.
 struct Agenda<'w> {
     /// Ascending by UID.
-    fresh: &'w [(u32, u64)],
+    fresh: &'w [(Uid, u64)],
     again: VecDeque<(u32, u64)>,
     /// The most messages that the next command asks for.
     most: usize,
@@ -155,14 +156,16 @@ pub fn questions(section: Section, wanted: &[(Uid, u64)]) -> Vec<Question> {
     questions
 }
 
-fn ascending(wanted: &[(Uid, u64)]) -> Vec<(u32, u64)> {
-    let wanted = wanted.iter();
-    let mut fresh: Vec<(u32, u64)> = wanted
-        .map(|(uid, announced)| (uid.value(), *announced))
-        .collect();
+/// `wanted` by UID, each once. Mostly it is so already, and then not held a second time: it may be a
+/// million messages.
+fn ascending(wanted: &[(Uid, u64)]) -> Cow<'_, [(Uid, u64)]> {
+    if wanted.is_sorted_by(|(one, _), (next, _)| one < next) {
+        return Cow::Borrowed(wanted);
+    }
+    let mut fresh = wanted.to_vec();
     fresh.sort_unstable_by_key(|(uid, _)| *uid);
     fresh.dedup_by_key(|(uid, _)| *uid);
-    fresh
+    Cow::Owned(fresh)
 }
 
 fn octets(messages: &[(u32, u64)]) -> u64 {
@@ -205,7 +208,7 @@ impl Next {
 }
 
 impl<'w> Agenda<'w> {
-    fn of(fresh: &'w [(u32, u64)]) -> Self {
+    fn of(fresh: &'w [(Uid, u64)]) -> Self {
         Self {
             fresh,
             again: VecDeque::new(),
@@ -223,7 +226,10 @@ impl<'w> Agenda<'w> {
                 let (batch, rest) = self.fresh.split_at(self.next_count());
                 self.fresh = rest;
                 self.most = (self.most + BATCH_GROWTH).min(BATCH_COUNT);
-                (batch.to_vec(), false)
+                let batch = batch
+                    .iter()
+                    .map(|(uid, announced)| (uid.value(), *announced));
+                (batch.collect(), false)
             }
         };
         if messages.is_empty() {
@@ -250,7 +256,7 @@ impl<'w> Agenda<'w> {
             })
             .count();
         let most = by_size.min(self.most);
-        let (_, count) = set_of(self.fresh.iter().map(|(uid, _)| *uid), most);
+        let (_, count) = set_of(self.fresh.iter().map(|(uid, _)| uid.value()), most);
         count
     }
 }
@@ -475,8 +481,15 @@ mod tests {
 
     #[test]
     fn commands_are_cut_by_count_and_by_bytes() {
-        let dense = |count: u32, announced: u64| -> Vec<(u32, u64)> {
-            (1..=count).map(|uid| (uid, announced)).collect()
+        let wanted = |messages: &[(u32, u64)]| -> Vec<(Uid, u64)> {
+            let messages = messages.iter();
+            messages
+                .map(|(uid, announced)| (Uid::new(*uid).unwrap(), *announced))
+                .collect()
+        };
+        let dense = |count: u32, announced: u64| {
+            let messages: Vec<_> = (1..=count).map(|uid| (uid, announced)).collect();
+            wanted(&messages)
         };
         for (fresh, want) in [
             (dense(5000, 10), 1000),
@@ -486,7 +499,7 @@ mod tests {
             (dense(50, u64::MAX), 1),
             (dense(5000, 0), 1000),
             (dense(0, 0), 0),
-            (vec![(1, 0), (2, 65 << 20), (3, 1)], 2),
+            (wanted(&[(1, 0), (2, 65 << 20), (3, 1)]), 2),
         ] {
             let agenda = Agenda {
                 most: BATCH_COUNT,
@@ -498,7 +511,8 @@ mod tests {
 
     #[test]
     fn the_first_commands_are_of_different_lengths() {
-        let fresh: Vec<(u32, u64)> = (1..=7000).map(|uid| (uid, 10)).collect();
+        let uids = (1..=7000).filter_map(Uid::new);
+        let fresh: Vec<(Uid, u64)> = uids.map(|uid| (uid, 10)).collect();
         let mut agenda = Agenda::of(&fresh);
         let commands = std::iter::from_fn(|| agenda.next(Section::Whole));
         let counts: Vec<usize> = commands.map(|next| next.messages.len()).collect();
