@@ -102,7 +102,15 @@ pub enum Command {
     },
     /// Show what export would do now, and touch nothing
     #[command(after_help = AFTER_HELP)]
-    Plan(Box<Export>),
+    Plan {
+        /// What to do.
+        #[command(flatten)]
+        options: Box<Export>,
+        /// Only check the job and every row of the user list, and say how many users there are, by host and by
+        /// shard; without the network, and without a look at the target
+        #[arg(long, help_heading = RUNNING)]
+        offline: bool,
+    },
     /// Say for each user whether the new side is what the old one is, before the cutover; touch nothing
     ///
     /// Lists the old servers once more and holds every folder, UID, flag, date, size, UIDL and place
@@ -378,6 +386,12 @@ pub struct Users {
     /// earlier run
     #[arg(long, value_name = "REPORT.csv")]
     pub only_failed: Option<PathBuf>,
+
+    /// Only part K of N of the list, K from 1: users whose place, by a hash of the name, is K. auto: as the
+    /// job array says that this is a task of (Slurm, Grid Engine, LSF, AWS Batch); auto/N where that does not
+    /// tell N (Kubernetes, GNU parallel, PBS)
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<String>,
 }
 
 /// Where it goes.

@@ -16,8 +16,8 @@ use mailseed::logging::{self, Verbosity};
 use mailseed::problem::{Kind, Problem};
 use mailseed::progress::Progress;
 use mailseed::report::{
-    CheckReport, Exit, ExportReport, Gathered, Journal, ReportDir, VerifyReport, journal, person,
-    sum,
+    CheckReport, Exit, ExportReport, Gathered, Journal, ReportDir, VerifyReport, counts, journal,
+    person, sum,
 };
 use mailseed::run;
 use mailseed::space::Space;
@@ -27,6 +27,7 @@ use mailseed::window::{self, Moment};
 fn main() -> ExitCode {
     forbid_core_dumps();
     let mut verifying = None;
+    let mut is_offline = false;
     let command = match told() {
         Ok(cli) => cli.command,
         Err(exit) => return exit,
@@ -37,7 +38,11 @@ fn main() -> ExitCode {
             options,
             dry_run: false,
         } => (options, Task::Export),
-        Command::Export { options, .. } | Command::Plan(options) => (options, Task::Plan),
+        Command::Export { options, .. } => (options, Task::Plan),
+        Command::Plan { options, offline } => {
+            is_offline = offline;
+            (options, Task::Plan)
+        }
         Command::Verify(verify) => {
             let (export, typed) = verify.split();
             let live = !typed.new.is_empty();
@@ -70,6 +75,9 @@ fn main() -> ExitCode {
         Ok(verification) => verification,
         Err(problems) => return refused(&problems),
     };
+    if is_offline {
+        return offline(&config);
+    }
     let history = match task {
         Task::Plan => history::read(&config.history),
         _ => Ok(Vec::new()),
@@ -126,6 +134,18 @@ fn told() -> Result<Cli, ExitCode> {
             false => ExitCode::SUCCESS,
         }
     })
+}
+
+/// The user list is in order; how many there are.
+fn offline(config: &Config) -> ExitCode {
+    for warning in &config.warnings {
+        eprintln!("mailseed: warning: {warning}");
+    }
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    // Nobody to tell (a closed pipe) does not change the answer.
+    let _ = counts::tell(&config.users, config.shard.as_deref(), &mut out);
+    let _ = out.flush();
+    Exit::Ok.into()
 }
 
 /// A core dump would hold passwords; what is started from here inherits it.
@@ -290,12 +310,12 @@ fn results(
         command: task.command().to_owned(),
         started,
         users: config.users.len(),
-        shard: None,
+        shard: config.shard.clone(),
         options: config.options.clone(),
     };
     let mut journal = Journal::begin(dir.as_ref(), &head)?;
     progress.keep(config.report.as_deref(), metrics)?;
-    journal.name(config.users.iter().map(|user| Ok(&user.name)))?;
+    journal.name(config.users.names())?;
     Ok((dir, journal))
 }
 

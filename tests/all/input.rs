@@ -399,7 +399,7 @@ fn a_wrong_job_file_starts_nothing_and_each_line_is_named() {
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 72] = [
+    const OPTIONS: [&str; 73] = [
         "--host-jobs <N>",
         "--rate <SIZE>",
         "--host-rate <SIZE>",
@@ -423,6 +423,7 @@ fn help_tells_every_option() {
         "--user <NAME>",
         "--only <USER>",
         "--only-failed <REPORT.csv>",
+        "--shard <K/N>",
         "--maildir <TEMPLATE>",
         "--target <SERVER,...>",
         "--layout <LAYOUT>",

@@ -21,6 +21,7 @@ mod elsewhere;
 mod explain;
 mod export;
 mod faults;
+mod fleet;
 mod fuzz;
 mod input;
 mod interrupted;
