@@ -1,6 +1,7 @@
 //! What was typed: clap structs, nothing resolved. Only [`crate::config`] reads them. The doc
 //! comments here are the help texts, and those are the reference of the options.
 
+mod manual;
 mod report;
 mod rerun;
 mod retarget;
@@ -20,6 +21,7 @@ use crate::progress::Mode;
 use crate::source::login::Mechanism;
 use crate::source::net::Compress;
 
+pub use manual::{Completions, Help, Man};
 pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
 pub use retarget::Retarget;
@@ -66,7 +68,7 @@ Exit status:
 
 /// Stages users' mail from old IMAP and POP3 servers into Maildirs, every UID and UIDL kept
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, after_help = AFTER_HELP)]
+#[command(version, propagate_version = true, after_help = AFTER_HELP, disable_help_subcommand = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -136,6 +138,17 @@ pub enum Command {
     /// run has; of verify.csv what is newer than the user's latest run (by the date of the file).
     #[command(after_help = report::AFTER_REPORT)]
     Report(Report),
+    /// Tell of a command or of a topic: a runbook, old and new servers kind by kind, other tools, errors
+    Help(Help),
+    /// Print a manual page, or write all of them into a directory
+    ///
+    /// `mailseed man export | man -l -` shows one.
+    Man(Man),
+    /// Print the completions of the command line for a shell
+    ///
+    /// For bash: `mailseed completions bash > /usr/share/bash-completion/completions/mailseed`; for zsh
+    /// `_mailseed` in a directory of $fpath; for fish `~/.config/fish/completions/mailseed.fish`.
+    Completions(Completions),
 }
 
 /// Everything that `explain` takes.

@@ -10,6 +10,7 @@ use mailseed::announce;
 use mailseed::cli::{self, Cli, Command};
 use mailseed::config::{self, Config, Question, Task, Verification, Voice};
 use mailseed::explain;
+use mailseed::help;
 use mailseed::logging::{self, Verbosity};
 use mailseed::problem::{Kind, Problem};
 use mailseed::progress::Progress;
@@ -37,6 +38,12 @@ fn main() -> ExitCode {
         Command::Uidl(typed) => return uidl(&typed),
         Command::Retarget(typed) => return retarget(&typed),
         Command::Report(typed) => return report(&typed),
+        Command::Help(typed) => return help(&typed),
+        Command::Man(typed) => return man(&typed),
+        Command::Completions(typed) => {
+            help::completions(typed.shell, &mut std::io::stdout().lock());
+            return Exit::Ok.into();
+        }
     };
     let voice = Voice::from_cli(&options.running);
     // Whatever is made is for its owner only, also before its mode is set.
@@ -166,6 +173,35 @@ fn report(typed: &cli::Report) -> ExitCode {
         Err(problems) => return refused(&problems),
     };
     match sum::write(&sum, typed) {
+        Ok(()) => Exit::Ok.into(),
+        Err(problem) => {
+            eprintln!("mailseed: {problem}");
+            Exit::Target.into()
+        }
+    }
+}
+
+fn help(typed: &cli::Help) -> ExitCode {
+    let mut out = anstream::stdout().lock();
+    match help::tell(typed.about.as_deref(), &mut out) {
+        Ok(()) => Exit::Ok.into(),
+        Err(problem) => refused(&[problem]),
+    }
+}
+
+fn man(typed: &cli::Man) -> ExitCode {
+    let Some(dir) = &typed.dir else {
+        let about = typed.about.as_deref().unwrap_or_default();
+        return match help::page(about) {
+            Ok(page) => {
+                // Nobody to tell (a closed pipe) is no failure.
+                let _ = std::io::stdout().lock().write_all(&page);
+                Exit::Ok.into()
+            }
+            Err(problem) => refused(&[problem]),
+        };
+    };
+    match help::write_pages(dir) {
         Ok(()) => Exit::Ok.into(),
         Err(problem) => {
             eprintln!("mailseed: {problem}");

@@ -29,9 +29,7 @@ fn typed(line: &[&str]) -> (cli::Export, Task) {
             let live = !typed.new.is_empty();
             (export, Task::Verify { live })
         }
-        Command::Explain(_) | Command::Report(_) | Command::Uidl(_) | Command::Retarget(_) => {
-            panic!("not a command that needs a Config")
-        }
+        _ => panic!("not a command that needs a Config"),
     }
 }
 

@@ -25,6 +25,7 @@ mod fuzz;
 mod input;
 mod interrupted;
 mod links;
+mod manual;
 mod marks;
 mod migration;
 mod pairing;
