@@ -178,6 +178,10 @@ pub struct Explain {
     /// How it lies, and the servers of which to tell what they announce.
     #[command(flatten)]
     pub form: Form,
+
+    /// Take these from the job file of an export: the long options without their dashes are its keys
+    #[arg(long, value_name = "FILE")]
+    pub job: Option<PathBuf>,
 }
 
 /// Everything that `export` and `plan` take, `--dry-run` aside.
@@ -476,6 +480,12 @@ pub struct Uidls {
 #[derive(Debug, Args)]
 #[command(next_help_heading = RUNNING)]
 pub struct Running {
+    /// Take options from this TOML file: the long ones without their dashes are its keys, as in
+    /// jobs = 16, mirror = true, exclude = ["Trash*", "Spam"]. What is typed goes before. Keys of
+    /// other subcommands may be in it, unknown ones may not, and passwords never are
+    #[arg(long, value_name = "FILE")]
+    pub job: Option<PathBuf>,
+
     /// Users at once
     #[arg(short, long, value_name = "N", default_value_t = 4)]
     pub jobs: usize,

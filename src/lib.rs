@@ -9,7 +9,7 @@
 //!
 //! | step | module | what it makes |
 //! | --- | --- | --- |
-//! | what was typed | [`cli`] | clap structs, nothing resolved |
+//! | what was typed | [`jobfile`], [`cli`] | clap structs, nothing resolved |
 //! | what is meant | [`config`], [`userlist`] | [`config::Config`] with its [`config::User`]s |
 //! | users side by side | [`run`] | a rayon pool, one panic guard a user |
 //! | whose turn it is | [`source::net::hosts`] | a place for each user, as many on each host as that lets in |
@@ -41,6 +41,7 @@ pub mod cli;
 pub mod config;
 pub mod explain;
 pub mod help;
+pub mod jobfile;
 pub mod logging;
 pub mod mail;
 pub mod matching;

@@ -5,12 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 use mailseed::announce;
 use mailseed::cli::{self, Cli, Command};
 use mailseed::config::{self, Config, Question, Task, Verification, Voice};
 use mailseed::explain;
 use mailseed::help;
+use mailseed::jobfile;
 use mailseed::logging::{self, Verbosity};
 use mailseed::problem::{Kind, Problem};
 use mailseed::progress::Progress;
@@ -21,7 +23,11 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 fn main() -> ExitCode {
     forbid_core_dumps();
     let mut verifying = None;
-    let (options, task) = match Cli::parse().command {
+    let command = match told() {
+        Ok(cli) => cli.command,
+        Err(exit) => return exit,
+    };
+    let (options, task) = match command {
         Command::Check(check) => (Box::new((*check).into()), Task::Check),
         Command::Export {
             options,
@@ -75,6 +81,29 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(problem) => refused(&[problem]),
     }
+}
+
+/// What the command line and the job file say, or the end of the program: a refusal, a help.
+fn told() -> Result<Cli, ExitCode> {
+    let arguments = jobfile::arguments(std::env::args_os().collect(), Cli::command())
+        .map_err(|problems| refused(&problems))?;
+    Cli::try_parse_from(arguments.all).map_err(|error| {
+        // Nobody to tell is no failure, as for the rest.
+        let _ = error.print();
+        let together = [
+            ErrorKind::ArgumentConflict,
+            ErrorKind::MissingRequiredArgument,
+        ];
+        if together.contains(&error.kind()) {
+            for line in arguments.of_file {
+                eprintln!("mailseed: {line}");
+            }
+        }
+        match error.use_stderr() {
+            true => Exit::Usage.into(),
+            false => ExitCode::SUCCESS,
+        }
+    })
 }
 
 /// A core dump would hold passwords; what is started from here inherits it.

@@ -424,6 +424,7 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "dry-run": dry_run,
     });
     if let Some(options) = options.as_object_mut() {
+        options.insert("job".to_owned(), serde_json::json!(running.job));
         options.extend(selection::options(&typed.selection));
     }
     options

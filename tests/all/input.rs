@@ -362,10 +362,45 @@ fn a_wrong_command_line_starts_nothing() {
     }
 }
 
+/// What a job file may hold is a table beside its reader (`src/jobfile`); here that nothing is started.
+#[test]
+fn a_wrong_job_file_starts_nothing_and_each_line_is_named() {
+    let place = Untouched::new();
+    let source = place.source();
+    let imap = source.imap.unwrap_or_default();
+    let template = place.template();
+    let job = place.file(
+        "job.toml",
+        format!("imap = \"{imap}\"\nusrs = \"hunter2\"\npassword = \"hunter2\"\njobs = \"x\"\n"),
+    );
+    let told = place.refused(&["--job", &job, "--maildir", &template], "");
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines.len(), 3, "{told}");
+    for (line, (number, words)) in lines.iter().zip([
+        (2, "unknown key \"usrs\": is users meant?"),
+        (3, "passwords do not belong here"),
+        (4, "jobs: \"x\" cannot be used"),
+    ]) {
+        let start = format!("mailseed: {job} line {number}: ");
+        assert!(line.starts_with(&start) && line.contains(words), "{line}");
+    }
+    assert!(!told.contains("hunter2"), "{told}");
+    // What cannot stand together is said by clap, which does not know where it comes from.
+    let job = place.file("job.toml", "quiet = true\njobs = 3\n");
+    let told = place.refused(&["-v", "--job", &job], "");
+    assert!(
+        told.starts_with("error: ") && told.contains("cannot be used with"),
+        "{told}"
+    );
+    let from = format!("mailseed: {job} line 1: --quiet\n");
+    assert!(told.contains(&from), "{told}");
+}
+
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 63] = [
+    const OPTIONS: [&str; 64] = [
+        "--job <FILE>",
         "--imap <URL>",
         "--pop3 <URL>",
         "--tls-ca <FILE>",
@@ -515,6 +550,23 @@ fn a_dry_run_says_what_would_be_done_and_touches_nothing() {
             );
         }
         assert_eq!(timeless(&plan), timeless(&dry), "{stage}");
+        // The list from a job file, and one user of it typed.
+        let job = format!("users = {list:?}\nfsync = \"never\"\nonly = [\"ann\", \"bob\"]\n");
+        fs::write(scratch.path().join("job.toml"), job).expect("scratch directories are writable");
+        let job = scratch.path().join("job.toml");
+        let mut of_job = target.command("plan", &source, &["--only", "bob"]);
+        of_job.arg("--job").arg(&job);
+        let of_job = program::run(of_job, std::time::Duration::from_secs(60));
+        assert_eq!(
+            (of_job.code, of_job.stderr.as_str()),
+            (Some(0), ""),
+            "{stage}"
+        );
+        let of_whom = (
+            of_job.stdout.contains("ann\n"),
+            of_job.stdout.contains("bob\n"),
+        );
+        assert_eq!(of_whom, (false, true), "{stage}: {}", of_job.stdout);
         assert_eq!(target.listing(), before, "{stage}");
         let before = (stage == "nothing is there").then_some(before);
         assert!(before.is_none_or(|listing| listing.is_empty()));
