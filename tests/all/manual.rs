@@ -1,6 +1,8 @@
 //! The manual that the binary carries is true: its commands are such as mailseed takes, its error texts
 //! are those that the program has, its pages are such as man reads.
 
+mod commands;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,15 +12,22 @@ use mailseed::help::TOPICS;
 
 use crate::support::program::mailseed;
 
-/// The commands in the fenced blocks of `text` that are marked as shell, with their continuation lines.
-fn commands(text: &str) -> Vec<String> {
-    let blocks = text.split("\n```sh\n").skip(1);
-    let blocks = blocks.map(|block| block.split("\n```").next().unwrap_or_default());
-    blocks
-        .flat_map(|block| {
-            let joined = block.replace("\\\n", " ");
-            joined.lines().map(str::to_owned).collect::<Vec<_>>()
-        })
+/// The fenced blocks of `text`: what they are marked as, and what is in them.
+fn blocks(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut parts = text.split("\n```");
+    parts.next();
+    // Every second part is what stands between two blocks.
+    parts
+        .step_by(2)
+        .map(|block| block.split_once('\n').unwrap_or((block, "")))
+}
+
+/// The commands of a block, each on one line.
+fn joined(block: &str) -> Vec<String> {
+    block
+        .replace("\\\n", " ")
+        .lines()
+        .map(str::to_owned)
         .collect()
 }
 
@@ -26,7 +35,8 @@ fn commands(text: &str) -> Vec<String> {
 fn every_command_of_the_manual_is_one_that_mailseed_takes() {
     let mut count = 0;
     for topic in TOPICS {
-        for command in commands(topic.text) {
+        let shell = blocks(topic.text).filter(|(kind, _)| *kind == "sh");
+        for command in shell.flat_map(|(_, block)| joined(block)) {
             let words = shlex::split(&command).expect("a shell command");
             assert_eq!(words[0], "mailseed", "{}: {command}", topic.name);
             if let Err(error) = Cli::try_parse_from(&words) {
@@ -51,8 +61,7 @@ fn source(dir: &Path, into: &mut String) {
         } else if path.extension().is_some_and(|ext| ext == "rs") {
             let text = std::fs::read_to_string(&path).expect("source");
             // A text that goes on on the next line is one text.
-            let mut lines = text.lines();
-            while let Some(line) = lines.next() {
+            for line in text.lines() {
                 into.push_str(line.trim());
                 into.push(if line.ends_with('\\') { ' ' } else { '\n' });
             }
