@@ -16,7 +16,10 @@ use mailseed::jobfile;
 use mailseed::logging::{self, Verbosity};
 use mailseed::problem::{Kind, Problem};
 use mailseed::progress::Progress;
-use mailseed::report::{CheckReport, Exit, ReportDir, RunReport, VerifyReport, person, sum};
+use mailseed::report::{
+    CheckReport, Exit, ExportReport, Gathered, Journal, ReportDir, VerifyReport, journal, person,
+    sum,
+};
 use mailseed::run;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -79,6 +82,10 @@ fn main() -> ExitCode {
     progress.finish();
     match exit {
         Ok(exit) => exit.into(),
+        Err(problem) if problem.kind == Kind::Target => {
+            eprintln!("mailseed: {problem}");
+            Exit::Target.into()
+        }
         Err(problem) => refused(&[problem]),
     }
 }
@@ -240,19 +247,20 @@ fn man(typed: &cli::Man) -> ExitCode {
 }
 
 fn check(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {
-    let report_dir = report_dir(config)?;
+    let all = voice.verbosity >= Verbosity::Verbose;
+    let (report_dir, journal) = results(config, "check", jiff::Timestamp::now())?;
+    let mut gathered = Gathered::new(CheckReport::new(all), journal);
     let stop = stop_on_signals();
-    let report = CheckReport {
-        users: run::check(config, progress, &stop)?,
-    };
+    run::check(config, &mut gathered, progress, &stop)?;
     progress.finish();
     if let Some(dir) = report_dir {
-        dir.write_check(&report)?;
+        dir.write_check(&gathered)?;
     }
-    let all = voice.verbosity >= Verbosity::Verbose;
     // As for an export, nobody to tell is no failure.
-    let _ = report.tell(all, &mut std::io::stdout().lock());
-    Ok(report.exit())
+    let _ = gathered.tell(&mut std::io::stdout().lock());
+    let exit = gathered.tally.exit();
+    gathered.end();
+    Ok(exit)
 }
 
 fn verify(
@@ -261,60 +269,63 @@ fn verify(
     voice: Voice,
     progress: &Progress,
 ) -> Result<Exit, Problem> {
-    let report_dir = report_dir(config)?;
+    let all = voice.verbosity >= Verbosity::Verbose;
+    let (report_dir, journal) = results(config, "verify", jiff::Timestamp::now())?;
+    let mut gathered = Gathered::new(VerifyReport::new(all), journal);
     let stop = stop_on_signals();
-    let report = VerifyReport {
-        users: run::verify(config, verification, progress, &stop)?,
-    };
+    run::verify(config, verification, &mut gathered, progress, &stop)?;
     progress.finish();
     if let Some(dir) = &report_dir {
-        dir.write_verify(&report)?;
+        dir.write_verify(&gathered)?;
     }
-    let all = voice.verbosity >= Verbosity::Verbose;
     let dir = report_dir.as_ref().map(ReportDir::path);
     // As for an export, nobody to tell is no failure.
-    let _ = report.tell(all, dir, &mut std::io::stdout().lock());
-    Ok(report.exit())
+    let _ = gathered.tell(dir, &mut std::io::stdout().lock());
+    let exit = gathered.tally.exit();
+    gathered.end();
+    Ok(exit)
 }
 
-fn report_dir(config: &Config) -> Result<Option<ReportDir>, Problem> {
+/// Where the reports go, and the results until then.
+fn results(
+    config: &Config,
+    command: &str,
+    started: jiff::Timestamp,
+) -> Result<(Option<ReportDir>, Journal), Problem> {
     let dir = config.report.as_deref();
-    dir.map(ReportDir::prepare).transpose()
+    let dir = dir.map(ReportDir::prepare).transpose()?;
+    let head = journal::Head {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: command.to_owned(),
+        started,
+        users: config.users.len(),
+        shard: None,
+        options: config.options.clone(),
+    };
+    let mut journal = Journal::begin(dir.as_ref(), &head)?;
+    journal.name(config.users.iter().map(|user| Ok(&user.name)))?;
+    Ok((dir, journal))
 }
 
 fn export(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {
-    let report_dir = report_dir(config)?;
-    let started = jiff::Timestamp::now();
-    let stop = stop_on_signals();
-    let outcomes = run::run(config, progress, &stop)?;
-    progress.finish();
-    let mut plans = Vec::new();
-    let mut users = Vec::new();
-    for outcome in outcomes {
-        if !outcome.plan.is_empty() {
-            plans.push(outcome.report.user.clone());
-            plans.extend(outcome.plan);
-        }
-        users.push(outcome.report);
-    }
-    let report = RunReport {
-        users,
-        started,
-        finished: jiff::Timestamp::now(),
-        options: config.options.clone(),
-        dry_run: config.dry_run,
-    };
-    if let Some(dir) = report_dir {
-        dir.write(&report)?;
-    }
-    let mut out = std::io::stdout().lock();
     let all = voice.verbosity >= Verbosity::Verbose;
+    let command = if config.dry_run { "plan" } else { "export" };
+    let started = jiff::Timestamp::now();
+    let (report_dir, journal) = results(config, command, started)?;
+    let report = ExportReport::begin(started, config.options.clone(), config.dry_run, all);
+    let mut gathered = Gathered::new(report, journal);
+    let stop = stop_on_signals();
+    run::run(config, &mut gathered, progress, &stop)?;
+    progress.finish();
+    gathered.tally.finished = jiff::Timestamp::now();
+    if let Some(dir) = report_dir {
+        dir.write(&gathered)?;
+    }
     // Nobody to tell (a closed pipe) is no failure of the run: the exit status says how it went.
-    let _ = plans
-        .iter()
-        .try_for_each(|line| writeln!(out, "{line}"))
-        .and_then(|()| person::tell(&report, all, &mut out));
-    Ok(report.exit())
+    let _ = person::tell(&gathered, &mut std::io::stdout().lock());
+    let exit = gathered.tally.exit();
+    gathered.end();
+    Ok(exit)
 }
 
 /// The first signal asks the run to stop after the messages at hand; the second ends it at once.

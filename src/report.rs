@@ -1,11 +1,15 @@
-//! What was done: a [`UserReport`] a user, made by its task; a [`RunReport`] of all, in the order
-//! of the input, from which come the words for a person ([`person`]), the files for `--report`
-//! ([`files`]) and the exit status. A check has a report of its own ([`check`]). Reports of many runs
-//! are read back ([`read`]) and summed ([`sum`]) for a person, as text, CSV or a page ([`html`]).
+//! What was done: a [`UserReport`] a user, made by its task, counted in ([`ExportReport`]) and put away
+//! ([`journal`]) when the user is done. At the end come from these, in the order of the input, the words
+//! for a person ([`person`]), the files for `--report` ([`files`]) and the exit status. A check has a
+//! report of its own ([`check`]), and so has a verify ([`verify`]). Reports of many runs are read back
+//! ([`read`]) and summed ([`sum`]) for a person, as text, CSV or a page ([`html`]).
 
 pub mod check;
+mod export;
 pub mod files;
+mod gathered;
 pub mod html;
+pub mod journal;
 mod json;
 mod looks;
 pub mod person;
@@ -19,10 +23,13 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::problem::{Kind, Problem, Reach};
+use crate::problem::{Problem, Reach};
 
 pub use check::CheckReport;
+pub use export::ExportReport;
 pub use files::ReportDir;
+pub use gathered::{Gathered, Tally};
+pub use journal::Journal;
 pub use user_log::UserLog;
 pub use verify::VerifyReport;
 
@@ -181,7 +188,7 @@ impl UserReport {
     }
 }
 
-/// What became of all users.
+/// What became of all users, as it was read back.
 #[derive(Debug)]
 pub struct RunReport {
     /// The users, in the order of the input.
@@ -261,38 +268,21 @@ impl RunReport {
         }
         totals
     }
-
-    /// Whether the target failed for every user: then it is not about one Maildir.
-    fn nobody_could_write(&self) -> bool {
-        let target_failed = |user: &UserReport| {
-            let mut problems = user.problems.iter();
-            problems.any(|problem| problem.kind == Kind::Target)
-        };
-        !self.users.is_empty() && self.users.iter().all(target_failed)
-    }
-
-    /// How the process should end. Being interrupted outweighs a target that failed, and that
-    /// outweighs users that are not done.
-    pub fn exit(&self) -> Exit {
-        let any =
-            |is: fn(&Problem) -> bool| self.users.iter().any(|user| user.problems.iter().any(is));
-        if any(|problem| problem.kind == Kind::Interrupted) {
-            Exit::Interrupted
-        } else if any(|problem| problem.kind == Kind::Target && problem.reach == Reach::Run)
-            || self.nobody_could_write()
-        {
-            Exit::Target
-        } else if self.users.iter().any(|user| user.status() != Status::Ok) {
-            Exit::Some
-        } else {
-            Exit::Ok
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::Kind;
+    use crate::user::Outcome;
+
+    fn exit(users: impl IntoIterator<Item = UserReport>) -> Exit {
+        let mut report = ExportReport::of_nobody();
+        for user in users {
+            report.take(Outcome::without_plan(user));
+        }
+        report.exit()
+    }
 
     fn problem(kind: Kind, reach: Reach) -> Problem {
         Problem::new(kind, reach, format!("{reach:?}"))
@@ -354,28 +344,16 @@ mod tests {
             };
             assert_eq!(user.status(), status, "{error}");
             assert_eq!(user.error(), error);
-            let run = RunReport {
-                users: vec![UserReport::new("fine"), user],
-                started: jiff::Timestamp::UNIX_EPOCH,
-                finished: jiff::Timestamp::UNIX_EPOCH,
-                options: serde_json::Value::Null,
-                dry_run: false,
-            };
-            assert_eq!(run.exit(), exit, "{error}");
+            let ended = self::exit([UserReport::new("fine"), user]);
+            assert_eq!(ended, exit, "{error}");
         }
         assert_eq!(Exit::Interrupted as u8, 130);
         let unwritable = UserReport {
             problems: vec![problem(Kind::Target, Reach::User)],
             ..UserReport::new("u")
         };
-        let run = RunReport {
-            users: vec![unwritable],
-            started: jiff::Timestamp::UNIX_EPOCH,
-            finished: jiff::Timestamp::UNIX_EPOCH,
-            options: serde_json::Value::Null,
-            dry_run: false,
-        };
-        assert_eq!(run.exit(), Exit::Target);
+        assert_eq!(exit([unwritable]), Exit::Target);
+        assert_eq!(exit([]), Exit::Ok);
     }
 
     #[test]

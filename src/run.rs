@@ -1,207 +1,134 @@
 //! All users, side by side: a rayon pool of its own, one user after the other in each thread, a fence
-//! against panics around each, results in the order of the input. Whose turn it is is said by
+//! against panics around each; what comes out is gathered as each is done. Whose turn it is is said by
 //! [`crate::source::net::hosts`].
+
+mod per_user;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::Level;
 
-use crate::check::{self, Finding};
+use self::per_user::PerUser;
+use crate::check;
 use crate::config::{Config, User, Verification};
 use crate::problem::{Kind, Problem, Reach};
 use crate::progress::Progress;
-use crate::report::{UserLog, UserReport};
+use crate::report::{CheckReport, ExportReport, Gathered, Tally, UserLog, VerifyReport};
 use crate::sink::sync::Syncer;
 use crate::source::net::Dialer;
 use crate::source::net::hosts::{Queue, Turn};
-use crate::user::{self, Context, Outcome};
+use crate::user::{self, Context};
 use crate::verify;
 
 /// Stack of a worker thread, in bytes. Nothing here recurses.
 const STACK: usize = 2 << 20;
 
-/// What comes out for one user.
-trait PerUser: Send {
-    /// What comes out when `problem` has ended a user's task (0 `attempts`: before it began).
-    fn ended(user: &str, attempts: u32, problem: Problem) -> Self;
-
-    /// What went wrong, on one line; empty if nothing did.
-    fn error(&self) -> String;
-
-    /// Whether every other user would meet the same.
-    fn stops_the_run(&self) -> bool;
-
-    /// Whether the user could log in; `None` where it did not come so far.
-    fn login(&self) -> Option<bool>;
-}
-
-impl PerUser for Outcome {
-    fn ended(user: &str, attempts: u32, problem: Problem) -> Self {
-        let mut report = UserReport::new(user);
-        report.attempts = attempts;
-        report.problems.push(problem);
-        Self {
-            report,
-            plan: Vec::new(),
-        }
-    }
-
-    fn error(&self) -> String {
-        self.report.error()
-    }
-
-    fn stops_the_run(&self) -> bool {
-        let mut problems = self.report.problems.iter();
-        problems.any(|problem| problem.reach == Reach::Run)
-    }
-
-    fn login(&self) -> Option<bool> {
-        let mut problems = self.report.problems.iter();
-        let refused = problems.any(|problem| problem.kind == Kind::Auth);
-        let worked = self.report.problems.is_empty() || self.report.folders > 0;
-        (refused || worked).then_some(!refused)
-    }
-}
-
-impl PerUser for Finding {
-    fn ended(user: &str, attempts: u32, problem: Problem) -> Self {
-        Self {
-            attempts,
-            ended_by: Some(problem),
-            ..Self::new(user)
-        }
-    }
-
-    fn error(&self) -> String {
-        self.trouble()
-    }
-
-    fn stops_the_run(&self) -> bool {
-        let ended_by = self.ended_by.as_ref();
-        ended_by.is_some_and(|problem| problem.reach == Reach::Run)
-    }
-
-    fn login(&self) -> Option<bool> {
-        let servers = [&self.imap, &self.pop3].into_iter().flatten();
-        let mut problems = servers
-            .filter_map(|server| server.login.as_ref().err())
-            .peekable();
-        let worked = self.ended_by.is_none() && problems.peek().is_none();
-        let refused = problems.any(|problem| problem.kind == Kind::Auth);
-        (refused || worked).then_some(!refused)
-    }
-}
-
-impl PerUser for verify::Finding {
-    fn ended(user: &str, attempts: u32, problem: Problem) -> Self {
-        Self {
-            attempts,
-            ended_by: Some(problem),
-            ..Self::new(user)
-        }
-    }
-
-    fn error(&self) -> String {
-        self.trouble()
-    }
-
-    fn stops_the_run(&self) -> bool {
-        let ended_by = self.ended_by.as_ref();
-        ended_by.is_some_and(|problem| problem.reach == Reach::Run)
-    }
-
-    fn login(&self) -> Option<bool> {
-        match &self.ended_by {
-            None => Some(true),
-            Some(problem) => (problem.kind == Kind::Auth).then_some(false),
-        }
-    }
-}
-
 /// Works on all users of `config`. `stop` may be set from outside (a signal); it is set here when
 /// one user meets a problem that every other would meet too.
 ///
 /// # Errors
-/// Nothing was started: a CA file that cannot be read, threads that cannot be made.
+/// Nothing was started: a CA file that cannot be read, threads that cannot be made (kind Input or Tls). The
+/// results cannot be put away, which has stopped it (kind Target).
 pub fn run(
     config: &Config,
+    gathered: &mut Gathered<ExportReport>,
     progress: &Progress,
     stop: &AtomicBool,
-) -> Result<Vec<Outcome>, Problem> {
+) -> Result<(), Problem> {
     let dialer = dialer(config)?.compressing(config.compress);
     let syncer = Arc::new(Syncer::default());
-    side_by_side(config, &dialer, progress, stop, |user, log, turn| {
-        let context = Context {
-            config,
-            dialer: &dialer,
-            turn,
-            syncer: &syncer,
-            progress,
-            stop,
-        };
-        user::run(user, context, log)
-    })
+    side_by_side(
+        (config, &dialer),
+        gathered,
+        progress,
+        stop,
+        |user, log, turn| {
+            let context = Context {
+                config,
+                dialer: &dialer,
+                turn,
+                syncer: &syncer,
+                progress,
+                stop,
+            };
+            user::run(user, context, log)
+        },
+    )
 }
 
 /// Checks all users of `config`; `stop` as for [`run`].
 ///
 /// # Errors
-/// Nothing was started: a CA file that cannot be read, threads that cannot be made.
+/// As for [`run`].
 pub fn check(
     config: &Config,
+    gathered: &mut Gathered<CheckReport>,
     progress: &Progress,
     stop: &AtomicBool,
-) -> Result<Vec<Finding>, Problem> {
+) -> Result<(), Problem> {
     let dialer = dialer(config)?.compressing(config.compress);
-    side_by_side(config, &dialer, progress, stop, |user, log, turn| {
-        let context = check::Context {
-            config,
-            dialer: &dialer,
-            turn,
-            stop,
-        };
-        check::run(user, context, log)
-    })
+    side_by_side(
+        (config, &dialer),
+        gathered,
+        progress,
+        stop,
+        |user, log, turn| {
+            let context = check::Context {
+                config,
+                dialer: &dialer,
+                turn,
+                stop,
+            };
+            check::run(user, context, log)
+        },
+    )
 }
 
 /// Verifies all users of `config`; `stop` as for [`run`].
 ///
 /// # Errors
-/// Nothing was started: a CA file that cannot be read, threads that cannot be made.
+/// As for [`run`].
 pub fn verify(
     config: &Config,
     verification: &Verification,
+    gathered: &mut Gathered<VerifyReport>,
     progress: &Progress,
     stop: &AtomicBool,
-) -> Result<Vec<verify::Finding>, Problem> {
+) -> Result<(), Problem> {
     let dialer = dialer(config)?;
-    side_by_side(config, &dialer, progress, stop, |user, log, turn| {
-        let context = verify::Context {
-            config,
-            verification,
-            dialer: &dialer,
-            turn,
-            stop,
-        };
-        verify::run(user, context, log)
-    })
+    side_by_side(
+        (config, &dialer),
+        gathered,
+        progress,
+        stop,
+        |user, log, turn| {
+            let context = verify::Context {
+                config,
+                verification,
+                dialer: &dialer,
+                turn,
+                stop,
+            };
+            verify::run(user, context, log)
+        },
+    )
 }
 
 fn dialer(config: &Config) -> Result<Dialer, Problem> {
     Ok(Dialer::new(&config.tls, config.timeout)?.for_jobs(config.jobs))
 }
 
-fn side_by_side<R: PerUser>(
-    config: &Config,
-    dialer: &Dialer,
+fn side_by_side<R: PerUser, T: Tally<Of = R>>(
+    (config, dialer): (&Config, &Dialer),
+    gathered: &mut Gathered<T>,
     progress: &Progress,
     stop: &AtomicBool,
     task: impl Fn(&User, &UserLog, &Turn<'_>) -> R + Sync,
-) -> Result<Vec<R>, Problem> {
+) -> Result<(), Problem> {
     let hosts = dialer.hosts();
     let fenced = |user: &User, turn: Turn<'_>| {
         if stop.load(Ordering::Relaxed) {
@@ -239,23 +166,33 @@ fn side_by_side<R: PerUser>(
         .into_iter()
         .map(|group| (first(&group).map(User::hosts).unwrap_or_default(), group));
     let queue = Mutex::new(Queue::new(waiting));
-    let work_off = || {
-        let mut results: Vec<(usize, R)> = Vec::new();
+    let gathered = Mutex::new((gathered, None));
+    let put_away = |at, result| {
+        let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
+        let (results, failed) = &mut *gathered;
+        // What cannot be told is not to be done: the rest is for the next run.
+        if failed.is_none()
+            && let Err(problem) = results.add(at, result)
+        {
+            *failed = Some(problem);
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    pool.broadcast(|_| {
         while let Some((turn, group)) = hosts.next(&queue, stop) {
             let mut turn = Some(turn);
             for at in group {
                 let user = &config.users[at];
                 let turn = turn.take();
                 let turn = turn.unwrap_or_else(|| hosts.enter(user.hosts(), stop));
-                results.push((at, fenced(user, turn)));
+                put_away(at, fenced(user, turn));
             }
         }
-        results
-    };
-    let results = pool.broadcast(|_| work_off());
-    let mut results: Vec<(usize, R)> = results.into_iter().flatten().collect();
-    results.sort_by_key(|(at, _)| *at);
-    Ok(results.into_iter().map(|(_, result)| result).collect())
+    });
+    let (_, failed) = gathered
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    failed.map_or(Ok(()), Err)
 }
 
 /// The places of users in `users`, those together that have one Maildir. Where none was told each is
@@ -316,13 +253,11 @@ mod tests {
     use rayon::iter::{IntoParallelRefIterator as _, ParallelIterator as _};
 
     use super::*;
-    use crate::report::Status;
+    use crate::report::{Status, UserReport};
+    use crate::user::Outcome;
 
     fn outcome(name: &str) -> Outcome {
-        Outcome {
-            report: UserReport::new(name),
-            plan: Vec::new(),
-        }
+        Outcome::without_plan(UserReport::new(name))
     }
 
     #[test]

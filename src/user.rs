@@ -97,6 +97,16 @@ pub struct Outcome {
     pub plan: Vec<String>,
 }
 
+impl Outcome {
+    /// What became of a user for whom nothing is planned.
+    pub fn without_plan(report: UserReport) -> Self {
+        Self {
+            report,
+            plan: Vec::new(),
+        }
+    }
+}
+
 /// What is remembered from one attempt to the next.
 #[derive(Debug, Default)]
 struct Memory {

@@ -3,23 +3,73 @@
 mod csv;
 mod person;
 
-use super::{Exit, looks};
-use crate::check::{Finding, Verdict};
+use serde::{Deserialize, Serialize};
+
+use self::person::Sums;
+use super::looks::Statuses;
+use super::table::Table;
+use super::{Exit, Status, Tally};
+use crate::check::{Finding, Verdict, details};
+use crate::text::printable;
 
 pub use self::csv::CHECK_COLUMNS;
 
-/// What was found of all users.
+/// What was found of all users so far.
 #[derive(Debug)]
 pub struct CheckReport {
-    /// The users, in the order of the input.
-    pub users: Vec<Finding>,
+    all: bool,
+    statuses: Statuses,
+    sums: Sums,
+    table: Table<10>,
+}
+
+/// What is put away of a user.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Row {
+    /// Of `check.csv`.
+    checked: Vec<String>,
+    /// Of the table.
+    cells: [String; 10],
+    /// The lines below these.
+    below: Vec<String>,
 }
 
 impl CheckReport {
+    /// Nothing found yet. With `all` a person is told what else was found of each user, too.
+    pub fn new(all: bool) -> Self {
+        Self {
+            all,
+            statuses: Statuses::default(),
+            sums: Sums::default(),
+            table: Table::of_none(person::HEAD),
+        }
+    }
+
     /// How the process should end.
     pub fn exit(&self) -> Exit {
-        let users = self.users.iter();
-        looks::exit(users.map(|user| (Verdict::of(user).status, user.ended_by.as_ref())))
+        self.statuses.exit()
+    }
+}
+
+impl Tally for CheckReport {
+    type Of = Finding;
+    type Row = Row;
+
+    fn take(&mut self, of: Finding) -> (String, Status, Row) {
+        let status = Verdict::of(&of).status;
+        self.statuses.add(status, of.ended_by.as_ref());
+        self.sums.add(&of);
+        let below = match self.all {
+            true => details(&of).iter().map(|line| printable(line)).collect(),
+            false => Vec::new(),
+        };
+        let row = Row {
+            checked: csv::row(&of).map(|field| field.into_owned()).into(),
+            cells: person::cells(&of),
+            below,
+        };
+        self.table.fit(&row.cells);
+        (of.user, status, row)
     }
 }
 
@@ -28,7 +78,7 @@ mod tests {
     use super::*;
     use crate::check::{Flaw, Largest, Mailbox, Maildropped, Matter, Scheme, Server, Top, Uidls};
     use crate::problem::{Kind, Problem, Reach};
-    use crate::report::ReportDir;
+    use crate::report::{Gathered, ReportDir};
 
     fn server(endpoint: &str, login: Result<(), Problem>) -> Server {
         Server {
@@ -97,11 +147,12 @@ mod tests {
 
     #[test]
     fn a_person_sees_a_line_a_user_and_what_holds_for_all() {
-        let report = CheckReport {
-            users: vec![fine(), wrong()],
+        let told = |all| {
+            let mut out = Vec::new();
+            let report = Gathered::of(CheckReport::new(all), [fine(), wrong()]);
+            report.tell(&mut out).unwrap();
+            String::from_utf8(out).unwrap()
         };
-        let mut out = Vec::new();
-        report.tell(false, &mut out).unwrap();
         let want = "\
 user  imap      pop3  folders  messages      size   largest  scheme        uidls  verdict
 ann   ok        ok          3     1,210  5.00 MiB  1.00 MiB  u8v8    1,200/1,200  transparent
@@ -115,10 +166,8 @@ software of imaps://old:993: Dovecot (1 user)
 software of pop3s://old:995: Dovecot (1 user)
 UIDLs of pop3s://old:995: u8v8 (1 user); pop3_uidl_format = %08Xu%08Xv
 ";
-        assert_eq!(String::from_utf8(out).unwrap(), want);
-        let mut out = Vec::new();
-        report.tell(true, &mut out).unwrap();
-        let all = String::from_utf8(out).unwrap();
+        assert_eq!(told(false), want);
+        let all = told(true);
         for line in [
             "    IMAP imaps://old:993: the login works; Dovecot\n",
             "    UIDLs paired: 1200 by template(u8v8)\n",
@@ -132,9 +181,7 @@ UIDLs of pop3s://old:995: u8v8 (1 user); pop3_uidl_format = %08Xu%08Xv
     fn the_file_reads_back_and_holds_no_formula() {
         let dir = tempfile::tempdir().unwrap();
         let place = ReportDir::prepare(dir.path()).unwrap();
-        let report = CheckReport {
-            users: vec![fine(), wrong()],
-        };
+        let report = Gathered::of(CheckReport::new(false), [fine(), wrong()]);
         place.write_check(&report).unwrap();
         let path = dir.path().join("check.csv");
         let rows: Vec<String> = std::fs::read_to_string(&path)
@@ -170,7 +217,8 @@ UIDLs of pop3s://old:995: u8v8 (1 user); pop3_uidl_format = %08Xu%08Xv
             (vec![fine(), wrong()], Exit::Some),
             (vec![wrong(), cut()], Exit::Interrupted),
         ] {
-            assert_eq!(CheckReport { users }.exit(), exit);
+            let report = Gathered::of(CheckReport::new(false), users);
+            assert_eq!(report.tally.exit(), exit);
         }
     }
 }

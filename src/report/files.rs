@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{RunReport, UserReport, json};
+use super::{ExportReport, Gathered, UserReport, json};
 use crate::problem::{Kind, Problem, Reach};
 use crate::text::printable;
 
@@ -72,7 +72,7 @@ impl ReportDir {
     ///
     /// # Errors
     /// One of them could not be written (reach Run, kind Target); the others are there.
-    pub fn write(&self, run: &RunReport) -> Result<(), Problem> {
+    pub fn write(&self, run: &Gathered<ExportReport>) -> Result<(), Problem> {
         let written = [
             (
                 "summary.csv",
@@ -114,11 +114,12 @@ impl ReportDir {
     }
 }
 
-fn summary(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
+fn summary(run: &Gathered<ExportReport>, out: &mut dyn Write) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(SUMMARY_COLUMNS)?;
-    for user in &run.users {
-        summary_fields(&mut csv, user)?;
+    for row in run.rows() {
+        let (user, _) = row?.parts()?;
+        summary_fields(&mut csv, &user)?;
         csv.write_record(None::<&[u8]>)?;
     }
     csv.flush()
@@ -158,11 +159,12 @@ pub(super) fn summary_fields(
     csv.write_field(user.added_bytes.to_string())
 }
 
-fn skipped(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
+fn skipped(run: &Gathered<ExportReport>, out: &mut dyn Write) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(["user", "folder", "uid", "uidl", "size", "reason"])?;
     let number = |number: Option<u64>| number.map_or(String::new(), |it| it.to_string());
-    for user in &run.users {
+    for row in run.rows() {
+        let (user, _) = row?.parts()?;
         for skip in &user.skips {
             csv.write_record([
                 user.user.as_str(),
@@ -193,9 +195,10 @@ mod tests {
 
     use super::*;
     use crate::report::Skip;
+    use crate::user::Outcome;
     use crate::userlist::failed_users;
 
-    fn run() -> RunReport {
+    fn run() -> Gathered<ExportReport> {
         let mut partial = UserReport {
             folders: 2,
             messages: 3,
@@ -220,13 +223,10 @@ mod tests {
         failed
             .problems
             .push(Problem::new(Kind::Auth, Reach::User, "no\nway"));
-        RunReport {
-            users: vec![UserReport::new("=a"), partial, failed],
-            started: jiff::Timestamp::UNIX_EPOCH,
-            finished: jiff::Timestamp::UNIX_EPOCH,
-            options: serde_json::json!({"jobs": 4}),
-            dry_run: false,
-        }
+        let mut of = ExportReport::of_nobody();
+        of.options = serde_json::json!({"jobs": 4});
+        let users = [UserReport::new("=a"), partial, failed];
+        Gathered::of(of, users.map(Outcome::without_plan))
     }
 
     fn rows(path: &Path) -> Vec<Vec<String>> {

@@ -1,11 +1,12 @@
 //! `run.json`, written and read back.
 
-use std::borrow::Cow;
 use std::io::{self, Write};
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
+use serde::ser::{Error as _, SerializeSeq as _};
+use serde::{Deserialize, Serialize, Serializer};
 
-use super::{RunReport, Skip, Status, Totals, UserReport};
+use super::{ExportReport, Gathered, RunReport, Skip, Status, Totals, UserReport};
 use crate::problem::{Kind, Problem, Reach};
 
 /// Why a file is not read.
@@ -18,24 +19,34 @@ pub(super) enum Fault {
 }
 
 #[derive(Deserialize)]
-struct Head {
+struct Version {
     version: String,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Run<'r> {
-    version: Cow<'r, str>,
+#[derive(Serialize)]
+struct Written<'r> {
+    version: &'static str,
     started: String,
     finished: String,
     exit: u8,
-    options: Cow<'r, serde_json::Value>,
+    options: &'r serde_json::Value,
     totals: Totals,
-    users: Vec<User<'r>>,
+    users: Each<'r>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct User<'r> {
-    user: Cow<'r, str>,
+#[derive(Deserialize)]
+struct Run {
+    started: String,
+    finished: String,
+    options: serde_json::Value,
+    totals: Totals,
+    users: Vec<User>,
+}
+
+/// One of its users.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct User {
+    user: String,
     status: Status,
     folders: u64,
     messages: u64,
@@ -55,44 +66,57 @@ struct User<'r> {
     seconds: f64,
     attempts: u32,
     error: String,
-    problems: Vec<Told<'r>>,
-    skips: Cow<'r, [Skip]>,
-    notes: Cow<'r, [String]>,
+    problems: Vec<Told>,
+    skips: Vec<Skip>,
+    notes: Vec<String>,
     #[serde(default)]
     added_bytes: u64,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Told<'r> {
+#[derive(Debug, Serialize, Deserialize)]
+struct Told {
     kind: Kind,
     reach: Reach,
     retry: bool,
-    folder: Option<Cow<'r, str>>,
-    message: Option<Cow<'r, str>>,
+    folder: Option<String>,
+    message: Option<String>,
     what: String,
-    hint: Option<Cow<'r, str>>,
+    hint: Option<String>,
     text: String,
 }
 
+/// The users of a run, read back one by one.
+struct Each<'r>(&'r Gathered<ExportReport>);
+
+impl Serialize for Each<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut users = serializer.serialize_seq(None)?;
+        for row in self.0.rows() {
+            users.serialize_element(&row.map_err(S::Error::custom)?.report)?;
+        }
+        users.end()
+    }
+}
+
 /// Writes `run`.
-pub(super) fn write(run: &RunReport, out: &mut dyn Write) -> io::Result<()> {
-    let whole = Run {
-        version: env!("CARGO_PKG_VERSION").into(),
-        started: run.started.to_string(),
-        finished: run.finished.to_string(),
-        exit: run.exit() as u8,
-        options: Cow::Borrowed(&run.options),
-        totals: run.totals(),
-        users: run.users.iter().map(User::from).collect(),
+pub(super) fn write(run: &Gathered<ExportReport>, out: &mut dyn Write) -> io::Result<()> {
+    let of = &run.tally;
+    let whole = Written {
+        version: env!("CARGO_PKG_VERSION"),
+        started: of.started.to_string(),
+        finished: of.finished.to_string(),
+        exit: of.exit() as u8,
+        options: &of.options,
+        totals: of.totals,
+        users: Each(run),
     };
     serde_json::to_writer_pretty(&mut *out, &whole)?;
     out.write_all(b"\n")
 }
 
-impl<'r> From<&'r UserReport> for User<'r> {
-    fn from(user: &'r UserReport) -> Self {
+impl From<&UserReport> for User {
+    fn from(user: &UserReport) -> Self {
         Self {
-            user: Cow::Borrowed(&user.user),
             status: user.status(),
             folders: user.folders,
             messages: user.messages,
@@ -113,40 +137,46 @@ impl<'r> From<&'r UserReport> for User<'r> {
             attempts: user.attempts,
             error: user.error(),
             problems: user.problems.iter().map(Told::from).collect(),
-            skips: Cow::Borrowed(&user.skips),
-            notes: Cow::Borrowed(&user.notes),
             added_bytes: user.added_bytes,
+            user: user.user.clone(),
+            skips: user.skips.clone(),
+            notes: user.notes.clone(),
         }
     }
 }
 
-impl<'r> From<&'r Problem> for Told<'r> {
-    fn from(problem: &'r Problem) -> Self {
+impl From<&Problem> for Told {
+    fn from(problem: &Problem) -> Self {
         Self {
             kind: problem.kind,
             reach: problem.reach,
             retry: problem.retry,
-            folder: problem.folder.as_deref().map(Cow::Borrowed),
-            message: problem.message.as_deref().map(Cow::Borrowed),
+            folder: problem.folder.as_deref().map(str::to_owned),
+            message: problem.message.as_deref().map(str::to_owned),
             what: problem.what_and_why(),
-            hint: problem.hint().map(Cow::Borrowed),
+            hint: problem.hint().map(str::to_owned),
             text: problem.to_string(),
         }
     }
 }
 
-/// Reads a `run.json`.
-pub(super) fn parse(bytes: &[u8]) -> Result<RunReport, Fault> {
+/// Reads what has the version of the mailseed that wrote it in it.
+pub(super) fn with_version<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     let no_report = |error: serde_json::Error| Fault::NoReport(error.to_string());
-    let head: Head = serde_json::from_slice(bytes).map_err(no_report)?;
-    match interface(&head.version) {
-        None => return Err(Fault::NoReport(format!("version {:?}", head.version))),
+    let Version { version } = serde_json::from_slice(bytes).map_err(no_report)?;
+    match interface(&version) {
+        None => return Err(Fault::NoReport(format!("version {version:?}"))),
         theirs if theirs > interface(env!("CARGO_PKG_VERSION")) => {
-            return Err(Fault::Newer(head.version));
+            return Err(Fault::Newer(version));
         }
         Some(_) => {}
     }
-    let run: Run<'_> = serde_json::from_slice(bytes).map_err(no_report)?;
+    serde_json::from_slice(bytes).map_err(no_report)
+}
+
+/// Reads a `run.json`.
+pub(super) fn parse(bytes: &[u8]) -> Result<RunReport, Fault> {
+    let run: Run = with_version(bytes)?;
     let time = |text: &str| {
         let parsed = text.parse::<jiff::Timestamp>();
         parsed.map_err(|error| Fault::NoReport(error.to_string()))
@@ -155,7 +185,7 @@ pub(super) fn parse(bytes: &[u8]) -> Result<RunReport, Fault> {
         started: time(&run.started)?,
         finished: time(&run.finished)?,
         dry_run: run.options["dry-run"] == true,
-        options: run.options.into_owned(),
+        options: run.options,
         users: run.users.into_iter().map(user).collect::<Result<_, _>>()?,
     };
     if report.totals() != run.totals {
@@ -175,10 +205,11 @@ fn interface(version: &str) -> Option<(u64, u64)> {
     }
 }
 
-fn user(read: User<'_>) -> Result<UserReport, Fault> {
+/// What was written of a user.
+pub(super) fn user(read: User) -> Result<UserReport, Fault> {
     let status = read.status;
     let user = UserReport {
-        user: read.user.into_owned(),
+        user: read.user,
         folders: read.folders,
         messages: read.messages,
         bytes: read.bytes,
@@ -197,9 +228,9 @@ fn user(read: User<'_>) -> Result<UserReport, Fault> {
         max_date_shift_s: read.max_date_shift_s,
         seconds: read.seconds,
         attempts: read.attempts,
-        skips: read.skips.into_owned(),
+        skips: read.skips,
         problems: read.problems.into_iter().map(problem).collect(),
-        notes: read.notes.into_owned(),
+        notes: read.notes,
     };
     if user.status() != status {
         let name = &user.user;
@@ -210,7 +241,7 @@ fn user(read: User<'_>) -> Result<UserReport, Fault> {
     Ok(user)
 }
 
-fn problem(told: Told<'_>) -> Problem {
+fn problem(told: Told) -> Problem {
     let mut problem = Problem::new(told.kind, told.reach, told.what).worth_retry(told.retry);
     if let Some(folder) = told.folder {
         problem = problem.in_folder(folder);

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use indicatif::{BinaryBytes, HumanCount};
 
 use super::table::Table;
-use super::{RunReport, Skip, Status, Totals, UserReport};
+use super::{ExportReport, Gathered, Skip, Status, Totals, UserReport};
 use crate::text::printable;
 
 /// Reasons and problems told for one user; the files of `--report` hold all.
@@ -15,20 +15,66 @@ const HEAD: [&str; 9] = [
     "<user", "<status", "folders", "messages", "added", "kept", "skipped", "size", "time",
 ];
 
-/// Writes a line for each user that is not done (for `all` users, when asked), what went wrong
-/// with it, and the totals.
+/// Whose line is told, and how wide the columns are for them.
+#[derive(Debug)]
+pub(super) struct Lines {
+    all: bool,
+    told: u64,
+    table: Table<9>,
+}
+
+impl Lines {
+    /// Lines for each user that is not done, or for `all`.
+    pub fn new(all: bool) -> Self {
+        Self {
+            all,
+            told: 0,
+            table: Table::of_none(HEAD),
+        }
+    }
+
+    fn tells(&self, user: &UserReport) -> bool {
+        self.all || user.status() != Status::Ok
+    }
+
+    /// Makes room for the line of `user`.
+    pub fn fit(&mut self, user: &UserReport) {
+        if self.tells(user) {
+            self.told += 1;
+            self.table.fit(&row(user));
+        }
+    }
+}
+
+/// Writes the plans; a line for each user that is not done (for all, when asked), what went wrong
+/// with it; the totals.
 ///
 /// # Errors
-/// Those of `out`.
-pub fn tell(run: &RunReport, all: bool, out: &mut dyn Write) -> io::Result<()> {
-    let told: Vec<&UserReport> = run
-        .users
-        .iter()
-        .filter(|user| all || user.status() != Status::Ok)
-        .collect();
-    users(&told, out)?;
-    let took = run.finished.duration_since(run.started).as_secs_f64();
-    totals(&run.totals(), took, run.dry_run, out)
+/// Those of `out`; the results cannot be read back.
+pub fn tell(run: &Gathered<ExportReport>, out: &mut dyn Write) -> io::Result<()> {
+    let of = &run.tally;
+    if of.dry_run {
+        for row in run.rows() {
+            let (report, plan) = row?.parts()?;
+            if !plan.is_empty() {
+                writeln!(out, "{}", report.user)?;
+            }
+            plan.iter().try_for_each(|line| writeln!(out, "{line}"))?;
+        }
+    }
+    if of.lines.told > 0 {
+        of.lines.table.head(out)?;
+        for told in run.rows() {
+            let (user, _) = told?.parts()?;
+            if of.lines.tells(&user) {
+                of.lines.table.row(out, &row(&user))?;
+                reasons(out, &user)?;
+            }
+        }
+        writeln!(out)?;
+    }
+    let took = of.finished.duration_since(of.started).as_secs_f64();
+    totals(&of.totals, took, of.dry_run, out)
 }
 
 /// A line for each user, what went wrong with it below; an empty line after them.
@@ -179,39 +225,49 @@ pub(super) fn duration(seconds: f64) -> String {
 mod tests {
     use super::*;
     use crate::problem::{Kind, Problem, Reach};
+    use crate::user::Outcome;
 
     #[test]
     fn a_person_sees_who_is_not_done_and_why() {
-        let mut partial = UserReport {
-            folders: 12,
-            messages: 1208,
-            added: 1201,
-            bytes: 31 << 20,
-            seconds: 61.4,
-            ..UserReport::new("日本@d\x1b")
+        let partial = || {
+            let mut partial = UserReport {
+                folders: 12,
+                messages: 1208,
+                added: 1201,
+                bytes: 31 << 20,
+                seconds: 61.4,
+                ..UserReport::new("日本@d\x1b")
+            };
+            for (folder, uid) in [(1, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7)] {
+                partial.skip(Skip {
+                    folder: format!("A/{folder}"),
+                    uid: Some(uid),
+                    uidl: None,
+                    size: None,
+                    reason: "the server would not give it".into(),
+                });
+            }
+            partial
         };
-        for (folder, uid) in [(1, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7)] {
-            partial.skip(Skip {
-                folder: format!("A/{folder}"),
-                uid: Some(uid),
-                uidl: None,
-                size: None,
-                reason: "the server would not give it".into(),
-            });
-        }
-        let mut failed = UserReport::new("bob@example.com");
-        failed
-            .problems
-            .push(Problem::new(Kind::Auth, Reach::User, "refused").with_hint("look"));
-        let run = RunReport {
-            users: vec![UserReport::new("fine@d"), partial, failed],
-            started: jiff::Timestamp::UNIX_EPOCH,
-            finished: jiff::Timestamp::from_second(3723).expect("a time"),
-            options: serde_json::Value::Null,
-            dry_run: false,
+        let failed = || {
+            let mut failed = UserReport::new("bob@example.com");
+            failed
+                .problems
+                .push(Problem::new(Kind::Auth, Reach::User, "refused").with_hint("look"));
+            failed
         };
-        let mut out = Vec::new();
-        tell(&run, false, &mut out).expect("written");
+        let of = |all| {
+            let mut of = ExportReport::of_nobody();
+            of.finished = jiff::Timestamp::from_second(3723).expect("a time");
+            of.lines = Lines::new(all);
+            of
+        };
+        let told = |all| {
+            let users = [UserReport::new("fine@d"), partial(), failed()].map(Outcome::without_plan);
+            let mut out = Vec::new();
+            tell(&Gathered::of(of(all), users), &mut out).expect("written");
+            String::from_utf8(out).expect("UTF-8")
+        };
         let skips: String = (2..=5)
             .map(|folder| (folder, folder + 1))
             .map(|(folder, uid)| {
@@ -229,10 +285,8 @@ mod tests {
              users: 3, of these 1 ok, 1 partial, 1 failed\n\
              messages: 1,208 (31.00 MiB), of these 1,201 added, 0 kept, 7 skipped; took 1h02m\n"
         );
-        assert_eq!(String::from_utf8(out).expect("UTF-8"), want);
-        let mut out = Vec::new();
-        tell(&run, true, &mut out).expect("written");
-        assert!(String::from_utf8(out).is_ok_and(|text| text.contains("fine@d           ok")));
+        assert_eq!(told(false), want);
+        assert!(told(true).contains("fine@d           ok"));
     }
 
     #[test]

@@ -11,16 +11,19 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::journal::{self, Cut};
 use super::{RunReport, Status, json};
 use crate::problem::{Kind, Problem, Reach};
 
-/// What one report directory holds: at least one of the three.
+/// What one report directory holds: at least one of these.
 #[derive(Debug)]
 pub struct Found {
     /// The directory, as it was named.
     pub dir: PathBuf,
     /// What an export or a plan has left.
     pub run: Option<RunReport>,
+    /// What a run has left that did not come to its end.
+    pub cut: Option<Cut>,
     /// What a check has left.
     pub check: Option<Rows<Checked>>,
     /// What a verify has left.
@@ -107,13 +110,22 @@ pub struct Difference {
 /// It is no report directory, or what is in it is torn, contradicts itself or was written by a newer
 /// mailseed (reach Run, kind Input).
 pub fn read(dir: &Path) -> Result<Found, Problem> {
+    let run = run(dir)?;
+    let cut = journal::read(dir).map_err(|fault| unread(&dir.join(journal::NAME), fault))?;
+    // A run whose report is there has come to its end, even if its journal has outlived that.
+    let is_over = |cut: &Cut| {
+        run.as_ref()
+            .is_some_and(|run| run.started == cut.head.started)
+    };
     let found = Found {
         dir: dir.to_owned(),
-        run: run(dir)?,
+        cut: cut.filter(|cut| !is_over(cut)),
+        run,
         check: rows(&dir.join("check.csv"))?,
         verify: verified(dir)?,
     };
-    if found.run.is_none() && found.check.is_none() && found.verify.is_none() {
+    let is_empty = found.run.is_none() && found.cut.is_none();
+    if is_empty && found.check.is_none() && found.verify.is_none() {
         let what = if dir.join("summary.csv").exists() {
             "it has a summary.csv, but no run.json"
         } else if dir.is_dir() {
@@ -179,19 +191,23 @@ fn verified(dir: &Path) -> Result<Option<Verified>, Problem> {
     }))
 }
 
+fn unread(path: &Path, fault: json::Fault) -> Problem {
+    match fault {
+        json::Fault::Newer(version) => {
+            let what =
+                format!("it was written by mailseed {version}, which is newer than this one");
+            wrong(path, what).with_hint("use that version")
+        }
+        json::Fault::NoReport(why) => wrong(path, format!("it is no report of mailseed: {why}")),
+    }
+}
+
 fn run(dir: &Path) -> Result<Option<RunReport>, Problem> {
     let path = dir.join("run.json");
     let Some(bytes) = content(&path)? else {
         return Ok(None);
     };
-    let run = json::parse(&bytes).map_err(|fault| match fault {
-        json::Fault::Newer(version) => wrong(
-            &path,
-            format!("it was written by mailseed {version}, which is newer than this one"),
-        )
-        .with_hint("use that version"),
-        json::Fault::NoReport(why) => wrong(&path, format!("it is no report of mailseed: {why}")),
-    })?;
+    let run = json::parse(&bytes).map_err(|fault| unread(&path, fault))?;
     // The three files are put in place one after the other: a stop in between leaves two runs.
     let summary = records(&dir.join("summary.csv"), &["user", "status", "messages"])?;
     let ours = run.users.iter().map(|user| {

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthStr as _;
 
-/// A table whose rows are all known before the first is written.
-#[derive(Debug)]
+/// A table whose rows have all been seen before the first is written.
+#[derive(Debug, Clone)]
 pub(super) struct Table<const N: usize> {
     head: [&'static str; N],
     widths: [usize; N],
@@ -15,12 +15,22 @@ impl<const N: usize> Table<N> {
     /// A table of `rows`, all cells printable. A column whose head begins with `<` has words, which
     /// stand to the left; numbers stand to the right.
     pub fn new(head: [&'static str; N], rows: &[[String; N]]) -> Self {
-        let widths = std::array::from_fn(|column| {
-            let cells = rows.iter().map(|row| row[column].width());
-            let name = head[column].trim_start_matches('<');
-            cells.max().unwrap_or(0).max(name.len())
-        });
+        let mut table = Self::of_none(head);
+        rows.iter().for_each(|row| table.fit(row));
+        table
+    }
+
+    /// A table without rows so far.
+    pub fn of_none(head: [&'static str; N]) -> Self {
+        let widths = head.map(|name| name.trim_start_matches('<').len());
         Self { head, widths }
+    }
+
+    /// Makes room for a row.
+    pub fn fit(&mut self, row: &[String; N]) {
+        for (width, cell) in self.widths.iter_mut().zip(row) {
+            *width = cell.width().max(*width);
+        }
     }
 
     /// Writes the names of the columns.

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use super::CheckReport;
 use crate::check::{Finding, Server, Top, Uidls, Verdict, class};
 use crate::problem::Problem;
-use crate::report::ReportDir;
 use crate::report::files::defused;
+use crate::report::{Gathered, ReportDir};
 use crate::text::printable;
 
 /// The columns of `check.csv`: others script against them, new ones come last. What is not known is
@@ -60,22 +60,23 @@ impl ReportDir {
     ///
     /// # Errors
     /// It could not be written (reach Run, kind Target).
-    pub fn write_check(&self, report: &CheckReport) -> Result<(), Problem> {
+    pub fn write_check(&self, report: &Gathered<CheckReport>) -> Result<(), Problem> {
         self.replace(NAME, |out| write(report, out))
             .map_err(|error| self.not_written(NAME, error))
     }
 }
 
-fn write(report: &CheckReport, out: &mut dyn Write) -> io::Result<()> {
+fn write(report: &Gathered<CheckReport>, out: &mut dyn Write) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(CHECK_COLUMNS)?;
-    for user in &report.users {
-        csv.write_record(row(user).iter().map(AsRef::as_ref))?;
+    for row in report.rows() {
+        csv.write_record(row?.checked)?;
     }
     csv.flush()
 }
 
-fn row(user: &Finding) -> [Cow<'_, str>; 38] {
+/// The row of `user`.
+pub(super) fn row(user: &Finding) -> [Cow<'_, str>; 38] {
     let verdict = Verdict::of(user);
     let [imap, imap_error, imap_software] = login(user.imap.as_ref());
     let [pop3, pop3_error, pop3_software] = login(user.pop3.as_ref());

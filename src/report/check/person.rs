@@ -6,14 +6,12 @@ use std::io::{self, Write};
 
 use indicatif::{BinaryBytes, HumanCount};
 
-use super::CheckReport;
-use crate::check::{Finding, Scheme, Server, Verdict, class, details};
-use crate::report::Status;
-use crate::report::looks;
-use crate::report::table::Table;
+use super::{CheckReport, Row};
+use crate::check::{Finding, Scheme, Server, Verdict, class};
+use crate::report::Gathered;
 use crate::text::printable;
 
-const HEAD: [&str; 10] = [
+pub(super) const HEAD: [&str; 10] = [
     "<user", "<imap", "<pop3", "folders", "messages", "size", "largest", "<scheme", "uidls",
     "<verdict",
 ];
@@ -21,78 +19,115 @@ const HEAD: [&str; 10] = [
 /// Kinds of software told for one server; a farm may have as many greetings as hosts.
 const TOLD: usize = 5;
 
-impl CheckReport {
-    /// Writes a line for each user (with `all` also what else was found), and the totals.
-    ///
-    /// # Errors
-    /// Those of `out`.
-    pub fn tell(&self, all: bool, out: &mut dyn Write) -> io::Result<()> {
-        let rows: Vec<_> = self.users.iter().map(row).collect();
-        let table = Table::new(HEAD, &rows);
-        table.head(out)?;
-        for (user, row) in self.users.iter().zip(&rows) {
-            table.row(out, row)?;
-            if all {
-                for line in details(user) {
-                    writeln!(out, "    {}", printable(&line))?;
-                }
+/// What is summed over the users.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    folders: u64,
+    messages: u64,
+    bytes: u64,
+    largest: u64,
+    listed: u64,
+    kept: u64,
+    /// How many logins fail of what.
+    failures: BTreeMap<&'static str, u64>,
+    /// By server and software.
+    software: BTreeMap<String, BTreeMap<String, u64>>,
+    /// By server and rule: how many users have it, and Dovecot's name for it.
+    schemes: BTreeMap<(String, String), (u64, Option<&'static str>)>,
+}
+
+impl Sums {
+    pub fn add(&mut self, user: &Finding) {
+        let mailbox = &user.mailbox;
+        self.folders += mailbox.folders;
+        self.messages += mailbox.messages;
+        self.bytes += mailbox.bytes;
+        let largest = mailbox.largest.as_ref().map_or(0, |it| it.bytes);
+        self.largest = self.largest.max(largest);
+        self.listed += user.maildrop.as_ref().map_or(0, |it| it.messages);
+        self.kept += mailbox.uidls.as_ref().map_or(0, |it| it.kept);
+        for server in [&user.imap, &user.pop3].into_iter().flatten() {
+            if let Err(problem) = &server.login {
+                *self.failures.entry(class(problem.kind)).or_default() += 1;
+            }
+            if !server.software.is_empty() {
+                let of_server = self.software.entry(server.endpoint.clone()).or_default();
+                *of_server.entry(server.software.clone()).or_default() += 1;
             }
         }
-        writeln!(out)?;
-        self.totals(out)
+        self.scheme(user);
     }
 
-    fn totals(&self, out: &mut dyn Write) -> io::Result<()> {
-        let statuses: Vec<Status> = self.users.iter().map(|it| Verdict::of(it).status).collect();
-        looks::tell_users(&statuses, out)?;
-        self.failures(out)?;
-        let sum = |of: fn(&Finding) -> u64| self.users.iter().map(of).sum::<u64>();
-        let largest = self
-            .users
-            .iter()
-            .filter_map(|it| it.mailbox.largest.as_ref());
+    fn scheme(&mut self, user: &Finding) {
+        let uidls = user.mailbox.uidls.as_ref().filter(|it| it.kept > 0);
+        let (Some(server), Some(uidls)) = (&user.pop3, uidls) else {
+            return;
+        };
+        // Without IMAP there is nothing to see a rule by.
+        let scheme = match (&uidls.scheme, uidls.stages.is_empty()) {
+            (_, true) => return,
+            (Some(scheme), _) => (scheme.name.as_str(), scheme.dovecot_format),
+            (None, _) => (OPAQUE, None),
+        };
+        let key = (server.endpoint.clone(), scheme.0.to_owned());
+        self.schemes.entry(key).or_insert((0, scheme.1)).0 += 1;
+    }
+}
+
+impl Gathered<CheckReport> {
+    /// Writes a line for each user, and the totals.
+    ///
+    /// # Errors
+    /// Those of `out`; the results cannot be read back.
+    pub fn tell(&self, out: &mut dyn Write) -> io::Result<()> {
+        let of = &self.tally;
+        of.table.head(out)?;
+        for row in self.rows() {
+            let Row { cells, below, .. } = row?;
+            of.table.row(out, &cells)?;
+            below
+                .iter()
+                .try_for_each(|line| writeln!(out, "    {line}"))?;
+        }
+        writeln!(out)?;
+        of.statuses.tell(out)?;
+        of.sums.tell(out)
+    }
+}
+
+impl Sums {
+    fn tell(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.tell_failures(out)?;
         writeln!(
             out,
             "messages: {} ({}) in {} folders; the largest has {}",
-            count(sum(|it| it.mailbox.messages)),
-            BinaryBytes(sum(|it| it.mailbox.bytes)),
-            count(sum(|it| it.mailbox.folders)),
-            BinaryBytes(largest.map(|it| it.bytes).max().unwrap_or(0))
+            count(self.messages),
+            BinaryBytes(self.bytes),
+            count(self.folders),
+            BinaryBytes(self.largest)
         )?;
         writeln!(
             out,
             "UIDLs: {} of {} are kept",
-            count(sum(|it| it.mailbox.uidls.as_ref().map_or(0, |it| it.kept))),
-            count(sum(|it| it.maildrop.as_ref().map_or(0, |it| it.messages)))
+            count(self.kept),
+            count(self.listed)
         )?;
-        self.software(out)?;
-        self.schemes(out)
+        self.tell_software(out)?;
+        self.tell_schemes(out)
     }
 
-    /// How many logins fail of what.
-    fn failures(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut classes: BTreeMap<&str, u64> = BTreeMap::new();
-        for server in self.servers() {
-            if let Err(problem) = &server.login {
-                *classes.entry(class(problem.kind)).or_default() += 1;
-            }
-        }
-        if classes.is_empty() {
+    fn tell_failures(&self, out: &mut dyn Write) -> io::Result<()> {
+        if self.failures.is_empty() {
             return Ok(());
         }
-        let classes = classes.iter();
+        let classes = self.failures.iter();
         let classes = classes.map(|(class, times)| format!("{} {class}", count(*times)));
         let classes: Vec<String> = classes.collect();
         writeln!(out, "logins that fail: {}", classes.join(", "))
     }
 
-    fn software(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut found: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
-        for server in self.servers().filter(|it| !it.software.is_empty()) {
-            let of_server = found.entry(&server.endpoint).or_default();
-            *of_server.entry(&server.software).or_default() += 1;
-        }
-        for (endpoint, kinds) in found {
+    fn tell_software(&self, out: &mut dyn Write) -> io::Result<()> {
+        for (endpoint, kinds) in &self.software {
             let told = kinds.iter().take(TOLD);
             let mut told: Vec<String> = told
                 .map(|(kind, times)| format!("{} ({})", printable(kind), users(*times)))
@@ -106,24 +141,9 @@ impl CheckReport {
     }
 
     /// A line for each rule by which each POP3 server makes UIDLs, the most usual first.
-    fn schemes(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut found: BTreeMap<(&str, &str), (u64, Option<&str>)> = BTreeMap::new();
-        for user in &self.users {
-            let uidls = user.mailbox.uidls.as_ref().filter(|it| it.kept > 0);
-            let (Some(server), Some(uidls)) = (&user.pop3, uidls) else {
-                continue;
-            };
-            // Without IMAP there is nothing to see a rule by.
-            let scheme = match (&uidls.scheme, uidls.stages.is_empty()) {
-                (_, true) => continue,
-                (Some(scheme), _) => (scheme.name.as_str(), scheme.dovecot_format),
-                (None, _) => (OPAQUE, None),
-            };
-            let key = (server.endpoint.as_str(), scheme.0);
-            found.entry(key).or_insert((0, scheme.1)).0 += 1;
-        }
-        let mut found: Vec<_> = found.into_iter().collect();
-        found.sort_by_key(|((endpoint, _), (times, _))| (*endpoint, Reverse(*times)));
+    fn tell_schemes(&self, out: &mut dyn Write) -> io::Result<()> {
+        let mut found: Vec<_> = self.schemes.iter().collect();
+        found.sort_by_key(|((endpoint, _), (times, _))| (endpoint, Reverse(*times)));
         for ((endpoint, scheme), (times, format)) in found {
             let format = format.map_or(String::new(), |format| {
                 format!("; pop3_uidl_format = {format}")
@@ -131,22 +151,18 @@ impl CheckReport {
             writeln!(
                 out,
                 "UIDLs of {endpoint}: {scheme} ({}){format}",
-                users(times)
+                users(*times)
             )?;
         }
         Ok(())
-    }
-
-    fn servers(&self) -> impl Iterator<Item = &Server> {
-        let both = self.users.iter().map(|user| [&user.imap, &user.pop3]);
-        both.flatten().flatten()
     }
 }
 
 /// UIDLs that follow no rule that is known.
 const OPAQUE: &str = "opaque";
 
-fn row(user: &Finding) -> [String; 10] {
+/// The line of a user.
+pub(super) fn cells(user: &Finding) -> [String; 10] {
     let login = |server: &Option<Server>| match server {
         None => "-",
         Some(Server { login: Ok(()), .. }) => "ok",

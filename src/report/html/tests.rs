@@ -11,6 +11,7 @@ const SCRIPT: &str = "<script>alert(1)</script>";
 fn page(users: Vec<UserReport>) -> String {
     let run = |users, started| Found {
         dir: format!("dir{SCRIPT}{started}").into(),
+        cut: None,
         run: Some(RunReport {
             users,
             started: Timestamp::from_second(started).unwrap(),

@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::*;
-use crate::report::{ReportDir, Skip, UserReport};
+use crate::report::{Gathered, ReportDir, Skip, UserReport};
 
 fn written() -> (tempfile::TempDir, RunReport) {
     let mut partial = UserReport {
@@ -36,7 +36,8 @@ fn written() -> (tempfile::TempDir, RunReport) {
         dry_run: false,
     };
     let dir = tempfile::tempdir().unwrap();
-    ReportDir::prepare(dir.path()).unwrap().write(&run).unwrap();
+    let place = ReportDir::prepare(dir.path()).unwrap();
+    place.write(&Gathered::of_run(&run)).unwrap();
     (dir, run)
 }
 
@@ -52,7 +53,7 @@ fn what_was_read_is_written_as_it_was() {
     let again = tempfile::tempdir().unwrap();
     ReportDir::prepare(again.path())
         .unwrap()
-        .write(&back)
+        .write(&Gathered::of_run(&back))
         .unwrap();
     for name in ["summary.csv", "skipped.csv", "run.json"] {
         let [before, after] =

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::{Load, Look, Run, Standing, Sum, progress};
 use crate::problem::{Kind, Problem, Reach};
+use crate::report::journal::Cut;
 use crate::report::read::{Checked, Found, Rows, Verified, VerifiedUser};
 use crate::report::{RunReport, Status, UserReport};
 
@@ -30,8 +31,13 @@ impl Sum {
                     let note = format!("{dir} is of a dry run, which moves nothing: left out");
                     gather.sum.notes.push(note);
                 }
-                Some(run) => runs.push((found.dir, run)),
+                Some(run) => runs.push((found.dir.clone(), run)),
                 None => {}
+            }
+            if let Some(cut) = found.cut {
+                gather.sum.notes.push(cut_short(&found.dir, &cut));
+                let run = cut.run.filter(|run| !run.dry_run);
+                runs.extend(run.map(|run| (found.dir, run)));
             }
             checks.extend(found.check);
             verifies.extend(found.verify);
@@ -50,6 +56,19 @@ impl Sum {
         }
         gather.end()
     }
+}
+
+fn cut_short(dir: &Path, cut: &Cut) -> String {
+    let Cut { head, done, .. } = cut;
+    let left = head.users.saturating_sub(*done);
+    format!(
+        "{}: the {} that began {} did not come to its end, or is still at work: {done} of its {} users \
+         are done with, {left} are left; run it again to go on",
+        dir.display(),
+        head.command,
+        head.started,
+        head.users,
+    )
 }
 
 /// A sum in the making.

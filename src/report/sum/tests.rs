@@ -43,6 +43,7 @@ fn partial(name: &str, messages: u64) -> UserReport {
 fn run(dir: &str, started: i64, finished: i64, users: Vec<UserReport>) -> Found {
     Found {
         dir: dir.into(),
+        cut: None,
         run: Some(RunReport {
             users,
             started: at(started),
@@ -91,6 +92,7 @@ fn verify(written: i64, user: &str, verdict: &str, rows: Vec<Difference>) -> Fou
     Found {
         dir: "v".into(),
         run: None,
+        cut: None,
         check: None,
         verify: Some(Verified {
             written: at(written),
@@ -222,6 +224,7 @@ fn every_user_has_one_verdict() {
     let check = Found {
         dir: "c".into(),
         run: None,
+        cut: None,
         check: Some(Rows {
             written: at(5),
             rows: vec![Checked {

@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use super::VerifyReport;
+use super::{Row, VerifyReport};
 use crate::problem::Problem;
-use crate::report::ReportDir;
 use crate::report::files::defused;
+use crate::report::{Gathered, ReportDir};
 use crate::text::printable;
 use crate::verify::{Difference, Finding, Verdict};
 
@@ -37,7 +37,7 @@ impl ReportDir {
     ///
     /// # Errors
     /// One of them could not be written (reach Run, kind Target).
-    pub fn write_verify(&self, report: &VerifyReport) -> Result<(), Problem> {
+    pub fn write_verify(&self, report: &Gathered<VerifyReport>) -> Result<(), Problem> {
         self.replace(DIFFERENCES, |out| differences(report, out))
             .map_err(|error| self.not_written(DIFFERENCES, error))?;
         self.replace(USERS, |out| users(report, out))
@@ -45,20 +45,27 @@ impl ReportDir {
     }
 }
 
-fn differences(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
+fn differences(report: &Gathered<VerifyReport>, out: &mut dyn Write) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(VERIFY_COLUMNS)?;
-    for user in &report.users {
-        for difference in &user.differences {
-            csv.write_record(difference_row(user, difference))?;
-        }
-        let untold = user.count() - user.differences.len() as u64;
-        if untold > 0 {
-            let told = format!("{untold} more differences, which are not told one by one");
-            csv.write_record([user.user.as_str(), "", "", "", "doubt", "", &told, ""])?;
-        }
+    for row in report.rows() {
+        let Row { differences, .. } = row?;
+        differences.iter().try_for_each(|it| csv.write_record(it))?;
     }
     csv.flush()
+}
+
+/// The rows of `user` in `verify.csv`.
+pub(super) fn difference_rows(user: &Finding) -> Vec<[String; 8]> {
+    let told = user.differences.iter();
+    let mut rows: Vec<_> = told.map(|it| difference_row(user, it)).collect();
+    let untold = user.count() - user.differences.len() as u64;
+    if untold > 0 {
+        let told = format!("{untold} more differences, which are not told one by one");
+        let row = [user.user.as_str(), "", "", "", "doubt", "", &told, ""];
+        rows.push(row.map(str::to_owned));
+    }
+    rows
 }
 
 fn difference_row(user: &Finding, difference: &Difference) -> [String; 8] {
@@ -75,27 +82,32 @@ fn difference_row(user: &Finding, difference: &Difference) -> [String; 8] {
     ]
 }
 
-fn users(report: &VerifyReport, out: &mut dyn Write) -> io::Result<()> {
+fn users(report: &Gathered<VerifyReport>, out: &mut dyn Write) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(VERIFIED_COLUMNS)?;
-    for user in &report.users {
-        let verdict = Verdict::of(user);
-        csv.write_record([
-            // The name as it is in the user list: --only-failed looks it up there.
-            user.user.clone(),
-            verdict.status.word().to_owned(),
-            free(&verdict.to_string()),
-            user.folders.to_string(),
-            user.messages.to_string(),
-            user.content_checked.to_string(),
-            user.count().to_string(),
-            user.risk.messages.to_string(),
-            user.risk.octets.to_string(),
-            format!("{:.3}", user.seconds),
-            free(&user.trouble()),
-        ])?;
+    for row in report.rows() {
+        csv.write_record(row?.verified)?;
     }
     csv.flush()
+}
+
+/// The row of `user` in `verified.csv`.
+pub(super) fn user_row(user: &Finding) -> [String; 11] {
+    let verdict = Verdict::of(user);
+    [
+        // The name as it is in the user list: --only-failed looks it up there.
+        user.user.clone(),
+        verdict.status.word().to_owned(),
+        free(&verdict.to_string()),
+        user.folders.to_string(),
+        user.messages.to_string(),
+        user.content_checked.to_string(),
+        user.count().to_string(),
+        user.risk.messages.to_string(),
+        user.risk.octets.to_string(),
+        format!("{:.3}", user.seconds),
+        free(&user.trouble()),
+    ]
 }
 
 fn free(text: &str) -> String {

@@ -5,14 +5,12 @@ use std::path::Path;
 
 use indicatif::{BinaryBytes, HumanCount};
 
-use super::VerifyReport;
-use crate::report::looks;
-use crate::report::table::Table;
-use crate::report::{Exit, Status};
+use super::{Row, VerifyReport};
+use crate::report::{Exit, Gathered};
 use crate::text::printable;
 use crate::verify::{Finding, Verdict};
 
-const HEAD: [&str; 6] = [
+pub(super) const HEAD: [&str; 6] = [
     "<user",
     "folders",
     "messages",
@@ -24,34 +22,46 @@ const HEAD: [&str; 6] = [
 /// So many differences of a user are shown, the rest is in `verify.csv`.
 const SHOWN: usize = 20;
 
-impl VerifyReport {
-    /// Writes a line for each user (with `all` also the first differences), the totals, and where the rest is
-    /// told: in `dir`, if there is a report.
+/// What is summed over the users.
+#[derive(Debug, Default)]
+pub(super) struct Sums {
+    folders: u64,
+    messages: u64,
+    content_checked: u64,
+    differences: u64,
+    again_messages: u64,
+    again_bytes: u64,
+}
+
+impl Sums {
+    pub fn add(&mut self, user: &Finding) {
+        self.folders += user.folders;
+        self.messages += user.messages;
+        self.content_checked += user.content_checked;
+        self.differences += user.count();
+        self.again_messages += user.risk.messages;
+        self.again_bytes += user.risk.octets;
+    }
+}
+
+impl Gathered<VerifyReport> {
+    /// Writes a line for each user, the totals, and where the rest is told: in `dir`, if there is a report.
     ///
     /// # Errors
-    /// Those of `out`.
-    pub fn tell(&self, all: bool, dir: Option<&Path>, out: &mut dyn Write) -> io::Result<()> {
-        let rows: Vec<_> = self.users.iter().map(row).collect();
-        let table = Table::new(HEAD, &rows);
-        table.head(out)?;
-        for (user, row) in self.users.iter().zip(&rows) {
-            table.row(out, row)?;
-            let trouble = user.trouble();
-            if !trouble.is_empty() {
-                writeln!(out, "    {}", printable(&trouble))?;
-            }
-            let shown = if all { SHOWN } else { 0 };
-            for difference in user.differences.iter().take(shown) {
-                writeln!(out, "    {difference}")?;
-            }
-            let more = user.count().saturating_sub(shown as u64);
-            if all && more > 0 {
-                writeln!(out, "    and {} more", count(more))?;
-            }
+    /// Those of `out`; the results cannot be read back.
+    pub fn tell(&self, dir: Option<&Path>, out: &mut dyn Write) -> io::Result<()> {
+        let of = &self.tally;
+        of.table.head(out)?;
+        for row in self.rows() {
+            let Row { cells, below, .. } = row?;
+            of.table.row(out, &cells)?;
+            below
+                .iter()
+                .try_for_each(|line| writeln!(out, "    {line}"))?;
         }
         writeln!(out)?;
-        self.totals(out)?;
-        if self.exit() == Exit::Ok {
+        of.totals(out)?;
+        if of.exit() == Exit::Ok {
             return Ok(());
         }
         match dir.map(|dir| printable(&dir.to_string_lossy())) {
@@ -60,36 +70,58 @@ impl VerifyReport {
                 "{dir}/verify.csv has a row for each difference; once it is mended, verify again with \
                  --only-failed {dir}/verified.csv"
             ),
-            None if all => writeln!(out, "--report DIR writes all differences to DIR/verify.csv"),
+            None if of.all => {
+                writeln!(out, "--report DIR writes all differences to DIR/verify.csv")
+            }
             None => writeln!(
                 out,
                 "-v tells the first differences of each user, --report DIR writes all of them to DIR/verify.csv"
             ),
         }
     }
+}
 
+impl VerifyReport {
     fn totals(&self, out: &mut dyn Write) -> io::Result<()> {
-        let statuses: Vec<Status> = self.users.iter().map(|it| Verdict::of(it).status).collect();
-        looks::tell_users(&statuses, out)?;
-        let sum = |of: fn(&Finding) -> u64| self.users.iter().map(of).sum::<u64>();
+        self.statuses.tell(out)?;
+        let sums = &self.sums;
         writeln!(
             out,
             "messages: {} in {} folders; {} were read on both sides; {} differences",
-            count(sum(|it| it.messages)),
-            count(sum(|it| it.folders)),
-            count(sum(|it| it.content_checked)),
-            count(sum(Finding::count))
+            count(sums.messages),
+            count(sums.folders),
+            count(sums.content_checked),
+            count(sums.differences)
         )?;
         writeln!(
             out,
             "POP3 clients that leave mail on the server would download {} messages ({}) again",
-            count(sum(|it| it.risk.messages)),
-            BinaryBytes(sum(|it| it.risk.octets))
+            count(sums.again_messages),
+            BinaryBytes(sums.again_bytes)
         )
     }
 }
 
-fn row(user: &Finding) -> [String; 6] {
+/// What stands below the line of a user: its trouble, and with `all` its first differences.
+pub(super) fn below(user: &Finding, all: bool) -> Vec<String> {
+    let mut lines = Vec::new();
+    let trouble = user.trouble();
+    if !trouble.is_empty() {
+        lines.push(printable(&trouble));
+    }
+    if all {
+        let shown = user.differences.iter().take(SHOWN);
+        lines.extend(shown.map(ToString::to_string));
+        let more = user.count().saturating_sub(SHOWN as u64);
+        if more > 0 {
+            lines.push(format!("and {} more", count(more)));
+        }
+    }
+    lines
+}
+
+/// The line of a user.
+pub(super) fn cells(user: &Finding) -> [String; 6] {
     [
         printable(&user.user),
         count(user.folders),

@@ -3,7 +3,7 @@ use std::path::Path;
 use super::*;
 use crate::mail::{FolderPath, Uid};
 use crate::problem::{Kind, Problem, Reach};
-use crate::report::ReportDir;
+use crate::report::{Gathered, ReportDir};
 use crate::verify::{Difference, Risk, What};
 
 fn fine() -> Finding {
@@ -49,12 +49,11 @@ fn ended(kind: Kind, reach: Reach) -> Finding {
 
 #[test]
 fn a_person_sees_a_line_a_user_and_the_risk() {
-    let report = VerifyReport {
-        users: vec![fine(), wrong(), ended(Kind::Auth, Reach::User)],
-    };
     let told = |all, dir: Option<&str>| {
         let mut out = Vec::new();
-        report.tell(all, dir.map(Path::new), &mut out).unwrap();
+        let users = [fine(), wrong(), ended(Kind::Auth, Reach::User)];
+        let report = Gathered::of(VerifyReport::new(all), users);
+        report.tell(dir.map(Path::new), &mut out).unwrap();
         String::from_utf8(out).unwrap()
     };
     let want = "\
@@ -77,11 +76,9 @@ POP3 clients that leave mail on the server would download 1 messages (2.00 KiB) 
         "/r/verify.csv has a row for each difference; once it is mended, verify again with \
          --only-failed /r/verified.csv\n"
     ));
-    let fine = VerifyReport {
-        users: vec![fine()],
-    };
+    let fine = Gathered::of(VerifyReport::new(true), [fine()]);
     let mut out = Vec::new();
-    fine.tell(true, None, &mut out).unwrap();
+    fine.tell(None, &mut out).unwrap();
     assert!(out.ends_with(b" again\n"));
     for line in [
         "    folder INBOX, UID 7: flags: S -> -\n",
@@ -95,9 +92,7 @@ POP3 clients that leave mail on the server would download 1 messages (2.00 KiB) 
 fn the_files_read_back_and_hold_no_formula() {
     let dir = tempfile::tempdir().unwrap();
     let place = ReportDir::prepare(dir.path()).unwrap();
-    let report = VerifyReport {
-        users: vec![fine(), wrong()],
-    };
+    let report = Gathered::of(VerifyReport::new(false), [fine(), wrong()]);
     place.write_verify(&report).unwrap();
     let text = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
     assert_eq!(
@@ -128,6 +123,7 @@ fn the_exit_status_is_that_of_the_worst_user() {
         (vec![fine(), ended(Kind::Network, Reach::User)], Exit::Some),
         (vec![wrong(), cut()], Exit::Interrupted),
     ] {
-        assert_eq!(VerifyReport { users }.exit(), exit);
+        let report = Gathered::of(VerifyReport::new(false), users);
+        assert_eq!(report.tally.exit(), exit);
     }
 }

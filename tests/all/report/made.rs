@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use mailseed::mail::FolderPath;
 use mailseed::problem::{Kind, Problem, Reach};
-use mailseed::report::{ReportDir, RunReport, Skip, UserReport, VerifyReport};
+use mailseed::report::{
+    ExportReport, Gathered, Journal, ReportDir, Skip, Tally, UserReport, VerifyReport, journal,
+};
+use mailseed::user::Outcome;
 use mailseed::verify::{Difference, Finding, What};
 
 /// What a hostile name looks like.
@@ -24,16 +27,31 @@ pub fn write(
 ) -> PathBuf {
     let dir = parent.join(name);
     let at = |second: i64| jiff::Timestamp::from_second(BEGIN + second).expect("a time");
-    let run = RunReport {
-        users,
-        started: at(hour * 3600),
-        finished: at(hour * 3600 + seconds),
-        options: serde_json::json!({"dry-run": false, "pop3-collect": null}),
-        dry_run: false,
-    };
+    let options = serde_json::json!({"dry-run": false, "pop3-collect": null});
+    let mut report = ExportReport::begin(at(hour * 3600), options, false, false);
+    report.finished = at(hour * 3600 + seconds);
     let place = ReportDir::prepare(&dir).expect("scratch directories are writable");
+    let run = gathered(report, users.into_iter().map(Outcome::without_plan));
     place.write(&run).expect("written");
     dir
+}
+
+/// The results of users.
+fn gathered<T: Tally>(report: T, users: impl ExactSizeIterator<Item = T::Of>) -> Gathered<T> {
+    let head = journal::Head {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: "export".to_owned(),
+        started: jiff::Timestamp::UNIX_EPOCH,
+        users: users.len(),
+        shard: None,
+        options: serde_json::Value::Null,
+    };
+    let journal = Journal::begin(None, &head).expect("a temporary file");
+    let mut gathered = Gathered::new(report, journal);
+    for (at, user) in users.enumerate() {
+        gathered.add(at, user).expect("room");
+    }
+    gathered
 }
 
 /// Writes what a verify found of users 0 to 5 into `parent/verify`, `hour` hours after the first run could
@@ -64,9 +82,7 @@ pub fn verified(parent: &Path, hour: i64) -> PathBuf {
         }
         finding
     };
-    let report = VerifyReport {
-        users: (0..6).map(of).collect(),
-    };
+    let report = gathered(VerifyReport::new(false), (0..6).map(of));
     let place = ReportDir::prepare(&dir).expect("scratch directories are writable");
     place.write_verify(&report).expect("written");
     let time = filetime::FileTime::from_unix_time(BEGIN + hour * 3600, 0);

@@ -1,0 +1,443 @@
+//! `journal.jsonl`: each user's result, put away when the user is done.
+//!
+//! A run of ten thousand users does not hold their results until its end, and one that is killed leaves
+//! what it has done. The first line tells of the run, then each user is named, in list order; a line
+//! is added for each user that is done. At an orderly end the reports are made from it, in list order,
+//! and it is removed. While its run lives it is locked (`flock`). Without `--report` it has no name.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::num::NonZeroU64;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::{ReportDir, RunReport, Status, UserReport, json};
+use crate::problem::{Kind, Problem, Reach};
+
+/// Its name in the report directory.
+pub const NAME: &str = "journal.jsonl";
+
+/// What is read at once.
+const PIECE: usize = 16 << 10;
+
+/// What the first line tells of the run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Head {
+    /// The mailseed that writes it.
+    pub version: String,
+    /// `export`, `plan`, `check` or `verify`.
+    pub command: String,
+    /// When the run began.
+    pub started: jiff::Timestamp,
+    /// How many users it has.
+    pub users: usize,
+    /// Which part of the list these are, as `K/N`; `None`: all of it.
+    #[serde(default)]
+    pub shard: Option<String>,
+    /// What was typed, as in `run.json`.
+    pub options: serde_json::Value,
+}
+
+#[derive(Serialize)]
+struct Named<'l> {
+    at: usize,
+    user: &'l str,
+}
+
+#[derive(Serialize)]
+struct Line<'l, R> {
+    at: usize,
+    user: &'l str,
+    status: Status,
+    of: &'l R,
+}
+
+/// The results of a run that goes on.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: Option<PathBuf>,
+    /// Where the line of each user begins.
+    places: Vec<Option<NonZeroU64>>,
+    end: u64,
+}
+
+impl Journal {
+    /// Begins one in `dir`, in place of that of a killed run; or one without a name.
+    ///
+    /// # Errors
+    /// It cannot be written, or another run is writing it (reach Run, kind Input: nothing has been started).
+    pub fn begin(dir: Option<&ReportDir>, head: &Head) -> Result<Self, Problem> {
+        let path = dir.map(|dir| dir.path().join(NAME));
+        let refused = |what: String| Problem::new(Kind::Input, Reach::Run, what);
+        let file = match &path {
+            None => tempfile::tempfile().map_err(|error| {
+                refused("no temporary file for the results".to_owned())
+                    .with_hint("give --report DIR, or set TMPDIR")
+                    .caused_by(error)
+            })?,
+            Some(path) => {
+                let cannot = |error: io::Error| {
+                    refused(format!("{} cannot be written", path.display())).caused_by(error)
+                };
+                let file = OpenOptions::new()
+                    .read(true)
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .mode(0o600)
+                    .open(path)
+                    .map_err(cannot)?;
+                if is_locked(&file) {
+                    let what = format!("{}: another run is at work there", path.display());
+                    return Err(refused(what).with_hint("give each run its own --report DIR"));
+                }
+                file.set_len(0).map_err(cannot)?;
+                file
+            }
+        };
+        let mut journal = Self {
+            file,
+            path,
+            places: vec![None; head.users],
+            end: 0,
+        };
+        let mut bytes = Vec::new();
+        let written = line(head, &mut bytes).and_then(|()| journal.write(&bytes));
+        written.map_err(|error| journal.not_written(error))?;
+        Ok(journal)
+    }
+
+    /// Names the users, in list order: of a run that is killed is then known who is left.
+    ///
+    /// # Errors
+    /// It cannot be written (reach Run, kind Target).
+    pub fn name<S: AsRef<str>>(
+        &mut self,
+        users: impl Iterator<Item = Result<S, Problem>>,
+    ) -> Result<(), Problem> {
+        if self.path.is_none() {
+            return Ok(());
+        }
+        let mut lines = Vec::new();
+        for (at, user) in users.enumerate() {
+            let user = user?;
+            let user = user.as_ref();
+            line(&Named { at, user }, &mut lines).map_err(|error| self.not_written(error))?;
+            if lines.len() > PIECE {
+                self.write(&lines)
+                    .map_err(|error| self.not_written(error))?;
+                lines.clear();
+            }
+        }
+        self.write(&lines).map_err(|error| self.not_written(error))
+    }
+
+    /// Puts away what became of the user at place `at` of the list.
+    ///
+    /// # Errors
+    /// It cannot be written (reach Run, kind Target).
+    pub fn add(
+        &mut self,
+        at: usize,
+        (user, status): (&str, Status),
+        of: &impl Serialize,
+    ) -> Result<(), Problem> {
+        let place = NonZeroU64::new(self.end);
+        let told = Line {
+            at,
+            user,
+            status,
+            of,
+        };
+        let mut bytes = Vec::new();
+        let written = line(&told, &mut bytes).and_then(|()| self.write(&bytes));
+        written.map_err(|error| self.not_written(error))?;
+        if let Some(known) = self.places.get_mut(at) {
+            *known = place;
+        }
+        Ok(())
+    }
+
+    /// What was put away, in list order.
+    pub fn rows<R: DeserializeOwned>(&self) -> impl Iterator<Item = io::Result<R>> {
+        let places = self.places.iter().flatten();
+        let mut line = Vec::new();
+        places.map(move |place| {
+            self.read(place.get(), &mut line)?;
+            let read: Read<R> = serde_json::from_slice(&line)?;
+            read.of.ok_or_else(|| io::ErrorKind::InvalidData.into())
+        })
+    }
+
+    /// The reports are written, and it is needed no longer.
+    pub fn end(self) {
+        // One that stays is known by its beginning to be that of the report beside it.
+        let _ = self.path.map(fs::remove_file);
+    }
+
+    /// Appends whole lines with one call, so that a kill does not tear them.
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.file.write_all(lines)?;
+        self.end += lines.len() as u64;
+        Ok(())
+    }
+
+    /// Reads the line that begins at `place`.
+    fn read(&self, place: u64, line: &mut Vec<u8>) -> io::Result<()> {
+        line.clear();
+        loop {
+            let known = line.len();
+            line.resize(known + PIECE, 0);
+            let length = self
+                .file
+                .read_at(&mut line[known..], place + known as u64)?;
+            line.truncate(known + length);
+            if let Some(end) = memchr::memchr(b'\n', &line[known..]) {
+                line.truncate(known + end);
+                return Ok(());
+            }
+            if length == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+
+    fn not_written(&self, error: io::Error) -> Problem {
+        let what = match &self.path {
+            Some(path) => format!("{} could not be written", path.display()),
+            None => "the temporary file of the results could not be written".to_owned(),
+        };
+        Problem::new(Kind::Target, Reach::Run, what).caused_by(error)
+    }
+}
+
+/// Adds `of` as a line to `to`.
+fn line(of: &impl Serialize, to: &mut Vec<u8>) -> io::Result<()> {
+    serde_json::to_writer(&mut *to, of)?;
+    to.push(b'\n');
+    Ok(())
+}
+
+/// Takes the lock of a live run; whether another one has it. Where nothing can be locked nobody has.
+fn is_locked(file: &File) -> bool {
+    let locked = rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
+    locked.is_err_and(|error| error == Errno::WOULDBLOCK)
+}
+
+#[derive(Deserialize)]
+struct Read<R> {
+    #[serde(default)]
+    at: usize,
+    #[serde(default)]
+    user: String,
+    of: Option<R>,
+}
+
+#[derive(Deserialize)]
+struct OfExport {
+    report: json::User,
+}
+
+/// A run that has not come to its end: it was killed, or is still at work.
+#[derive(Debug)]
+pub struct Cut {
+    /// What its first line tells.
+    pub head: Head,
+    /// Users of whom it has a result.
+    pub done: usize,
+    /// For an export: the users; those without a result are not done, and say so.
+    pub run: Option<RunReport>,
+}
+
+/// Reads the journal in `dir`; `None` where there is none, or nothing has been begun in it.
+///
+/// # Errors
+/// It is no journal of mailseed, or not to be read.
+pub(super) fn read(dir: &Path) -> Result<Option<Cut>, json::Fault> {
+    let path = dir.join(NAME);
+    let no_report = |error: io::Error| json::Fault::NoReport(error.to_string());
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => return Ok(None),
+        Err(error) => return Err(no_report(error)),
+    };
+    let finished = file.metadata().and_then(|it| it.modified());
+    let finished = finished.map_err(no_report)?;
+    let finished = jiff::Timestamp::try_from(finished)
+        .map_err(|error| json::Fault::NoReport(error.to_string()))?;
+    let mut lines = Lines {
+        file: io::BufReader::new(file),
+        line: Vec::new(),
+    };
+    let Some(head) = lines.next().map_err(no_report)? else {
+        return Ok(None);
+    };
+    let head: Head = json::with_version(head)?;
+    let mut users: Vec<Option<UserReport>> = Vec::new();
+    let mut done = 0;
+    let is_run = matches!(head.command.as_str(), "export" | "plan");
+    while let Some(line) = lines.next().map_err(no_report)? {
+        let torn = |error: serde_json::Error| json::Fault::NoReport(error.to_string());
+        if !is_run {
+            let read: Read<serde::de::IgnoredAny> = serde_json::from_slice(line).map_err(torn)?;
+            done += usize::from(read.of.is_some());
+            continue;
+        }
+        let read: Read<OfExport> = serde_json::from_slice(line).map_err(torn)?;
+        let report = match read.of {
+            None => left(read.user),
+            Some(of) => {
+                done += 1;
+                json::user(of.report)?
+            }
+        };
+        if users.len() <= read.at {
+            users.resize_with(read.at.min(head.users) + 1, || None);
+        }
+        if let Some(user) = users.get_mut(read.at) {
+            *user = Some(report);
+        }
+    }
+    let run = is_run.then(|| RunReport {
+        users: users.into_iter().flatten().collect(),
+        started: head.started,
+        finished: finished.max(head.started),
+        dry_run: head.options["dry-run"] == true,
+        options: head.options.clone(),
+    });
+    Ok(Some(Cut { head, done, run }))
+}
+
+/// A user of whom there is no result.
+fn left(user: String) -> UserReport {
+    let mut report = UserReport::new(user);
+    let what = "left: the run did not come to its end, and has no result of this user";
+    let problem = Problem::new(Kind::Stopped, Reach::User, what);
+    report
+        .problems
+        .push(problem.with_hint("run it again to go on"));
+    report
+}
+
+/// The whole lines of a file: what a kill has torn off is left out.
+struct Lines {
+    file: io::BufReader<File>,
+    line: Vec<u8>,
+}
+
+impl Lines {
+    fn next(&mut self) -> io::Result<Option<&[u8]>> {
+        self.line.clear();
+        io::BufRead::read_until(&mut self.file, b'\n', &mut self.line)?;
+        Ok(self.line.strip_suffix(b"\n"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{ExportReport, Gathered, Skip};
+    use crate::user::Outcome;
+
+    fn head(command: &str) -> Head {
+        Head {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            command: command.to_owned(),
+            started: jiff::Timestamp::UNIX_EPOCH,
+            users: 3,
+            shard: None,
+            options: serde_json::json!({"dry-run": false}),
+        }
+    }
+
+    #[test]
+    fn a_run_that_is_killed_leaves_what_is_done_and_who_is_left() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = ReportDir::prepare(parent.path()).unwrap();
+        let path = parent.path().join(NAME);
+        assert!(read(parent.path()).unwrap().is_none());
+
+        let mut journal = Journal::begin(Some(&dir), &head("export")).unwrap();
+        let names = ["ann", "\"bob\"\n", "cy"];
+        journal.name(names.iter().map(Ok)).unwrap();
+        let mut gathered = Gathered::new(ExportReport::of_nobody(), journal);
+        let mut bob = UserReport {
+            messages: 2,
+            added: 1,
+            ..UserReport::new(names[1])
+        };
+        bob.skip(Skip {
+            folder: "A".to_owned(),
+            uid: Some(1),
+            uidl: None,
+            size: None,
+            reason: "gone".into(),
+        });
+        gathered.add(1, Outcome::without_plan(bob)).unwrap();
+        let second = Journal::begin(Some(&dir), &head("export")).unwrap_err();
+        assert!(second.to_string().contains("another run"), "{second}");
+
+        // As after a kill in the middle of a line.
+        let mut bytes = fs::read(&path).unwrap();
+        bytes.extend_from_slice(b"{\"at\":2,\"user\":\"cy\",\"sta");
+        drop(gathered);
+        fs::write(&path, &bytes).unwrap();
+        let cut = read(parent.path()).unwrap().unwrap();
+        assert_eq!((cut.done, cut.head.users), (1, 3));
+        let users = cut.run.unwrap().users;
+        let told: Vec<_> = users
+            .iter()
+            .map(|user| (user.user.as_str(), user.status(), user.messages))
+            .collect();
+        let want = [
+            ("ann", Status::Failed, 0),
+            (names[1], Status::Partial, 2),
+            ("cy", Status::Failed, 0),
+        ];
+        assert_eq!(told, want);
+        assert!(users[0].error().contains("left:"), "{}", users[0].error());
+        assert_eq!(users[1].skips.len(), 1);
+
+        // The next run begins anew, and leaves nothing when it has come to its end.
+        let journal = Journal::begin(Some(&dir), &head("check")).unwrap();
+        let cut = read(parent.path()).unwrap().unwrap();
+        assert!(cut.run.is_none() && cut.done == 0);
+        Gathered::new(ExportReport::of_nobody(), journal).end();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_no_journal_is_refused() {
+        let newer = serde_json::json!({"version": "99.0.0"}).to_string();
+        for (text, fault) in [("x\n", "expected"), ("{}\n", "version"), (&*newer, "")] {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join(NAME), text).unwrap();
+            match read(dir.path()) {
+                // Its first line is not whole: nothing had begun.
+                Ok(None) => assert_eq!(text, newer),
+                Err(json::Fault::NoReport(why)) => assert!(why.contains(fault), "{why}"),
+                other => panic!("{text}: {other:?}"),
+            }
+            fs::write(dir.path().join(NAME), format!("{newer}\n")).unwrap();
+            assert!(matches!(read(dir.path()), Err(json::Fault::Newer(_))));
+        }
+    }
+
+    #[test]
+    fn rows_come_back_in_list_order_however_long_they_are() {
+        let mut journal = Journal::begin(None, &head("export")).unwrap();
+        let long = |n: usize| "é".repeat(n * PIECE);
+        for at in [2, 0] {
+            journal.add(at, ("u", Status::Ok), &long(at)).unwrap();
+        }
+        let rows: Vec<String> = journal.rows().collect::<Result<_, _>>().unwrap();
+        assert!(rows == [long(0), long(2)]);
+    }
+}
