@@ -28,6 +28,7 @@ mod links;
 mod manual;
 mod marks;
 mod migration;
+mod packaged;
 mod pairing;
 mod readme;
 mod report;
