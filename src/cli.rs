@@ -6,6 +6,7 @@ mod report;
 mod rerun;
 mod retarget;
 mod selection;
+mod status;
 mod uidl;
 mod verify;
 
@@ -25,6 +26,7 @@ pub use manual::{Completions, Help, Man};
 pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
 pub use retarget::Retarget;
+pub use status::Status;
 pub use uidl::{Pop3Server, Uidl};
 pub use verify::{Verify, Verifying};
 
@@ -138,6 +140,7 @@ pub enum Command {
     /// run has; of verify.csv what is newer than the user's latest run (by the date of the file).
     #[command(after_help = report::AFTER_REPORT)]
     Report(Report),
+<<<<<<< HEAD
     /// Tell of a command or of a topic: a runbook, old and new servers kind by kind, other tools, errors
     Help(Help),
     /// Print a manual page, or write all of them into a directory
@@ -149,6 +152,11 @@ pub enum Command {
     /// For bash: `mailseed completions bash > /usr/share/bash-completion/completions/mailseed`; for zsh
     /// `_mailseed` in a directory of $fpath; for fish `~/.config/fish/completions/mailseed.fish`.
     Completions(Completions),
+=======
+    /// Tell where the run stands that writes --report DIR, or where it stood when it was cut
+    #[command(after_help = status::AFTER_STATUS)]
+    Status(Status),
+>>>>>>> main
 }
 
 /// Everything that `explain` takes.
@@ -518,6 +526,11 @@ pub struct Running {
     /// check.csv for a check, or verify.csv and verified.csv for a verify
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
+
+    /// Keep this file up to date with how far it is, for Prometheus: it is written anew every few seconds,
+    /// for the textfile collector of its node exporter (a name that ends in .prom)
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
 }
 
 #[cfg(test)]
@@ -595,8 +608,8 @@ mod tests {
         let mut command = Cli::command();
         for subcommand in command.get_subcommands_mut() {
             let help = subcommand.render_long_help().to_string();
-            let logs_in =
-                !["explain", "report", "uidl", "retarget"].contains(&subcommand.get_name());
+            let logs_in = !["explain", "report", "status", "uidl", "retarget"]
+                .contains(&subcommand.get_name());
             assert_eq!(help.contains("MAILSEED_PASSWORD"), logs_in);
             assert!(
                 subcommand

@@ -58,6 +58,8 @@ pub struct Config {
     pub dry_run: bool,
     /// Where the reports go.
     pub report: Option<PathBuf>,
+    /// The file that metrics go to.
+    pub metrics: Option<PathBuf>,
     /// How it speaks while it runs.
     pub voice: Voice,
     /// What was typed, without secrets, for `run.json`.
@@ -80,6 +82,18 @@ pub enum Task {
     Plan,
     /// Bring the Maildirs up to date.
     Export,
+}
+
+impl Task {
+    /// The subcommand.
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Verify { .. } => "verify",
+            Self::Plan => "plan",
+            Self::Export => "export",
+        }
+    }
 }
 
 impl Config {

@@ -24,7 +24,11 @@
 //! | what is remembered | [`state`] | a small record beside the mail, for [`explain`] and re-runs |
 //! | other servers for a tree that is there | [`retarget`] | the plan and the sink again, without a source |
 //! | what servers will make of it | [`announce`] | a POP3 listing, foretold from the disk alone |
+<<<<<<< HEAD
 //! | the manual | [`help`] | topics, manual pages, completions, from what the binary carries |
+=======
+//! | how far it is | [`progress`], [`status`] | bars, lines, `status.json`, metrics |
+>>>>>>> main
 //! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
 
 #![cfg_attr(
@@ -57,6 +61,7 @@ pub mod secret_command;
 pub mod sink;
 pub mod source;
 pub mod state;
+pub mod status;
 pub mod text;
 pub mod user;
 pub mod userlist;

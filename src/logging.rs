@@ -39,6 +39,9 @@ pub enum Verbosity {
 /// The target of info lines that are told without `-v`: `tracing::info!(target: SUMMARY, ..)`.
 pub const SUMMARY: &str = "mailseed::summary";
 
+/// The target of info lines that are told whatever the verbosity, since someone has asked for them.
+pub const ASKED: &str = "mailseed::asked";
+
 /// Sends all events of mailseed to standard error from now on, past the bar of `progress`. The
 /// first call in a process decides.
 pub fn start(verbosity: Verbosity, format: Format, progress: &Progress) {
@@ -72,6 +75,7 @@ fn filter(verbosity: Verbosity) -> Targets {
     Targets::new()
         .with_target("mailseed", all)
         .with_target(SUMMARY, summary)
+        .with_target(ASKED, LevelFilter::INFO)
 }
 
 struct Seconds;
@@ -127,6 +131,7 @@ mod tests {
             (Verbosity::Quiet, "mailseed::run", Level::ERROR, true),
             (Verbosity::Quiet, "mailseed::run", Level::WARN, false),
             (Verbosity::Quiet, SUMMARY, Level::INFO, false),
+            (Verbosity::Quiet, ASKED, Level::INFO, true),
             (Verbosity::Normal, "mailseed", Level::WARN, true),
             (Verbosity::Normal, "mailseed", Level::INFO, false),
             (Verbosity::Normal, SUMMARY, Level::INFO, true),

@@ -21,6 +21,7 @@ use mailseed::report::{
     sum,
 };
 use mailseed::run;
+use mailseed::status;
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 fn main() -> ExitCode {
@@ -47,11 +48,19 @@ fn main() -> ExitCode {
         Command::Uidl(typed) => return uidl(&typed),
         Command::Retarget(typed) => return retarget(&typed),
         Command::Report(typed) => return report(&typed),
+<<<<<<< HEAD
         Command::Help(typed) => return help(&typed),
         Command::Man(typed) => return man(&typed),
         Command::Completions(typed) => {
             help::completions(typed.shell, &mut std::io::stdout().lock());
             return Exit::Ok.into();
+=======
+        Command::Status(typed) => {
+            return match status::tell(&typed.dirs, &mut std::io::stdout().lock()) {
+                Ok(exit) => exit.into(),
+                Err(problems) => refused(&problems),
+            };
+>>>>>>> main
         }
     };
     let voice = Voice::from_cli(&options.running);
@@ -69,7 +78,7 @@ fn main() -> ExitCode {
         Ok(verification) => verification,
         Err(problems) => return refused(&problems),
     };
-    let progress = Progress::start(voice.progress, config.users.len());
+    let progress = Progress::start(voice.progress, task.command(), config.users.len());
     logging::start(voice.verbosity, voice.format, &progress);
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -80,14 +89,15 @@ fn main() -> ExitCode {
         _ => export(&config, voice, &progress),
     };
     progress.finish();
-    match exit {
-        Ok(exit) => exit.into(),
-        Err(problem) if problem.kind == Kind::Target => {
-            eprintln!("mailseed: {problem}");
-            Exit::Target.into()
+    let exit = exit.unwrap_or_else(|problem| {
+        eprintln!("mailseed: {problem}");
+        match problem.kind {
+            Kind::Target => Exit::Target,
+            _ => Exit::Usage,
         }
-        Err(problem) => refused(&[problem]),
-    }
+    });
+    progress.ended(exit as u8);
+    exit.into()
 }
 
 /// What the command line and the job file say, or the end of the program: a refusal, a help.
@@ -248,7 +258,7 @@ fn man(typed: &cli::Man) -> ExitCode {
 
 fn check(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {
     let all = voice.verbosity >= Verbosity::Verbose;
-    let (report_dir, journal) = results(config, "check", jiff::Timestamp::now())?;
+    let (report_dir, journal) = results(config, Task::Check, progress, jiff::Timestamp::now())?;
     let mut gathered = Gathered::new(CheckReport::new(all), journal);
     let stop = stop_on_signals();
     run::check(config, &mut gathered, progress, &stop)?;
@@ -270,7 +280,8 @@ fn verify(
     progress: &Progress,
 ) -> Result<Exit, Problem> {
     let all = voice.verbosity >= Verbosity::Verbose;
-    let (report_dir, journal) = results(config, "verify", jiff::Timestamp::now())?;
+    let task = Task::Verify { live: false };
+    let (report_dir, journal) = results(config, task, progress, jiff::Timestamp::now())?;
     let mut gathered = Gathered::new(VerifyReport::new(all), journal);
     let stop = stop_on_signals();
     run::verify(config, verification, &mut gathered, progress, &stop)?;
@@ -289,29 +300,34 @@ fn verify(
 /// Where the reports go, and the results until then.
 fn results(
     config: &Config,
-    command: &str,
+    task: Task,
+    progress: &Progress,
     started: jiff::Timestamp,
 ) -> Result<(Option<ReportDir>, Journal), Problem> {
     let dir = config.report.as_deref();
     let dir = dir.map(ReportDir::prepare).transpose()?;
     let head = journal::Head {
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        command: command.to_owned(),
+        command: task.command().to_owned(),
         started,
         users: config.users.len(),
         shard: None,
         options: config.options.clone(),
     };
     let mut journal = Journal::begin(dir.as_ref(), &head)?;
+    progress.keep(config.report.as_deref(), config.metrics.as_deref())?;
     journal.name(config.users.iter().map(|user| Ok(&user.name)))?;
     Ok((dir, journal))
 }
 
 fn export(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {
     let all = voice.verbosity >= Verbosity::Verbose;
-    let command = if config.dry_run { "plan" } else { "export" };
+    let task = match config.dry_run {
+        true => Task::Plan,
+        false => Task::Export,
+    };
     let started = jiff::Timestamp::now();
-    let (report_dir, journal) = results(config, command, started)?;
+    let (report_dir, journal) = results(config, task, progress, started)?;
     let report = ExportReport::begin(started, config.options.clone(), config.dry_run, all);
     let mut gathered = Gathered::new(report, journal);
     let stop = stop_on_signals();

@@ -43,6 +43,24 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Kind::Auth,
+        Kind::Tls,
+        Kind::Network,
+        Kind::Busy,
+        Kind::Refused,
+        Kind::Protocol,
+        Kind::Pairing,
+        Kind::Unholdable,
+        Kind::Conflict,
+        Kind::Target,
+        Kind::Input,
+        Kind::Interrupted,
+        Kind::Stopped,
+        Kind::Internal,
+    ];
+
     /// The word for it in reports and logs.
     pub fn word(self) -> &'static str {
         match self {

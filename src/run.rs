@@ -15,12 +15,14 @@ use tracing::Level;
 use self::per_user::PerUser;
 use crate::check;
 use crate::config::{Config, User, Verification};
+use crate::logging;
 use crate::problem::{Kind, Problem, Reach};
-use crate::progress::Progress;
+use crate::progress::stand::HostStand;
+use crate::progress::{Progress, UserProgress};
 use crate::report::{CheckReport, ExportReport, Gathered, Tally, UserLog, VerifyReport};
 use crate::sink::sync::Syncer;
 use crate::source::net::Dialer;
-use crate::source::net::hosts::{Queue, Turn};
+use crate::source::net::hosts::{Load, Queue, Turn};
 use crate::user::{self, Context};
 use crate::verify;
 
@@ -46,7 +48,7 @@ pub fn run(
         gathered,
         progress,
         stop,
-        |user, log, turn| {
+        |user, log, (turn, progress)| {
             let context = Context {
                 config,
                 dialer: &dialer,
@@ -76,7 +78,7 @@ pub fn check(
         gathered,
         progress,
         stop,
-        |user, log, turn| {
+        |user, log, (turn, _)| {
             let context = check::Context {
                 config,
                 dialer: &dialer,
@@ -105,7 +107,7 @@ pub fn verify(
         gathered,
         progress,
         stop,
-        |user, log, turn| {
+        |user, log, (turn, _)| {
             let context = verify::Context {
                 config,
                 verification,
@@ -127,9 +129,11 @@ fn side_by_side<R: PerUser, T: Tally<Of = R>>(
     gathered: &mut Gathered<T>,
     progress: &Progress,
     stop: &AtomicBool,
-    task: impl Fn(&User, &UserLog, &Turn<'_>) -> R + Sync,
+    task: impl Fn(&User, &UserLog, (&Turn<'_>, &UserProgress)) -> R + Sync,
 ) -> Result<(), Problem> {
     let hosts = dialer.hosts();
+    let asked = Arc::clone(hosts);
+    progress.ask_hosts(move || asked.loads().into_iter().map(host_stand).collect());
     let fenced = |user: &User, turn: Turn<'_>| {
         if stop.load(Ordering::Relaxed) {
             return R::ended(&user.name, 0, not_begun());
@@ -137,14 +141,13 @@ fn side_by_side<R: PerUser, T: Tally<Of = R>>(
         if let Some(problem) = turn.closed() {
             return R::ended(&user.name, 0, problem);
         }
-        progress.user_begun();
+        let watched = progress.user_begun(&user.name);
         let log = UserLog::new(config.report.as_deref(), &user.name);
-        let result = fenced(user, &log, |user, log| task(user, log, &turn));
+        let result = fenced(user, &log, |user, log| task(user, log, (&turn, &watched)));
         turn.done(result.login());
         if result.stops_the_run() {
             stop.store(true, Ordering::Relaxed);
         }
-        progress.user_done();
         result
     };
     // Users of one Maildir come one after the other, since only one can hold its lock.
@@ -167,7 +170,9 @@ fn side_by_side<R: PerUser, T: Tally<Of = R>>(
         .map(|group| (first(&group).map(User::hosts).unwrap_or_default(), group));
     let queue = Mutex::new(Queue::new(waiting));
     let gathered = Mutex::new((gathered, None));
-    let put_away = |at, result| {
+    let put_away = |at, result: R| {
+        let class = result.problems().first().map(|problem| problem.kind);
+        progress.user_done(result.status(), class);
         let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
         let (results, failed) = &mut *gathered;
         // What cannot be told is not to be done: the rest is for the next run.
@@ -193,6 +198,17 @@ fn side_by_side<R: PerUser, T: Tally<Of = R>>(
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
     failed.map_or(Ok(()), Err)
+}
+
+/// What is told of a host that gets less than could be.
+fn host_stand(load: Load) -> HostStand {
+    let until = logging::now().checked_add(load.rest).ok();
+    HostStand {
+        host: load.host,
+        rests_until: until.filter(|_| !load.rest.is_zero()),
+        users_at_most: load.users_at_most.map(|users| users as u64),
+        closed: load.is_closed,
+    }
 }
 
 /// The places of users in `users`, those together that have one Maildir. Where none was told each is

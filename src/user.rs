@@ -40,7 +40,7 @@ use tracing::Level;
 use crate::config::{Config, User};
 use crate::mail::FolderPath;
 use crate::problem::{Kind, Problem, Reach};
-use crate::progress::Progress;
+use crate::progress::UserProgress;
 use crate::report::{UserLog, UserReport};
 use crate::sink::sync::Syncer;
 use crate::source::ListedFolder;
@@ -82,8 +82,8 @@ pub struct Context<'a> {
     pub turn: &'a Turn<'a>,
     /// Shares syncs.
     pub syncer: &'a Arc<Syncer>,
-    /// Is told how far the run is.
-    pub progress: &'a Progress,
+    /// Is told how far it is.
+    pub progress: &'a UserProgress,
     /// Set when the run is to stop.
     pub stop: &'a AtomicBool,
 }
@@ -193,6 +193,7 @@ fn attempt_until_done(
             pop3: resolve(user.pop3.as_ref(), context)?,
         };
         *attempts += 1;
+        context.progress.attempt();
         let before = memory.tally.added();
         let attempt = Attempt {
             user,

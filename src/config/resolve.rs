@@ -156,6 +156,7 @@ pub(super) fn resolve(
         retries: typed.running.retries,
         dry_run,
         report,
+        metrics: typed.running.metrics.clone(),
         voice: Voice::from_cli(&typed.running),
         options: options(typed, dry_run),
         warnings,
@@ -424,6 +425,7 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "dry-run": dry_run,
     });
     if let Some(options) = options.as_object_mut() {
+        options.insert("metrics".to_owned(), serde_json::json!(running.metrics));
         options.insert("job".to_owned(), serde_json::json!(running.job));
         options.extend(selection::options(&typed.selection));
     }

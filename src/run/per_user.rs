@@ -2,7 +2,7 @@
 
 use crate::check;
 use crate::problem::{Kind, Problem, Reach};
-use crate::report::UserReport;
+use crate::report::{Status, UserReport};
 use crate::user::Outcome;
 use crate::verify;
 
@@ -33,6 +33,9 @@ pub(super) trait PerUser: Send {
         one
     }
 
+    /// How the user came out.
+    fn status(&self) -> Status;
+
     /// Whether every other user would meet the same.
     fn stops_the_run(&self) -> bool {
         let mut problems = self.problems().iter();
@@ -56,6 +59,10 @@ impl PerUser for Outcome {
 
     fn error(&self) -> String {
         self.report.error()
+    }
+
+    fn status(&self) -> Status {
+        self.report.status()
     }
 
     fn login(&self) -> Option<bool> {
@@ -82,6 +89,10 @@ impl PerUser for check::Finding {
 
     fn error(&self) -> String {
         self.trouble()
+    }
+
+    fn status(&self) -> Status {
+        check::Verdict::of(self).status
     }
 
     fn login(&self) -> Option<bool> {
@@ -111,6 +122,10 @@ impl PerUser for verify::Finding {
 
     fn error(&self) -> String {
         self.trouble()
+    }
+
+    fn status(&self) -> Status {
+        verify::Verdict::of(self).status
     }
 
     fn login(&self) -> Option<bool> {

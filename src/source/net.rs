@@ -72,7 +72,7 @@ pub struct Dialer {
     timeout: Duration,
     farewells: Farewells,
     compress: Compress,
-    hosts: Hosts,
+    hosts: Arc<Hosts>,
     /// By host.
     lines: Mutex<HashMap<String, Arc<Line>>>,
 }
@@ -98,7 +98,7 @@ impl Dialer {
             timeout,
             farewells: Farewells::new(),
             compress: Compress::Never,
-            hosts: Hosts::new(usize::MAX),
+            hosts: Arc::new(Hosts::new(usize::MAX)),
             lines: Mutex::default(),
         })
     }
@@ -116,13 +116,13 @@ impl Dialer {
     #[must_use]
     pub fn for_jobs(self, jobs: usize) -> Self {
         Self {
-            hosts: Hosts::new(jobs),
+            hosts: Arc::new(Hosts::new(jobs)),
             ..self
         }
     }
 
     /// How the hosts fare that it leads to.
-    pub fn hosts(&self) -> &Hosts {
+    pub fn hosts(&self) -> &Arc<Hosts> {
         &self.hosts
     }
 
@@ -171,7 +171,11 @@ impl Dialer {
         let problem = |what: String| Problem::new(Kind::Network, Reach::User, what);
         let addresses = (endpoint.host.as_str(), endpoint.port)
             .to_socket_addrs()
-            .map_err(|error| problem(format!("{to}: no address found")).caused_by(error))?;
+            .map_err(|error| {
+                problem(format!("{to}: no address found"))
+                    .with_hint("is the name of the server right?")
+                    .caused_by(error)
+            })?;
         let mut failures: Vec<String> = Vec::new();
         for address in addresses {
             let start = Instant::now();
@@ -188,7 +192,9 @@ impl Dialer {
                 }
             }
         }
-        Err(problem(format!("{to}: no connection ({})", failures.join("; "))).resting(true, 0))
+        let what = format!("{to}: no connection ({})", failures.join("; "));
+        let hint = "is that host and port right (an URL may end in :PORT), and no firewall between?";
+        Err(problem(what).with_hint(hint).resting(true, 0))
     }
 
     fn why_not_connected(&self, error: &io::Error) -> String {

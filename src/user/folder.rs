@@ -17,7 +17,7 @@ use crate::plan::on_disk::OnDisk;
 use crate::plan::seen::Seen;
 use crate::plan::{self, FolderPlan, Past, Policy, SourceFolder, Step, describe};
 use crate::problem::Problem;
-use crate::progress::Progress;
+use crate::progress::UserProgress;
 use crate::report::Skip;
 use crate::sink::arrivals::Arrivals;
 use crate::sink::export::{self, Job, Watch};
@@ -99,7 +99,7 @@ impl Attempt<'_> {
         };
         let plan = plan::plan(&folder.source, &past, &folder.disk, &policy, export::now())?;
         self.note(folder, &plan);
-        self.context.progress.expect_bytes(plan.bytes);
+        self.context.progress.expect(plan.deliveries, plan.bytes);
         let path = folder.source.path;
         self.memory.removals.add(folder, &plan);
         let tally = self.memory.tally.folder(path);
@@ -373,7 +373,7 @@ impl Attempt<'_> {
 }
 
 /// Counts what appears.
-fn delivered<'c>(progress: &'c Progress, added: &'c Cell<Added>) -> impl Fn(u64) + 'c {
+fn delivered<'c>(progress: &'c UserProgress, added: &'c Cell<Added>) -> impl Fn(u64) + 'c {
     move |bytes| {
         let mut all = added.get();
         all.add(Added { messages: 1, bytes });

@@ -399,8 +399,9 @@ fn a_wrong_job_file_starts_nothing_and_each_line_is_named() {
 /// The names that others script against.
 #[test]
 fn help_tells_every_option() {
-    const OPTIONS: [&str; 64] = [
+    const OPTIONS: [&str; 65] = [
         "--job <FILE>",
+        "--metrics <FILE>",
         "--imap <URL>",
         "--pop3 <URL>",
         "--tls-ca <FILE>",
@@ -630,6 +631,7 @@ fn a_list_from_standard_input_and_the_files_of_a_report() {
         "logs/nobody.log 0600",
         "run.json 0600",
         "skipped.csv 0600",
+        "status.json 0600",
         "summary.csv 0600",
     ];
     assert_eq!(modes, want);

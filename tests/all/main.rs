@@ -42,3 +42,4 @@ mod throttling;
 mod transport;
 mod uidl;
 mod verify;
+mod watching;

@@ -38,7 +38,7 @@ fn the_readme_tells_every_column_of_a_check() {
 fn the_readme_names_every_option() {
     let mut there = BTreeSet::new();
     for command in [
-        "export", "check", "verify", "explain", "report", "uidl", "retarget", "man",
+        "export", "check", "verify", "explain", "report", "status", "uidl", "retarget", "man",
     ] {
         let help = mailseed([command, "--help"]);
         assert_eq!(help.code, Some(0));

@@ -52,7 +52,37 @@ pub struct Turn<'h> {
     names: Vec<String>,
 }
 
+/// What a host gets less of than could be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    /// Its name.
+    pub host: String,
+    /// How long it is still left alone.
+    pub rest: Duration,
+    /// The most users at once, where there is a limit.
+    pub users_at_most: Option<usize>,
+    /// Nobody else is to try to log in.
+    pub is_closed: bool,
+}
+
 impl Hosts {
+    /// The hosts of which there is something to tell, by name.
+    pub fn loads(&self) -> Vec<Load> {
+        let now = Instant::now();
+        let state = self.lock();
+        let all = state.by_name.iter().map(|(name, host)| Load {
+            host: name.clone(),
+            rest: host.rest(now),
+            users_at_most: Some(host.share()).filter(|share| *share < usize::MAX),
+            is_closed: host.is_closed(),
+        });
+        let mut loads: Vec<Load> = all
+            .filter(|load| load.users_at_most.is_some() || load.is_closed || !load.rest.is_zero())
+            .collect();
+        loads.sort_by(|one, other| one.host.cmp(&other.host));
+        loads
+    }
+
     /// For a run with `jobs` users at once.
     pub(super) fn new(jobs: usize) -> Self {
         Self {
