@@ -140,7 +140,9 @@ pub enum Command {
     /// run has; of verify.csv what is newer than the user's latest run (by the date of the file).
     #[command(after_help = report::AFTER_REPORT)]
     Report(Report),
-<<<<<<< HEAD
+    /// Tell where the run stands that writes --report DIR, or where it stood when it was cut
+    #[command(after_help = status::AFTER_STATUS)]
+    Status(Status),
     /// Tell of a command or of a topic: a runbook, old and new servers kind by kind, other tools, errors
     Help(Help),
     /// Print a manual page, or write all of them into a directory
@@ -152,11 +154,6 @@ pub enum Command {
     /// For bash: `mailseed completions bash > /usr/share/bash-completion/completions/mailseed`; for zsh
     /// `_mailseed` in a directory of $fpath; for fish `~/.config/fish/completions/mailseed.fish`.
     Completions(Completions),
-=======
-    /// Tell where the run stands that writes --report DIR, or where it stood when it was cut
-    #[command(after_help = status::AFTER_STATUS)]
-    Status(Status),
->>>>>>> main
 }
 
 /// Everything that `explain` takes.

@@ -24,11 +24,8 @@
 //! | what is remembered | [`state`] | a small record beside the mail, for [`explain`] and re-runs |
 //! | other servers for a tree that is there | [`retarget`] | the plan and the sink again, without a source |
 //! | what servers will make of it | [`announce`] | a POP3 listing, foretold from the disk alone |
-<<<<<<< HEAD
-//! | the manual | [`help`] | topics, manual pages, completions, from what the binary carries |
-=======
 //! | how far it is | [`progress`], [`status`] | bars, lines, `status.json`, metrics |
->>>>>>> main
+//! | the manual | [`help`] | topics, manual pages, completions, from what the binary carries |
 //! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
 
 #![cfg_attr(

@@ -48,19 +48,17 @@ fn main() -> ExitCode {
         Command::Uidl(typed) => return uidl(&typed),
         Command::Retarget(typed) => return retarget(&typed),
         Command::Report(typed) => return report(&typed),
-<<<<<<< HEAD
-        Command::Help(typed) => return help(&typed),
-        Command::Man(typed) => return man(&typed),
-        Command::Completions(typed) => {
-            help::completions(typed.shell, &mut std::io::stdout().lock());
-            return Exit::Ok.into();
-=======
         Command::Status(typed) => {
             return match status::tell(&typed.dirs, &mut std::io::stdout().lock()) {
                 Ok(exit) => exit.into(),
                 Err(problems) => refused(&problems),
             };
->>>>>>> main
+        }
+        Command::Help(typed) => return help(&typed),
+        Command::Man(typed) => return man(&typed),
+        Command::Completions(typed) => {
+            help::completions(typed.shell, &mut std::io::stdout().lock());
+            return Exit::Ok.into();
         }
     };
     let voice = Voice::from_cli(&options.running);

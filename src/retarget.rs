@@ -90,8 +90,7 @@ impl Retarget {
         let told = |error| target_problem(&format!("read {}", self.maildir.display()), error);
         if !self.maildir.join("cur").is_dir() {
             let gone = std::io::Error::new(std::io::ErrorKind::NotFound, "there is no Maildir");
-            return Err(told(gone)
-                .with_hint("name the directory that has cur, new and tmp"));
+            return Err(told(gone).with_hint("name the directory that has cur, new and tmp"));
         }
         let mut outcome = Outcome::default();
         let folders = on_disk::folders(&self.maildir, self.layout).map_err(told)?;

@@ -29,11 +29,7 @@ fn typed(line: &[&str]) -> (cli::Export, Task) {
             let live = !typed.new.is_empty();
             (export, Task::Verify { live })
         }
-<<<<<<< HEAD
-        _ => panic!("not a command that needs a Config"),
-=======
         other => panic!("{other:?} needs no Config"),
->>>>>>> main
     }
 }
 

@@ -193,7 +193,8 @@ impl Dialer {
             }
         }
         let what = format!("{to}: no connection ({})", failures.join("; "));
-        let hint = "is that host and port right (an URL may end in :PORT), and no firewall between?";
+        let hint =
+            "is that host and port right (an URL may end in :PORT), and no firewall between?";
         Err(problem(what).with_hint(hint).resting(true, 0))
     }
 
