@@ -1,6 +1,7 @@
 //! What was typed: clap structs, nothing resolved. Only [`crate::config`] reads them. The doc
 //! comments here are the help texts, and those are the reference of the options.
 
+mod manual;
 mod pacing;
 mod report;
 mod rerun;
@@ -22,6 +23,7 @@ use crate::progress::Mode;
 use crate::source::login::Mechanism;
 use crate::source::net::{Compress, Fingerprint};
 
+pub use manual::{Completions, Help, Man};
 pub use pacing::Pacing;
 pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
@@ -70,7 +72,7 @@ Exit status:
 
 /// Stages users' mail from old IMAP and POP3 servers into Maildirs, every UID and UIDL kept
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, after_help = AFTER_HELP)]
+#[command(version, propagate_version = true, after_help = AFTER_HELP, disable_help_subcommand = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -151,6 +153,17 @@ pub enum Command {
     /// Tell where the run stands that writes --report DIR, or where it stood when it was cut
     #[command(after_help = status::AFTER_STATUS)]
     Status(Status),
+    /// Tell of a command or of a topic: a runbook, old and new servers kind by kind, other tools, errors
+    Help(Help),
+    /// Print a manual page, or write all of them into a directory
+    ///
+    /// `mailseed man export | man -l -` shows one.
+    Man(Man),
+    /// Print the completions of the command line for a shell
+    ///
+    /// For bash: `mailseed completions bash > /usr/share/bash-completion/completions/mailseed`; for zsh
+    /// `_mailseed` in a directory of $fpath; for fish `~/.config/fish/completions/mailseed.fish`.
+    Completions(Completions),
 }
 
 /// Everything that `explain` takes.

@@ -28,6 +28,7 @@
 //! | other servers for a tree that is there | [`retarget`] | the plan and the sink again, without a source |
 //! | what servers will make of it | [`announce`] | a POP3 listing, foretold from the disk alone |
 //! | how far it is | [`progress`], [`status`] | bars, lines, `status.json`, metrics |
+//! | the manual | [`help`] | topics, manual pages, completions, from what the binary carries |
 //! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
 
 #![cfg_attr(
@@ -45,6 +46,7 @@ pub mod config;
 pub mod ending;
 pub mod estimate;
 pub mod explain;
+pub mod help;
 pub mod jobfile;
 pub mod logging;
 pub mod mail;

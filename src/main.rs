@@ -11,6 +11,7 @@ use mailseed::config::{self, Config, Question, Task, Verification, Voice};
 use mailseed::ending::Ending;
 use mailseed::estimate::{self, history};
 use mailseed::explain;
+use mailseed::help;
 use mailseed::jobfile;
 use mailseed::logging::{self, Verbosity};
 use mailseed::problem::{Kind, Problem};
@@ -58,6 +59,12 @@ fn main() -> ExitCode {
                 Ok(exit) => exit.into(),
                 Err(problems) => refused(&problems),
             };
+        }
+        Command::Help(typed) => return help(&typed),
+        Command::Man(typed) => return man(&typed),
+        Command::Completions(typed) => {
+            help::completions(typed.shell, &mut std::io::stdout().lock());
+            return Exit::Ok.into();
         }
     };
     let voice = Voice::from_cli(&options.running);
@@ -244,6 +251,35 @@ fn report(typed: &cli::Report) -> ExitCode {
         Err(problems) => return refused(&problems),
     };
     match sum::write(&sum, typed) {
+        Ok(()) => Exit::Ok.into(),
+        Err(problem) => {
+            eprintln!("mailseed: {problem}");
+            Exit::Target.into()
+        }
+    }
+}
+
+fn help(typed: &cli::Help) -> ExitCode {
+    let mut out = anstream::stdout().lock();
+    match help::tell(typed.about.as_deref(), &mut out) {
+        Ok(()) => Exit::Ok.into(),
+        Err(problem) => refused(&[problem]),
+    }
+}
+
+fn man(typed: &cli::Man) -> ExitCode {
+    let Some(dir) = &typed.dir else {
+        let about = typed.about.as_deref().unwrap_or_default();
+        return match help::page(about) {
+            Ok(page) => {
+                // Nobody to tell (a closed pipe) is no failure.
+                let _ = std::io::stdout().lock().write_all(&page);
+                Exit::Ok.into()
+            }
+            Err(problem) => refused(&[problem]),
+        };
+    };
+    match help::write_pages(dir) {
         Ok(()) => Exit::Ok.into(),
         Err(problem) => {
             eprintln!("mailseed: {problem}");

@@ -293,7 +293,11 @@ impl Dialer {
         let problem = |what: String| Problem::new(Kind::Network, Reach::User, what);
         let addresses = (endpoint.host.as_str(), endpoint.port)
             .to_socket_addrs()
-            .map_err(|error| problem(format!("{to}: no address found")).caused_by(error))?;
+            .map_err(|error| {
+                problem(format!("{to}: no address found"))
+                    .with_hint("is the name of the server right?")
+                    .caused_by(error)
+            })?;
         let mut failures: Vec<String> = Vec::new();
         for address in addresses {
             let start = Instant::now();
@@ -311,7 +315,10 @@ impl Dialer {
                 }
             }
         }
-        Err(problem(format!("{to}: no connection ({})", failures.join("; "))).resting(true, 0))
+        let what = format!("{to}: no connection ({})", failures.join("; "));
+        let hint =
+            "is that host and port right (an URL may end in :PORT), and no firewall between?";
+        Err(problem(what).with_hint(hint).resting(true, 0))
     }
 
     fn why_not_connected(&self, error: &io::Error) -> String {
