@@ -228,6 +228,17 @@ pub struct Export {
     /// When IMAP servers that can compress (COMPRESS=DEFLATE) are asked to
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = RUNNING)]
     pub compress: Compress,
+
+    /// Begin no folder that would leave less than this free on its file system, in bytes or with K, M, G,
+    /// T; its user fails (space), and the others go on. 0: never mind [default: a hundredth of it, at most
+    /// 1G]
+    #[arg(long, value_name = "SIZE", help_heading = TARGET)]
+    pub min_free: Option<String>,
+
+    /// For plan: the --report directory of an earlier export, by which it says how long this one and the
+    /// last one will take (may be repeated)
+    #[arg(long, value_name = "DIR", help_heading = RUNNING)]
+    pub history: Vec<PathBuf>,
 }
 
 /// Everything that `check` takes.
@@ -283,6 +294,8 @@ impl From<Check> for Export {
             connections: 1,
             daily_cap: None,
             compress: Compress::default(),
+            min_free: None,
+            history: Vec::new(),
         }
     }
 }
@@ -595,7 +608,15 @@ mod tests {
             "expunge_marked",
         ];
         export.retain(|(id, _)| {
-            let of_delivery = ["dry_run", "fsync", "connections", "daily_cap", "compress"];
+            let of_delivery = [
+                "dry_run",
+                "fsync",
+                "connections",
+                "daily_cap",
+                "compress",
+                "min_free",
+                "history",
+            ];
             !of_delivery.contains(&id.as_str()) && !reruns.contains(&id.as_str())
         });
         let mut verify = options("verify");

@@ -62,6 +62,11 @@ pub struct Config {
     pub connections: usize,
     /// When servers are asked to compress.
     pub compress: Compress,
+    /// What is to stay free on the file systems of the targets, in bytes, where it was said; 0: nothing is
+    /// looked at.
+    pub min_free: Option<u64>,
+    /// The reports of earlier runs, for estimates.
+    pub history: Vec<PathBuf>,
     /// The limit for each connect and each wait for a server.
     pub timeout: Duration,
     /// How often a failed connection is tried again for one user.

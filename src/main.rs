@@ -9,6 +9,7 @@ use mailseed::announce;
 use mailseed::cli::{self, Cli, Command};
 use mailseed::config::{self, Config, Question, Task, Verification, Voice};
 use mailseed::ending::Ending;
+use mailseed::estimate::{self, history};
 use mailseed::explain;
 use mailseed::jobfile;
 use mailseed::logging::{self, Verbosity};
@@ -19,6 +20,7 @@ use mailseed::report::{
     person, sum,
 };
 use mailseed::run;
+use mailseed::space::Space;
 use mailseed::status;
 use mailseed::window::{self, Moment};
 
@@ -76,6 +78,14 @@ fn main() -> ExitCode {
     if is_offline {
         return offline(&config);
     }
+    let history = match task {
+        Task::Plan => history::read(&config.history),
+        _ => Ok(Vec::new()),
+    };
+    let history = match history {
+        Ok(history) => history,
+        Err(problems) => return refused(&problems),
+    };
     if let Moment::Closed(until) = config.windows.at(&jiff::Zoned::now()) {
         let (windows, until) = (&config.windows, window::told(&until));
         eprintln!("mailseed: outside the window {windows}: nothing was begun; it opens at {until}");
@@ -89,7 +99,7 @@ fn main() -> ExitCode {
     let exit = match (task, &verification) {
         (Task::Check, _) => check(&config, voice, &progress),
         (_, Some(verification)) => verify(&config, verification, voice, &progress),
-        _ => export(&config, voice, &progress),
+        _ => export(&config, &history, voice, &progress),
     };
     progress.finish();
     let exit = exit.unwrap_or_else(|problem| {
@@ -290,6 +300,9 @@ fn results(
     progress: &Progress,
     started: jiff::Timestamp,
 ) -> Result<(Option<ReportDir>, Journal), Problem> {
+    let metrics = config.metrics.as_deref();
+    // What is wrong with it is said before the journal of an earlier run gives way to that of this one.
+    progress.keep(None, metrics)?;
     let dir = config.report.as_deref();
     let dir = dir.map(ReportDir::prepare).transpose()?;
     let head = journal::Head {
@@ -301,12 +314,17 @@ fn results(
         options: config.options.clone(),
     };
     let mut journal = Journal::begin(dir.as_ref(), &head)?;
-    progress.keep(config.report.as_deref(), config.metrics.as_deref())?;
+    progress.keep(config.report.as_deref(), metrics)?;
     journal.name(config.users.names())?;
     Ok((dir, journal))
 }
 
-fn export(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {
+fn export(
+    config: &Config,
+    history: &[estimate::Past],
+    voice: Voice,
+    progress: &Progress,
+) -> Result<Exit, Problem> {
     let all = voice.verbosity >= Verbosity::Verbose;
     let task = match config.dry_run {
         true => Task::Plan,
@@ -316,18 +334,49 @@ fn export(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Pr
     let (report_dir, journal) = results(config, task, progress, started)?;
     let report = ExportReport::begin(started, config.options.clone(), config.dry_run, all);
     let mut gathered = Gathered::new(report, journal);
+    let space = Space::new(config.min_free);
     let ending = Ending::on_signals().within(&config.windows);
-    let is_left = run::run(config, &mut gathered, progress, &ending.stop)?;
+    let is_left = run::run((config, &space), &mut gathered, progress, &ending.stop)?;
     progress.finish();
     gathered.tally.finished = jiff::Timestamp::now();
     if let Some(dir) = report_dir {
         dir.write(&gathered)?;
     }
+    let mut out = std::io::stdout().lock();
+    let estimates = match task {
+        Task::Plan => estimates(&gathered.tally, &space, config, history),
+        _ => Vec::new(),
+    };
     // Nobody to tell (a closed pipe) is no failure of the run: the exit status says how it went.
-    let _ = person::tell(&gathered, &mut std::io::stdout().lock());
+    let _ = person::tell(&gathered, &mut out).and_then(|()| {
+        estimates
+            .iter()
+            .try_for_each(|line| writeln!(out, "{line}"))
+    });
     let exit = ending.exit(gathered.tally.exit(), is_left);
     gathered.end();
     Ok(exit)
+}
+
+/// What a plan says besides of time and room.
+fn estimates(
+    report: &ExportReport,
+    space: &Space,
+    config: &Config,
+    history: &[estimate::Past],
+) -> Vec<String> {
+    let totals = &report.totals;
+    let looked = report.finished.duration_since(report.started);
+    let job = estimate::Job {
+        users: totals.users - totals.failed,
+        messages: totals.added,
+        bytes: totals.added_bytes,
+        looked: looked.try_into().unwrap_or_default(),
+        jobs: config.jobs,
+    };
+    let mut lines = estimate::lines(&job, history);
+    lines.extend(space.told());
+    lines
 }
 
 /// Says what is wrong with the input; nothing was started.

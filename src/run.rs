@@ -22,20 +22,22 @@ use crate::report::{CheckReport, ExportReport, Gathered, Tally, UserLog, VerifyR
 use crate::sink::sync::Syncer;
 use crate::source::net::Dialer;
 use crate::source::net::hosts::{Load, Queue, Turn};
+use crate::space::Space;
 use crate::user::{self, Context};
 use crate::verify;
 
 /// Stack of a worker thread, in bytes. Nothing here recurses.
 const STACK: usize = 2 << 20;
 
-/// Works on all users of `config`. `stop` may be set from outside (a signal); it is set here when
-/// one user meets a problem that every other would meet too. Whether users were not begun because of that.
+/// Works on all users of `config`, as far as there is `space`. `stop` may be set from outside (a signal); it
+/// is set here when one user meets a problem that every other would meet too. Whether users were not begun
+/// because of that.
 ///
 /// # Errors
 /// Nothing was started: a CA file that cannot be read, threads that cannot be made (kind Input or Tls). The
 /// results cannot be put away, which has stopped it (kind Target).
 pub fn run(
-    config: &Config,
+    (config, space): (&Config, &Space),
     gathered: &mut Gathered<ExportReport>,
     progress: &Progress,
     stop: &AtomicBool,
@@ -53,6 +55,7 @@ pub fn run(
                 dialer: &dialer,
                 turn,
                 syncer: &syncer,
+                space,
                 progress,
                 stop,
             };

@@ -89,6 +89,11 @@ pub(super) fn resolve(
         logins,
     };
 
+    let min_free = typed.min_free.as_deref().and_then(|size| match size {
+        "0" => Some(0),
+        _ => faults.take(selection::size(size).map_err(|fault| format!("--min-free: {fault}"))),
+    });
+
     let uidl_template = typed.uidls.uidl_template.as_deref().and_then(|template| {
         faults.take(matching::Template::parse(template).map_err(|fault| {
             format!(
@@ -173,6 +178,8 @@ pub(super) fn resolve(
         windows,
         connections: typed.connections,
         compress: typed.compress,
+        min_free,
+        history: typed.history.clone(),
         timeout: Duration::from_secs(typed.running.timeout),
         retries: typed.running.retries,
         dry_run,
@@ -476,6 +483,8 @@ fn options(typed: &cli::Export, shard: Option<Shard>, dry_run: bool) -> serde_js
         "dry-run": dry_run,
     });
     if let Some(options) = options.as_object_mut() {
+        options.insert("min-free".to_owned(), serde_json::json!(typed.min_free));
+        options.insert("history".to_owned(), serde_json::json!(typed.history));
         options.insert("metrics".to_owned(), serde_json::json!(running.metrics));
         options.insert("job".to_owned(), serde_json::json!(running.job));
         options.insert(
