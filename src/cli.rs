@@ -20,7 +20,7 @@ use crate::config::{FolderEncoding, Fsync, Layout, Pop3Order, Unholdable};
 use crate::logging::Format;
 use crate::progress::Mode;
 use crate::source::login::Mechanism;
-use crate::source::net::Compress;
+use crate::source::net::{Compress, Fingerprint};
 
 pub use pacing::Pacing;
 pub use report::Report;
@@ -317,6 +317,11 @@ pub struct Source {
     /// Trust the certificate authorities of this PEM file instead of the system's
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
+
+    /// Accept a certificate of this SHA-256 fingerprint (as `openssl x509 -fingerprint -sha256` prints it), whatever
+    /// else is in it, and no other; may be repeated
+    #[arg(long, value_name = "HEX")]
+    pub tls_fingerprint: Vec<Fingerprint>,
 
     /// Accept any certificate and any host name
     #[arg(long)]

@@ -6,7 +6,7 @@
 //! names before any list mentions them, each list is replaced as a whole, and a run that was cut is
 //! ended by the next. Nothing of the old servers is removed.
 
-mod journal;
+pub mod journal;
 mod known;
 mod places;
 

@@ -242,7 +242,8 @@ fn in_order(config: &Config, firsts: Vec<usize>) -> Vec<usize> {
     }
     let groups = config.users.groups();
     let size = |at: usize| {
-        let all = groups.get(&at).map_or(&[at][..], Vec::as_slice);
+        let alone = [at];
+        let all = groups.get(&at).map_or(&alone[..], Vec::as_slice);
         // Whoever cannot be read says so when its turn comes.
         let names = all.iter().filter_map(|at| config.users.name(*at).ok());
         let known = names.filter_map(|name| sizes.of(&name));

@@ -172,6 +172,7 @@ pub(super) fn resolve(
             ca_file: typed.source.tls_ca.clone(),
             insecure: typed.source.tls_insecure,
             legacy: typed.source.tls_legacy,
+            fingerprints: typed.source.tls_fingerprint.clone(),
         },
         pacing,
         daily_cap,
@@ -302,6 +303,13 @@ fn options_alone(typed: &cli::Export, faults: &mut Faults) {
     }
     if !(1..=86_400).contains(&typed.running.timeout) {
         faults.refuse("--timeout takes 1 to 86400 seconds");
+    }
+    if !typed.source.tls_fingerprint.is_empty()
+        && (typed.source.tls_insecure || typed.source.tls_ca.is_some())
+    {
+        faults.refuse(
+            "--tls-fingerprint says alone which certificates are accepted: leave out --tls-ca and --tls-insecure",
+        );
     }
     if typed.source.tls_insecure && typed.source.tls_ca.is_some() {
         faults.refuse(
@@ -491,6 +499,9 @@ fn options(typed: &cli::Export, shard: Option<Shard>, dry_run: bool) -> serde_js
             "shard".to_owned(),
             serde_json::json!(shard.map(|it| it.to_string())),
         );
+        let pins = source.tls_fingerprint.iter().map(ToString::to_string);
+        let pins = pins.collect::<Vec<_>>();
+        options.insert("tls-fingerprint".to_owned(), serde_json::json!(pins));
         options.extend(selection::options(&typed.selection));
         options.extend(pacing::options(&running.pacing));
         options.insert("daily-cap".to_owned(), serde_json::json!(typed.daily_cap));

@@ -150,6 +150,7 @@ fn each_conflict_is_refused_with_the_way_on() {
     let plain = "user,password\na@d,p\n";
     let imap = ["--imap", "imaps://i.example"];
     let alone = ["--user", "a@d", "--maildir", "/v/x"];
+    const PIN: &str = "abababababababababababababababababababababababababababababababab";
     let cases: &[Case] = &[
         (
             "",
@@ -303,6 +304,12 @@ fn each_conflict_is_refused_with_the_way_on() {
             None,
             with(&[&imap[..], &["--tls-ca", "x", "--tls-insecure"]].concat()),
             &["leave one out"],
+        ),
+        (
+            plain,
+            None,
+            with(&[&imap[..], &["--tls-fingerprint", PIN, "--tls-insecure"]].concat()),
+            &["leave out --tls-ca and --tls-insecure"],
         ),
         (
             "user,password\na@d,p\nc,p\nb/@d,p\n..@d,p\na@/,p\n",

@@ -14,12 +14,26 @@ pub struct Daily {
     pub day: Date,
     /// Bytes that have come over the wire, and those of messages that were on their way when a run was killed.
     pub bytes: u64,
+    /// Octets of the messages among them.
+    pub octets: u64,
+}
+
+impl Daily {
+    /// A day on which nothing has been fetched.
+    pub fn begin(day: Date) -> Self {
+        Self {
+            day,
+            bytes: 0,
+            octets: 0,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Line {
     day: String,
     bytes: u64,
+    octets: u64,
 }
 
 /// The name of the file; for a user whose mail goes below `subfolder` as for the record.
@@ -34,6 +48,7 @@ impl Daily {
         Some(Self {
             day: line.day.parse().ok()?,
             bytes: line.bytes,
+            octets: line.octets,
         })
     }
 
@@ -42,6 +57,7 @@ impl Daily {
         let line = Line {
             day: self.day.to_string(),
             bytes: self.bytes,
+            octets: self.octets,
         };
         // A string and a number can always be said in JSON.
         let mut text = serde_json::to_string(&line).unwrap_or_default();
@@ -59,14 +75,18 @@ mod tests {
         let day = Daily {
             day: jiff::civil::date(2026, 11, 25),
             bytes: 2_621_440_000,
+            octets: 7,
         };
         let text = day.to_text();
-        assert_eq!(text, "{\"day\":\"2026-11-25\",\"bytes\":2621440000}\n");
+        assert_eq!(
+            text,
+            "{\"day\":\"2026-11-25\",\"bytes\":2621440000,\"octets\":7}\n"
+        );
         assert_eq!(Daily::parse(text.as_bytes()), Some(day));
         for damaged in [
             "",
             "{\"day\":\"2026-11-",
-            "{\"day\":\"2026-13-25\",\"bytes\":1}\n",
+            "{\"day\":\"2026-13-25\",\"bytes\":1,\"octets\":1}\n",
         ] {
             assert_eq!(Daily::parse(damaged.as_bytes()), None, "{damaged}");
         }

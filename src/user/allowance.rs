@@ -21,9 +21,9 @@ const LARGEST_PIECE: u64 = 64 << 20;
 /// What a message takes on the wire besides its octets: its answer, and such a part of it for TLS.
 const ANSWER: u64 = 128;
 const TLS_PART: u64 = 32;
-/// A message that is larger than the cap is fetched on a day on which less than such a part has been used:
-/// otherwise it never could be.
-const UNUSED_PART: u64 = 10;
+/// A message that is larger than the cap is fetched on a day on which messages have used no more than such a
+/// part: otherwise it never could be.
+const SMALL_PART: u64 = 10;
 
 /// What is left of a user's day.
 #[derive(Debug)]
@@ -46,10 +46,10 @@ pub(super) struct Fetched {
     pub(super) postponed: Vec<u32>,
 }
 
-/// How many of the first messages of `wanted`, by their octets, may be asked for in one go where `used` of the
-/// `cap` has been fetched.
-fn fitting(wanted: &[(u32, u64)], used: u64, cap: u64) -> usize {
-    let left = cap.saturating_sub(used);
+/// How many of the first messages of `wanted`, by their octets, may be asked for in one go where so much of
+/// the `cap` has been fetched.
+fn fitting(wanted: &[(u32, u64)], used: &Daily, cap: u64) -> usize {
+    let left = cap.saturating_sub(used.bytes);
     let piece = left.min((cap / PIECES).clamp(1, LARGEST_PIECE));
     let mut sum = 0u64;
     let fits = |(_, octets): &&(u32, u64)| {
@@ -63,7 +63,7 @@ fn fitting(wanted: &[(u32, u64)], used: u64, cap: u64) -> usize {
             let is_huge = wanted
                 .first()
                 .is_some_and(|(_, octets)| on_the_wire(*octets) > cap);
-            usize::from(is_huge && used < cap / UNUSED_PART)
+            usize::from(is_huge && used.octets <= cap / SMALL_PART)
         }
         count => count,
     }
@@ -76,17 +76,17 @@ fn on_the_wire(octets: u64) -> u64 {
 }
 
 impl Allowance {
-    fn used(&self, turn: &Turn<'_>) -> u64 {
+    fn used(&self, turn: &Turn<'_>) -> Daily {
         let new = turn.received().saturating_sub(self.mark);
-        self.known.bytes.saturating_add(new)
+        Daily {
+            bytes: self.known.bytes.saturating_add(new),
+            ..self.known
+        }
     }
 
     fn begin_day(&mut self, today: Date, turn: &Turn<'_>) {
         if self.known.day != today {
-            self.known = Daily {
-                day: today,
-                bytes: 0,
-            };
+            self.known = Daily::begin(today);
             self.mark = turn.received();
         }
     }
@@ -103,14 +103,24 @@ impl Allowance {
         while !rest.is_empty() {
             self.begin_day(today(), turn);
             let used = self.used(turn);
-            let (piece, more) = rest.split_at(fitting(rest, used, self.cap));
+            let (piece, more) = rest.split_at(fitting(rest, &used, self.cap));
             if piece.is_empty() {
                 fetched.postponed = rest.iter().map(|(key, _)| *key).collect();
                 fetched.postponed.sort_unstable();
                 break;
             }
-            let octets = piece.iter().map(|(_, octets)| on_the_wire(*octets));
-            self.save(tree, octets.fold(used, u64::saturating_add))?;
+            let sizes = piece.iter().map(|(_, octets)| *octets);
+            let octets = sizes.clone().fold(used.octets, u64::saturating_add);
+            self.known.octets = octets;
+            let bytes = sizes.map(on_the_wire);
+            let bytes = bytes.fold(used.bytes, u64::saturating_add);
+            self.save(
+                tree,
+                Daily {
+                    bytes,
+                    ..self.known
+                },
+            )?;
             let came = bring(piece);
             self.save(tree, self.used(turn))?;
             fetched.refused.extend(came?);
@@ -119,11 +129,7 @@ impl Allowance {
         Ok(fetched)
     }
 
-    fn save(&self, tree: &Tree, bytes: u64) -> Result<(), Problem> {
-        let day = Daily {
-            bytes,
-            ..self.known
-        };
+    fn save(&self, tree: &Tree, day: Daily) -> Result<(), Problem> {
         control::replace_in_root(tree, &self.file, |out| {
             std::io::Write::write_all(out, day.to_text().as_bytes())
         })
@@ -182,15 +188,9 @@ impl Attempt<'_> {
             Some(None) => {
                 let line = format!("{file} is damaged: what was fetched today is not known");
                 self.log.line(tracing::Level::WARN, line);
-                Daily {
-                    day: today,
-                    bytes: 0,
-                }
+                Daily::begin(today)
             }
-            _ => Daily {
-                day: today,
-                bytes: 0,
-            },
+            _ => Daily::begin(today),
         };
         self.memory.allowance = Some(Allowance {
             cap,
@@ -227,6 +227,11 @@ mod tests {
         let of =
             |octets: &[u64]| -> Vec<(u32, u64)> { (1..).zip(octets.iter().copied()).collect() };
         let small = [100_000; 1000];
+        let used = |bytes, octets| Daily {
+            bytes,
+            octets,
+            ..Daily::begin(jiff::civil::date(2026, 11, 25))
+        };
         // (octets of what is wanted, used, how many)
         let table: [(&[u64], u64, usize); 10] = [
             (&[], 0, 0),
@@ -239,15 +244,18 @@ mod tests {
             // Larger than a piece, and than what is left.
             (&[8_000_000, 1], 0, 1),
             (&[8_000_000, 1], 9_000_000, 0),
-            // Larger than any day: when little has been used.
+            // Larger than any day: when messages have used little.
             (&[17_000_000, 1], 1_500_000, 1),
-            (&[17_000_000, 1], 1_600_000, 0),
+            (&[17_000_000, 1], 1_700_000, 0),
         ];
-        for (octets, used, want) in table {
-            let count = fitting(&of(octets), used, CAP);
-            assert_eq!(count, want, "{:?} {used}", octets.first());
+        for (octets, bytes, want) in table {
+            let count = fitting(&of(octets), &used(bytes, bytes), CAP);
+            assert_eq!(count, want, "{:?} {bytes}", octets.first());
         }
-        assert_eq!(fitting(&of(&[1]), 0, 1), 1, "a cap that nothing fits into");
-        assert_eq!(fitting(&of(&[u64::MAX; 2]), 0, u64::MAX), 1);
+        let listed = used(9_000_000, 0);
+        assert_eq!(fitting(&of(&[17_000_000]), &listed, CAP), 1);
+        let none = used(0, 0);
+        assert_eq!(fitting(&of(&[1, 1]), &none, 1), 1, "nothing fits into it");
+        assert_eq!(fitting(&of(&[u64::MAX; 2]), &none, u64::MAX), 1);
     }
 }

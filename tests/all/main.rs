@@ -36,6 +36,7 @@ mod rerun;
 mod secrets;
 mod selection;
 mod servers;
+mod soak;
 mod stranger;
 mod support;
 mod throttling;

@@ -63,17 +63,23 @@ pub struct Turn<'h> {
     meter: Arc<Meter>,
 }
 
-/// The place of a connection beside that of a user at work. It is free again when this is dropped.
+/// The place of a connection beside that of a user at work, or of one that says good-bye. It is free again when
+/// this is dropped.
 #[derive(Debug)]
 pub struct Place {
     hosts: Arc<Hosts>,
     host: String,
+    is_leaving: bool,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut state = self.hosts.lock();
-        state.host(&self.host).leave_beside();
+        let host = state.host(&self.host);
+        match self.is_leaving {
+            true => host.end_leaving(),
+            false => host.leave_beside(),
+        }
         drop(state);
         self.hosts.changed.notify_all();
     }
@@ -153,15 +159,17 @@ impl Hosts {
         Some(Place {
             hosts: Arc::clone(hosts),
             host: host.to_owned(),
+            is_leaving: false,
         })
     }
 
     /// The place of a connection that outlives its user's turn.
-    pub(super) fn hold_beside(hosts: &Arc<Self>, host: &str) -> Place {
-        hosts.lock().host(host).enter_beside();
+    pub(super) fn leaving(hosts: &Arc<Self>, host: &str) -> Place {
+        hosts.lock().host(host).begin_leaving(Instant::now());
         Place {
             hosts: Arc::clone(hosts),
             host: host.to_owned(),
+            is_leaving: true,
         }
     }
 

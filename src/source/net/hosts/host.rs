@@ -1,5 +1,6 @@
 //! What a run knows of one host, and what follows from it. No clock and no waiting here.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,8 @@ const REST_GROWTH: u32 = 5;
 const LONGEST_REST: Duration = Duration::from_secs(30);
 /// The longest rest that a server's words can make us take.
 const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+/// Who says good-bye takes a place for so long at most: some servers never answer that.
+const LEAVING: Duration = Duration::from_secs(5);
 /// A host that has taken a connection so recently is up: if it refuses others, it has enough of us. After
 /// so long without a refusal one more is tried.
 const RECENT: Duration = Duration::from_secs(60);
@@ -27,7 +30,9 @@ pub struct Host {
     users: usize,
     /// Connections that they have beside their first.
     beside: usize,
-    /// The most of both that the admin lets it have.
+    /// Those that say good-bye, each with the time from which on it does not count.
+    leaving: VecDeque<Instant>,
+    /// The most of all of them that the admin lets it have.
     most: usize,
     /// The most that the server lets us have.
     share: usize,
@@ -54,6 +59,7 @@ impl Host {
         Self {
             users: 0,
             beside: 0,
+            leaving: VecDeque::new(),
             most,
             share: tuner.as_ref().map_or(usize::MAX, Tuner::share),
             tuner,
@@ -68,12 +74,12 @@ impl Host {
 
     /// Whether one more may come.
     pub fn is_open(&self, now: Instant) -> bool {
-        self.taken() < self.share.min(self.most) && self.rest(now).is_zero()
+        self.taken(now) < self.share.min(self.most) && self.rest(now).is_zero()
     }
 
     /// Whether all may stay who are there, and go on.
     pub fn has_room(&self, now: Instant) -> bool {
-        self.taken() <= self.share && self.rest(now).is_zero()
+        self.taken(now) <= self.share && self.rest(now).is_zero()
     }
 
     /// How long it is still to be left alone.
@@ -105,8 +111,19 @@ impl Host {
         self.beside = self.beside.saturating_sub(1);
     }
 
-    fn taken(&self) -> usize {
-        self.users + self.beside
+    /// A connection begins to say good-bye.
+    pub fn begin_leaving(&mut self, now: Instant) {
+        self.leaving.push_back(now + LEAVING);
+    }
+
+    /// One has said it.
+    pub fn end_leaving(&mut self) {
+        self.leaving.pop_front();
+    }
+
+    fn taken(&self, now: Instant) -> usize {
+        let leaving = self.leaving.iter().filter(|until| **until > now).count();
+        self.users + self.beside + leaving
     }
 
     /// It has taken a connection.
@@ -121,12 +138,13 @@ impl Host {
             .connected
             .is_some_and(|then| now.saturating_duration_since(then) < RECENT);
         if is_up || problem.kind == Kind::Busy {
+            let taken = self.taken(now);
             self.share = match &mut self.tuner {
                 Some(tuner) => {
-                    tuner.refused(self.users + self.beside, now);
+                    tuner.refused(taken, now);
                     tuner.share()
                 }
-                None => self.taken().saturating_sub(1).max(1),
+                None => taken.saturating_sub(1).max(1),
             };
             self.changed = Some(now);
         }
@@ -170,7 +188,7 @@ impl Host {
     /// Someone waits for it: looks, where it is full, whether its share is the best one. The new one, where
     /// that has changed.
     pub fn tune(&mut self, now: Instant) -> Option<usize> {
-        let taken = self.taken();
+        let taken = self.taken(now);
         if taken < self.share || !self.rest(now).is_zero() {
             return None;
         }
@@ -273,6 +291,12 @@ mod tests {
         assert!(host.share > 4);
         (0..2).for_each(|_| host.enter());
         assert!(!host.is_open(calm + RECENT * 10), "four are there");
+        let later = calm + RECENT * 10;
+        host.leave();
+        host.begin_leaving(later);
+        assert!(!host.is_open(later) && host.is_open(later + LEAVING));
+        host.end_leaving();
+        assert!(host.is_open(later));
         assert!(limited(0).is_open(now), "nobody is shut out for good");
     }
 
