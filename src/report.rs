@@ -15,6 +15,7 @@ mod json;
 mod looks;
 pub mod person;
 pub mod read;
+pub mod sizes;
 pub mod sum;
 mod table;
 pub mod user_log;

@@ -6,6 +6,7 @@ mod per_user;
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -18,6 +19,7 @@ use crate::logging;
 use crate::problem::{Kind, Problem, Reach};
 use crate::progress::stand::HostStand;
 use crate::progress::{Progress, UserProgress};
+use crate::report::sizes::{Sizes, largest_first};
 use crate::report::{CheckReport, ExportReport, Gathered, Tally, UserLog, VerifyReport};
 use crate::sink::sync::Syncer;
 use crate::source::net::Dialer;
@@ -171,7 +173,9 @@ fn side_by_side<R: PerUser, T: Tally<Of = R>>(
                 .with_hint("give a smaller --jobs")
                 .caused_by(error)
         })?;
-    let waiting = firsts.map(|at| (config.users.hosts(at).to_vec(), at));
+    let waiting = in_order(config, firsts.collect());
+    let waiting = waiting.into_iter();
+    let waiting = waiting.map(|at| (config.users.hosts(at).to_vec(), at));
     let queue = Mutex::new(Queue::new(waiting));
     let one = |at: usize, turn: Turn<'_>| match config.users.get(at) {
         Ok(user) => fenced(&user, turn),
@@ -226,6 +230,27 @@ fn host_stand(load: Load) -> HostStand {
         users_at_most: load.users_at_most.map(|users| users as u64),
         closed: load.is_closed,
     }
+}
+
+/// The places of those who begin, the largest first as far as earlier reports tell: that which this run
+/// replaces, and those of `--history`. A size that is of several users is that of all who come in turn.
+fn in_order(config: &Config, firsts: Vec<usize>) -> Vec<usize> {
+    let dirs = config.history.iter().chain(&config.report);
+    let sizes = Sizes::read(dirs.map(PathBuf::as_path));
+    if sizes.is_empty() {
+        return firsts;
+    }
+    let groups = config.users.groups();
+    let size = |at: usize| {
+        let alone = [at];
+        let all = groups.get(&at).map_or(&alone[..], Vec::as_slice);
+        // Whoever cannot be read says so when its turn comes.
+        let names = all.iter().filter_map(|at| config.users.name(*at).ok());
+        let known = names.filter_map(|name| sizes.of(&name));
+        known.reduce(u64::saturating_add)
+    };
+    let sized = firsts.into_iter().map(|at| (at, size(at)));
+    largest_first(sized.collect())
 }
 
 /// One user behind a fence: a panic is this user's failure.
