@@ -1,6 +1,7 @@
 //! What was typed: clap structs, nothing resolved. Only [`crate::config`] reads them. The doc
 //! comments here are the help texts, and those are the reference of the options.
 
+mod manual;
 mod pacing;
 mod report;
 mod rerun;
@@ -20,8 +21,9 @@ use crate::config::{FolderEncoding, Fsync, Layout, Pop3Order, Unholdable};
 use crate::logging::Format;
 use crate::progress::Mode;
 use crate::source::login::Mechanism;
-use crate::source::net::Compress;
+use crate::source::net::{Compress, Fingerprint};
 
+pub use manual::{Completions, Help, Man};
 pub use pacing::Pacing;
 pub use report::Report;
 pub use rerun::{DeleteSource, Rerun};
@@ -70,7 +72,7 @@ Exit status:
 
 /// Stages users' mail from old IMAP and POP3 servers into Maildirs, every UID and UIDL kept
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, after_help = AFTER_HELP)]
+#[command(version, propagate_version = true, after_help = AFTER_HELP, disable_help_subcommand = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -102,7 +104,15 @@ pub enum Command {
     },
     /// Show what export would do now, and touch nothing
     #[command(after_help = AFTER_HELP)]
-    Plan(Box<Export>),
+    Plan {
+        /// What to do.
+        #[command(flatten)]
+        options: Box<Export>,
+        /// Only check the job and every row of the user list, and say how many users there are, by host and by
+        /// shard; without the network, and without a look at the target
+        #[arg(long, help_heading = RUNNING)]
+        offline: bool,
+    },
     /// Say for each user whether the new side is what the old one is, before the cutover; touch nothing
     ///
     /// Lists the old servers once more and holds every folder, UID, flag, date, size, UIDL and place
@@ -143,6 +153,17 @@ pub enum Command {
     /// Tell where the run stands that writes --report DIR, or where it stood when it was cut
     #[command(after_help = status::AFTER_STATUS)]
     Status(Status),
+    /// Tell of a command or of a topic: a runbook, old and new servers kind by kind, other tools, errors
+    Help(Help),
+    /// Print a manual page, or write all of them into a directory
+    ///
+    /// `mailseed man export | man -l -` shows one.
+    Man(Man),
+    /// Print the completions of the command line for a shell
+    ///
+    /// For bash: `mailseed completions bash > /usr/share/bash-completion/completions/mailseed`; for zsh
+    /// `_mailseed` in a directory of $fpath; for fish `~/.config/fish/completions/mailseed.fish`.
+    Completions(Completions),
 }
 
 /// Everything that `explain` takes.
@@ -220,6 +241,17 @@ pub struct Export {
     /// When IMAP servers that can compress (COMPRESS=DEFLATE) are asked to
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = RUNNING)]
     pub compress: Compress,
+
+    /// Begin no folder that would leave less than this free on its file system, in bytes or with K, M, G,
+    /// T; its user fails (space), and the others go on. 0: never mind [default: a hundredth of it, at most
+    /// 1G]
+    #[arg(long, value_name = "SIZE", help_heading = TARGET)]
+    pub min_free: Option<String>,
+
+    /// For plan: the --report directory of an earlier export, by which it says how long this one and the
+    /// last one will take (may be repeated)
+    #[arg(long, value_name = "DIR", help_heading = RUNNING)]
+    pub history: Vec<PathBuf>,
 }
 
 /// Everything that `check` takes.
@@ -275,6 +307,8 @@ impl From<Check> for Export {
             connections: 1,
             daily_cap: None,
             compress: Compress::default(),
+            min_free: None,
+            history: Vec::new(),
         }
     }
 }
@@ -296,6 +330,11 @@ pub struct Source {
     /// Trust the certificate authorities of this PEM file instead of the system's
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
+
+    /// Accept a certificate of this SHA-256 fingerprint (as `openssl x509 -fingerprint -sha256` prints it), whatever
+    /// else is in it, and no other; may be repeated
+    #[arg(long, value_name = "HEX")]
+    pub tls_fingerprint: Vec<Fingerprint>,
 
     /// Accept any certificate and any host name
     #[arg(long)]
@@ -360,6 +399,12 @@ pub struct Users {
     /// earlier run
     #[arg(long, value_name = "REPORT.csv")]
     pub only_failed: Option<PathBuf>,
+
+    /// Only part K of N of the list, K from 1: users whose place, by a hash of the name, is K. auto: as the
+    /// job array says that this is a task of (Slurm, Grid Engine, LSF, AWS Batch); auto/N where that does not
+    /// tell N (Kubernetes, GNU parallel, PBS)
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<String>,
 }
 
 /// Where it goes.
@@ -581,7 +626,15 @@ mod tests {
             "expunge_marked",
         ];
         export.retain(|(id, _)| {
-            let of_delivery = ["dry_run", "fsync", "connections", "daily_cap", "compress"];
+            let of_delivery = [
+                "dry_run",
+                "fsync",
+                "connections",
+                "daily_cap",
+                "compress",
+                "min_free",
+                "history",
+            ];
             !of_delivery.contains(&id.as_str()) && !reruns.contains(&id.as_str())
         });
         let mut verify = options("verify");

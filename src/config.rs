@@ -8,8 +8,10 @@ mod question;
 mod rerun;
 mod resolve;
 mod retarget;
+mod roster;
 mod secrets;
 pub mod selection;
+mod shard;
 mod targets;
 mod template;
 #[cfg(test)]
@@ -35,7 +37,9 @@ use crate::window::Windows;
 #[derive(Debug)]
 pub struct Config {
     /// The users, in the order of the user list.
-    pub users: Vec<User>,
+    pub users: Users,
+    /// Which part of the list these are, as `K/N`; `None`: all of it.
+    pub shard: Option<String>,
     /// What the Maildirs are to be like.
     pub target: TargetPolicy,
     /// What is taken of each user's mail, and where it goes.
@@ -58,6 +62,11 @@ pub struct Config {
     pub connections: usize,
     /// When servers are asked to compress.
     pub compress: Compress,
+    /// What is to stay free on the file systems of the targets, in bytes, where it was said; 0: nothing is
+    /// looked at.
+    pub min_free: Option<u64>,
+    /// The reports of earlier runs, for estimates.
+    pub history: Vec<PathBuf>,
     /// The limit for each connect and each wait for a server.
     pub timeout: Duration,
     /// How often a failed connection is tried again for one user.
@@ -150,6 +159,7 @@ pub use pacing::Jobs;
 pub use pop3_server::pop3_server;
 pub use question::Question;
 pub use retarget::retarget;
+pub use roster::{Counts, Users};
 pub use selection::Selection;
 pub use verification::{NewHost, Verification};
 

@@ -21,11 +21,14 @@
 //! | which UIDL is whose | [`matching`] | a [`matching::Pairing`] with the evidence of each pair |
 //! | what things are called | [`naming`] | directories, file names, or a refusal |
 //! | what is to be done | [`plan`] | ordered steps: pure, printed by a dry run, run by an export |
+//! | how long it will take | [`estimate`] | from a plan and the runs before it |
+//! | whether it has room | [`space`] | what each file system is to hold, and what is set aside |
 //! | doing it | [`sink`] | files under the Maildir, control files after them |
 //! | what is remembered | [`state`] | a small record beside the mail, for [`explain`] and re-runs |
 //! | other servers for a tree that is there | [`retarget`] | the plan and the sink again, without a source |
 //! | what servers will make of it | [`announce`] | a POP3 listing, foretold from the disk alone |
 //! | how far it is | [`progress`], [`status`] | bars, lines, `status.json`, metrics |
+//! | the manual | [`help`] | topics, manual pages, completions, from what the binary carries |
 //! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
 
 #![cfg_attr(
@@ -41,7 +44,9 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod ending;
+pub mod estimate;
 pub mod explain;
+pub mod help;
 pub mod jobfile;
 pub mod logging;
 pub mod mail;
@@ -57,6 +62,7 @@ pub mod run;
 pub mod secret_command;
 pub mod sink;
 pub mod source;
+pub mod space;
 pub mod state;
 pub mod status;
 pub mod text;

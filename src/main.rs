@@ -9,22 +9,26 @@ use mailseed::announce;
 use mailseed::cli::{self, Cli, Command};
 use mailseed::config::{self, Config, Question, Task, Verification, Voice};
 use mailseed::ending::Ending;
+use mailseed::estimate::{self, history};
 use mailseed::explain;
+use mailseed::help;
 use mailseed::jobfile;
 use mailseed::logging::{self, Verbosity};
 use mailseed::problem::{Kind, Problem};
 use mailseed::progress::Progress;
 use mailseed::report::{
-    CheckReport, Exit, ExportReport, Gathered, Journal, ReportDir, VerifyReport, journal, person,
-    sum,
+    CheckReport, Exit, ExportReport, Gathered, Journal, ReportDir, VerifyReport, counts, journal,
+    person, sum,
 };
 use mailseed::run;
+use mailseed::space::Space;
 use mailseed::status;
 use mailseed::window::{self, Moment};
 
 fn main() -> ExitCode {
     forbid_core_dumps();
     let mut verifying = None;
+    let mut is_offline = false;
     let command = match told() {
         Ok(cli) => cli.command,
         Err(exit) => return exit,
@@ -35,7 +39,11 @@ fn main() -> ExitCode {
             options,
             dry_run: false,
         } => (options, Task::Export),
-        Command::Export { options, .. } | Command::Plan(options) => (options, Task::Plan),
+        Command::Export { options, .. } => (options, Task::Plan),
+        Command::Plan { options, offline } => {
+            is_offline = offline;
+            (options, Task::Plan)
+        }
         Command::Verify(verify) => {
             let (export, typed) = verify.split();
             let live = !typed.new.is_empty();
@@ -51,6 +59,12 @@ fn main() -> ExitCode {
                 Ok(exit) => exit.into(),
                 Err(problems) => refused(&problems),
             };
+        }
+        Command::Help(typed) => return help(&typed),
+        Command::Man(typed) => return man(&typed),
+        Command::Completions(typed) => {
+            help::completions(typed.shell, &mut std::io::stdout().lock());
+            return Exit::Ok.into();
         }
     };
     let voice = Voice::from_cli(&options.running);
@@ -68,6 +82,17 @@ fn main() -> ExitCode {
         Ok(verification) => verification,
         Err(problems) => return refused(&problems),
     };
+    if is_offline {
+        return offline(&config);
+    }
+    let history = match task {
+        Task::Plan => history::read(&config.history),
+        _ => Ok(Vec::new()),
+    };
+    let history = match history {
+        Ok(history) => history,
+        Err(problems) => return refused(&problems),
+    };
     if let Moment::Closed(until) = config.windows.at(&jiff::Zoned::now()) {
         let (windows, until) = (&config.windows, window::told(&until));
         eprintln!("mailseed: outside the window {windows}: nothing was begun; it opens at {until}");
@@ -81,7 +106,7 @@ fn main() -> ExitCode {
     let exit = match (task, &verification) {
         (Task::Check, _) => check(&config, voice, &progress),
         (_, Some(verification)) => verify(&config, verification, voice, &progress),
-        _ => export(&config, voice, &progress),
+        _ => export(&config, &history, voice, &progress),
     };
     progress.finish();
     let exit = exit.unwrap_or_else(|problem| {
@@ -116,6 +141,18 @@ fn told() -> Result<Cli, ExitCode> {
             false => ExitCode::SUCCESS,
         }
     })
+}
+
+/// The user list is in order; how many there are.
+fn offline(config: &Config) -> ExitCode {
+    for warning in &config.warnings {
+        eprintln!("mailseed: warning: {warning}");
+    }
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    // Nobody to tell (a closed pipe) does not change the answer.
+    let _ = counts::tell(&config.users, config.shard.as_deref(), &mut out);
+    let _ = out.flush();
+    Exit::Ok.into()
 }
 
 /// A core dump would hold passwords; what is started from here inherits it.
@@ -222,6 +259,35 @@ fn report(typed: &cli::Report) -> ExitCode {
     }
 }
 
+fn help(typed: &cli::Help) -> ExitCode {
+    let mut out = anstream::stdout().lock();
+    match help::tell(typed.about.as_deref(), &mut out) {
+        Ok(()) => Exit::Ok.into(),
+        Err(problem) => refused(&[problem]),
+    }
+}
+
+fn man(typed: &cli::Man) -> ExitCode {
+    let Some(dir) = &typed.dir else {
+        let about = typed.about.as_deref().unwrap_or_default();
+        return match help::page(about) {
+            Ok(page) => {
+                // Nobody to tell (a closed pipe) is no failure.
+                let _ = std::io::stdout().lock().write_all(&page);
+                Exit::Ok.into()
+            }
+            Err(problem) => refused(&[problem]),
+        };
+    };
+    match help::write_pages(dir) {
+        Ok(()) => Exit::Ok.into(),
+        Err(problem) => {
+            eprintln!("mailseed: {problem}");
+            Exit::Target.into()
+        }
+    }
+}
+
 fn check(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {
     let all = voice.verbosity >= Verbosity::Verbose;
     let (report_dir, journal) = results(config, Task::Check, progress, jiff::Timestamp::now())?;
@@ -270,6 +336,9 @@ fn results(
     progress: &Progress,
     started: jiff::Timestamp,
 ) -> Result<(Option<ReportDir>, Journal), Problem> {
+    let metrics = config.metrics.as_deref();
+    // What is wrong with it is said before the journal of an earlier run gives way to that of this one.
+    progress.keep(None, metrics)?;
     let dir = config.report.as_deref();
     let dir = dir.map(ReportDir::prepare).transpose()?;
     let head = journal::Head {
@@ -277,16 +346,21 @@ fn results(
         command: task.command().to_owned(),
         started,
         users: config.users.len(),
-        shard: None,
+        shard: config.shard.clone(),
         options: config.options.clone(),
     };
     let mut journal = Journal::begin(dir.as_ref(), &head)?;
-    progress.keep(config.report.as_deref(), config.metrics.as_deref())?;
-    journal.name(config.users.iter().map(|user| Ok(&user.name)))?;
+    progress.keep(config.report.as_deref(), metrics)?;
+    journal.name(config.users.names())?;
     Ok((dir, journal))
 }
 
-fn export(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Problem> {
+fn export(
+    config: &Config,
+    history: &[estimate::Past],
+    voice: Voice,
+    progress: &Progress,
+) -> Result<Exit, Problem> {
     let all = voice.verbosity >= Verbosity::Verbose;
     let task = match config.dry_run {
         true => Task::Plan,
@@ -296,18 +370,49 @@ fn export(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Pr
     let (report_dir, journal) = results(config, task, progress, started)?;
     let report = ExportReport::begin(started, config.options.clone(), config.dry_run, all);
     let mut gathered = Gathered::new(report, journal);
+    let space = Space::new(config.min_free);
     let ending = Ending::on_signals().within(&config.windows);
-    let is_left = run::run(config, &mut gathered, progress, &ending.stop)?;
+    let is_left = run::run((config, &space), &mut gathered, progress, &ending.stop)?;
     progress.finish();
     gathered.tally.finished = jiff::Timestamp::now();
     if let Some(dir) = report_dir {
         dir.write(&gathered)?;
     }
+    let mut out = std::io::stdout().lock();
+    let estimates = match task {
+        Task::Plan => estimates(&gathered.tally, &space, config, history),
+        _ => Vec::new(),
+    };
     // Nobody to tell (a closed pipe) is no failure of the run: the exit status says how it went.
-    let _ = person::tell(&gathered, &mut std::io::stdout().lock());
+    let _ = person::tell(&gathered, &mut out).and_then(|()| {
+        estimates
+            .iter()
+            .try_for_each(|line| writeln!(out, "{line}"))
+    });
     let exit = ending.exit(gathered.tally.exit(), is_left);
     gathered.end();
     Ok(exit)
+}
+
+/// What a plan says besides of time and room.
+fn estimates(
+    report: &ExportReport,
+    space: &Space,
+    config: &Config,
+    history: &[estimate::Past],
+) -> Vec<String> {
+    let totals = &report.totals;
+    let looked = report.finished.duration_since(report.started);
+    let job = estimate::Job {
+        users: totals.users - totals.failed,
+        messages: totals.added,
+        bytes: totals.added_bytes,
+        looked: looked.try_into().unwrap_or_default(),
+        jobs: config.jobs,
+    };
+    let mut lines = estimate::lines(&job, history);
+    lines.extend(space.told());
+    lines
 }
 
 /// Says what is wrong with the input; nothing was started.

@@ -9,7 +9,20 @@ use serde::{Deserialize, Serialize};
 use crate::text::printable;
 
 /// The class of a problem; an admin sorts failed users by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+// ValueEnum for its list of all of them.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// The server refused the login: wrong password, no such user. Tried once only.
@@ -32,6 +45,8 @@ pub enum Kind {
     Conflict,
     /// Writing or reading the target failed: disk full, permission, read-only.
     Target,
+    /// It would not fit on the target, so it was not begun.
+    Space,
     /// The configuration or the user list is wrong.
     Input,
     /// The run was interrupted.
@@ -45,24 +60,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 14] = [
-        Kind::Auth,
-        Kind::Tls,
-        Kind::Network,
-        Kind::Busy,
-        Kind::Refused,
-        Kind::Protocol,
-        Kind::Pairing,
-        Kind::Unholdable,
-        Kind::Conflict,
-        Kind::Target,
-        Kind::Input,
-        Kind::Interrupted,
-        Kind::Stopped,
-        Kind::Internal,
-    ];
-
     /// The word for it in reports and logs.
     pub fn word(self) -> &'static str {
         match self {
@@ -76,6 +73,7 @@ impl Kind {
             Kind::Unholdable => "unholdable",
             Kind::Conflict => "conflict",
             Kind::Target => "target",
+            Kind::Space => "space",
             Kind::Input => "input",
             Kind::Interrupted => "interrupted",
             Kind::Stopped => "stopped",

@@ -5,6 +5,7 @@
 //! ([`read`]) and summed ([`sum`]) for a person, as text, CSV or a page ([`html`]).
 
 pub mod check;
+pub mod counts;
 mod export;
 pub mod files;
 mod gathered;

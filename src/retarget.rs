@@ -6,7 +6,7 @@
 //! names before any list mentions them, each list is replaced as a whole, and a run that was cut is
 //! ended by the next. Nothing of the old servers is removed.
 
-mod journal;
+pub mod journal;
 mod known;
 mod places;
 
@@ -89,8 +89,8 @@ impl Retarget {
     pub fn run(&self, stop: &AtomicBool, out: &mut impl Write) -> Result<Outcome, Problem> {
         let told = |error| target_problem(&format!("read {}", self.maildir.display()), error);
         if !self.maildir.join("cur").is_dir() {
-            return Err(told(std::io::ErrorKind::NotFound.into())
-                .with_hint("name the directory that has cur, new and tmp"));
+            let gone = std::io::Error::new(std::io::ErrorKind::NotFound, "there is no Maildir");
+            return Err(told(gone).with_hint("name the directory that has cur, new and tmp"));
         }
         let mut outcome = Outcome::default();
         let folders = on_disk::folders(&self.maildir, self.layout).map_err(told)?;

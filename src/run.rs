@@ -4,9 +4,8 @@
 
 mod per_user;
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -23,20 +22,22 @@ use crate::report::{CheckReport, ExportReport, Gathered, Tally, UserLog, VerifyR
 use crate::sink::sync::Syncer;
 use crate::source::net::Dialer;
 use crate::source::net::hosts::{Load, Queue, Turn};
+use crate::space::Space;
 use crate::user::{self, Context};
 use crate::verify;
 
 /// Stack of a worker thread, in bytes. Nothing here recurses.
 const STACK: usize = 2 << 20;
 
-/// Works on all users of `config`. `stop` may be set from outside (a signal); it is set here when
-/// one user meets a problem that every other would meet too. Whether users were not begun because of that.
+/// Works on all users of `config`, as far as there is `space`. `stop` may be set from outside (a signal); it
+/// is set here when one user meets a problem that every other would meet too. Whether users were not begun
+/// because of that.
 ///
 /// # Errors
 /// Nothing was started: a CA file that cannot be read, threads that cannot be made (kind Input or Tls). The
 /// results cannot be put away, which has stopped it (kind Target).
 pub fn run(
-    config: &Config,
+    (config, space): (&Config, &Space),
     gathered: &mut Gathered<ExportReport>,
     progress: &Progress,
     stop: &AtomicBool,
@@ -54,6 +55,7 @@ pub fn run(
                 dialer: &dialer,
                 turn,
                 syncer: &syncer,
+                space,
                 progress,
                 stop,
             };
@@ -154,11 +156,13 @@ fn side_by_side<R: PerUser, T: Tally<Of = R>>(
         result
     };
     // Users of one Maildir come one after the other, since only one can hold its lock.
-    let groups = by_maildir(&config.users);
+    let groups = config.users.groups();
+    let followers: HashSet<usize> = groups.values().flat_map(|all| &all[1..]).copied().collect();
+    let firsts = (0..config.users.len()).filter(|at| !followers.contains(at));
     // Not rayon's global pool: users wait for servers far more than they compute. As many threads again
     // are there for those who take the place of a user that has to wait.
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(config.jobs.saturating_mul(2).min(groups.len()).max(1))
+        .num_threads(config.jobs.saturating_mul(2).min(config.users.len()).max(1))
         .stack_size(STACK)
         .thread_name(|number| format!("user-{number}"))
         .build()
@@ -167,11 +171,20 @@ fn side_by_side<R: PerUser, T: Tally<Of = R>>(
                 .with_hint("give a smaller --jobs")
                 .caused_by(error)
         })?;
-    let first = |group: &Vec<usize>| group.first().and_then(|at| config.users.get(*at));
-    let waiting = groups
-        .into_iter()
-        .map(|group| (first(&group).map(User::hosts).unwrap_or_default(), group));
+    let waiting = firsts.map(|at| (config.users.hosts(at).to_vec(), at));
     let queue = Mutex::new(Queue::new(waiting));
+    let one = |at: usize, turn: Turn<'_>| match config.users.get(at) {
+        Ok(user) => fenced(&user, turn),
+        Err(problem) => {
+            let name = config.users.name(at);
+            let name = name.unwrap_or_else(|_| config.users.line(at));
+            let result = R::ended(&name, 0, problem);
+            if result.stops_the_run() {
+                stop.store(true, Ordering::Relaxed);
+            }
+            result
+        }
+    };
     let gathered = Mutex::new((gathered, None));
     let put_away = |at, result: R| {
         let class = result.problems().first().map(|problem| problem.kind);
@@ -187,13 +200,13 @@ fn side_by_side<R: PerUser, T: Tally<Of = R>>(
         }
     };
     pool.broadcast(|_| {
-        while let Some((turn, group)) = hosts.next(&queue, stop) {
+        while let Some((turn, first)) = hosts.next(&queue, stop) {
             let mut turn = Some(turn);
-            for at in group {
-                let user = &config.users[at];
+            for at in groups.get(&first).map_or(&[first][..], Vec::as_slice) {
+                let of_user = || config.users.hosts(*at).to_vec();
                 let turn = turn.take();
-                let turn = turn.unwrap_or_else(|| hosts.enter(user.hosts(), stop));
-                put_away(at, fenced(user, turn));
+                let turn = turn.unwrap_or_else(|| hosts.enter(of_user(), stop));
+                put_away(*at, one(*at, turn));
             }
         }
     });
@@ -213,24 +226,6 @@ fn host_stand(load: Load) -> HostStand {
         users_at_most: load.users_at_most.map(|users| users as u64),
         closed: load.is_closed,
     }
-}
-
-/// The places of users in `users`, those together that have one Maildir. Where none was told each is
-/// alone.
-fn by_maildir(users: &[User]) -> Vec<Vec<usize>> {
-    let mut groups: Vec<Vec<usize>> = Vec::with_capacity(users.len());
-    let mut known: HashMap<&Path, usize> = HashMap::new();
-    for (at, user) in users.iter().enumerate() {
-        let maildir = user.maildir.as_path();
-        match known.get(maildir) {
-            Some(group) if !maildir.as_os_str().is_empty() => groups[*group].push(at),
-            _ => {
-                known.insert(maildir, groups.len());
-                groups.push(vec![at]);
-            }
-        }
-    }
-    groups
 }
 
 /// One user behind a fence: a panic is this user's failure.
@@ -278,16 +273,6 @@ mod tests {
 
     fn outcome(name: &str) -> Outcome {
         Outcome::without_plan(UserReport::new(name))
-    }
-
-    #[test]
-    fn users_of_one_maildir_take_turns() {
-        let users = ["/a", "/b", "", "/a", "", "/b", "/a"].map(|maildir| User {
-            maildir: maildir.into(),
-            ..User::of_no_server("ann")
-        });
-        let want: [&[usize]; 4] = [&[0, 3, 6], &[1, 5], &[2], &[4]];
-        assert_eq!(by_maildir(&users), want);
     }
 
     #[test]

@@ -48,6 +48,7 @@ use crate::source::ListedFolder;
 use crate::source::login::Login;
 use crate::source::net::Dialer;
 use crate::source::net::hosts::Turn;
+use crate::space::Space;
 use allowance::Allowance;
 use attempt::Attempt;
 use bodies::Bodies;
@@ -84,6 +85,8 @@ pub struct Context<'a> {
     pub turn: &'a Turn<'a>,
     /// Shares syncs.
     pub syncer: &'a Arc<Syncer>,
+    /// Knows what has room.
+    pub space: &'a Space,
     /// Is told how far it is.
     pub progress: &'a UserProgress,
     /// Set when the run is to stop.

@@ -2,22 +2,29 @@
 //! gathered, not stumbled over, and no message repeats a password. What the rows mean for a run
 //! is for [`crate::config`].
 
+mod doubles;
+mod list;
 mod records;
 
-use std::collections::HashMap;
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::Path;
 
+use self::records::{Record, Records};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::login::Secret;
 use crate::source::net::{Endpoint, Protocol};
+
+pub use self::doubles::{Doubles, Suspects};
+pub use self::list::{List, ReadAt, Scan};
 
 /// One row.
 #[derive(Debug, Clone, Default)]
 pub struct UserRow {
     /// The line that it begins on, from 1; `None` for a user that no list names.
     pub line: Option<u64>,
+    /// Where it begins in the list, in bytes.
+    pub offset: u64,
     /// Whose mail: a name without control characters.
     pub user: String,
     /// The password for both protocols.
@@ -42,22 +49,30 @@ pub struct UserRow {
     pub subfolder: Option<String>,
 }
 
-/// What a list holds: its good rows in order, and what is wrong with the others.
-#[derive(Debug, Default)]
-pub struct UserList {
-    /// The good rows.
-    pub rows: Vec<UserRow>,
-    /// What is wrong, each with its line; nothing may start unless this is empty.
-    pub refused: Vec<(u64, String)>,
+impl UserRow {
+    /// Whether it brings a password.
+    pub fn has_password(&self) -> bool {
+        self.password.is_some() || self.imap_password.is_some() || self.pop3_password.is_some()
+    }
 }
 
-impl UserList {
-    /// Whether a row brings a password.
-    pub fn has_passwords(&self) -> bool {
-        self.rows.iter().any(|row| {
-            row.password.is_some() || row.imap_password.is_some() || row.pop3_password.is_some()
-        })
-    }
+/// A row as it was read.
+#[derive(Debug)]
+pub struct ReadRow {
+    /// What could be read of it.
+    pub row: UserRow,
+    /// The line that it begins on, from 1.
+    pub line: u64,
+    /// What is wrong with it; nothing may start unless this is empty.
+    pub faults: Vec<String>,
+}
+
+/// The rows of a list that is read piece by piece.
+#[derive(Debug)]
+pub struct Rows<R> {
+    records: Records<R>,
+    columns: Vec<Column>,
+    header_line: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +90,9 @@ enum Column {
     Subfolder,
 }
 
+/// What is read of a list at once, in bytes.
+const PIECE: usize = 64 << 10;
+
 const COLUMNS: [(&str, Column); 11] = [
     ("user", Column::User),
     ("password", Column::Password),
@@ -89,59 +107,49 @@ const COLUMNS: [(&str, Column); 11] = [
     ("subfolder", Column::Subfolder),
 ];
 
-/// Reads a user list from the bytes of its file.
-pub fn parse(file: &[u8]) -> UserList {
-    let mut list = UserList::default();
-    let head = file.get(..2).unwrap_or_default();
-    if matches!(head, [0xff, 0xfe] | [0xfe, 0xff] | [0, _] | [_, 0]) {
-        list.refused.push((
-            1,
-            "the file is UTF-16: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)".to_owned(),
-        ));
-        return list;
-    }
-    let mut records = records::records(file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file));
-    let Some(header) = records.next() else {
-        list.refused.push((
-            1,
-            "the list is empty: its first row names the columns, at least user".to_owned(),
-        ));
-        return list;
-    };
-    let columns = match header.fields.and_then(|names| columns(&names)) {
-        Ok(columns) => columns,
-        Err(fault) => {
-            list.refused.push((header.line, fault));
-            return list;
+impl<R: Read> Rows<R> {
+    /// Begins to read a user list.
+    ///
+    /// # Errors
+    /// What is wrong with its header, with the line.
+    pub fn begin(file: R) -> Result<Self, (u64, String)> {
+        let mut records = Records::new(file, PIECE, (0, 1));
+        let head = records.head();
+        if matches!(
+            head.get(..2),
+            Some([0xff, 0xfe] | [0xfe, 0xff] | [0, _] | [_, 0])
+        ) {
+            let fault = "the file is UTF-16: save it as UTF-8 (iconv -f UTF-16 -t UTF-8)";
+            return Err((1, fault.to_owned()));
         }
-    };
-    let mut lines = HashMap::new();
-    for record in records {
-        let before = list.refused.len();
-        let row = match record.fields {
-            Ok(fields) => row(record.line, &columns, fields, &mut list.refused),
-            Err(fault) => {
-                list.refused.push((record.line, fault));
-                continue;
-            }
+        if head.starts_with(b"\xef\xbb\xbf") {
+            records.leave_out(3);
+        }
+        let Some(header) = records.next() else {
+            let fault = "the list is empty: its first row names the columns, at least user";
+            return Err((1, fault.to_owned()));
         };
-        if let Some(first) = lines.get(&row.user) {
-            list.refused.push((
-                record.line,
-                format!("user {:?} stands on line {first} already", row.user),
-            ));
-        } else if !row.user.is_empty() {
-            lines.insert(row.user.clone(), record.line);
-        }
-        if list.refused.len() == before {
-            list.rows.push(row);
-        }
+        let header_line = header.line;
+        let columns = header.fields.and_then(|names| columns(&names));
+        Ok(Self {
+            columns: columns.map_err(|fault| (header_line, fault))?,
+            records,
+            header_line,
+        })
     }
-    if lines.is_empty() && list.refused.is_empty() {
-        list.refused
-            .push((header.line, "the list names no user".to_owned()));
+
+    /// The line of the header.
+    pub fn header_line(&self) -> u64 {
+        self.header_line
     }
-    list
+}
+
+impl<R: Read> Iterator for Rows<R> {
+    type Item = ReadRow;
+
+    fn next(&mut self) -> Option<ReadRow> {
+        self.records.next().map(|record| row(record, &self.columns))
+    }
 }
 
 /// What the header names, or all that is wrong with it.
@@ -209,56 +217,64 @@ fn meant(name: &str) -> String {
     }
 }
 
+/// Names that are more alike than this may be slips for each other.
+pub const ALIKE: f64 = 0.85;
+
+/// How much `name` looks like `known`, from 0 to 1.
+pub fn likeness(name: &str, known: &str) -> f64 {
+    let folded = name.to_lowercase().replace(['-', ' '], "_");
+    strsim::jaro_winkler(&folded, known)
+}
+
 /// The one of `known` that `name` may be a slip for.
 pub fn closest<'k>(name: &str, known: impl Iterator<Item = &'k str>) -> Option<&'k str> {
-    let folded = name.to_lowercase().replace(['-', ' '], "_");
     known
-        .map(|known| (strsim::jaro_winkler(&folded, known), known))
-        .filter(|(likeness, _)| *likeness > 0.85)
+        .map(|known| (likeness(name, known), known))
+        .filter(|(likeness, _)| *likeness > ALIKE)
         .max_by(|one, other| one.0.total_cmp(&other.0))
         .map(|(_, known)| known)
 }
 
-/// The row of `fields`, with what is wrong with it added to `refused`.
-fn row(
-    line: u64,
-    columns: &[Column],
-    fields: Vec<String>,
-    refused: &mut Vec<(u64, String)>,
-) -> UserRow {
+/// The row of a record.
+fn row(record: Record, columns: &[Column]) -> ReadRow {
     let mut row = UserRow {
-        line: Some(line),
+        line: Some(record.line),
+        offset: record.offset,
         ..UserRow::default()
     };
-    if fields.len() != columns.len() {
-        refused.push((
-            line,
-            format!(
-                "{} fields where the header has {}{}",
-                fields.len(),
-                columns.len(),
-                if fields.len() > columns.len() {
-                    ": put quotes around a value that holds a comma"
-                } else {
-                    ""
-                }
-            ),
-        ));
-        return row;
-    }
-    for (column, value) in columns.iter().zip(fields) {
-        if *column == Column::User {
-            row.user = value;
-            if let Err(fault) = sound_name(&row.user) {
-                refused.push((line, format!("user: {fault}")));
+    let mut faults = Vec::new();
+    match record.fields {
+        Err(fault) => faults.push(fault),
+        Ok(fields) if fields.len() != columns.len() => faults.push(format!(
+            "{} fields where the header has {}{}",
+            fields.len(),
+            columns.len(),
+            if fields.len() > columns.len() {
+                ": put quotes around a value that holds a comma"
+            } else {
+                ""
             }
-        } else if !value.is_empty()
-            && let Err(fault) = set(&mut row, *column, value)
-        {
-            refused.push((line, format!("{}: {fault}", name_of(*column))));
+        )),
+        Ok(fields) => {
+            for (column, value) in columns.iter().zip(fields) {
+                if *column == Column::User {
+                    row.user = value;
+                    if let Err(fault) = sound_name(&row.user) {
+                        faults.push(format!("user: {fault}"));
+                    }
+                } else if !value.is_empty()
+                    && let Err(fault) = set(&mut row, *column, value)
+                {
+                    faults.push(format!("{}: {fault}", name_of(*column)));
+                }
+            }
         }
     }
-    row
+    ReadRow {
+        row,
+        line: record.line,
+        faults,
+    }
 }
 
 fn name_of(column: Column) -> &'static str {
@@ -373,6 +389,27 @@ fn read_failed(file: impl Read) -> Result<HashSet<String>, Option<csv::Error>> {
 mod tests {
     use super::*;
 
+    struct Read {
+        rows: Vec<UserRow>,
+        refused: Vec<(u64, String)>,
+    }
+
+    fn parse(file: &[u8]) -> Read {
+        let mut dated = tempfile::NamedTempFile::new().unwrap();
+        std::io::Write::write_all(&mut dated, file).unwrap();
+        let list = List::open(dated.path()).unwrap();
+        let mut refused = Vec::new();
+        let scan = list.scan(&mut |line, fault| refused.push((line, fault)), |_| {});
+        let mut rows = Vec::new();
+        list.good_rows(&scan, |row| rows.push(row));
+        refused.sort();
+        for row in &rows {
+            let again = list.row_at(row.offset, row.line.unwrap()).unwrap();
+            assert_eq!(format!("{again:?}"), format!("{row:?}"));
+        }
+        Read { rows, refused }
+    }
+
     fn refusals(file: impl AsRef<[u8]>) -> Vec<(u64, String)> {
         parse(file.as_ref()).refused
     }
@@ -386,7 +423,7 @@ mod tests {
         ] {
             let list = parse(file.as_bytes());
             assert_eq!(list.refused, [], "{file:?}");
-            assert!(list.has_passwords());
+            assert!(list.rows.iter().any(UserRow::has_password));
             let rows: Vec<_> = list
                 .rows
                 .iter()
@@ -493,7 +530,7 @@ mod tests {
         for (line, fault) in &list.refused {
             assert!(!fault.contains("hunter2"), "line {line}: {fault}");
         }
-        assert!(!format!("{list:?}").contains("hunter2"));
+        assert!(!format!("{:?}", list.rows).contains("hunter2"));
         let slipped = refusals("user,password,imap\na,,hunter2\n");
         assert!(!slipped[0].1.contains("hunter2"), "{slipped:?}");
         let headless = refusals("alice,hunter2\nbob,hunter3\n");

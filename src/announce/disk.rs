@@ -51,9 +51,10 @@ pub fn load(maildir: &Path) -> Result<Maildrop, Problem> {
 fn no_maildir(maildir: &Path, error: io::Error) -> Problem {
     let problem = target_problem(&format!("read the Maildir {}", maildir.display()), error);
     let is_above = maildir.join("Maildir").join("cur").is_dir();
-    match is_above && !maildir.join("cur").is_dir() {
-        true => problem.with_hint("it has no cur, but a Maildir in it has: name that"),
-        false => problem,
+    match (maildir.join("cur").is_dir(), is_above) {
+        (true, _) => problem,
+        (false, true) => problem.with_hint("it has no cur, but a Maildir in it has: name that"),
+        (false, false) => problem.with_hint("name the directory that has cur, new and tmp"),
     }
 }
 

@@ -108,6 +108,8 @@ impl Verify {
             connections: 1,
             daily_cap: None,
             compress: Compress::default(),
+            min_free: None,
+            history: Vec::new(),
         };
         (export, self.verifying)
     }

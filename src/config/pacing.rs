@@ -1,10 +1,9 @@
 //! How much of the servers a run takes: from what was typed to a [`Pacing`].
 
-use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
-use super::User;
+use super::Users;
 use super::selection::size;
 use crate::cli;
 use crate::source::net::{LEAST_RATE, Pacing};
@@ -45,11 +44,11 @@ impl fmt::Display for Jobs {
 }
 
 /// The most users at once of all hosts.
-pub(super) fn jobs(typed: &cli::Pacing, users: &[User]) -> usize {
+pub(super) fn jobs(typed: &cli::Pacing, users: &Users) -> usize {
     match typed.jobs {
         Jobs::Fixed(jobs) => jobs,
         Jobs::Auto => {
-            let hosts: HashSet<String> = users.iter().flat_map(User::hosts).collect();
+            let hosts = users.all_hosts();
             let at_host = typed.host_jobs.unwrap_or(AUTO_AT_HOST);
             at_host
                 .saturating_mul(hosts.len())

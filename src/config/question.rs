@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::resolve::read_file;
 use super::template::Template;
 use super::{FolderEncoding, Layout, Servers};
 use crate::cli;
 use crate::problem::{Kind, Problem, Reach};
-use crate::userlist;
+use crate::userlist::{self, List};
 
 /// A question about one message.
 #[derive(Debug)]
@@ -69,15 +68,18 @@ fn own_maildir(path: &Path, user: &str) -> Result<Option<String>, Vec<Problem>> 
         let what = format!("--users {}: {fault}", path.display());
         Problem::new(Kind::Input, Reach::Run, what)
     };
-    let (bytes, _) = read_file(path).map_err(|error| vec![refused(error.to_string())])?;
-    let list = userlist::parse(&bytes);
-    if !list.refused.is_empty() {
-        let faults = list.refused.into_iter();
-        return Err(faults
-            .map(|(line, fault)| refused(format!("line {line}: {fault}")))
-            .collect());
+    let list = List::open(path).map_err(|error| vec![refused(error.to_string())])?;
+    let mut faults = Vec::new();
+    let mut row = None;
+    let mut refuse = |line, fault| faults.push(refused(format!("line {line}: {fault}")));
+    list.scan(&mut refuse, |read| {
+        if read.user == user {
+            row = Some(read.clone());
+        }
+    });
+    if !faults.is_empty() {
+        return Err(faults);
     }
-    let row = list.rows.into_iter().find(|row| row.user == user);
     match row {
         Some(row) => Ok(row.maildir),
         None => Err(vec![refused(format!("there is no user {user:?} in it"))]),

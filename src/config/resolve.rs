@@ -3,12 +3,12 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::secrets::{Logins, open_to_others};
+use super::roster::{Narrowing, Source, Users};
+use super::secrets::Logins;
+use super::shard::{self, Shard};
 use super::template::Template;
 use super::users::Everyone;
 use super::{
@@ -20,7 +20,7 @@ use crate::matching::{self, Policy};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::login::Mechanism;
 use crate::source::net::{Endpoint, Protocol, TlsPolicy};
-use crate::userlist::{self, UserList, UserRow};
+use crate::userlist::{self, List, Scan, UserRow};
 
 /// See [`Config::from_cli`]; `password` is what the environment gives.
 pub(super) fn resolve(
@@ -34,11 +34,9 @@ pub(super) fn resolve(
     let dry_run = task == Task::Plan;
     let target = target(&typed.target, &mut faults);
     options_alone(typed, &mut faults);
-    faults.0.extend(
-        rerun::refusals(typed)
-            .into_iter()
-            .map(|fault| (None, fault.to_owned())),
-    );
+    for fault in rerun::refusals(typed) {
+        faults.refuse(fault);
+    }
     if target.servers.dovecot
         && target.servers.courier
         && typed.target.form.folder_encoding.is_none()
@@ -91,6 +89,11 @@ pub(super) fn resolve(
         logins,
     };
 
+    let min_free = typed.min_free.as_deref().and_then(|size| match size {
+        "0" => Some(0),
+        _ => faults.take(selection::size(size).map_err(|fault| format!("--min-free: {fault}"))),
+    });
+
     let uidl_template = typed.uidls.uidl_template.as_deref().and_then(|template| {
         faults.take(matching::Template::parse(template).map_err(|fault| {
             format!(
@@ -103,39 +106,53 @@ pub(super) fn resolve(
         }))
     });
 
-    let list = read_list(typed, &mut faults, &mut warnings);
-    if typed.login.master_user.is_some() && list.has_passwords() {
+    let rows = rows(&typed.users, &mut faults);
+    let mut wanted = Wanted::read(&typed.users, &mut faults);
+    let before = faults.rows();
+    let scan = rows.scan(&mut faults, |row| wanted.see(&row.user));
+    let list_is_whole = faults.rows() == before && scan.rows > 0;
+    if let Source::List(list) = &rows {
+        if list.is_exposed() && scan.any_password {
+            let path = list_name(&typed.users);
+            warnings.push(format!(
+                "{path} holds passwords and can be read by others: chmod 600 it"
+            ));
+        }
+        if list_is_whole {
+            wanted.missing(list, &scan, &mut faults);
+        }
+    }
+    if typed.login.master_user.is_some() && scan.any_password {
         warnings.push(
             "the passwords in the user list are not used: --master-user logs in for everyone"
                 .to_owned(),
         );
     }
-    let users = all.users(&list.rows, &mut faults);
-    if users
-        .iter()
-        .any(|user| user.owner.is_some_and(Owner::needs_privilege))
-    {
+    let narrowing = Narrowing {
+        names: wanted.names(&mut warnings),
+        shard: shard(&typed.users, &mut faults, &mut warnings),
+    };
+    let users = Users::of((rows, &scan), all, &narrowing, &mut faults);
+    if users.needs_privilege() {
         warnings.push(
             "not running as root: the system will hardly let files be given to another owner"
                 .to_owned(),
         );
     }
-    let named: HashSet<&str> = list.rows.iter().map(|row| row.user.as_str()).collect();
-    let kept = narrowing(&typed.users, &named, &mut faults, &mut warnings);
+    if narrowing.narrows() && users.is_empty() {
+        warnings.push("no user is left to work on".to_owned());
+    }
     let report = typed.running.report.as_deref().and_then(|dir| {
         faults.take(std::path::absolute(dir).map_err(|error| format!("--report: {error}")))
     });
 
-    if !faults.0.is_empty() {
+    if !faults.is_empty() {
         return Err(faults.into_problems(&list_name(&typed.users)));
     }
-    let users: Vec<_> = users
-        .into_iter()
-        .filter(|user| kept.as_ref().is_none_or(|kept| kept.contains(&user.name)))
-        .collect();
     Ok(Config {
         jobs: pacing::jobs(&typed.running.pacing, &users),
         users,
+        shard: narrowing.shard.map(|shard| shard.to_string()),
         target,
         selection,
         uidls: UidlPolicy {
@@ -155,31 +172,56 @@ pub(super) fn resolve(
             ca_file: typed.source.tls_ca.clone(),
             insecure: typed.source.tls_insecure,
             legacy: typed.source.tls_legacy,
+            fingerprints: typed.source.tls_fingerprint.clone(),
         },
         pacing,
         daily_cap,
         windows,
         connections: typed.connections,
         compress: typed.compress,
+        min_free,
+        history: typed.history.clone(),
         timeout: Duration::from_secs(typed.running.timeout),
         retries: typed.running.retries,
         dry_run,
         report,
         metrics: typed.running.metrics.clone(),
         voice: Voice::from_cli(&typed.running),
-        options: options(typed, dry_run),
+        options: options(typed, narrowing.shard, dry_run),
         warnings,
     })
 }
 
+/// So many bad rows are told one by one.
+const TOLD: usize = 1000;
+
 /// What is wrong, with the line of the user list where there is one.
 #[derive(Debug, Default)]
-pub(super) struct Faults(pub Vec<(Option<u64>, String)>);
+pub(super) struct Faults {
+    told: Vec<(Option<u64>, String)>,
+    rows: u64,
+}
 
 impl Faults {
     /// Refuses the command line.
     pub fn refuse(&mut self, fault: impl Into<String>) {
-        self.0.push((None, fault.into()));
+        self.told.push((None, fault.into()));
+    }
+
+    /// Refuses a row of the user list.
+    pub fn row(&mut self, line: Option<u64>, fault: String) {
+        self.rows += 1;
+        if self.rows <= TOLD as u64 {
+            self.told.push((line, fault));
+        }
+    }
+
+    fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    fn is_empty(&self) -> bool {
+        self.told.is_empty()
     }
 
     fn take<T>(&mut self, result: Result<T, String>) -> Option<T> {
@@ -188,9 +230,12 @@ impl Faults {
 
     /// The command line's first, then the list's by line.
     fn into_problems(mut self, list: &str) -> Vec<Problem> {
-        self.0.sort_by_key(|(line, _)| *line);
-        self.0
+        self.told.sort_by_key(|(line, _)| *line);
+        let more = self.rows.saturating_sub(TOLD as u64);
+        let more = (more > 0).then(|| (None, format!("{list}: {more} more faults, not told")));
+        self.told
             .into_iter()
+            .chain(more)
             .map(|(line, fault)| {
                 let what = match line {
                     Some(line) => format!("{list} line {line}: {fault}"),
@@ -259,6 +304,13 @@ fn options_alone(typed: &cli::Export, faults: &mut Faults) {
     if !(1..=86_400).contains(&typed.running.timeout) {
         faults.refuse("--timeout takes 1 to 86400 seconds");
     }
+    if !typed.source.tls_fingerprint.is_empty()
+        && (typed.source.tls_insecure || typed.source.tls_ca.is_some())
+    {
+        faults.refuse(
+            "--tls-fingerprint says alone which certificates are accepted: leave out --tls-ca and --tls-insecure",
+        );
+    }
     if typed.source.tls_insecure && typed.source.tls_ca.is_some() {
         faults.refuse(
             "--tls-insecure accepts any certificate, so that --tls-ca has no effect: leave one out",
@@ -290,101 +342,107 @@ fn server(
 }
 
 /// The rows to work on; that of `--user` where there is no list.
-fn read_list(typed: &cli::Export, faults: &mut Faults, warnings: &mut Vec<String>) -> UserList {
-    let mut list = UserList::default();
-    match (&typed.users.users, &typed.users.user) {
-        (Some(path), _) => match read_file(path) {
-            Ok((bytes, exposed)) => {
-                list = userlist::parse(&bytes);
-                faults.0.extend(
-                    list.refused
-                        .drain(..)
-                        .map(|(line, fault)| (Some(line), fault)),
-                );
-                if exposed && list.has_passwords() {
-                    warnings.push(format!(
-                        "{} holds passwords and can be read by others: chmod 600 it",
-                        path.display()
-                    ));
-                }
-            }
+fn rows(typed: &cli::Users, faults: &mut Faults) -> Source {
+    match (&typed.users, &typed.user) {
+        (Some(path), _) => match List::open(path) {
+            Ok(list) => return Source::List(list),
             Err(error) => faults.refuse(format!("--users {}: {error}", path.display())),
         },
         (None, Some(user)) => match userlist::sound_name(user) {
-            Ok(()) => list.rows.push(UserRow {
-                user: user.clone(),
-                ..UserRow::default()
-            }),
+            Ok(()) => {
+                return Source::One(Box::new(UserRow {
+                    user: user.clone(),
+                    ..UserRow::default()
+                }));
+            }
             Err(fault) => faults.refuse(format!("--user: {fault}")),
         },
         (None, None) => {}
     }
-    list
+    Source::Nowhere
 }
 
-/// The bytes of the list, and whether others may read it.
-pub(super) fn read_file(path: &Path) -> std::io::Result<(Vec<u8>, bool)> {
-    let mut bytes = Vec::new();
-    if path == Path::new("-") {
-        std::io::stdin().lock().read_to_end(&mut bytes)?;
-        return Ok((bytes, false));
-    }
-    let mut file = File::open(path)?;
-    file.read_to_end(&mut bytes)?;
-    Ok((bytes, open_to_others(&file)))
-}
-
-/// The names that `--only` and `--only-failed` leave; `None`: all.
-fn narrowing(
-    typed: &cli::Users,
-    named: &HashSet<&str>,
-    faults: &mut Faults,
-    warnings: &mut Vec<String>,
-) -> Option<HashSet<String>> {
-    // A list that could not be read, or has a bad row, is not blamed for a name that it lacks.
-    let list_is_whole = typed.users.is_some()
-        && faults.0.iter().all(|(line, _)| line.is_none())
-        && !named.is_empty();
-    let mut kept: Option<HashSet<String>> = None;
-    if !typed.only.is_empty() {
-        for name in &typed.only {
-            if list_is_whole && !named.contains(name.as_str()) {
-                let meant = userlist::closest(name, named.iter().copied())
-                    .map_or(String::new(), |known| format!(": is {known:?} meant?"));
-                faults.refuse(format!("--only {name:?} is not in the user list{meant}"));
-            }
+fn shard(typed: &cli::Users, faults: &mut Faults, warnings: &mut Vec<String>) -> Option<Shard> {
+    let environment = |name: &str| std::env::var_os(name);
+    let Some(text) = &typed.shard else {
+        if let Some(engine) = shard::engine(&environment).filter(|_| typed.users.is_some()) {
+            warnings.push(format!(
+                "this is a task of a job array of {engine}'s, and works on the whole list: --shard auto \
+                 takes this task's part of it"
+            ));
         }
-        kept = Some(typed.only.iter().cloned().collect());
+        return None;
+    };
+    faults.take(Shard::parse(text, &environment))
+}
+
+/// The users that `--only` and `--only-failed` ask for.
+struct Wanted<'t> {
+    only: Vec<(&'t str, bool)>,
+    failed: Option<HashSet<String>>,
+    /// Those of `failed` that the list has.
+    found: usize,
+}
+
+impl<'t> Wanted<'t> {
+    fn read(typed: &'t cli::Users, faults: &mut Faults) -> Self {
+        let failed = typed.only_failed.as_deref().map(userlist::failed_users);
+        let failed = failed.and_then(|read| faults.take(read.map_err(|it| it.to_string())));
+        Self {
+            only: typed.only.iter().map(|it| (it.as_str(), false)).collect(),
+            failed,
+            found: 0,
+        }
     }
-    if let Some(path) = &typed.only_failed {
-        match userlist::failed_users(path) {
-            Ok(failed) => {
-                let gone = failed.iter().filter(|name| !named.contains(name.as_str()));
-                match gone.count() {
-                    0 => {}
-                    gone => warnings.push(format!(
-                        "{gone} of the users that failed are no longer in the user list"
-                    )),
+
+    /// The list has `user`.
+    fn see(&mut self, user: &str) {
+        for (name, is_there) in &mut self.only {
+            *is_there |= *name == user;
+        }
+        if let Some(failed) = &self.failed {
+            self.found += usize::from(failed.contains(user));
+        }
+    }
+
+    /// Refuses the names that the list lacks.
+    fn missing(&self, list: &List, scan: &Scan, faults: &mut Faults) {
+        for (name, _) in self.only.iter().filter(|(_, is_there)| !is_there) {
+            let mut meant: Option<(f64, String)> = None;
+            list.good_rows(scan, |row| {
+                let likeness = userlist::likeness(name, &row.user);
+                if likeness > meant.as_ref().map_or(userlist::ALIKE, |(best, _)| *best) {
+                    meant = Some((likeness, row.user));
                 }
-                kept = Some(match kept {
-                    Some(only) => only.intersection(&failed).cloned().collect(),
-                    None => failed,
-                });
-            }
-            Err(problem) => faults.refuse(problem.to_string()),
+            });
+            let meant = meant.map_or(String::new(), |(_, known)| format!(": is {known:?} meant?"));
+            faults.refuse(format!("--only {name:?} is not in the user list{meant}"));
         }
     }
-    if kept
-        .as_ref()
-        .is_some_and(|kept| named.iter().all(|name| !kept.contains(*name)))
-    {
-        warnings.push("no user is left to work on".to_owned());
+
+    /// The names that are left; `None`: all.
+    fn names(self, warnings: &mut Vec<String>) -> Option<HashSet<String>> {
+        let gone = self.failed.as_ref().map_or(0, HashSet::len) - self.found;
+        if gone > 0 {
+            warnings.push(format!(
+                "{gone} of the users that failed are no longer in the user list"
+            ));
+        }
+        let only: HashSet<String> = self
+            .only
+            .iter()
+            .map(|(name, _)| (*name).to_owned())
+            .collect();
+        match (only.is_empty(), self.failed) {
+            (true, failed) => failed,
+            (false, None) => Some(only),
+            (false, Some(failed)) => Some(only.intersection(&failed).cloned().collect()),
+        }
     }
-    kept
 }
 
 /// What was typed, for `run.json`: no secret is ever typed but inside a command.
-fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
+fn options(typed: &cli::Export, shard: Option<Shard>, dry_run: bool) -> serde_json::Value {
     let source = &typed.source;
     let login = &typed.login;
     let target = &typed.target;
@@ -433,8 +491,17 @@ fn options(typed: &cli::Export, dry_run: bool) -> serde_json::Value {
         "dry-run": dry_run,
     });
     if let Some(options) = options.as_object_mut() {
+        options.insert("min-free".to_owned(), serde_json::json!(typed.min_free));
+        options.insert("history".to_owned(), serde_json::json!(typed.history));
         options.insert("metrics".to_owned(), serde_json::json!(running.metrics));
         options.insert("job".to_owned(), serde_json::json!(running.job));
+        let pins = source.tls_fingerprint.iter().map(ToString::to_string);
+        let pins = pins.collect::<Vec<_>>();
+        options.insert("tls-fingerprint".to_owned(), serde_json::json!(pins));
+        options.insert(
+            "shard".to_owned(),
+            serde_json::json!(shard.map(|it| it.to_string())),
+        );
         options.extend(selection::options(&typed.selection));
         options.extend(pacing::options(&running.pacing));
         options.insert("daily-cap".to_owned(), serde_json::json!(typed.daily_cap));

@@ -14,16 +14,17 @@ use crate::userlist::{UserRow, sound_name};
 
 /// How everybody logs in, as far as the command line and the environment say.
 #[derive(Debug)]
-pub struct Logins<'c> {
+pub struct Logins {
     mechanism: Option<Mechanism>,
-    master: Option<(&'c str, &'c str)>,
-    shared: Option<Shared<'c>>,
+    /// Name and separator.
+    master: Option<(String, String)>,
+    shared: Option<Shared>,
 }
 
 /// A secret that no row brought.
 #[derive(Debug)]
-enum Shared<'c> {
-    Command(&'c str),
+enum Shared {
+    Command(String),
     Known(Secret),
     /// It was refused already, which is not to be told again for each user.
     Refused,
@@ -40,10 +41,10 @@ pub struct Own<'r> {
     pub password: Option<&'r Secret>,
 }
 
-impl<'c> Logins<'c> {
+impl Logins {
     /// Reads what `typed` and the environment's `password` give; faults go to `refuse`.
     pub fn read(
-        typed: &'c cli::Login,
+        typed: &cli::Login,
         password: Option<OsString>,
         refuse: &mut dyn FnMut(String),
     ) -> Self {
@@ -58,12 +59,12 @@ impl<'c> Logins<'c> {
             (Some(command), ..) if command.trim().is_empty() => {
                 Some(take(Err("--password-command is empty".to_owned())))
             }
-            (Some(command), ..) => Some(Shared::Command(command)),
+            (Some(command), ..) => Some(Shared::Command(command.clone())),
             (None, Some(file), _) => Some(take(password_file("--password-file", file))),
             (None, None, Some(password)) => Some(take(variable(password))),
             (None, None, None) => None,
         };
-        let master = typed.master_user.as_deref();
+        let master = typed.master_user.as_ref();
         if let Some(master) = master {
             if let Err(fault) = sound_name(master) {
                 refuse(format!("--master-user: {fault}"));
@@ -77,7 +78,7 @@ impl<'c> Logins<'c> {
         }
         Self {
             mechanism: typed.auth,
-            master: master.map(|master| (master, typed.master_separator.as_str())),
+            master: master.map(|master| (master.clone(), typed.master_separator.clone())),
             shared: shared.or(master.map(|_| Shared::Refused)),
         }
     }
@@ -95,7 +96,7 @@ impl<'c> Logins<'c> {
     pub fn credential(&self, row: &UserRow, own: &Own<'_>) -> Result<Option<Credential>, String> {
         let user = own.user.unwrap_or(&row.user).to_owned();
         let own_password = own.password.or(row.password.as_ref());
-        let secret = match (own_password, &self.shared, self.master) {
+        let secret = match (own_password, &self.shared, &self.master) {
             (Some(password), _, None) => SecretSource::Known(password.clone()),
             (_, Some(Shared::Known(secret)), _) => SecretSource::Known(secret.clone()),
             (_, Some(Shared::Command(command)), _) => {
@@ -104,10 +105,10 @@ impl<'c> Logins<'c> {
             (_, Some(Shared::Refused), _) => return Ok(None),
             (_, None, _) => return Err(format!("there is no password for {}", own.protocol)),
         };
-        let (name, authzid) = match self.master {
+        let (name, authzid) = match &self.master {
             None => (user, None),
             Some((master, _)) if self.mechanism == Some(Mechanism::Plain) => {
-                (master.to_owned(), Some(user))
+                (master.clone(), Some(user))
             }
             Some((master, separator)) => (format!("{user}{separator}{master}"), None),
         };

@@ -22,7 +22,7 @@ fn typed(line: &[&str]) -> (cli::Export, Task) {
             options,
             dry_run: false,
         } => (*options, Task::Export),
-        Command::Export { options, .. } | Command::Plan(options) => (*options, Task::Plan),
+        Command::Export { options, .. } | Command::Plan { options, .. } => (*options, Task::Plan),
         Command::Check(options) => ((*options).into(), Task::Check),
         Command::Verify(verify) => {
             let (export, typed) = verify.split();
@@ -59,6 +59,11 @@ fn resolve(list: &str, env: Option<&str>, line: &[&str]) -> Result<Config, Vec<S
     })
 }
 
+fn users(config: &Config) -> Vec<User> {
+    let users: Result<_, _> = config.users.iter().collect();
+    users.expect("users that have been checked")
+}
+
 const LISTED: [&str; 4] = ["--users", "LIST", "--maildir", "/v/{domain}/{local}"];
 
 fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
@@ -76,7 +81,7 @@ fn a_list_becomes_users_in_its_order() {
         &with(&["--imap", "imaps://i.example", "--owner", "root"]),
     )
     .expect("all is well");
-    let [b, a] = &config.users[..] else {
+    let [b, a] = &users(&config)[..] else {
         panic!("two users");
     };
     assert_eq!((b.name.as_str(), b.line), ("b@d", Some(2)));
@@ -145,6 +150,7 @@ fn each_conflict_is_refused_with_the_way_on() {
     let plain = "user,password\na@d,p\n";
     let imap = ["--imap", "imaps://i.example"];
     let alone = ["--user", "a@d", "--maildir", "/v/x"];
+    const PIN: &str = "abababababababababababababababababababababababababababababababab";
     let cases: &[Case] = &[
         (
             "",
@@ -300,6 +306,12 @@ fn each_conflict_is_refused_with_the_way_on() {
             &["leave one out"],
         ),
         (
+            plain,
+            None,
+            with(&[&imap[..], &["--tls-fingerprint", PIN, "--tls-insecure"]].concat()),
+            &["leave out --tls-ca and --tls-insecure"],
+        ),
+        (
             "user,password\na@d,p\nc,p\nb/@d,p\n..@d,p\na@/,p\n",
             None,
             with(&imap),
@@ -384,9 +396,8 @@ fn bad_rows_of_all_kinds_come_at_once_in_the_order_of_lines() {
 fn a_narrowed_list_keeps_its_order_and_says_what_it_cannot_find() {
     let list = "user,password\na@d,p\nb@d,p\nc@d,p\n";
     let imap = ["--imap", "imaps://i.example"];
-    let names = |config: &Config| -> Vec<String> {
-        config.users.iter().map(|user| user.name.clone()).collect()
-    };
+    let names =
+        |config: &Config| -> Vec<String> { config.users.names().map(Result::unwrap).collect() };
     let config = resolve(
         list,
         None,
@@ -484,7 +495,7 @@ fn a_check_needs_no_maildir_but_looks_at_the_one_it_is_given() {
     let line = ["check", "--users", "LIST", "--imap", "imaps://i.example"];
     let config = resolve(list, None, &line).expect("all is well");
     assert_eq!(config.users.len(), 2);
-    assert!(config.users.iter().all(|it| it.maildir == Path::new("")));
+    assert!(users(&config).iter().all(|it| it.maildir == Path::new("")));
     assert!(!config.dry_run);
     let one = [&line[..], &["--maildir", "/v/all"]].concat();
     let faults = resolve(list, None, &one).expect_err("one Maildir for two");
@@ -502,7 +513,7 @@ fn a_verify_needs_a_maildir_unless_it_asks_the_new_servers() {
     assert!(faults[0].contains("--maildir"), "{faults:?}");
     let live = [&line[..], &["--new", "imaps://n.example"]].concat();
     let config = resolve(list, None, &live).expect("all is well");
-    assert!(config.users.iter().all(|it| it.maildir == Path::new("")));
+    assert!(users(&config).iter().all(|it| it.maildir == Path::new("")));
     assert!(!config.dry_run);
 }
 
@@ -596,4 +607,81 @@ fn a_verify_that_would_look_at_nothing_is_refused() {
     let with = |target| faults(&[&both[..], &tree, &format, &[target]].concat());
     assert_eq!(with("courier,dovecot"), Vec::<String>::new());
     assert!(with("courier")[0].starts_with("--pop3-uidl-format is a setting of Dovecot's"));
+}
+
+#[test]
+fn shards_are_parts_of_the_list_and_who_shares_a_maildir_goes_together() {
+    let list: String = (0..40)
+        .map(|n| match n {
+            // Five accounts of one Maildir.
+            7.. if n % 7 == 0 => format!("u{n}@d,p,/v/shared,Old{n}\n"),
+            _ => format!("u{n}@d,p,,\n"),
+        })
+        .collect();
+    let list = format!("user,password,maildir,subfolder\n{list}");
+    let of = |more: &[&str]| {
+        let config = resolve(
+            &list,
+            None,
+            &with(&[&["--imap", "imaps://i"], more].concat()),
+        );
+        let config = config.expect("all is well");
+        let names: Vec<String> = config.users.names().map(Result::unwrap).collect();
+        let groups: Vec<usize> = config.users.groups().values().map(Vec::len).collect();
+        (config, names, groups)
+    };
+    let (whole, all, groups) = of(&[]);
+    assert_eq!((all.len(), groups), (40, vec![5]));
+    assert_eq!(whole.shard, None);
+    let mut parts = Vec::new();
+    let mut together = 0;
+    for part in ["1/3", "2/3", "3/3"] {
+        let (config, names, groups) = of(&["--shard", part]);
+        let places = names
+            .iter()
+            .map(|name| all.iter().position(|it| it == name));
+        assert!(places.is_sorted(), "list order: {names:?}");
+        let counts = config.users.counts();
+        assert_eq!(
+            (counts.users, counts.by_shard.iter().sum::<u64>()),
+            (40, 40)
+        );
+        let number: usize = part[..1].parse().unwrap();
+        assert_eq!(counts.by_shard[number - 1], names.len() as u64);
+        assert_eq!(config.options["shard"], part);
+        let shared = names.iter().filter(|name| {
+            let n: u32 = name[1..name.len() - 2].parse().unwrap();
+            n >= 7 && n.is_multiple_of(7)
+        });
+        let shared = shared.count();
+        assert!(shared == 0 || shared == 5, "{names:?}");
+        assert_eq!(groups, if shared == 5 { vec![5] } else { vec![] });
+        together += shared / 5;
+        parts.extend(names);
+    }
+    assert_eq!(together, 1);
+    let mut sorted = all.clone();
+    sorted.sort();
+    parts.sort();
+    assert_eq!(parts, sorted);
+    let (_, one, _) = of(&["--only", "u14@d", "--shard", "1/1"]);
+    assert_eq!(one, ["u14@d"]);
+    for (shard, want) in [("4/3", "part K of N"), ("x", "part K of N")] {
+        let line = with(&["--imap", "imaps://i", "--shard", shard]);
+        let told = resolve(&list, None, &line).unwrap_err();
+        assert!(told.len() == 1 && told[0].contains(want), "{told:?}");
+    }
+}
+
+#[test]
+fn a_thousand_bad_rows_are_told_and_the_rest_is_counted() {
+    let list = format!("user,password\n{}", ",p\n".repeat(1500));
+    let told = resolve(&list, None, &with(&["--imap", "imaps://i"])).unwrap_err();
+    assert_eq!(told.len(), 1001);
+    assert!(
+        told[999].contains("line 1001: user: it is empty"),
+        "{}",
+        told[999]
+    );
+    assert!(told[1000].contains("500 more"), "{}", told[1000]);
 }

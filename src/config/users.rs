@@ -1,4 +1,4 @@
-//! From the rows of a user list to [`User`]s: what a row does not say is taken from what holds for
+//! From a row of a user list to a [`User`]: what the row does not say is taken from what holds for
 //! everyone.
 
 use std::collections::HashMap;
@@ -6,16 +6,16 @@ use std::path::PathBuf;
 
 use super::resolve::Faults;
 use super::secrets::{Logins, Own};
-use super::targets::Targets;
 use super::template::Template;
 use super::{Account, FolderEncoding, Layout, Owner, User, selection};
 use crate::mail::FolderPath;
 use crate::source::net::Endpoint;
-use crate::userlist::UserRow;
+use crate::userlist::{Scan, UserRow};
 
 /// What holds for all users, where their row does not say otherwise. The `_typed` fields are true
 /// also where the value was refused: the rows are then not blamed for its lack.
-pub(super) struct Everyone<'c> {
+#[derive(Debug)]
+pub(super) struct Everyone {
     pub listed: bool,
     pub imap: Option<Endpoint>,
     pub pop3: Option<Endpoint>,
@@ -30,97 +30,93 @@ pub(super) struct Everyone<'c> {
     /// The options used that only IMAP can serve.
     pub imap_options: Vec<&'static str>,
     pub apop: bool,
-    pub logins: Logins<'c>,
+    pub logins: Logins,
 }
 
 /// What to look for in each row. What all rows lack is told once, not once a row.
-struct Look {
+#[derive(Debug, Default)]
+pub(super) struct Look {
     server: bool,
     pop3_for_apop: bool,
     imap_for_options: bool,
     password: bool,
     maildir: bool,
-    one_maildir: bool,
+    pub one_maildir: bool,
 }
 
-impl Everyone<'_> {
-    /// The users of the rows that are right, in order; what is wrong with the others goes to
-    /// `faults`.
-    pub fn users(&self, rows: &[UserRow], faults: &mut Faults) -> Vec<User> {
-        let look = self.lacks_of_all(rows, faults);
-        let mut owners = HashMap::new();
-        let mut targets = Targets::default();
-        let mut users = Vec::with_capacity(rows.len());
-        for row in rows {
-            let mut wrong = |fault: String| faults.0.push((row.line, fault));
-            let owner = match &row.owner {
-                None => self.owner,
-                Some(text) => owners
-                    .entry(text.as_str())
-                    .or_insert_with(|| Owner::parse(text))
-                    .clone()
-                    .map_err(&mut wrong)
-                    .ok(),
-            };
-            let (imap, pop3) = self.accounts(row, &look, &mut wrong);
-            let maildir = match self.maildir(row) {
-                Ok(Some(maildir)) => maildir,
-                Ok(None) if !self.maildir_needed => PathBuf::new(),
-                Ok(None) if look.maildir => {
+/// Owners by what was written: names are looked up in the system.
+#[derive(Debug, Default)]
+pub(super) struct Owners(HashMap<String, Result<Owner, String>>);
+
+impl Owners {
+    fn get(&mut self, text: &str) -> Result<Owner, String> {
+        if let Some(known) = self.0.get(text) {
+            return known.clone();
+        }
+        let owner = Owner::parse(text);
+        self.0.insert(text.to_owned(), owner.clone());
+        owner
+    }
+}
+
+impl Everyone {
+    /// The user of a row; what is wrong with it goes to `wrong`. `None`: there is no telling.
+    pub fn user(
+        &self,
+        row: &UserRow,
+        look: &Look,
+        owners: &mut Owners,
+        wrong: &mut dyn FnMut(String),
+    ) -> Option<User> {
+        let owner = match &row.owner {
+            None => self.owner,
+            Some(text) => owners.get(text).map_err(&mut *wrong).ok(),
+        };
+        let (imap, pop3) = self.accounts(row, look, wrong);
+        let maildir = match self.maildir(row) {
+            Ok(Some(maildir)) => maildir,
+            Ok(None) if !self.maildir_needed => PathBuf::new(),
+            Ok(None) => {
+                if look.maildir {
                     wrong("no Maildir: fill the maildir column, or give --maildir".to_owned());
-                    continue;
                 }
-                Ok(None) => continue,
-                Err(fault) => {
-                    wrong(fault);
-                    continue;
-                }
-            };
-            let subfolder = match &row.subfolder {
-                None => self.subfolder.clone(),
-                Some(name) => match selection::subfolder(name, self.form) {
-                    Ok(path) => Some(path),
-                    Err(fault) => {
-                        wrong(format!("subfolder: {fault}"));
-                        continue;
-                    }
-                },
-            };
-            // A template for all that gives one directory has been told already.
-            let is_told = look.one_maildir && row.maildir.is_none() && row.subfolder.is_none();
-            if !maildir.as_os_str().is_empty()
-                && let Err(fault) = targets.take(row.line, &maildir, subfolder.as_ref(), owner)
-                && !is_told
-            {
-                wrong(format!("user {:?} {fault}", row.user));
+                return None;
             }
-            users.push(User {
-                name: row.user.clone(),
-                line: row.line,
-                imap,
-                pop3,
-                maildir,
-                owner,
-                subfolder,
-                reserved: Vec::new(),
-            });
-        }
-        for user in users.iter_mut().filter(|user| user.subfolder.is_none()) {
-            user.reserved = targets.subfolders(&user.maildir);
-        }
-        users
+            Err(fault) => {
+                wrong(fault);
+                return None;
+            }
+        };
+        let subfolder = match &row.subfolder {
+            None => self.subfolder.clone(),
+            Some(name) => match selection::subfolder(name, self.form) {
+                Ok(path) => Some(path),
+                Err(fault) => {
+                    wrong(format!("subfolder: {fault}"));
+                    return None;
+                }
+            },
+        };
+        Some(User {
+            name: row.user.clone(),
+            line: row.line,
+            imap,
+            pop3,
+            maildir,
+            owner,
+            subfolder,
+            reserved: Vec::new(),
+        })
     }
 
-    fn lacks_of_all(&self, rows: &[UserRow], faults: &mut Faults) -> Look {
-        let any = |has: fn(&UserRow) -> bool| rows.iter().any(has);
-        let a_pop3 = any(|row| row.pop3.is_some());
-        let a_server = a_pop3 || any(|row| row.imap.is_some());
-        let a_maildir = any(|row| row.maildir.is_some());
-        let a_password = any(|row| {
-            row.password.is_some() || row.imap_password.is_some() || row.pop3_password.is_some()
-        });
+    /// What to look for in the rows of which `all` holds; what they all lack goes to `faults`.
+    pub fn lacks_of_all(&self, all: &Scan, faults: &mut Faults) -> Look {
+        let a_pop3 = all.any_pop3;
+        let a_server = a_pop3 || all.any_imap;
+        let a_maildir = all.any_maildir;
+        let a_password = all.any_password;
         // Rows that were refused may have had it.
-        let known = !rows.is_empty() || !self.listed;
+        let known = all.rows > 0 || !self.listed;
         let server_typed = self.imap_typed || self.pop3_typed;
         if known && !server_typed && !a_server {
             faults.refuse(
@@ -132,7 +128,7 @@ impl Everyone<'_> {
         if known && apop_without_pop3 && (server_typed || a_server) {
             faults.refuse("--auth apop is POP3's: give --pop3 URL, or use --auth cram-md5");
         }
-        let no_imap = known && !self.imap_typed && !any(|row| row.imap.is_some());
+        let no_imap = known && !self.imap_typed && !all.any_imap;
         if no_imap && (server_typed || a_server) && !self.imap_options.is_empty() {
             faults.refuse(format!(
                 "{} need IMAP, for POP3 does not tell: give --imap URL",
@@ -151,12 +147,8 @@ impl Everyone<'_> {
                  the user list)",
             );
         }
-        let one_maildir = self.maildir.as_ref().is_some_and(|it| !it.names_the_user())
-            && rows
-                .iter()
-                .filter(|row| row.maildir.is_none() && row.subfolder.is_none())
-                .count()
-                > 1;
+        let one_maildir =
+            self.maildir.as_ref().is_some_and(|it| !it.names_the_user()) && all.bare > 1;
         if one_maildir {
             faults.refuse(
                 "--maildir gives all users the same directory: put {user}, or {local} and \

@@ -218,7 +218,8 @@ fn the_example_is_sound_for_all_that_take_it() {
         let (users, form, running) = match told.command {
             cli::Command::Check(typed) => (typed.users, typed.form, typed.running),
             cli::Command::Verify(typed) => (typed.users, typed.form, typed.running),
-            cli::Command::Plan(typed) | cli::Command::Export { options: typed, .. } => {
+            cli::Command::Plan { options: typed, .. }
+            | cli::Command::Export { options: typed, .. } => {
                 (typed.users, typed.target.form, typed.running)
             }
             other => panic!("{other:?}"),

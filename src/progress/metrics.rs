@@ -4,6 +4,8 @@
 use std::fmt::{Display, Write as _};
 use std::path::Path;
 
+use clap::ValueEnum as _;
+
 use super::stand::Stand;
 use crate::problem::Kind;
 
@@ -103,8 +105,8 @@ pub fn text(stand: &Stand, earlier: &Earlier) -> String {
         "counter",
         "Users that are not done, by the class of what stopped them.",
     );
-    for class in Kind::ALL {
-        let count = stand.failures.get(&class).copied().unwrap_or(0);
+    for class in Kind::value_variants() {
+        let count = stand.failures.get(class).copied().unwrap_or(0);
         text.sample(failures, &[("class", class.word())], count);
     }
 

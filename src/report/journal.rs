@@ -5,6 +5,7 @@
 //! is added for each user that is done. At an orderly end the reports are made from it, in list order,
 //! and it is removed. While its run lives it is locked (`flock`). Without `--report` it has no name.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::num::NonZeroU64;
@@ -280,7 +281,8 @@ pub(super) fn read(dir: &Path) -> Result<Option<Cut>, json::Fault> {
         return Ok(None);
     };
     let head: Head = json::with_version(head)?;
-    let mut users: Vec<Option<UserReport>> = Vec::new();
+    // By place: a line may name any.
+    let mut users: BTreeMap<usize, UserReport> = BTreeMap::new();
     let mut done = 0;
     let is_run = matches!(head.command.as_str(), "export" | "plan");
     while let Some(line) = lines.next().map_err(no_report)? {
@@ -298,15 +300,12 @@ pub(super) fn read(dir: &Path) -> Result<Option<Cut>, json::Fault> {
                 json::user(of.report)?
             }
         };
-        if users.len() <= read.at {
-            users.resize_with(read.at.min(head.users) + 1, || None);
-        }
-        if let Some(user) = users.get_mut(read.at) {
-            *user = Some(report);
+        if read.at < head.users {
+            users.insert(read.at, report);
         }
     }
     let run = is_run.then(|| RunReport {
-        users: users.into_iter().flatten().collect(),
+        users: users.into_values().collect(),
         started: head.started,
         finished: finished.max(head.started),
         dry_run: head.options["dry-run"] == true,

@@ -16,7 +16,7 @@ use crate::sink::{control, on_disk, target_problem};
 const FILE: &str = "mailseed.retarget";
 
 /// By the base name that a file has, the one that it had.
-pub(super) type Former = HashMap<Box<str>, Box<str>>;
+pub type Former = HashMap<Box<str>, Box<str>>;
 
 /// Reads what a run that was cut has left in a folder.
 ///
@@ -70,7 +70,7 @@ pub(super) fn forget(dirs: &FolderDirs) -> Result<(), Problem> {
 }
 
 /// The names as text: no name holds a NUL.
-pub(super) fn text(former: &Former) -> String {
+pub fn text(former: &Former) -> String {
     let mut lines: Vec<String> = former
         .iter()
         .map(|(new, old)| format!("{new}\0{old}\0\n"))
@@ -79,22 +79,46 @@ pub(super) fn text(former: &Former) -> String {
     lines.concat()
 }
 
-/// The names that such a text tells.
-pub(super) fn parse(text: &str) -> Former {
-    let pairs = text.split("\0\n").filter_map(|line| line.split_once('\0'));
-    pairs.map(|(new, old)| (new.into(), old.into())).collect()
+/// The names that such a text tells; a pair at its end that was cut tells nothing.
+pub fn parse(text: &str) -> Former {
+    let mut former = Former::new();
+    let mut parts = text.split('\0');
+    let mut new = parts.next();
+    while let (Some(name), Some(old), Some(end)) = (new, parts.next(), parts.next()) {
+        let Some(next) = end.strip_prefix('\n') else {
+            break;
+        };
+        former.insert(name.into(), old.into());
+        new = Some(next);
+    }
+    former
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn former<const N: usize>(pairs: [(&str, &str); N]) -> Former {
+        pairs.map(|(new, old)| (new.into(), old.into())).into()
+    }
+
     #[test]
     fn names_come_back() {
-        let former: Former = [("a b\nc", "x,S=1"), ("é", "a b")]
-            .map(|(new, old)| (new.into(), old.into()))
-            .into();
-        assert_eq!(parse(&text(&former)), former);
+        let all = former([
+            ("a b\nc", "x,S=1"),
+            ("é", "a b"),
+            ("\nn", "\no\n"),
+            ("z", ""),
+        ]);
+        assert_eq!(parse(&text(&all)), all);
         assert_eq!(parse(""), Former::new());
+    }
+
+    #[test]
+    fn half_a_pair_tells_nothing() {
+        for cut in ["b", "b\0", "b\0old", "b\0old\0", "b\0old\0x"] {
+            let text = format!("a\0first\0\n{cut}");
+            assert_eq!(parse(&text), former([("a", "first")]), "{cut:?}");
+        }
     }
 }

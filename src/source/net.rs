@@ -6,11 +6,12 @@ use std::fmt;
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::problem::{Kind, Problem, Reach};
 
+mod certificate;
 mod endpoint;
 mod farewell;
 pub mod hosts;
@@ -23,6 +24,7 @@ mod starttls;
 mod tests;
 mod tls;
 
+pub use certificate::Fingerprint;
 pub use endpoint::{Endpoint, Protocol, Security};
 use farewell::Farewells;
 use hosts::{Hosts, Place, Turn};
@@ -32,6 +34,7 @@ use meter::Counter;
 use pace::PacedSocket;
 pub use rate::LEAST as LEAST_RATE;
 use rate::{Limit, Limits};
+use tls::Unsecured;
 
 /// Bytes that are read ahead for each connection.
 const BUFFER: usize = 64 * 1024;
@@ -45,6 +48,8 @@ pub struct TlsPolicy {
     pub insecure: bool,
     /// TLS 1.0 and weak ciphers, for old appliances.
     pub legacy: bool,
+    /// Where there are any: accept these certificates, and no others.
+    pub fingerprints: Vec<Fingerprint>,
 }
 
 /// How much a run takes of the servers at most.
@@ -97,6 +102,8 @@ pub struct Dialer {
     limit: Option<Arc<Limit>>,
     /// By host.
     ways: Mutex<HashMap<String, Way>>,
+    /// By address what a certificate says that was not accepted: looked at once.
+    looks: Mutex<HashMap<String, Arc<OnceLock<Option<String>>>>>,
 }
 
 /// What all connections to a host share.
@@ -132,6 +139,7 @@ impl Dialer {
             hosts: Arc::new(Hosts::new(usize::MAX, Pacing::default())),
             limit: None,
             ways: Mutex::default(),
+            looks: Mutex::default(),
         })
     }
 
@@ -243,13 +251,13 @@ impl Dialer {
         ];
         let counter = Counter::new(meters.into_iter().flatten().collect());
         let socket = self.dial(endpoint, &way)?.counted(counter).in_place(place);
-        let (stream, greeting): (Box<dyn Stream>, _) = match endpoint.security {
-            Security::Tls => (self.tls.secure(endpoint, socket)?, None),
-            Security::StartTls => {
-                let (socket, greeting) = starttls::negotiate(endpoint, socket)?;
-                (self.tls.secure(endpoint, socket)?, Some(greeting))
-            }
-            Security::Plain => (Box::new(socket), None),
+        let (socket, greeting) = begin(endpoint, socket)?;
+        let stream: Box<dyn Stream> = match endpoint.security {
+            Security::Plain => Box::new(socket),
+            Security::Tls | Security::StartTls => self
+                .tls
+                .secure(endpoint, socket)
+                .map_err(|why| self.unsecured(endpoint, why))?,
         };
         Ok(Connection {
             stream: BufReader::with_capacity(BUFFER, stream),
@@ -258,13 +266,38 @@ impl Dialer {
         })
     }
 
+    /// The problem that `why` is. Which certificate it was that is not accepted a second connection tells, over
+    /// which nothing else is said: the first time that an address has one.
+    fn unsecured(&self, endpoint: &Endpoint, why: Unsecured) -> Problem {
+        let verdict = match why {
+            Unsecured::Otherwise(problem) => return problem,
+            Unsecured::Certificate(verdict) => verdict,
+        };
+        let look = || {
+            let socket = self.dial(endpoint, &self.way(&endpoint.host)).ok()?;
+            let (socket, _) = begin(endpoint, socket).ok()?;
+            self.tls.look(endpoint, socket)
+        };
+        let known = {
+            let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(looks.entry(endpoint.address()).or_default())
+        };
+        // Others who find the same wait for what the first one sees.
+        let shown = known.get_or_init(look).as_deref();
+        self.tls.untrusted(endpoint, &verdict, shown)
+    }
+
     /// The first address of the host that answers, in the resolver's order.
     fn dial(&self, endpoint: &Endpoint, way: &Way) -> Result<PacedSocket, Problem> {
         let to = endpoint.address();
         let problem = |what: String| Problem::new(Kind::Network, Reach::User, what);
         let addresses = (endpoint.host.as_str(), endpoint.port)
             .to_socket_addrs()
-            .map_err(|error| problem(format!("{to}: no address found")).caused_by(error))?;
+            .map_err(|error| {
+                problem(format!("{to}: no address found"))
+                    .with_hint("is the name of the server right?")
+                    .caused_by(error)
+            })?;
         let mut failures: Vec<String> = Vec::new();
         for address in addresses {
             let start = Instant::now();
@@ -282,7 +315,10 @@ impl Dialer {
                 }
             }
         }
-        Err(problem(format!("{to}: no connection ({})", failures.join("; "))).resting(true, 0))
+        let what = format!("{to}: no connection ({})", failures.join("; "));
+        let hint =
+            "is that host and port right (an URL may end in :PORT), and no firewall between?";
+        Err(problem(what).with_hint(hint).resting(true, 0))
     }
 
     fn why_not_connected(&self, error: &io::Error) -> String {
@@ -292,6 +328,18 @@ impl Dialer {
             _ => error.to_string(),
         }
     }
+}
+
+/// Brings a connection to the point at which TLS begins, where it is to; the greeting, if that came before.
+fn begin(
+    endpoint: &Endpoint,
+    socket: PacedSocket,
+) -> Result<(PacedSocket, Option<String>), Problem> {
+    if endpoint.security != Security::StartTls {
+        return Ok((socket, None));
+    }
+    let (socket, greeting) = starttls::negotiate(endpoint, socket)?;
+    Ok((socket, Some(greeting)))
 }
 
 /// What an I/O error on a connection to `endpoint` means: the connection is lost, and a new one may

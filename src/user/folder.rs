@@ -24,6 +24,7 @@ use crate::sink::arrivals::Arrivals;
 use crate::sink::export::{self, Job, Watch};
 use crate::sink::list_lock::ListLock;
 use crate::sink::tree::Tree;
+use crate::space::Reserved;
 
 /// A folder of the source with where it goes and what fetches it.
 pub(super) struct Folder<'f> {
@@ -103,7 +104,9 @@ impl Attempt<'_> {
         };
         let plan = plan::plan(&folder.source, &past, &disk, &policy, export::now())?;
         self.note(folder, &plan);
-        self.context.progress.expect(plan.deliveries, plan.bytes);
+        if tree.is_some() {
+            self.context.progress.expect(plan.deliveries, plan.bytes);
+        }
         let path = folder.source.path;
         self.memory.removals.add(folder, &disk, &plan);
         let tally = self.memory.tally.folder(path);
@@ -124,23 +127,34 @@ impl Attempt<'_> {
                 messages: plan.deliveries,
                 bytes: plan.bytes,
             };
+            self.context
+                .space
+                .expect(&self.user.maildir, to_bring(folder, &plan));
             self.note_deletable(folder, &disk, &plan, &Digests::new(), &|_| false);
             let names = (folder.destination, folder.target);
             let lines = describe::lines(&folder.source, names, &disk, &plan, &policy);
             self.memory.plan.extend(lines);
             return Ok(());
         };
+        let reserved = match plan.deliveries {
+            0 => None,
+            _ => {
+                let sizes = to_bring(folder, &plan);
+                self.context.space.reserve(&self.user.maildir, sizes)?
+            }
+        };
         if plan.deliveries > 0 || plan.steps.contains(&Step::WriteUidList) {
             self.note_pending(&folder.source, &plan);
             self.save(Some(tree))?;
         }
+        let room = reserved.as_ref();
         let in_use = disk.is_in_use(policy.servers);
         // A lock that was left behind is taken over, and so removed.
         let has_work = !plan.steps.is_empty() || disk.has_lock();
         let has_uids = disk.gives_on(policy.servers) && plan.deliveries > 0;
         let done = match (in_use && has_work) || has_uids {
-            false => self.carry_out(folder, tree, disk, plan, fetch, left)?,
-            true => self.carry_out_in_use(folder, tree, disk, plan, fetch, left)?,
+            false => self.carry_out(folder, tree, disk, plan, fetch, (left, room))?,
+            true => self.carry_out_in_use(folder, tree, disk, plan, fetch, (left, room))?,
         };
         let Done {
             plan,
@@ -186,10 +200,10 @@ impl Attempt<'_> {
         disk: OnDisk,
         plan: FolderPlan,
         fetch: &mut Fetch<'_>,
-        left: &mut Left,
+        (left, room): (&mut Left, Option<&Reserved<'_>>),
     ) -> Result<Done, Problem> {
         let added = Cell::default();
-        let delivered = delivered(self.context.progress, &added);
+        let delivered = delivered(self.context.progress, room, &added);
         let digests = RefCell::default();
         let digested = digested(&digests);
         let watch = Watch {
@@ -235,13 +249,13 @@ impl Attempt<'_> {
         disk: OnDisk,
         mut plan: FolderPlan,
         fetch: &mut Fetch<'_>,
-        left: &mut Left,
+        (left, room): (&mut Left, Option<&Reserved<'_>>),
     ) -> Result<Done, Problem> {
         let policy = self.policy();
         let layout = self.context.config.target.layout;
         let path = folder.source.path;
         let added = Cell::default();
-        let delivered = delivered(self.context.progress, &added);
+        let delivered = delivered(self.context.progress, room, &added);
         let digests = RefCell::default();
         let digested = digested(&digests);
         let watch = Watch {
@@ -414,13 +428,31 @@ impl Attempt<'_> {
 }
 
 /// Counts what appears.
-fn delivered<'c>(progress: &'c UserProgress, added: &'c Cell<Added>) -> impl Fn(u64) + 'c {
+fn delivered<'c>(
+    progress: &'c UserProgress,
+    room: Option<&'c Reserved<'c>>,
+    added: &'c Cell<Added>,
+) -> impl Fn(u64) + 'c {
     move |bytes| {
         let mut all = added.get();
         all.add(Added { messages: 1, bytes });
         added.set(all);
         progress.message_done(bytes);
+        if let Some(room) = room {
+            room.written(bytes);
+        }
     }
+}
+
+/// The sizes of what `plan` is to bring, as the source tells them.
+fn to_bring<'f>(folder: &'f Folder<'_>, plan: &'f FolderPlan) -> impl Iterator<Item = u64> + 'f {
+    plan.steps.iter().filter_map(|step| match step {
+        Step::Deliver { entry, .. } => {
+            let entry = folder.source.entries.get(*entry as usize);
+            Some(entry.map_or(0, |entry| entry.size))
+        }
+        _ => None,
+    })
 }
 
 /// Keeps the digests of what appears.

@@ -2,72 +2,163 @@
 //! csv crate, which reads a forgotten quote without a word, and whose line numbers count the
 //! comments before a record as part of it. It knows nothing of columns.
 
+use std::io::Read;
+
+/// The longest record, in bytes. A quote that is never closed would else take in all that follows.
+const LONGEST: usize = 1 << 20;
+
 /// One record of the file.
 #[derive(Debug)]
 pub struct Record {
     /// The line that it begins on, from 1.
     pub line: u64,
+    /// Where it begins in the file, in bytes.
+    pub offset: u64,
     /// Its fields, or why it has none.
     pub fields: Result<Vec<String>, String>,
 }
 
-/// The records of `file`, which begins after a BOM. Blank lines, and lines that begin with `#`
-/// outside quotes, are left out.
-pub fn records(file: &[u8]) -> Records<'_> {
-    Records {
-        rest: file,
-        line: 1,
-        reader: csv_core::Reader::new(),
-    }
-}
-
-/// See [`records`].
+/// The records of a file that is read piece by piece. Blank lines, and lines that begin with `#` outside
+/// quotes, are left out.
 #[derive(Debug)]
-pub struct Records<'f> {
-    rest: &'f [u8],
+pub struct Records<R> {
+    file: R,
+    /// What is read at once.
+    piece: usize,
+    buffer: Vec<u8>,
+    /// Where the next record begins in `buffer`, and where that is in the file.
+    begin: usize,
+    offset: u64,
     line: u64,
+    /// `buffer` has all that is left.
+    is_last: bool,
+    /// Why nothing more can be read.
+    broken: Option<String>,
     // Kept for all records: making one costs far more than reading a line with it.
     reader: csv_core::Reader,
 }
 
-impl Iterator for Records<'_> {
+impl<R: Read> Records<R> {
+    /// The records of `file`, which stands at its byte `offset`, where its `line` begins; it is read in
+    /// pieces of so many bytes.
+    pub fn new(file: R, piece: usize, (offset, line): (u64, u64)) -> Self {
+        Self {
+            file,
+            piece,
+            buffer: Vec::new(),
+            begin: 0,
+            offset,
+            line,
+            is_last: false,
+            broken: None,
+            reader: csv_core::Reader::new(),
+        }
+    }
+
+    /// What the next record begins with: at least 3 bytes, where the file has as many.
+    pub fn head(&mut self) -> &[u8] {
+        while self.buffer.len() - self.begin < 3 && !self.is_last {
+            self.fill();
+        }
+        &self.buffer[self.begin..]
+    }
+
+    /// Leaves out so many bytes, which are no text.
+    pub fn leave_out(&mut self, bytes: usize) {
+        self.begin += bytes;
+        self.offset += bytes as u64;
+    }
+
+    /// Reads one more piece.
+    fn fill(&mut self) {
+        self.buffer.drain(..self.begin);
+        self.begin = 0;
+        let known = self.buffer.len();
+        self.buffer.resize(known + self.piece, 0);
+        let read = loop {
+            match self.file.read(&mut self.buffer[known..]) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        let length = read.unwrap_or_else(|error| {
+            self.broken = Some(format!("it cannot be read: {error}"));
+            0
+        });
+        self.buffer.truncate(known + length);
+        self.is_last = length == 0;
+    }
+
+    /// The length of what the buffer begins with, a comment or a record, as soon as all of that is there.
+    fn length(&mut self) -> (usize, Option<String>) {
+        loop {
+            let rest = &self.buffer[self.begin..];
+            let (length, fault) = if rest.starts_with(b"#") {
+                (line_length(rest), None)
+            } else {
+                match record_length(rest, self.line) {
+                    Ok(length) => (length, None),
+                    Err((length, fault)) => (length, Some(fault)),
+                }
+            };
+            if length < rest.len() || self.is_last {
+                return (length, fault);
+            }
+            if rest.len() > LONGEST {
+                self.is_last = true;
+                let fault = fault.unwrap_or_else(|| "a line of more than 1 MiB".to_owned());
+                return (length, Some(fault));
+            }
+            self.fill();
+        }
+    }
+
+    /// Goes on after the next `length` bytes; the line end after them goes too. How many bytes of them are
+    /// the record.
+    fn take(&mut self, length: usize) -> usize {
+        let rest = &self.buffer[self.begin..];
+        let (taken, rest) = rest.split_at(length.min(rest.len()));
+        let end = usize::from(rest.starts_with(b"\n"));
+        let lines = taken.iter().filter(|byte| **byte == b'\n').count();
+        self.line += (lines + end) as u64;
+        let record = taken.strip_suffix(b"\r").unwrap_or(taken).len();
+        self.leave_out(length + end);
+        record
+    }
+}
+
+impl<R: Read> Iterator for Records<R> {
     type Item = Record;
 
     fn next(&mut self) -> Option<Record> {
         loop {
-            if self.rest.is_empty() {
-                return None;
+            if self.head().is_empty() {
+                let (line, offset) = (self.line, self.offset);
+                let fields = Err(self.broken.take()?);
+                return Some(Record {
+                    line,
+                    offset,
+                    fields,
+                });
             }
-            let line = self.line;
-            if self.rest.starts_with(b"#") {
-                self.take(line_length(self.rest));
-                continue;
-            }
-            let (length, fault) = match record_length(self.rest, line) {
-                Ok(length) => (length, None),
-                Err((length, fault)) => (length, Some(fault)),
-            };
-            let raw = self.take(length);
-            if raw.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
+            let (length, fault) = self.length();
+            let (begin, line, offset) = (self.begin, self.line, self.offset);
+            let is_comment = self.buffer[begin] == b'#' && fault.is_none();
+            let length = self.take(length);
+            let raw = &self.buffer[begin..begin + length];
+            if is_comment || raw.iter().all(|byte| matches!(byte, b' ' | b'\t')) {
                 continue;
             }
             let fields = match fault {
                 Some(fault) => Err(fault),
                 None => fields(&mut self.reader, raw),
             };
-            return Some(Record { line, fields });
+            return Some(Record {
+                line,
+                offset,
+                fields,
+            });
         }
-    }
-}
-
-impl<'f> Records<'f> {
-    /// The next `length` bytes; the line end after them goes too.
-    fn take(&mut self, length: usize) -> &'f [u8] {
-        let (taken, rest) = self.rest.split_at(length.min(self.rest.len()));
-        let lines = taken.iter().filter(|byte| **byte == b'\n').count() as u64;
-        self.line += lines + u64::from(rest.starts_with(b"\n"));
-        self.rest = rest.strip_prefix(b"\n").unwrap_or(rest);
-        taken.strip_suffix(b"\r").unwrap_or(taken)
     }
 }
 
@@ -166,10 +257,23 @@ fn fields(reader: &mut csv_core::Reader, raw: &[u8]) -> Result<Vec<String>, Stri
 mod tests {
     use super::*;
 
+    /// However large the pieces are, the same is read.
     fn read(file: &str) -> Vec<(u64, Result<Vec<String>, String>)> {
-        records(file.as_bytes())
-            .map(|record| (record.line, record.fields))
-            .collect()
+        let in_pieces = |piece| {
+            let records = Records::new(file.as_bytes(), piece, (0, 1));
+            let records = records.inspect(|record| {
+                let at = record.offset as usize;
+                let again = Records::new(&file.as_bytes()[at..], piece, (0, record.line)).next();
+                assert_eq!(again.map(|it| it.fields).as_ref(), Some(&record.fields));
+            });
+            let read = records.map(|record| (record.line, record.fields));
+            read.collect::<Vec<_>>()
+        };
+        let whole = in_pieces(1 << 16);
+        for piece in [1, 2, 3, 7] {
+            assert_eq!(in_pieces(piece), whole, "{file:?} in pieces of {piece}");
+        }
+        whole
     }
 
     #[test]
@@ -229,7 +333,29 @@ mod tests {
             assert!(told.contains(fault), "{file:?}: {told}");
             assert_eq!(got.get(2).map(|record| record.0), next, "{file:?}");
         }
-        let latin: Vec<_> = records(b"h\n\xe9\nx").collect();
+        let latin: Vec<_> = Records::new(&b"h\n\xe9\nx"[..], 4, (0, 1)).collect();
         assert!(latin[1].fields.is_err() && latin[2].fields.is_ok());
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_takes_no_more_than_it_may() {
+        struct Endless;
+        impl Read for Endless {
+            fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+                buffer.fill(b'x');
+                Ok(buffer.len())
+            }
+        }
+        for (head, fault) in [
+            ("h\n\"", "never closed"),
+            ("h\n", "1 MiB"),
+            ("h\n#", "1 MiB"),
+        ] {
+            let records = Records::new(head.as_bytes().chain(Endless), 1 << 16, (0, 1));
+            let got: Vec<_> = records.collect();
+            assert_eq!(got.len(), 2);
+            let told = got[1].fields.as_ref().unwrap_err();
+            assert!(told.contains(fault), "{told}");
+        }
     }
 }

@@ -23,6 +23,7 @@ pub mod qmail;
 pub mod relay;
 pub mod report;
 pub mod tree;
+pub mod weather;
 pub mod wiretap;
 
 use std::io::{self, BufRead};

@@ -15,7 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-from cases import CASES, Bench
+from cases import CASES, Bench, corpora
+from corpus import make
 from measure import Incomplete, Runner
 from source import Server
 
@@ -36,6 +37,11 @@ def main():
         "--case", action="append", metavar="NAME", choices=CASES, help="only this (repeatable)"
     )
     parser.add_argument("--list", action="store_true", help="what there is to measure")
+    parser.add_argument(
+        "--prepare",
+        action="store_true",
+        help="only make the mail that the cases move: nothing is measured, so others may be at work",
+    )
     parser.add_argument(
         "--csv", type=Path, metavar="FILE", help="the table as CSV, with every run in FILE.runs"
     )
@@ -60,6 +66,9 @@ def main():
     os.umask(0o022)
     directory = asked.dir.resolve()
     directory.mkdir(parents=True, exist_ok=True)
+    if asked.prepare:
+        prepare(asked, directory)
+        return 0
     programs = []
     for built in ("mailseed", "examples/bench"):
         target = directory / "bin" / Path(built).name
@@ -72,13 +81,23 @@ def main():
     return 1 if failed else 0
 
 
+def prepare(asked, directory):
+    """Makes all mail of the cases that is not there yet."""
+    mail = directory / "mail"
+    mail.mkdir(exist_ok=True)
+    for name in asked.case or CASES:
+        for corpus in corpora(name, asked.quick):
+            make(corpus, mail)
+    print(f"all mail is there; {shutil.disk_usage(directory).free >> 30} GB are free")
+
+
 def run(asked, directory, programs, report):
     """Runs the cases; the names of those in which something failed, which end there."""
     failed = []
     program, tool = programs
-    server, corpora = directory / "server", directory / "mail"
-    corpora.mkdir(exist_ok=True)
-    with Server(server, corpora) as site:
+    server, homes = directory / "server", directory / "mail"
+    homes.mkdir(exist_ok=True)
+    with Server(server, homes) as site:
         rounds = 1 if asked.quick else asked.rounds
         runner = Runner(tool, directory / "results", site, rounds, report.sample)
         bench = Bench(program, tool, runner, site, report.row, asked.quick)
@@ -134,7 +153,7 @@ class Report:
         self.files = []
         for line in self.head:
             print(f"# {line}")
-        print(_line("case", "what", "ours", "theirs", "peer", "ratio", "target", ""), flush=True)
+        print(_line(*HEADINGS, ""), flush=True)
         if self.path:
             self.table = self._open(self.path, self.COLUMNS)
             self.runs = self._open(
@@ -166,7 +185,7 @@ class Report:
         verdict = {None: "", True: "met", False: "NOT MET"}[met]
         target = "" if met is None else ("≥" if row.at_least else "≤") + f" {row.limit:g}"
         figures = number(row.ours), number(row.theirs), row.peer, number(row.ratio)
-        print(_line(row.case, row.what, *figures, target, verdict), flush=True)
+        print(_line(row.case, row.what, *figures, row.rounds, target, verdict), flush=True)
         if self.path:
             values = [row.case, row.what, f"{row.ours:.6g}", row.peer, number(row.theirs)]
             self.table.writerow(values + [number(row.ratio), row.rounds, target, verdict])
@@ -174,8 +193,11 @@ class Report:
                 file.flush()
 
 
-def _line(case, what, ours, theirs, peer, ratio, target, verdict):
-    columns = f"{case:11} {what:36} {ours:>8} {theirs:>8}  {peer:24} {ratio:>7} {target:>6}"
+HEADINGS = "case what ours theirs peer ratio n target".split()
+
+
+def _line(case, what, ours, theirs, peer, ratio, rounds, target, verdict):
+    columns = f"{case:13} {what:44} {ours:>8} {theirs:>8}  {peer:24} {ratio:>7} {rounds:>2} {target:>6}"
     return f"{columns} {verdict}".rstrip()
 
 

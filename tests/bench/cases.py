@@ -15,6 +15,14 @@ from source import PASSWORD, Distance
 
 MB = 1_000_000
 
+# To what the mail grows; the last step of each is left out of a quick run.
+MESSAGES = (10_000, 100_000, 1_000_000)
+MESSAGES_IMAP = (10_000, 100_000)
+USERS = (10, 100, 1000)
+
+# Of rows without a target, of which a median of three says enough.
+FEW_ROUNDS = 3
+
 
 @dataclass
 class Row:
@@ -368,7 +376,8 @@ def _imap_far(bench, case, distance, limit):
     with Distance(bench.tool, bench.site, distance) as far:
         ours = Contestant("mailseed", bench.ours(far, users))
         mbsync = Contestant("mbsync", bench.peer(clients.mbsync, far, users))
-        rounds = bench.runner.in_turn(case, [ours, mbsync, near])
+        few = None if limit else FEW_ROUNDS
+        rounds = bench.runner.in_turn(case, [ours, mbsync, near], few)
     bench.compare(case, "wall s", rounds, wall("mailseed"), "mbsync", wall("mbsync"), limit)
     bench.compare(
         case,
@@ -400,7 +409,7 @@ def uidl_150ms(bench, case="uidl-150ms"):
     with Distance(bench.tool, bench.site, 150) as far:
         ours = Contestant("mailseed", bench.ours(far, users, pop3=True))
         mbsync = Contestant("mbsync", bench.peer(clients.mbsync, far, users))
-        rounds = bench.runner.in_turn(case, [ours, mbsync])
+        rounds = bench.runner.in_turn(case, [ours, mbsync], FEW_ROUNDS)
     bench.compare(case, "wall s", rounds, wall("mailseed"), "mbsync", wall("mbsync"))
 
 
@@ -472,19 +481,23 @@ def _again(first, make):
 
 def growth(bench, case="growth"):
     """Ours with 10,000 to 1,000,000 messages in a folder, UIDLs kept, and 10 to 1,000 users."""
-    _growth_of_a_folder(bench, case, pop3=True)
+    _growth_of_a_folder(bench, case, MESSAGES, pop3=True)
     _growth_of_users(bench, case)
 
 
 def growth_imap(bench, case="growth-imap"):
-    """As `growth`, messages, IMAP only."""
-    _growth_of_a_folder(bench, case, pop3=False)
+    """As `growth`, 10,000 and 100,000 messages, IMAP only."""
+    _growth_of_a_folder(bench, case, MESSAGES_IMAP, pop3=False)
 
 
-def _growth_of_a_folder(bench, case, pop3):
+def _steps(steps, quick):
+    return steps[:-1] if quick else steps
+
+
+def _growth_of_a_folder(bench, case, steps, pop3):
     before = None
-    for count in (10_000, 100_000) if bench.quick else (10_000, 100_000, 1_000_000):
-        corpus = mail.small(count)
+    for count in _steps(steps, bench.quick):
+        corpus = mail.small(count, pop3)
         users = bench.corpus(corpus)
         bench.runner.run("reader", bench.reader(users))
         make = bench.ours(bench.site, users, pop3=pop3)
@@ -506,11 +519,15 @@ def _growth_of_a_folder(bench, case, pop3):
             peak = sample.memory / MB
             bench.bound(case, f"{label}{what}, memory MB", peak, bound, "40 + 100 B a message")
             bench.note(case, f"{label}{what}, wall s", sample.wall)
+            bench.note(case, f"{label}{what}, CPU s", sample.cpu)
         bench.note(case, f"{label}state MB", state / MB)
         found = {
             "first run, us a message": first.wall / count * 1e6,
             "no-op, us a message": again.wall / count * 1e6,
             "delta, us a message": delta.wall / count * 1e6,
+            "first run, CPU us a message": first.cpu / count * 1e6,
+            "no-op, CPU us a message": again.cpu / count * 1e6,
+            "delta, CPU us a message": delta.cpu / count * 1e6,
             "state, bytes a message": state / count,
         }
         _straight(bench, case, label, found, before)
@@ -519,7 +536,7 @@ def _growth_of_a_folder(bench, case, pop3):
 
 def _growth_of_users(bench, case):
     before = None
-    for count in (10, 100) if bench.quick else (10, 100, 1000):
+    for count in _steps(USERS, bench.quick):
         corpus = mail.crowd(count)
         users = bench.corpus(corpus)
         make = bench.ours(bench.site, users, pop3=True, jobs=8)
@@ -527,14 +544,22 @@ def _growth_of_users(bench, case):
         first, job = bench.runner.run("mailseed", make)
         make_again = _again(job, make)
         again, job = bench.runner.run("mailseed", make_again, checked=False)
+        trees = job.results.values()
+        files = (file for tree in trees for file in tree.glob("mailseed.state*"))
+        state = sum(file.stat().st_size for file in files)
         label = f"{count} users: "
         for what, sample in (("first run", first), ("no-op", again)):
             bench.runner.journal(case, 1, label + what, sample)
             bench.bound(case, f"{label}{what}, memory MB", sample.memory / MB, 40, "40")
             bench.note(case, f"{label}{what}, wall s", sample.wall)
+            bench.note(case, f"{label}{what}, CPU s", sample.cpu)
+        bench.note(case, f"{label}state MB", state / MB)
         found = {
             "first run, ms a user": first.wall / count * 1e3,
             "no-op, ms a user": again.wall / count * 1e3,
+            "first run, CPU ms a user": first.cpu / count * 1e3,
+            "no-op, CPU ms a user": again.cpu / count * 1e3,
+            "state, bytes a user": state / count,
         }
         _straight(bench, case, label, found, before)
         before = found
@@ -599,3 +624,18 @@ CASES = {
     "growth": growth,
     "growth-imap": growth_imap,
 }
+
+
+def corpora(name, quick):
+    """The mail that a case moves."""
+    small = _steps(MESSAGES, quick)
+    of_cases = {
+        "uidl-distinct": [mail.DISTINCT],
+        "users": [mail.MANY],
+        "users-50ms": [mail.FOLDERS],
+        "large": [mail.LARGE],
+        "huge": [mail.HUGE],
+        "growth": [*map(mail.small, small), *map(mail.crowd, _steps(USERS, quick))],
+        "growth-imap": [mail.small(count, pop3=False) for count in _steps(MESSAGES_IMAP, quick)],
+    }
+    return of_cases.get(name, [mail.ONE])

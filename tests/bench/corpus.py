@@ -47,9 +47,10 @@ LARGE = Corpus("large", 1, 200, 1 * MB, 25 * MB, log=True)
 HUGE = Corpus("huge", 1, 1, 1 << 30, 1 << 30)
 
 
-def small(messages):
-    """One folder of tiny messages."""
-    return Corpus(f"small{messages}", 1, messages, 150, 250)
+def small(messages, pop3=True):
+    """One folder of tiny messages, for each measurement of growth its own: it changes them."""
+    name = f"small{messages}" if pop3 else f"plain{messages}"
+    return Corpus(name, 1, messages, 150, 250)
 
 
 def crowd(users):

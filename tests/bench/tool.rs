@@ -5,6 +5,7 @@
 
 #[path = "../all/support/busy.rs"]
 mod busy;
+#[allow(dead_code, reason = "the faults are for tests")]
 #[path = "../all/support/far_away.rs"]
 mod far_away;
 

@@ -1,5 +1,6 @@
 //! What is taken, and where it goes: as it is typed and listed.
 
+use super::users;
 use super::{resolve, with};
 use crate::mail::FolderPath;
 
@@ -56,8 +57,7 @@ fn a_subfolder_of_the_list_goes_before_that_of_all() {
     let list = "user,password,subfolder\na@d,p,\nb@d,p,Alt/Été\n";
     let line = [&IMAP[..], &["--subfolder", "Old"]].concat();
     let config = resolve(list, None, &with(&line)).expect("all is well");
-    let subfolders: Vec<_> = config
-        .users
+    let subfolders: Vec<_> = users(&config)
         .iter()
         .map(|user| user.subfolder.clone())
         .collect();
@@ -71,12 +71,12 @@ fn rows_of_one_maildir_need_parts_of_their_own() {
     let list = "user,password,subfolder\na,p,\nb,p,B\nc,p,C/D\n";
     let config = resolve(list, None, &line).expect("all is well");
     let reserved = ["B", "C/D"].map(FolderPath::from_display);
-    assert_eq!(config.users[0].reserved, reserved);
-    assert_eq!(config.users[1].reserved, []);
+    assert_eq!(users(&config)[0].reserved, reserved);
+    assert_eq!(users(&config)[1].reserved, []);
     // Also where the others are not worked on now.
     let only = [&line[..], &["--only", "a"]].concat();
     let config = resolve(list, None, &only).expect("all is well");
-    assert_eq!(config.users[0].reserved, reserved);
+    assert_eq!(users(&config)[0].reserved, reserved);
 
     for (list, want) in [
         (

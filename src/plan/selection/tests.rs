@@ -23,7 +23,7 @@ fn selection(options: &[&str]) -> Selection {
     ];
     let password = ["--password-command", "true"];
     let line = [&line[..], &password, options].concat();
-    let Command::Plan(typed) = Cli::try_parse_from(line).unwrap().command else {
+    let Command::Plan { options: typed, .. } = Cli::try_parse_from(line).unwrap().command else {
         panic!("no plan");
     };
     Config::from_cli(&typed, Task::Plan).unwrap().selection

@@ -127,6 +127,7 @@ fn heading(kind: Kind) -> &'static str {
         Kind::Unholdable => "target cannot hold it",
         Kind::Conflict => "conflict on the target",
         Kind::Target => "target not usable",
+        Kind::Space => "no room on the target",
         Kind::Input => "wrong input",
         Kind::Interrupted => "interrupted",
         Kind::Stopped => "not begun",
@@ -162,6 +163,7 @@ fn way_on(kind: Kind) -> &'static str {
         Kind::Target => {
             "Make space and see to the permissions of the target, then export these users again."
         }
+        Kind::Space => "Make room on the target, then export these users again.",
         Kind::Input => "Correct the user list or the options, then export these users again.",
         Kind::Interrupted | Kind::Stopped => {
             "Export these users again: it goes on where it stopped."

@@ -219,7 +219,8 @@ fn sum(talk: &mut Talk<'_>, since: &Since<'_>, heard: &mut Heard<'_>, gone: Gone
         Gone::Named => UidSet::default(),
         Gone::NotFound => known.difference(&heard.found()),
         Gone::NotListed => {
-            let listed = partials.iter().map(|(uid, _)| *uid).collect();
+            let listed = partials.iter().filter_map(Partial::entry);
+            let listed = listed.map(|entry| entry.uid).collect();
             known.difference(&listed)
         }
         Gone::All => known.clone(),
@@ -232,19 +233,23 @@ fn sum(talk: &mut Talk<'_>, since: &Since<'_>, heard: &mut Heard<'_>, gone: Gone
     let is_fresh = |uid: Uid, partial: &Partial| {
         partial.is_listing() && from.is_some_and(|from| uid.value() >= from)
     };
-    for (uid, partial) in &partials {
-        if known.contains(*uid) {
-            if let Some((flags, keywords)) = partial.flags
-                && !changes.vanished.contains(*uid)
+    for partial in &partials {
+        let Some(entry) = partial.entry() else {
+            continue;
+        };
+        let uid = entry.uid;
+        if known.contains(uid) {
+            if let Some((flags, keywords)) = partial.flags()
+                && !changes.vanished.contains(uid)
             {
-                changes.flags.push((*uid, flags, keywords));
+                changes.flags.push((uid, flags, keywords));
             }
-        } else if is_fresh(*uid, partial) {
-            if partial.flags.is_none() {
+        } else if is_fresh(uid, partial) {
+            if partial.flags().is_none() {
                 talk.warnings
                     .add(format!("UID {uid}: the server listed no flags"));
             }
-            changes.fresh.entries.extend(partial.entry());
+            changes.fresh.entries.push(entry);
         }
     }
     if heard.gathered.unreadable() > 0 {

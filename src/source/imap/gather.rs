@@ -10,43 +10,64 @@ use crate::source::MessageList;
 /// The most responses that are believed of one listing, whatever EXISTS said.
 pub const MESSAGE_LIMIT: usize = 20_000_000;
 
-/// What was said of a message; what was not is `None`.
+/// What was said of a message, in little room: there may be a million.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Partial {
     uid: Option<Uid>,
-    /// FLAGS.
-    pub flags: Option<(Flags, KeywordSet)>,
-    date: Option<Option<i64>>,
-    size: Option<Option<u64>>,
+    flags: Flags,
+    keywords: KeywordSet,
+    has_flags: bool,
+    has_date: bool,
+    has_size: bool,
+    date: Option<Seconds>,
+    size: u64,
 }
 
 impl Partial {
     fn is_complete(&self) -> bool {
-        self.flags.is_some() && self.date.is_some() && self.size.is_some()
+        self.has_flags && self.has_date && self.has_size
     }
 
     /// Whether it is more than word of flags: an answer to who asked for the details.
     pub fn is_listing(&self) -> bool {
-        self.size.is_some() || self.date.is_some()
+        self.has_size || self.has_date
+    }
+
+    /// FLAGS, where they were said.
+    pub fn flags(&self) -> Option<(Flags, KeywordSet)> {
+        self.has_flags.then_some((self.flags, self.keywords))
     }
 
     /// The message as listed; `None` without a UID.
     pub fn entry(&self) -> Option<Entry> {
-        let (flags, keywords) = self.flags.unwrap_or_default();
         Some(Entry {
             uid: self.uid?,
-            flags,
-            keywords,
-            internal_date: self.date.flatten().map(Seconds::from),
-            size: self.size.flatten().unwrap_or(0),
+            flags: self.flags,
+            keywords: self.keywords,
+            internal_date: self.date,
+            size: self.size,
         })
+    }
+
+    /// Takes in what was said later of the same message.
+    fn correct(&mut self, later: &Self) {
+        if later.has_flags {
+            (self.has_flags, self.flags, self.keywords) = (true, later.flags, later.keywords);
+        }
+        if later.has_date {
+            (self.has_date, self.date) = (true, later.date);
+        }
+        if later.has_size {
+            (self.has_size, self.size) = (true, later.size);
+        }
     }
 }
 
 /// FETCH responses so far.
 #[derive(Debug, Default)]
 pub struct Gathered {
-    partials: Vec<(Uid, Partial)>,
+    /// Each of a UID.
+    partials: Vec<Partial>,
     /// The keywords in them.
     pub keywords: KeywordTable,
     unreadable: Vec<(Option<Uid>, String)>,
@@ -81,7 +102,7 @@ impl Gathered {
         let mut partial = Partial::default();
         let outcome = self.read(talk, &mut partial);
         match (outcome, partial.uid) {
-            (Ok(()), Some(uid)) => self.partials.push((uid, partial)),
+            (Ok(()), Some(_)) => self.partials.push(partial),
             (Ok(()), None) if partial.is_listing() => {
                 let why = "the server listed it without a UID";
                 self.unreadable.push((None, why.to_owned()));
@@ -90,7 +111,7 @@ impl Gathered {
             (Ok(()), None) => talk.reader.unasked()?,
             (Err(Fault::Nonsense(why)), Some(uid)) if partial.is_complete() => {
                 talk.warnings.add(format!("UID {uid}: {why}"));
-                self.partials.push((uid, partial));
+                self.partials.push(partial);
             }
             (Err(Fault::Nonsense(why)), uid) => {
                 let why = format!("the server's line about it makes no sense: {why}");
@@ -107,10 +128,13 @@ impl Gathered {
             match item {
                 Item::Uid(uid) => partial.uid = Some(uid),
                 Item::Flags(list) => {
-                    partial.flags = Some(intern(talk, list, &mut self.keywords));
+                    (partial.flags, partial.keywords) = intern(talk, list, &mut self.keywords);
+                    partial.has_flags = true;
                 }
-                Item::Date(date) => partial.date = Some(date),
-                Item::Size(size) => partial.size = Some(size),
+                Item::Date(date) => {
+                    (partial.has_date, partial.date) = (true, date.map(Seconds::from));
+                }
+                Item::Size(size) => (partial.has_size, partial.size) = (true, size.unwrap_or(0)),
                 Item::Attribute(..)
                 | Item::Literal(..)
                 | Item::Quoted(_)
@@ -122,17 +146,18 @@ impl Gathered {
     }
 
     /// All that was said of each UID, ascending, the later word before the earlier.
-    pub fn merged(&mut self) -> Vec<(Uid, Partial)> {
+    pub fn merged(&mut self) -> Vec<Partial> {
         let mut partials = std::mem::take(&mut self.partials);
-        partials.sort_by_key(|(uid, _)| *uid);
-        partials.dedup_by(|(uid, later), (known, whole)| {
-            if uid != known {
-                return false;
+        // Mostly they ascend, and sorting takes room.
+        if !partials.is_sorted_by_key(|partial| partial.uid) {
+            partials.sort_by_key(|partial| partial.uid);
+        }
+        partials.dedup_by(|later, whole| {
+            let is_same = later.uid == whole.uid;
+            if is_same {
+                whole.correct(later);
             }
-            whole.flags = later.flags.or(whole.flags);
-            whole.date = later.date.or(whole.date);
-            whole.size = later.size.or(whole.size);
-            true
+            is_same
         });
         partials
     }
@@ -145,12 +170,15 @@ impl Gathered {
             keywords: self.keywords,
             unreadable: self.unreadable,
         };
-        for (uid, partial) in partials.iter().filter(|(uid, _)| wanted(*uid)) {
-            if partial.flags.is_none() {
+        for partial in partials {
+            let Some(entry) = partial.entry().filter(|entry| wanted(entry.uid)) else {
+                continue;
+            };
+            if !partial.has_flags {
                 talk.warnings
-                    .add(format!("UID {uid}: the server listed no flags"));
+                    .add(format!("UID {}: the server listed no flags", entry.uid));
             }
-            list.entries.extend(partial.entry());
+            list.entries.push(entry);
         }
         // A line that made no sense and another for the same message that did.
         list.unreadable.retain(|(uid, _)| {

@@ -81,9 +81,15 @@ pub fn log_in(
     may_log_in()?;
     shared.lock().capabilities.clear();
     let mut session = match way {
-        Way::Command => client
-            .login(&login.name, login.secret.expose())
-            .map_err(|(error, _)| refusal(shared, error, None, |text| login.secret.scrub(text)))?,
+        Way::Command => {
+            // Before it is sent: nothing that the server says from now on may repeat it.
+            let secret = login.secret.clone();
+            let cover = move |text: &str| secret.scrub(text);
+            shared.lock().warnings.cover_by(cover);
+            client
+                .login(&login.name, login.secret.expose())
+                .map_err(|(error, _)| refusal(shared, error, None, str::to_owned))?
+        }
         Way::Sasl(mechanism) => {
             let at_once = before.has("SASL-IR");
             authenticate(client, shared, mechanism, at_once, login, endpoint)?
@@ -93,11 +99,6 @@ pub fn log_in(
         Some(after) => Some(after),
         None => abilities(shared, || session.capabilities())?,
     };
-    if way == Way::Command {
-        let secret = login.secret.clone();
-        let cover = move |text: &str| secret.scrub(text);
-        shared.lock().warnings.cover_by(cover);
-    }
     Ok((session, after.unwrap_or(before), words))
 }
 

@@ -103,6 +103,11 @@ impl Pki {
         builder.build()
     }
 
+    fn fingerprint(&self) -> Fingerprint {
+        let certificate = X509::from_pem(self.certificate.as_bytes()).expect("certificate");
+        Fingerprint::of(&certificate).expect("digest")
+    }
+
     fn trusted(&self) -> TlsPolicy {
         TlsPolicy {
             ca_file: Some(self.ca_file.path().to_owned()),
@@ -199,12 +204,12 @@ fn certificates_are_refused_unless_told_otherwise() {
         (
             "localhost",
             other.trusted(),
-            Some("--tls-ca FILE (or --tls-insecure)"),
+            Some("--tls-ca FILE, or --tls-fingerprint"),
         ),
         (
             "localhost",
             TlsPolicy::default(),
-            Some("--tls-ca FILE (or --tls-insecure)"),
+            Some("--tls-ca FILE, or --tls-fingerprint"),
         ),
         (
             "127.0.0.1",
@@ -219,7 +224,19 @@ fn certificates_are_refused_unless_told_otherwise() {
                 legacy,
                 ..policy.clone()
             };
-            let (port, server) = serve("127.0.0.1", greet_and_echo(pki.acceptor()));
+            let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+            let port = listener.local_addr().expect("address").port();
+            let (acceptor, looks) = (pki.acceptor(), refused.is_some());
+            let server = thread::spawn(move || {
+                let next = || listener.accept().expect("accept").0;
+                let heard = greet_and_echo(acceptor.clone())(next());
+                if looks {
+                    // Not a word over the second connection.
+                    let mut stream = acceptor.accept(next()).expect("TLS");
+                    assert_eq!(stream.read(&mut [0]).unwrap_or_default(), 0);
+                }
+                heard
+            });
             let endpoint = endpoint(Security::Tls, host, port);
             let result = connect(&policy, &endpoint);
             match refused {
@@ -228,6 +245,9 @@ fn certificates_are_refused_unless_told_otherwise() {
                     let text = problem.to_string();
                     assert_eq!((problem.kind, problem.retry), (Kind::Tls, false), "{text}");
                     assert!(text.contains(hint), "{text}");
+                    let shown = format!("SHA-256 {}", pki.fingerprint());
+                    assert!(text.contains(&shown), "{text}");
+                    assert!(text.contains("; valid until "), "{text}");
                     assert!(
                         text.starts_with(&format!("{host}:{port}: its certif")),
                         "{text}"
@@ -294,6 +314,54 @@ fn old_appliances_need_the_legacy_switch_which_still_checks_the_name() {
                 assert_eq!(server.join().expect("server"), Some("TLSv1"));
             }
         }
+    }
+}
+
+/// Of any name, maker and age, and no other, though an authority vouches for it.
+#[test]
+fn a_certificate_of_that_fingerprint_is_accepted_and_no_other() {
+    let (good, weak) = (Pki::new(&["elsewhere"]), Pki::weak("elsewhere"));
+    let table = [
+        (&good, vec![good.fingerprint()], false, true),
+        (
+            &good,
+            vec![weak.fingerprint(), good.fingerprint()],
+            false,
+            true,
+        ),
+        (&good, vec![weak.fingerprint()], false, false),
+        (&weak, vec![weak.fingerprint()], true, true),
+        (&weak, vec![good.fingerprint()], true, false),
+    ];
+    for (pki, fingerprints, legacy, accepted) in table {
+        let acceptor = pki.old_acceptor(SslVersion::TLS1_2);
+        let (port, server) = serve("127.0.0.1", move |tcp| {
+            let mut stream = acceptor.accept(tcp).ok()?;
+            stream.write_all(b"+OK old\r\n").ok()?;
+            // What the client says, which is nothing.
+            Some(stream.read(&mut [0]).unwrap_or_default())
+        });
+        let policy = TlsPolicy {
+            legacy,
+            fingerprints,
+            ..TlsPolicy::default()
+        };
+        let result = connect(&policy, &endpoint(Security::Tls, "localhost", port));
+        match result {
+            Ok(mut connection) => {
+                assert!(accepted);
+                assert_eq!(line(&mut connection), "+OK old\r\n");
+            }
+            Err(problem) => {
+                let text = problem.to_string();
+                assert!(!accepted, "{text}");
+                assert_eq!((problem.kind, problem.retry), (Kind::Tls, false), "{text}");
+                let shown = format!("SHA-256 {}", pki.fingerprint());
+                assert!(text.contains("not one of --tls-fingerprint"), "{text}");
+                assert!(text.contains(&shown), "{text}");
+            }
+        }
+        assert_eq!(server.join().expect("server"), Some(0));
     }
 }
 
@@ -537,7 +605,7 @@ fn a_ca_file_without_certificates_stops_the_run() {
             let policy = TlsPolicy {
                 ca_file: Some(path.clone()),
                 legacy,
-                insecure: false,
+                ..TlsPolicy::default()
             };
             let problem = Dialer::new(&policy, TIMEOUT).expect_err(name);
             let text = problem.to_string();

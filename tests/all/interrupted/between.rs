@@ -1,25 +1,80 @@
-//! A Dovecot at work between a run that was killed and the next one: what it serves of the tree that
-//! was cut is served nowhere under another UID or UIDL, and afterwards all is as it should be.
+//! A Dovecot or a Courier at work between a run that was killed and the next one: what it serves of the tree
+//! that was cut is served nowhere under another UID or UIDL, and afterwards all is as it should be.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::system_calls::copy;
+use crate::courier_target::assert_alike;
 use crate::migration::{PASSWORD, Source, Target, views};
+use crate::support::courier::Courier;
 use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::give_to_mail_owner;
 use crate::support::imap_view::ImapView;
-use crate::support::pop3_view::Pop3Entry;
+use crate::support::pop3_view::{self, Pop3Entry};
 use crate::support::tree::TempTree;
 
 type View = (ImapView, Vec<Pop3Entry>);
 
-/// What a Dovecot may serve, and the Dovecot.
+/// Who serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    Dovecot,
+    Courier,
+}
+
+enum Server {
+    Dovecot(Dovecot, TempTree),
+    Courier(Courier),
+}
+
+impl Server {
+    /// For the users ann-before, ann-uncut and so many others, ann-0 and so on.
+    fn start(who: Who, count: usize) -> Self {
+        match who {
+            Who::Dovecot => {
+                let root = TempTree::new();
+                let home = format!("{}/%u", root.path().display());
+                Self::Dovecot(Dovecot::start(DovecotOptions::reading(&home)), root)
+            }
+            Who::Courier => {
+                let numbers = (0..count).map(|number| number.to_string());
+                let names = ["before".to_owned(), "uncut".to_owned()].into_iter();
+                let users: Vec<String> = names
+                    .chain(numbers)
+                    .map(|name| format!("ann-{name}"))
+                    .collect();
+                let users: Vec<(&str, &str)> =
+                    users.iter().map(|user| (user.as_str(), PASSWORD)).collect();
+                Self::Courier(Courier::start(&users))
+            }
+        }
+    }
+
+    fn target(&self, suffix: &str) -> Target {
+        match self {
+            Self::Dovecot(_, root) => Target::within(root.path(), suffix),
+            Self::Courier(server) => Target::within(&server.homes(), suffix),
+        }
+    }
+
+    fn views(&self, user: &str) -> View {
+        match self {
+            Self::Dovecot(server, _) => views(server, user, PASSWORD),
+            // Whose POP3 marks what it sends as seen: it sends nothing.
+            Self::Courier(server) => (
+                ImapView::read(server.imap_port(), user, PASSWORD).without_prefix("INBOX."),
+                pop3_view::read(server.pop3_port(), user, PASSWORD, false),
+            ),
+        }
+    }
+}
+
+/// What a server may serve, and the server.
 pub(super) struct Between<'a> {
     source: &'a Source,
     more: &'a [&'a str],
-    root: TempTree,
-    server: Dovecot,
+    server: Server,
     count: AtomicUsize,
     known: Known,
     whole: View,
@@ -94,20 +149,19 @@ impl Known {
 }
 
 impl<'a> Between<'a> {
-    /// Where a run `more` finds a copy of `before` and makes of it what `uncut` is.
+    /// Where a run `more` finds a copy of `before` and makes of it what `uncut` is; to be looked at `count`
+    /// times.
     pub(super) fn new(
+        (who, count): (Who, usize),
         source: &'a Source,
         more: &'a [&'a str],
         before: Option<&Target>,
         uncut: &Target,
     ) -> Self {
-        let root = TempTree::new();
-        let home = format!("{}/%u", root.path().display());
-        let server = Dovecot::start(DovecotOptions::reading(&home));
+        let server = Server::start(who, count);
         let look_at = |target: &Target, name: &str| {
-            let copied = Target::within(root.path(), name);
-            copy(Some(target), &copied);
-            views(&server, &format!("ann{name}"), PASSWORD)
+            copy(Some(target), &server.target(name));
+            server.views(&format!("ann{name}"))
         };
         let mut known = Known::default();
         if let Some(before) = before {
@@ -125,7 +179,6 @@ impl<'a> Between<'a> {
         Self {
             source,
             more,
-            root,
             server,
             count: AtomicUsize::new(0),
             known,
@@ -139,17 +192,23 @@ impl<'a> Between<'a> {
             return;
         }
         let suffix = format!("-{}", self.count.fetch_add(1, Ordering::Relaxed));
-        let target = Target::within(self.root.path(), &suffix);
+        let target = self.server.target(&suffix);
         copy(Some(cut), &target);
         // What was killed before it was given away is served too.
         give_to_mail_owner(&target.maildir("ann"));
         let user = format!("ann{suffix}");
-        let view = views(&self.server, &user, PASSWORD);
+        let view = self.server.views(&user);
         let wrong = self.known.wrong(&view);
         assert!(wrong.is_empty(), "{context}: {wrong:#?}");
         target.export_ok(self.source, "ann", self.more);
-        let (imap, pop3) = views(&self.server, &user, PASSWORD);
-        assert_eq!(imap, self.whole.0, "{context}: served in between");
+        let (imap, pop3) = self.server.views(&user);
+        match self.server {
+            Server::Dovecot(..) => {
+                assert_eq!(imap, self.whole.0, "{context}: served in between");
+            }
+            // Which tells no UIDNEXT.
+            Server::Courier(_) => assert_alike(&self.whole.0, &imap),
+        }
         assert_eq!(pop3, self.whole.1, "{context}: served in between");
     }
 }

@@ -5,11 +5,13 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use super::between::Between;
-use super::system_calls::{changes, copy, injected, some_of};
+use super::between::{Between, Who};
+use super::system_calls::{changes, copy, evenly, injected, some_of};
 use super::{State, golden, mark, source, state_of};
+use crate::courier_target::target_of;
 use crate::migration::{PASSWORD, Source, Target};
 use crate::support::corpus::{self, PopOrder, Uidls};
+use crate::support::courier::Courier;
 use crate::support::delivery::deliver;
 use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::mail_user::{Client, Store};
@@ -19,6 +21,7 @@ use crate::support::{Layout, give_to_mail_owner, on_two_cores};
 /// all have their turn.
 const KILLED: usize = 45;
 const SERVED: usize = 8;
+const DOVECOT: Option<Who> = Some(Who::Dovecot);
 
 /// A large mailbox with one of everything, killed again and again until it is done.
 #[test]
@@ -93,16 +96,25 @@ fn killed_until_done(source: &Source, targets: &str, more: &[&str], redated: boo
 #[test]
 fn a_run_killed_at_each_change_of_the_disk_ends_in_the_same_tree() {
     let server = source(4);
-    at_each_change(&Source::of(&server), &["--target", "dovecot"], None, true);
+    at_each_change(
+        &Source::of(&server),
+        &["--target", "dovecot"],
+        None,
+        DOVECOT,
+    );
 }
 
-/// With Courier's lists, alone and beside Dovecot's.
+/// With Courier's lists, alone and beside Dovecot's; both serve.
 #[test]
 fn a_run_for_courier_killed_at_each_change_ends_in_the_same_tree() {
     let server = source(4);
     for targets in ["courier", "dovecot,courier"] {
         let more = ["--target", targets, "--unholdable", "report"];
-        at_each_change(&Source::of(&server), &more, None, targets != "courier");
+        let who = match targets {
+            "courier" => Who::Courier,
+            _ => Who::Dovecot,
+        };
+        at_each_change(&Source::of(&server), &more, None, Some(who));
     }
 }
 
@@ -111,10 +123,10 @@ fn a_run_from_pop3_alone_killed_at_each_change_ends_in_the_same_tree() {
     let server = source(4);
     let source = Source::of(&server).pop3_only();
     let more = ["--target", "qmail,dovecot"];
-    at_each_change(&source, &more, None, false);
+    at_each_change(&source, &more, None, None);
     // Digests instead of UIDLs in the names.
     let more = ["--target", "dovecot", "--fsync", "always"];
-    at_each_change(&source, &more, None, false);
+    at_each_change(&source, &more, None, None);
 }
 
 /// A POP3 server that shows INBOX and Sent: INBOX gets copies of what is in Sent.
@@ -141,7 +153,7 @@ fn a_run_that_collects_killed_at_each_change_ends_in_the_same_tree() {
     let source = Source::both(server.imap_port(), shows_all.pop3_port());
     for target in ["dovecot", "qmail"] {
         let more = ["--target", target, "--pop3-collect", "inbox"];
-        at_each_change(&source, &more, None, false);
+        at_each_change(&source, &more, None, None);
     }
 }
 
@@ -153,7 +165,7 @@ fn a_run_that_renames_killed_at_each_change_ends_in_the_same_tree() {
     let before = Target::new();
     let imap_only = Source::of(&server).imap_only();
     before.export_ok(&imap_only, "ann", &more);
-    at_each_change(&Source::of(&server), &more, Some(&before), false);
+    at_each_change(&Source::of(&server), &more, Some(&before), None);
 }
 
 /// A run that adds, changes flags, deletes and renames, on a target that nobody has used, and on one
@@ -188,23 +200,62 @@ fn a_run_that_merges_killed_at_each_change_ends_in_the_same_tree() {
     at_source.expunge("INBOX", 1);
     at_source.rename("Sent", "Post");
     at_source.expunge("Post", 1);
-    at_each_change(&source, &more, Some(&untouched), true);
-    at_each_change(&source, &more, Some(&used), true);
+    at_each_change(&source, &more, Some(&untouched), DOVECOT);
+    at_each_change(&source, &more, Some(&used), DOVECOT);
     let mirror = ["--mirror", "--delete-local", "--max-delete", "100"];
-    at_each_change(&source, &mirror, Some(&used), true);
+    at_each_change(&source, &mirror, Some(&used), DOVECOT);
+}
+
+/// The same where a Courier serves, before and in between.
+#[test]
+fn a_run_that_merges_for_courier_killed_at_each_change_ends_in_the_same_tree() {
+    let server = source(4);
+    let source = Source::of(&server);
+    let more = [
+        "--target",
+        "courier",
+        "--unholdable",
+        "report",
+        "--max-delete",
+        "100",
+    ];
+    let destination = Courier::start(&[("ann", PASSWORD)]);
+    let used = target_of(&destination);
+    used.export_ok(&source, "ann", &more);
+    deliver(
+        &used.maildir("ann"),
+        "INBOX",
+        1_600_000_000,
+        "Subject: local\n\nhere\n",
+    );
+    {
+        let mut user = Client::login(destination.imap_port(), "ann", PASSWORD);
+        user.select_each();
+        user.store("INBOX", 2, Store::Set, &["\\Flagged", "Mine"]);
+    }
+    let mut at_source = Client::login(server.imap_port(), "ann", PASSWORD);
+    let message = format!("Subject: 5\n\n{}\n", mark(5));
+    at_source.append("INBOX", &["$Label1"], 1_600_000_100, &message);
+    at_source.store("INBOX", 4, Store::Set, &["\\Answered", "$Label2"]);
+    at_source.expunge("INBOX", 1);
+    at_source.expunge("Sent", 1);
+    at_each_change(&source, &more, Some(&used), Some(Who::Courier));
 }
 
 /// Kills a run at the first change of the disk, another at the second, and so on; each finds a copy of
 /// `before`, if there is one, and is followed by a run that nothing disturbs. Some of the trees that
 /// were cut are served in between, see [`Between`].
-fn at_each_change(source: &Source, more: &[&str], before: Option<&Target>, serve: bool) {
+fn at_each_change(source: &Source, more: &[&str], before: Option<&Target>, who: Option<Who>) {
     let redated = source.imap.is_none() && more.concat().contains("qmail");
     let uncut = Target::new();
     copy(before, &uncut);
-    let changes = some_of(changes(&uncut, source, more), KILLED);
+    let all = changes(&uncut, source, more);
+    let counted = all.len();
+    let changes = some_of(all, KILLED);
     let whole = state_of(&uncut, source).without_indexes();
-    let between = serve.then(|| Between::new(source, more, before, &uncut));
-    let served = some_of(changes.clone(), SERVED);
+    let served = evenly(&changes, SERVED);
+    let between = who.map(|who| Between::new((who, served.len()), source, more, before, &uncut));
+    let (started, killed) = (Instant::now(), changes.len());
     let (left_in_tmp, left_unlisted) = (AtomicUsize::new(0), AtomicUsize::new(0));
     on_two_cores(changes, |change| {
         let context = format!("{more:?}: killed at {change}");
@@ -243,6 +294,11 @@ fn at_each_change(source: &Source, more: &[&str], before: Option<&Target>, serve
         let state = state_of(&target, source).without_indexes();
         state.assert_is(&whole, &context);
     });
+    eprintln!(
+        "{more:?}: killed at {killed} of {counted} calls, {} of them served by {who:?}, {:.0?}",
+        served.len(),
+        started.elapsed(),
+    );
     // The kills came where they were to come.
     assert!(left_in_tmp.into_inner() > 0 && left_unlisted.into_inner() > 0);
 }

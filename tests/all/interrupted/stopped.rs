@@ -205,9 +205,91 @@ fn export_to(disk: &SmallDisk, source: &Source) -> program::Output {
         &template,
         "--owner",
         "5000:5000",
+        // Else it is not begun.
+        "--min-free",
+        "0",
     ]);
     command.env("MAILSEED_PASSWORD", PASSWORD);
     program::run(command, Duration::from_secs(60))
+}
+
+/// Ann's mail has no room, or no inodes, bob's has: she fails by herself, with nothing written, and a plan
+/// says so before.
+#[test]
+fn a_user_that_does_not_fit_is_not_begun_and_the_others_come() {
+    let server = Dovecot::start(DovecotOptions::with_users(&[
+        ("ann", PASSWORD),
+        ("bob", PASSWORD),
+    ]));
+    corpus::large(&server.mail_dir("ann"), 12, 150_000, 200_000);
+    corpus::large(&server.mail_dir("bob"), 3, 1_000, 20_000);
+    let source = Source::of(&server);
+    let disk = SmallDisk::new("1m");
+    let scratch = TempTree::new();
+    let list = scratch.path().join("users.csv");
+    std::fs::write(&list, "user\nann\nbob\n").expect("scratch is writable");
+    let run = |task: &str, report: &Path| {
+        let mut command = program::mailseed_command();
+        command.arg(task).args(source.arguments());
+        command
+            .arg("--users")
+            .arg(&list)
+            .arg("--report")
+            .arg(report);
+        command
+            .arg("--maildir")
+            .arg(disk.path().join("{user}/Maildir"));
+        command.env("MAILSEED_PASSWORD", PASSWORD);
+        program::run(command, Duration::from_secs(60))
+    };
+    let report = |name: &str| scratch.path().join(name);
+    for (at, size, lacking) in [
+        (1, "1m", "needed, "),
+        (2, "64m,nr_inodes=34", "inodes needed, "),
+    ] {
+        disk.resize(size);
+        let plan = run("plan", &report("plan"));
+        assert_eq!(plan.code, Some(0), "{}\n{}", plan.stdout, plan.stderr);
+        assert!(plan.stdout.contains("IT DOES NOT FIT"), "{}", plan.stdout);
+        let output = run("export", &report(&at.to_string()));
+        assert_eq!(output.code, Some(1), "{}\n{}", output.stdout, output.stderr);
+        let rows = crate::support::report::summary(&report(&at.to_string()));
+        let told: Vec<_> = rows.iter().map(|row| row.text("status")).collect();
+        assert_eq!(told, ["failed", "ok"], "{}", output.stdout);
+        let error = rows[0].text("error");
+        assert!(
+            error.starts_with("space: ") && error.contains(lacking),
+            "{error}"
+        );
+        assert_eq!(disk.state().messages(), 0);
+    }
+    disk.resize("64m,nr_inodes=0");
+    // Estimates go by what the runs before have left.
+    let mut plan = program::mailseed_command();
+    plan.arg("plan")
+        .args(source.arguments())
+        .arg("--users")
+        .arg(&list);
+    plan.arg("--maildir")
+        .arg(disk.path().join("{user}/Maildir"));
+    plan.arg("--history")
+        .arg(report("1"))
+        .arg("--history")
+        .arg(report("2"));
+    plan.env("MAILSEED_PASSWORD", PASSWORD);
+    let plan = program::run(plan, Duration::from_secs(60));
+    assert_eq!(plan.code, Some(0), "{}\n{}", plan.stdout, plan.stderr);
+    for words in [
+        "to fetch: ",
+        " in 12 messages, ",
+        "last delta: about 0 B come in a day",
+        "it fits",
+    ] {
+        assert!(plan.stdout.contains(words), "{words}\n{}", plan.stdout);
+    }
+    let output = run("export", &report("3"));
+    assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
+    assert_eq!(disk.state().messages(), 12);
 }
 
 fn assert_full(output: &program::Output, disk: &SmallDisk, whole: &State) {

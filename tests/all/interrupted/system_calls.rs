@@ -84,6 +84,13 @@ pub(super) fn some_of(changes: Vec<Change>, count: usize) -> Vec<Change> {
         .collect()
 }
 
+/// `count` of `changes`, or a tenth of them where that is more, evenly.
+pub(super) fn evenly(changes: &[Change], count: usize) -> Vec<Change> {
+    let count = count.max(changes.len() / 10).max(1);
+    let step = changes.len().div_ceil(count).max(1);
+    changes.iter().step_by(step).cloned().collect()
+}
+
 /// Runs into `target` what nothing disturbs, and returns the changes of the disk that it makes.
 pub(super) fn changes(target: &Target, source: &Source, more: &[&str]) -> Vec<Change> {
     let trace = trace(target, source, more);

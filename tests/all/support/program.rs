@@ -35,9 +35,18 @@ pub fn mailseed_command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mailseed"));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if ["MAILSEED_", "SLURM_", "PBS_", "SGE_", "LSB_"]
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
+        if [
+            "MAILSEED_",
+            "SLURM_",
+            "PBS_",
+            "SGE_",
+            "LSB_",
+            "AWS_BATCH_",
+            "JOB_COMPLETION_",
+            "PARALLEL_",
+        ]
+        .iter()
+        .any(|prefix| text.starts_with(prefix))
         {
             command.env_remove(&name);
         }

@@ -4,9 +4,11 @@
 
 mod courier;
 mod imap;
+mod journal;
 mod mutf7;
 mod pairing;
 mod pop3;
+mod report;
 mod state;
 mod stream;
 mod uidlist;
@@ -16,7 +18,7 @@ mod userlist;
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 8] = [
+pub const TARGETS: [(&str, Target); 10] = [
     ("imap", imap::run),
     ("pop3", pop3::run),
     ("uidlist", uidlist::run),
@@ -25,4 +27,6 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("userlist", userlist::run),
     ("pairing", pairing::run),
     ("courier", courier::run),
+    ("journal", journal::run),
+    ("report", report::run),
 ];
