@@ -585,7 +585,7 @@ mod tests {
     }
 
     #[test]
-    fn plan_takes_what_export_takes_but_for_dry_run() {
+    fn plan_takes_what_export_takes_but_for_dry_run_and_offline() {
         let command = Cli::command();
         let options = |name: &str| -> Vec<String> {
             command
@@ -597,7 +597,9 @@ mod tests {
         };
         let mut export = options("export");
         export.retain(|id| id != "dry_run");
-        assert_eq!(export, options("plan"));
+        let mut plan = options("plan");
+        plan.retain(|id| id != "offline");
+        assert_eq!(export, plan);
         assert!(Cli::try_parse_from(["mailseed", "plan", "--dry-run"]).is_err());
     }
 
