@@ -264,8 +264,7 @@ fn a_task_of_a_job_array_takes_its_part_and_says_so() {
     assert!(whole.stderr.contains("--shard auto"), "{}", whole.stderr);
 }
 
-/// Memory does not grow with the rows but for a few dozen bytes each; 1,000,000 are measured by
-/// scripts/many.
+/// Memory does not grow with the rows but for a few dozen bytes each.
 #[test]
 fn a_list_of_fifty_thousand_users_is_checked_in_little_memory() {
     let scratch = TempTree::new();
