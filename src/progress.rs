@@ -1,5 +1,5 @@
-//! How far the run is, in bytes. Threads add up what they have done ([`counts`]); one thread of its own
-//! tells it ([`ticker`]): as bars on a terminal ([`bars`]), plain lines elsewhere, in full at SIGUSR1, in
+//! How far the run is, in bytes. Threads add up what they have done (`counts`); one thread of its own
+//! tells it (`ticker`): as bars on a terminal (`bars`), plain lines elsewhere, in full at SIGUSR1, in
 //! `status.json` of the report directory and in a file of metrics ([`metrics`]). Nobody who works waits
 //! for that.
 
