@@ -14,6 +14,7 @@ use openssl::ssl::{SslAcceptor, SslMethod, SslVersion};
 use openssl::x509::{X509, X509NameBuilder};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair,
+    date_time_ymd,
 };
 
 use super::*;
@@ -29,6 +30,11 @@ struct Pki {
 
 impl Pki {
     fn new(names: &[&str]) -> Self {
+        Self::until(names, 4096)
+    }
+
+    /// Whose certificate is good until the beginning of that year.
+    fn until(names: &[&str], year: i32) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("CA parameters");
         params.distinguished_name = DistinguishedName::new();
         params
@@ -39,10 +45,9 @@ impl Pki {
             .expect("CA certificate");
         let key = KeyPair::generate().expect("key");
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let certificate = CertificateParams::new(names)
-            .expect("parameters")
-            .signed_by(&key, &ca)
-            .expect("certificate");
+        let mut params = CertificateParams::new(names).expect("parameters");
+        params.not_after = date_time_ymd(year, 1, 1);
+        let certificate = params.signed_by(&key, &ca).expect("certificate");
         let mut ca_file = tempfile::NamedTempFile::new().expect("file");
         ca_file.write_all(ca.pem().as_bytes()).expect("CA file");
         Self {
@@ -196,29 +201,39 @@ fn tls_from_the_first_byte_under_our_own_ca() {
 fn certificates_are_refused_unless_told_otherwise() {
     let pki = Pki::new(&["localhost"]);
     let other = Pki::new(&["localhost"]);
+    let expired = Pki::until(&["localhost"], 2001);
     let insecure = TlsPolicy {
         insecure: true,
         ..TlsPolicy::default()
     };
     let table = [
         (
+            &expired,
+            "localhost",
+            expired.trusted(),
+            Some("has expired"),
+        ),
+        (
+            &pki,
             "localhost",
             other.trusted(),
             Some("--tls-ca FILE, or --tls-fingerprint"),
         ),
         (
+            &pki,
             "localhost",
             TlsPolicy::default(),
             Some("--tls-ca FILE, or --tls-fingerprint"),
         ),
         (
+            &pki,
             "127.0.0.1",
             pki.trusted(),
             Some("name the server as its certificate does"),
         ),
-        ("127.0.0.1", insecure, None),
+        (&pki, "127.0.0.1", insecure, None),
     ];
-    for (host, policy, refused) in table {
+    for (pki, host, policy, refused) in table {
         for legacy in [false, true] {
             let policy = TlsPolicy {
                 legacy,
@@ -321,7 +336,9 @@ fn old_appliances_need_the_legacy_switch_which_still_checks_the_name() {
 #[test]
 fn a_certificate_of_that_fingerprint_is_accepted_and_no_other() {
     let (good, weak) = (Pki::new(&["elsewhere"]), Pki::weak("elsewhere"));
+    let expired = Pki::until(&["elsewhere"], 2001);
     let table = [
+        (&expired, vec![expired.fingerprint()], false, true),
         (&good, vec![good.fingerprint()], false, true),
         (
             &good,
