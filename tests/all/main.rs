@@ -27,6 +27,7 @@ mod input;
 mod interrupted;
 mod links;
 mod manual;
+mod many;
 mod marks;
 mod migration;
 mod pacing;

@@ -4,7 +4,6 @@
 //! `scripts/test` does a short one; `scripts/soak` sets how long and how many.
 
 mod mailboxes;
-mod process;
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -14,9 +13,9 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use mailboxes::{Changes, Mailboxes};
-use process::{Course, Taken, watched};
 
 use crate::migration::{Source, Target};
+use crate::support::course::{Course, Taken, watched};
 use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::far_away::{Fate, Fault, Line, start_with};
 use crate::support::program;
@@ -91,7 +90,7 @@ fn in_bad_weather_nothing_is_wrong_nothing_leaks_and_in_the_end_all_is_there() {
     let started = Instant::now();
     while told.runs.is_empty() || started.elapsed() < time {
         let command = export(&["--timeout", "3", "--fsync", "never"]);
-        let course = watched(command, &log, || told.meanwhile(mailboxes.change(1)));
+        let course = watched(command, &log, |_| told.meanwhile(mailboxes.change(1)));
         if !matches!(course.code, Some(0 | 1)) {
             let said = fs::read_to_string(&log).unwrap_or_default();
             panic!("seed {seed}: {:?}\n{said}", course.code);

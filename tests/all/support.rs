@@ -6,6 +6,7 @@ pub mod busy;
 pub mod compare;
 pub mod corpus;
 pub mod courier;
+pub mod course;
 pub mod cyrus;
 pub mod delivery;
 pub mod disk_view;

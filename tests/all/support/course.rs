@@ -2,35 +2,41 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// What a process took at one moment.
 #[derive(Debug, Default, Clone, Copy)]
-pub(super) struct Taken {
-    pub(super) rss_kib: u64,
-    pub(super) files: u64,
-    pub(super) threads: u64,
+pub struct Taken {
+    /// Memory that is its own or shared, in KiB.
+    pub rss_kib: u64,
+    /// Open files.
+    pub files: u64,
+    /// Threads.
+    pub threads: u64,
 }
 
 /// How a process ended, and what it took.
-pub(super) struct Course {
-    pub(super) code: Option<i32>,
-    pub(super) seconds: f64,
+#[derive(Debug)]
+pub struct Course {
+    /// Its exit status; `None` if it was killed.
+    pub code: Option<i32>,
+    /// How long it took.
+    pub seconds: f64,
     samples: Vec<Taken>,
 }
 
 impl Course {
     /// The most of each that it took in the first and in the last tenth of its course.
-    pub(super) fn ends(&self) -> (Taken, Taken) {
+    pub fn ends(&self) -> (Taken, Taken) {
         let tenth = self.samples.len().div_ceil(10);
         let last = self.samples.len() - tenth;
         (most(&self.samples[..tenth]), most(&self.samples[last..]))
     }
 
     /// The most of each.
-    pub(super) fn most(&self) -> Taken {
+    pub fn most(&self) -> Taken {
         most(&self.samples)
     }
 }
@@ -43,8 +49,9 @@ fn most(samples: &[Taken]) -> Taken {
     })
 }
 
-/// Runs `command` to its end, what it says going to `log`, and does `beside` from time to time.
-pub(super) fn watched(mut command: Command, log: &Path, mut beside: impl FnMut()) -> Course {
+/// Runs `command` to its end, what it says going to `log`, and does `beside` from time to time, which may
+/// end it before.
+pub fn watched(mut command: Command, log: &Path, mut beside: impl FnMut(&mut Child)) -> Course {
     const EVERY: Duration = Duration::from_millis(200);
     let log = fs::File::create(log).expect("scratch directories are writable");
     let child = command.stdin(Stdio::null()).stdout(Stdio::null());
@@ -56,7 +63,7 @@ pub(super) fn watched(mut command: Command, log: &Path, mut beside: impl FnMut()
         if let Some(status) = child.try_wait().expect("the child is ours") {
             break status;
         }
-        beside();
+        beside(&mut child);
         thread::sleep(EVERY);
     };
     Course {
