@@ -10,8 +10,8 @@ use super::numbers::{self, Numbers};
 use super::on_disk::{DiskFile, OnDisk, Place};
 use super::recognise::{Holds, Recognised, Role, recognise};
 use super::{
-    FolderPlan, Mode, NewName, Past, Policy, SourceFolder, Step, announced, held, identity, marks,
-    order, uidlist,
+    FolderPlan, Mode, NewName, Past, Policy, Seen, SourceFolder, Step, announced, held, identity,
+    marks, order, uidlist,
 };
 use crate::config::{Pop3Order, Unholdable};
 use crate::mail::date::Seconds;
@@ -77,7 +77,11 @@ impl Planner<'_> {
             kept_copies: found.kept_copies(),
             list: None,
         };
-        let has_work = wanted.iter().any(|wanted| *wanted) || self.past.seen.is_none();
+        // A run that was cut before its list may have been cut before the folder: it is not to be taken for
+        // one that its owner has deleted, which stays deleted.
+        let was_cut = |seen: &Seen| seen.writing.is_some();
+        let is_new = self.past.seen.is_none_or(was_cut);
+        let has_work = wanted.iter().any(|wanted| *wanted) || is_new;
         if !self.disk.exists && (has_work || self.policy.rerun.mode == Mode::Mirror) {
             plan.steps.push(Step::CreateFolder);
         }

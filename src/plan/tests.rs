@@ -849,6 +849,20 @@ fn after_the_cutover_lists_only_grow() {
     assert_eq!(now.lines.uids()[1].value(), 9);
 }
 
+/// Otherwise a run that is cut before it makes an empty folder would lose it.
+#[test]
+fn a_folder_that_is_gone_stays_so_unless_a_cut_run_was_to_make_it() {
+    let gone = OnDisk::default();
+    assert!(!gone.exists);
+    let mut source = Source::inbox(&[]).seen(&[]);
+    assert_eq!(source.plan(&gone, DOVECOT).unwrap().steps, []);
+    if let Some(seen) = &mut source.seen {
+        seen.writing = Some((1, UidSet::default()));
+    }
+    let plan = source.plan(&gone, DOVECOT).unwrap();
+    assert_eq!(source.told(&plan), ["create", "list"]);
+}
+
 #[test]
 fn what_the_source_calls_by_another_uid_is_renamed_and_not_fetched() {
     let old = |uid| ours(uid).replace(&VALIDITY.to_string(), "5");

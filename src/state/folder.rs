@@ -275,6 +275,8 @@ impl Folder {
             && self.left.is_none()
             && self.skipped.is_empty()
             && self.pending.is_empty()
+            // A run was cut before its list was written.
+            && self.writing.is_none()
             // What they are copies of may have changed.
             && self.collected.is_empty()
             && self.seen_validity == self.uid_validity

@@ -301,6 +301,9 @@ fn copies_are_known_by_their_uidls() {
         UidSet::from_ranges([(1_000_900, 1_000_900)]),
     )]);
     assert!(inbox.is_done());
+    inbox.writing = Some((1_000_901, UidSet::default()));
+    assert!(!inbox.is_done(), "a run was cut");
+    inbox.writing = None;
     let digest = UidlDigest::of(&Uidl::parse(b"ua").unwrap());
     inbox.collected = [(uid(1_000_900), digest)].into_iter().collect();
     let text = written(&record);

@@ -96,6 +96,10 @@ fn killed_until_done(source: &Source, targets: &str, more: &[&str], redated: boo
 #[test]
 fn a_run_killed_at_each_change_of_the_disk_ends_in_the_same_tree() {
     let server = source(4);
+    // Of a folder without a message only the folder itself says that it was to come.
+    let maildir = server.mail_dir("ann");
+    let empty = corpus::directory(&maildir, Layout::MaildirPlusPlus, "Empty");
+    corpus::bare(&empty, &[]);
     at_each_change(
         &Source::of(&server),
         &["--target", "dovecot"],
