@@ -291,17 +291,18 @@ fn a_list_of_fifty_thousand_users_is_checked_in_little_memory() {
         plan.args(["--maildir", "/nowhere/{domain}/{local}", "--shard", "1/5"]);
         program::run(plan, Duration::from_secs(60))
     };
-    let few = offline(&list("few.csv", 0..50, ""));
     let many = offline(&list("many.csv", 0..50_000, ""));
     assert!(
         many.stdout.starts_with("users in the list: 50,000\n"),
         "{}",
         many.stdout
     );
-    let grown = many.peak_rss_kib.saturating_sub(few.peak_rss_kib);
+    // 25 MiB in a debug build, of which 24 are there with a single row. Not compared with such a run: it is
+    // over before a sample of it is taken.
     assert!(
-        many.peak_rss_kib > 1000 && grown < 10 << 10,
-        "{grown} KiB more"
+        (1 << 10..32 << 10).contains(&many.peak_rss_kib),
+        "{} KiB",
+        many.peak_rss_kib
     );
     // The last row of so many has the first one's user.
     let double = offline(&list("double.csv", 0..50_000, "user7@d7.example,x\n"));
