@@ -22,6 +22,8 @@ const EACH: usize = 5;
 /// Memory of the program with users at work, in KiB, generously: what a short run is held to, which has no
 /// beginning to compare with.
 const AT_WORK: u64 = 48 * 1024;
+/// Likewise its open files: those of a user at work, and others.
+const FILES: u64 = 24 * JOBS + 40;
 /// What the program remembers of a user, in bytes: its place in the list and in the journal, its hash, its name and
 /// its size for the order.
 const BYTES_A_USER: u64 = 100;
@@ -161,7 +163,7 @@ fn many_users_take_no_more_than_few_and_a_kill_costs_only_time() {
             "{name}: {first:?} {last:?}"
         );
         assert!(
-            last.files <= first.files.max(40) + JOBS,
+            last.files <= first.files.max(FILES),
             "{name}: {first:?} {last:?}"
         );
         assert!(
