@@ -275,9 +275,4 @@ fn auto_settles_where_a_server_does_best_and_nobody_fails() {
     let share: usize = share.expect("a number");
     eprintln!("{share} in the end");
     assert!((3..=10).contains(&share), "{share}\n{}", output.stderr);
-    assert!(
-        output.stderr.contains(" users at once now"),
-        "{}",
-        output.stderr
-    );
 }
