@@ -275,4 +275,10 @@ fn auto_settles_where_a_server_does_best_and_nobody_fails() {
     let share: usize = share.expect("a number");
     eprintln!("{share} in the end");
     assert!((3..=10).contains(&share), "{share}\n{}", output.stderr);
+    // It begins with four, and on a busy machine all may be over before it tries another number.
+    assert!(
+        share == 4 || output.stderr.contains(" users at once now"),
+        "{}",
+        output.stderr
+    );
 }
