@@ -15,9 +15,9 @@ use crate::support::program;
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::tree::TempTree;
 
-/// About a message in fifty milliseconds: a machine at work may be late to look.
+/// About four messages a second, thirteen seconds for all: a machine at work may be seconds late to look.
 fn slowly(server: &Dovecot) -> Proxy {
-    let fault = Fault::Slow(500, Duration::from_millis(20));
+    let fault = Fault::Slow(300, Duration::from_millis(50));
     Proxy::start(server.imap_port(), fault)
 }
 
