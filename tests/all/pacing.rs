@@ -53,7 +53,7 @@ fn what_is_read_stays_below_the_rate() {
         let speed = speed(3, &options);
         // Each may have read one piece before it had to wait.
         assert!(speed < most * 1.05, "{options:?}: {speed}");
-        assert!(speed > most * 0.5, "{options:?}: {speed}");
+        assert!(speed > most * 0.3, "{options:?}: {speed}");
     }
     let both = speed(1, &["--rate", "1G", "--host-rate", "50K"]);
     assert!(both < RATE * 1.05, "{both}");
@@ -127,11 +127,11 @@ fn a_run_ends_with_its_window_and_goes_on_in_the_next() {
     assert!(server.heard().is_empty() && !run.has_report());
 
     let start = Instant::now();
-    let options = [&WINDOW[..], &["--jobs", "2", "--rate", "100K"]].concat();
-    let night = run.command_in("export", &options, &zone_before_six(6));
+    let options = [&WINDOW[..], &["--jobs", "2", "--rate", "60K"]].concat();
+    let night = run.command_in("export", &options, &zone_before_six(9));
     assert_eq!(night.code, Some(130), "{}", night.stderr);
     assert!(
-        start.elapsed() < Duration::from_secs(11),
+        start.elapsed() < Duration::from_secs(18),
         "{:?}",
         start.elapsed()
     );
@@ -171,7 +171,7 @@ fn a_cap_holds_for_a_day_and_the_next_goes_on() {
     run.add("ann", &server);
 
     // Killed while messages are on their way: what has come counts.
-    let slow = [&CAP[..], &["--rate", "30K"]].concat();
+    let slow = [&CAP[..], &["--rate", "15K"]].concat();
     run.killed_after(Duration::from_millis(2000), &slow, DAYS[0]);
     let after_kill = run.messages("ann");
     assert!(after_kill < 3, "{after_kill}");
