@@ -22,6 +22,12 @@ impl Uid {
     }
 }
 
+impl From<Uid> for u32 {
+    fn from(uid: Uid) -> Self {
+        uid.value()
+    }
+}
+
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

@@ -15,7 +15,7 @@ use super::export::{Job, Watch, forget_quota, now, quota_is_recounted};
 use super::maildir::{self, Draft, Finished, Sizes};
 use super::tree::{FolderDirs, remove};
 use crate::config::Fsync;
-use crate::mail::UidLines;
+use crate::mail::{Place, UidLines};
 use crate::mail::date::arrival;
 use crate::naming::BaseName;
 use crate::plan::order::{self, Dated};
@@ -32,9 +32,8 @@ const HEADER_KEPT: usize = 64 << 10;
 struct Wanted {
     /// By what it is asked for.
     key: u32,
-    /// Which step of the plan it is.
-    step: u32,
-    has_come: bool,
+    /// Which step of the plan it is; `None` once it has come. There may be a million of them.
+    step: Option<Place>,
 }
 
 /// Messages that are whole and have not appeared yet, by what they were asked for.
@@ -118,8 +117,7 @@ impl<'a> Arrivals<'a> {
                 some_undated |= mtime.is_none();
                 wanted.push(Wanted {
                     key: key(*entry as usize),
-                    step,
-                    has_come: false,
+                    step: Place::new(step),
                 });
             }
         }
@@ -204,18 +202,21 @@ impl<'a> Arrivals<'a> {
 
     /// What is still to come, with its announced size, in the order of the plan.
     pub fn missing(&self) -> Vec<(u32, u64)> {
-        let keys = self.to_come().into_iter();
-        keys.filter_map(|key| {
+        let keys = self.to_come();
+        let mut missing = Vec::with_capacity(keys.len());
+        missing.extend(keys.into_iter().filter_map(|key| {
             let (entry, _) = self.wanted(key)?;
             Some((key, self.job.source.entries[entry as usize].size))
-        })
-        .collect()
+        }));
+        missing
     }
 
     /// The keys of what is still to come, in the order of the plan.
     fn to_come(&self) -> Vec<u32> {
-        let wanted = self.wanted.iter().filter(|wanted| !wanted.has_come);
-        let mut wanted: Vec<(u32, u32)> = wanted.map(|it| (it.step, it.key)).collect();
+        let wanted = self.wanted.iter();
+        let mut wanted: Vec<(u32, u32)> = wanted
+            .filter_map(|it| Some((it.step?.at(), it.key)))
+            .collect();
         wanted.sort_unstable();
         wanted.into_iter().map(|(_, key)| key).collect()
     }
@@ -226,18 +227,16 @@ impl<'a> Arrivals<'a> {
 
     /// The entry and the date of a message that is still to come.
     fn wanted(&self, key: u32) -> Option<(u32, Option<i64>)> {
-        let wanted = self.wanted.get(self.place(key)?)?;
-        match self.job.plan.steps.get(wanted.step as usize)? {
-            Step::Deliver { entry, mtime } if !wanted.has_come => {
-                Some((*entry, mtime.map(i64::from)))
-            }
+        let step = self.wanted.get(self.place(key)?)?.step?;
+        match self.job.plan.steps.get(step.index())? {
+            Step::Deliver { entry, mtime } => Some((*entry, mtime.map(i64::from))),
             _ => None,
         }
     }
 
     fn has_come(&mut self, key: u32) {
         if let Some(place) = self.place(key) {
-            self.wanted[place].has_come = true;
+            self.wanted[place].step = None;
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) struct Allowance {
 }
 
 /// Fetches messages, by UID or POP3 number with their octets.
-type Bring<'b> = dyn FnMut(&[(u32, u64)]) -> Result<Refused, Problem> + 'b;
+type Bring<'b, K> = dyn FnMut(&[(K, u64)]) -> Result<Refused, Problem> + 'b;
 
 /// What came of asking for messages within an allowance.
 #[derive(Debug, Default)]
@@ -48,11 +48,11 @@ pub(super) struct Fetched {
 
 /// How many of the first messages of `wanted`, by their octets, may be asked for in one go where so much of
 /// the `cap` has been fetched.
-fn fitting(wanted: &[(u32, u64)], used: &Daily, cap: u64) -> usize {
+fn fitting<K>(wanted: &[(K, u64)], used: &Daily, cap: u64) -> usize {
     let left = cap.saturating_sub(used.bytes);
     let piece = left.min((cap / PIECES).clamp(1, LARGEST_PIECE));
     let mut sum = 0u64;
-    let fits = |(_, octets): &&(u32, u64)| {
+    let fits = |(_, octets): &&(K, u64)| {
         let before = sum;
         sum = sum.saturating_add(on_the_wire(*octets));
         // The first may be larger than a piece.
@@ -92,11 +92,11 @@ impl Allowance {
     }
 
     /// Has `bring` fetch as much of `wanted` as fits into the day.
-    fn fetch(
+    fn fetch<K: Copy + Into<u32>>(
         &mut self,
-        wanted: &[(u32, u64)],
+        wanted: &[(K, u64)],
         (turn, tree): (&Turn<'_>, &Tree),
-        bring: &mut Bring<'_>,
+        bring: &mut Bring<'_, K>,
     ) -> Result<Fetched, Problem> {
         let mut fetched = Fetched::default();
         let mut rest = wanted;
@@ -105,7 +105,7 @@ impl Allowance {
             let used = self.used(turn);
             let (piece, more) = rest.split_at(fitting(rest, &used, self.cap));
             if piece.is_empty() {
-                fetched.postponed = rest.iter().map(|(key, _)| *key).collect();
+                fetched.postponed = rest.iter().map(|(key, _)| (*key).into()).collect();
                 fetched.postponed.sort_unstable();
                 break;
             }
@@ -150,11 +150,11 @@ fn today() -> Date {
 }
 
 /// Has `bring` fetch `wanted`, or as much of it as fits where there is an allowance.
-pub(super) fn fetch(
+pub(super) fn fetch<K: Copy + Into<u32>>(
     allowance: &mut Option<Allowance>,
-    wanted: &[(u32, u64)],
+    wanted: &[(K, u64)],
     (turn, tree): (&Turn<'_>, Option<&Tree>),
-    bring: &mut Bring<'_>,
+    bring: &mut Bring<'_, K>,
 ) -> Result<Fetched, Problem> {
     match (allowance, tree) {
         (Some(allowance), Some(tree)) => allowance.fetch(wanted, (turn, tree), bring),

@@ -295,16 +295,16 @@ impl Attempt<'_> {
             if let Some(collected) = &collected {
                 (copies, own) = own.into_iter().partition(|(uid, _)| collected.has(*uid));
             }
-            let own = bodies.deliver(own, arrivals)?;
+            let own = bodies.deliver(own, arrivals)?.into_iter();
+            // In the room of what it is made from: it may be a million messages.
+            let own: Vec<(Uid, u64)> = own
+                .filter_map(|(uid, size)| Some((Uid::new(uid)?, size)))
+                .collect();
             let Fetched {
                 mut refused,
                 mut postponed,
             } = allowance::fetch(&mut allowance, &own, within, &mut |piece| {
-                let piece = piece.iter();
-                let piece: Vec<_> = piece
-                    .filter_map(|(uid, size)| Some((Uid::new(*uid)?, *size)))
-                    .collect();
-                connections.fetch(session, &way, &piece, arrivals)
+                connections.fetch(session, &way, piece, arrivals)
             })?;
             if let Some(collected) = &collected {
                 let more = allowance::fetch(&mut allowance, &copies, within, &mut |piece| {

@@ -219,26 +219,28 @@ impl Attempt<'_> {
         validity: Option<UidValidity>,
         disk: &OnDisk,
     ) -> Result<(), Problem> {
-        let mut on_disk: HashMap<Uid, u64> = HashMap::new();
+        let entries = &mut list.entries;
+        let unlisted = entries.iter();
+        let mut unlisted: Vec<bool> = unlisted
+            .map(|entry| entry.size == 0 && entry.internal_date.is_none())
+            .collect();
+        if !unlisted.contains(&true) {
+            return Ok(());
+        }
         for file in disk.files.iter() {
             // A server may have moved a file here from another folder.
             if let Some(Identity::Imap(of, uid)) = Identity::parse(&file.base)
                 && Some(of) == validity
+                && let Ok(at) = entries.binary_search_by_key(&uid, |entry| entry.uid)
+                && std::mem::take(&mut unlisted[at])
             {
-                on_disk.insert(uid, size_field(&file.base, 'W').unwrap_or(0));
+                entries[at].size = size_field(&file.base, 'W').unwrap_or(0);
             }
         }
-        let mut unknown = UidSet::default();
-        for entry in &mut list.entries {
-            if entry.size == 0 && entry.internal_date.is_none() {
-                match on_disk.get(&entry.uid) {
-                    Some(size) => entry.size = *size,
-                    None => {
-                        unknown.insert(entry.uid);
-                    }
-                }
-            }
-        }
+        let unknown = entries.iter().zip(unlisted);
+        let unknown: UidSet = unknown
+            .filter_map(|(entry, unknown)| unknown.then_some(entry.uid))
+            .collect();
         if unknown.is_empty() || self.context.config.rerun.mode != Mode::Mirror {
             return Ok(());
         }
