@@ -232,8 +232,30 @@ impl Session {
     /// # Errors
     /// Kind Refused or Busy where LIST is refused; Network; Protocol. All of reach User.
     pub fn list_folders(&mut self, with_marks: bool) -> Result<FolderList, Problem> {
+        self.list_folders_and_then(with_marks, Vec::new())
+    }
+
+    /// As [`Session::list_folders`] without marks, where [`Session::examine`] and
+    /// [`Session::list_messages`] of INBOX, which every user has, are going to be the next calls: what
+    /// they ask is sent in the same breath. As with [`Session::foresee`] nothing depends on it but time.
+    ///
+    /// # Errors
+    /// As [`Session::list_folders`].
+    pub fn list_folders_before_inbox(&mut self) -> Result<FolderList, Problem> {
+        let opening = examine::commands(&self.extensions, "INBOX", None, true);
+        let opening = opening.into_iter().flatten().map(Question::short);
+        let listing = Question::listing(listing::COMMAND.to_owned());
+        self.list_folders_and_then(false, opening.chain([listing]).collect())
+    }
+
+    fn list_folders_and_then(
+        &mut self,
+        with_marks: bool,
+        then: Vec<Question>,
+    ) -> Result<FolderList, Problem> {
         let has_namespaces = self.abilities.has("NAMESPACE");
-        let list = self.converse(|talk| folders::list(talk, has_namespaces, with_marks))??;
+        let list =
+            self.converse(|talk| folders::list(talk, has_namespaces, with_marks, then))??;
         Ok(FolderList {
             has_labels: self.abilities.has("X-GM-EXT-1"),
             ..list

@@ -38,6 +38,7 @@ impl<'a> Attempt<'a> {
     pub(super) fn run(mut self) -> Result<(), Problem> {
         self.memory.tally.begin_attempt();
         self.memory.plan.clear();
+        self.memory.asked_ahead = false;
         let opener = match self.wants_uidls() {
             true => self.opener(),
             false => None,
@@ -192,7 +193,7 @@ impl<'a> Attempt<'a> {
     /// password: a wrong one is not tried twice, for a lock-out counts both. `must_pause`: POP3 has to
     /// wait first, for longer than an IMAP server may.
     fn open_imap(
-        &self,
+        &mut self,
         maildrop: Option<&Beside<'_>>,
         must_pause: bool,
     ) -> Result<(imap::Session, FolderList), Problem> {
@@ -218,7 +219,14 @@ impl<'a> Attempt<'a> {
         // Marks cost the server about as much as opening the folder, and tell only what has changed.
         let record = state::file_name(self.user.subfolder.as_ref());
         let has_past = self.user.maildir.join(record).exists();
-        let list = session.list_folders(has_past)?;
+        // With a maildrop INBOX is opened when that is frozen.
+        let list = match maildrop.is_none() && !has_past && self.inbox_comes_first() {
+            true => {
+                self.memory.asked_ahead = true;
+                session.list_folders_before_inbox()?
+            }
+            false => session.list_folders(has_past)?,
+        };
         Ok((session, list))
     }
 
@@ -230,7 +238,6 @@ impl<'a> Attempt<'a> {
         maildrop: &mut Option<Beside<'_>>,
     ) -> Result<(), Problem> {
         self.memory.survey = Survey::default();
-        self.memory.asked_ahead = false;
         self.log
             .line(Level::INFO, format!("{} folders", list.folders.len()));
         self.tell_of_names(list);

@@ -17,7 +17,7 @@ use crate::plan::selection::Choice;
 use crate::problem::{Problem, Reach};
 use crate::sink::export;
 use crate::source::imap::{Foreseen, Session, Then};
-use crate::source::{Examined, ListedFolder, MessageList, Since};
+use crate::source::{Examined, FolderList, ListedFolder, MessageList, Since};
 
 /// The most folders that are looked at in one go, and the most messages whose lines are kept, but for
 /// those of the folder that is next.
@@ -33,6 +33,8 @@ pub(super) struct Survey {
     folders: HashMap<FolderPath, Looked>,
     /// So many of them, the next in turn, have been foreseen to the end.
     foreseen: usize,
+    /// The next in turn was the last to be looked at: it is open, and is not opened again.
+    stays_open: bool,
 }
 
 /// A folder that is going to be opened.
@@ -70,6 +72,11 @@ impl Attempt<'_> {
         if !is_known {
             self.look_at(session, &folders)?;
         }
+        let stays_open = self.memory.survey.stays_open && session.has_open(first);
+        if stays_open && !self.is_paired(first) {
+            let here = self.wanted_of_open(choice, folders[0]);
+            return self.foresee(session, choice, &here, &[]);
+        }
         let here = self.read_by_pairing(choice, &folders, maildrop);
         if self.is_paired(first) && here.is_empty() {
             return Ok(());
@@ -84,6 +91,20 @@ impl Attempt<'_> {
             (true, true) => &[],
         };
         self.foresee(session, choice, &here, rest)
+    }
+
+    /// What is going to be fetched of the folder that is open, as far as that can be told.
+    fn wanted_of_open(&self, choice: &Choice<'_>, placed: &Placed) -> Vec<(Uid, u64)> {
+        let looked = self.memory.survey.folders.get(&placed.listed.path);
+        let wanted = looked
+            .and_then(|looked| looked.as_ref().ok())
+            .and_then(|(examined, list)| self.wanted(choice, placed, examined, list));
+        let wanted = wanted.unwrap_or_default();
+        // Of a folder that is shared out among several connections nobody knows which fetches what.
+        match self.memory.connections.share(self.context.config, &wanted) {
+            true => Vec::new(),
+            false => wanted,
+        }
     }
 
     /// What the pairing of the folder that is open, the first of `folders`, reads whole.
@@ -168,6 +189,7 @@ impl Attempt<'_> {
             .is_paired(&folders[0].listed)
             .then(|| folders.remove(0));
         folders.extend(next);
+        self.memory.survey.stays_open = next.is_some() || folders.len() == 1;
         let last_seen: Vec<Option<LastSeen>> = folders
             .iter()
             .map(|placed| self.last_seen(&placed.listed, self.is_paired(&placed.listed)))
@@ -233,8 +255,8 @@ impl Attempt<'_> {
             self.memory.survey.foreseen = self.memory.survey.foreseen.saturating_sub(1);
         }
         let (then, list) = looked?;
-        let is_open = is_paired && session.has_open(listed);
-        if is_blank(&then, &list) || is_open {
+        let stays_open = std::mem::take(&mut self.memory.survey.stays_open);
+        if is_blank(&then, &list) || (stays_open && session.has_open(listed)) {
             return Ok(Some((then, list)));
         }
         let now = session.examine(listed)?;
@@ -249,17 +271,30 @@ impl Attempt<'_> {
         Ok(Some((now, list)))
     }
 
+    /// Whether INBOX is going to be opened and listed first of all, for a user of whom nothing is known:
+    /// as far as that can be told before the folders are listed.
+    pub(super) fn inbox_comes_first(&self) -> bool {
+        let none = FolderList::default();
+        let choice = Choice::of(&self.context.config.selection, self.user, &none);
+        self.may_ask_ahead(&choice) && choice.takes(&FolderPath::inbox())
+    }
+
+    /// Whether anything may be asked ahead of its turn.
+    fn may_ask_ahead(&self, choice: &Choice<'_>) -> bool {
+        !self.memory.imap_stumbled
+            // What is asked ahead comes, whatever it takes of the day.
+            && self.context.config.daily_cap.is_none()
+            && choice.search_keys().is_none()
+            && !self.context.config.rerun.deletes_at_source()
+    }
+
     /// Whether it is known what is going to be asked of a folder.
     fn is_foreseeable(&self, choice: &Choice<'_>, placed: &Placed) -> bool {
         let listed = &placed.listed;
         let known = self.memory.book.record.known(&listed.path);
-        !self.memory.imap_stumbled
-            // What is asked ahead comes, whatever it takes of the day.
-            && self.context.config.daily_cap.is_none()
+        self.may_ask_ahead(choice)
             && placed.target.is_ok()
             && !choice.links(listed)
-            && choice.search_keys().is_none()
-            && !self.context.config.rerun.deletes_at_source()
             && known.is_none_or(|known| may_rest(known) && listed.marks.is_some())
     }
 

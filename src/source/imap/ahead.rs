@@ -145,13 +145,29 @@ impl Ahead {
         self.was_used
     }
 
-    /// From now on `questions` are what is expected to be asked.
+    /// From now on `questions` are what is expected to be asked; with those of them begins what has been
+    /// asked ahead already.
     pub fn expect(&mut self, questions: Vec<Question>) {
+        let asked = self.asked.iter().map(|asked| &asked.question.command);
+        let is_asked = self.asked.len() <= questions.len()
+            && asked
+                .zip(&questions)
+                .all(|(asked, it)| *asked == it.command);
+        let already = if is_asked { self.asked.len() } else { 0 };
         self.guessed = match self.stumbled {
             true => VecDeque::new(),
-            false => questions.into(),
+            false => questions.into_iter().skip(already).collect(),
         };
         self.off_course = false;
+    }
+
+    /// The answer to a command that was asked ahead has ended before that to one sent before it. Whether
+    /// `tag` is that of such a command.
+    pub fn has_overtaken(&mut self, tag: &str) -> bool {
+        let at = self.asked.iter().position(|asked| asked.tag == tag);
+        let asked = at.and_then(|at| self.asked.remove(at));
+        self.displaced |= asked.as_ref().is_some_and(|it| opens(&it.question.command));
+        asked.is_some()
     }
 
     /// The server refused what it then did when asked in turn.

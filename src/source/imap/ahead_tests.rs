@@ -113,6 +113,59 @@ fn folders_are_looked_at_in_one_go() {
     });
 }
 
+/// Lists the folders, and looks at INBOX as is expected.
+fn list_and_look(session: &mut Session) -> (usize, Result<Vec<u32>, Problem>) {
+    let folders = session.list_folders_before_inbox().unwrap().folders;
+    (folders.len(), look(session, "INBOX"))
+}
+
+#[test]
+fn inbox_is_looked_at_while_the_folders_are_listed() {
+    let transcript = [
+        "C: x1 LIST \"\" \"*\"\nC: x2 LSUB \"\" \"*\"\n".to_owned(),
+        format!("C: y3 EXAMINE \"INBOX\"\nC: y4 {LIST}\n"),
+        "S: * LIST () \"/\" INBOX\nS: * LIST () \"/\" A\nS: x1 OK\nS: x2 OK\n".to_owned(),
+        // It goes on from there.
+        format!("C: y5 EXAMINE \"A\"\nC: y6 {LIST}\n"),
+        opened("y3", 1, 7) + &line(4) + "S: y4 OK\n",
+        opened("y5", 1, 8) + &line(9) + "S: y6 OK\n",
+    ]
+    .concat();
+    play(&transcript, |session| {
+        let folders = session.list_folders_before_inbox().unwrap().folders;
+        assert_eq!(folders.len(), 2);
+        foresee(session, &[("INBOX", None), ("A", None)]);
+        assert_eq!(look(session, "INBOX").unwrap(), [4]);
+        assert_eq!(look(session, "A").unwrap(), [9]);
+    });
+}
+
+#[test]
+fn inbox_is_looked_at_once_more_where_its_answers_come_before_the_list_is_whole() {
+    let again = || {
+        let listing = format!("C: x6 {LIST}\n");
+        "C: x5 EXAMINE \"INBOX\"\n".to_owned() + &opened("x5", 1, 7) + &listing + &line(4)
+    };
+    for answers in [
+        opened("y3", 1, 7) + &line(4) + "S: x2 OK\nS: y4 OK\nS: x1 OK\n",
+        "S: * 1 EXISTS\nS: x1 OK\nS: x2 OK\nS: * OK [UIDVALIDITY 7] x\nS: y3 OK\nS: y4 OK\n"
+            .to_owned(),
+        "S: x2 OK\nS: y3 NO\nS: x1 OK\nS: y4 BAD\n".to_owned(),
+    ] {
+        let transcript = [
+            "C: x1 LIST \"\" \"*\"\nC: x2 LSUB \"\" \"*\"\n".to_owned(),
+            format!("C: y3 EXAMINE \"INBOX\"\nC: y4 {LIST}\n"),
+            "S: * LIST () \"/\" INBOX\n".to_owned() + &answers,
+            again() + "S: x6 OK\n",
+        ]
+        .concat();
+        play(&transcript, |session| {
+            let (folders, looked) = list_and_look(session);
+            assert_eq!((folders, looked.unwrap()), (1, vec![4]));
+        });
+    }
+}
+
 #[test]
 fn messages_of_the_next_folder_are_asked_for_before_its_turn() {
     let transcript = [

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use unicode_normalization::UnicodeNormalization as _;
 
+use super::ahead::Question;
 use super::reader::{Fault, Response, Token};
 use super::reply::{Reply, Status};
 use super::status::{self, MarksByName};
@@ -40,29 +41,44 @@ struct Namespaces {
 }
 
 /// Asks for everything in one write, and sorts the answers. The inner error is the refusal of
-/// LIST; that of NAMESPACE or LSUB is a warning.
+/// LIST; that of NAMESPACE or LSUB is a warning. `then` is what is going to be asked next, and is asked
+/// ahead.
 pub fn list(
     talk: &mut Talk<'_>,
     has_namespaces: bool,
     with_marks: bool,
+    then: Vec<Question>,
 ) -> Result<Result<FolderList, Problem>, Fault> {
     let list_command = status::list_command(*talk.extensions, with_marks);
     let mut commands = vec![list_command.as_str(), "LSUB \"\" \"*\""];
     if has_namespaces {
         commands.push("NAMESPACE");
     }
+    if !then.is_empty() {
+        let own = commands.iter().map(|it| Question::short((*it).to_owned()));
+        talk.ahead.expect(own.chain(then).collect());
+    }
     let tags = talk.send(&commands)?;
+    // A server may work on what was asked ahead before it has listed all: its answers are not told
+    // apart from those to LIST, and it is asked again.
+    let mut are_mixed = false;
     let mut replies: Vec<Option<Reply>> = commands.iter().map(|_| None).collect();
     let mut namespaces = Namespaces::default();
     let mut marks = MarksByName::default();
     let (mut listed, mut subscribed, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
     let mut octets = 0usize;
     while replies.iter().any(Option::is_none) {
-        let data = match talk.next()? {
+        let data = match talk.hear()? {
+            // Words for people.
+            Response::Status(reply) if reply.code().is_none() => {
+                talk.reader.unasked()?;
+                continue;
+            }
             Response::Tagged(tag, reply) => {
                 let slot = tags.iter().position(|sent| *sent == tag);
                 match slot.and_then(|at| replies.get_mut(at)) {
                     Some(open @ None) => *open = Some(reply),
+                    None if talk.ahead.has_overtaken(&tag) => are_mixed = true,
                     _ => return Err(Fault::never_sent()),
                 }
                 continue;
@@ -87,6 +103,7 @@ pub fn list(
                 continue;
             }
             _ => {
+                are_mixed |= talk.ahead.is_under_way();
                 talk.reader.unasked()?;
                 continue;
             }
@@ -116,6 +133,10 @@ pub fn list(
             Err(fault) => return Err(fault),
         }
     }
+    if are_mixed {
+        talk.ahead.stumbled();
+        talk.give_up_asked()?;
+    }
     let mut subscriptions_refused = false;
     for (command, reply) in commands.iter().zip(&replies) {
         if let Some(reply) = reply.as_ref().filter(|reply| reply.status != Status::Ok) {
@@ -124,7 +145,7 @@ pub fn list(
                 // Perhaps for the sake of one folder, perhaps it never works.
                 if status::ask_less(talk.extensions, with_marks) {
                     talk.warnings.add(problem.to_string());
-                    return list(talk, has_namespaces, with_marks);
+                    return list(talk, has_namespaces, with_marks, Vec::new());
                 }
                 return Ok(Err(problem));
             }
