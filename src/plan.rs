@@ -378,14 +378,14 @@ pub fn base_name(
     index: usize,
     (size, virtual_size): (u64, u64),
 ) -> BaseName {
-    held(source, policy, index)
-        .and_then(|held| held.name)
-        .unwrap_or_else(|| {
-            let own = identity(source, index).base_name(size, virtual_size);
-            plan.ranks
-                .get(&index)
-                .map_or(own.clone(), |rank| own.ranked(rank))
-        })
+    if let Some(name) = held(source, policy, index).and_then(|held| held.name) {
+        return name;
+    }
+    let own = identity(source, index).base_name(size, virtual_size);
+    match plan.ranks.get(&index) {
+        Some(rank) => own.ranked(rank),
+        None => own,
+    }
 }
 
 /// Whether a preserved name announces sizes that are not those of the file: Dovecot believes them

@@ -66,17 +66,20 @@ impl UidLine {
 
     /// Sets field `key`, or takes it away; the others stay as they are.
     pub fn set_field(&mut self, key: char, value: Option<&str>) {
-        let kept = self
-            .fields
-            .split(' ')
-            .filter(|field| !field.is_empty() && !field.starts_with(key))
-            .map(str::to_owned);
-        let fields: Vec<String> = value
-            .map(|value| format!("{key}{value}"))
-            .into_iter()
-            .chain(kept)
-            .collect();
-        self.fields = fields.join(" ").into();
+        let room = value.map_or(0, str::len) + self.fields.len() + 2;
+        let mut fields = String::with_capacity(room);
+        if let Some(value) = value {
+            fields.push(key);
+            fields.push_str(value);
+        }
+        let kept = self.fields.split(' ');
+        for field in kept.filter(|field| !field.is_empty() && !field.starts_with(key)) {
+            if !fields.is_empty() {
+                fields.push(' ');
+            }
+            fields.push_str(field);
+        }
+        self.fields = fields.into();
     }
 }
 

@@ -13,7 +13,7 @@
 //! Dovecot orders messages that its list does not know by the leading number, then by the number
 //! after `M`: these names keep the UID order even when `dovecot-uidlist` is lost.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::rank::Rank;
 use crate::mail::{Uid, UidValidity, Uidl};
@@ -131,11 +131,17 @@ impl Identity {
     /// line ends.
     pub fn base_name(self, size: u64, virtual_size: u64) -> BaseName {
         let (validity, uid, digest) = match self {
-            Identity::Imap(validity, uid) => (validity, uid, String::new()),
-            Identity::Pop3(validity, uid, digest) => (validity, uid, format!("_{digest}")),
+            Identity::Imap(validity, uid) => (validity, uid, None),
+            Identity::Pop3(validity, uid, digest) => (validity, uid, Some(digest)),
         };
-        let uid = uid.value();
-        BaseName(format!("{validity}.M{uid:010}{digest}.mailseed,S={size},W={virtual_size}").into())
+        // Made for each message, and mostly no longer.
+        let mut name = String::with_capacity(64);
+        let _ = write!(name, "{validity}.M{:010}", uid.value());
+        if let Some(digest) = digest {
+            let _ = write!(name, "_{digest}");
+        }
+        let _ = write!(name, ".mailseed,S={size},W={virtual_size}");
+        BaseName(name.into())
     }
 
     /// The base name where the sizes are not known.

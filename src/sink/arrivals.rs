@@ -2,24 +2,27 @@
 //! that has its numbers they are held back first, whole but without their names, and appear together
 //! when the list of UIDs is locked and mentions them: otherwise a server would number them.
 
+mod dates;
+mod held;
 mod link;
+mod lists;
+mod wanted;
 
-use std::cell::LazyCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 
+pub(super) use self::held::Held;
+use self::held::HeldBack;
+use self::wanted::Wanted;
 use super::control;
-use super::courier::Appeared;
 use super::digest::StoredDigest;
 use super::export::{Job, Watch, forget_quota, now, quota_is_recounted};
-use super::maildir::{self, Draft, Finished, Sizes};
+use super::maildir::{Draft, Finished, Sizes};
 use super::tree::{FolderDirs, remove};
 use crate::config::Fsync;
+use crate::mail::UidLines;
 use crate::mail::date::arrival;
-use crate::mail::{Place, UidLines};
 use crate::naming::BaseName;
-use crate::plan::order::{self, Dated};
-use crate::plan::uidlist::new_line;
 use crate::plan::{self, Step};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::BodySink;
@@ -27,26 +30,12 @@ use crate::source::BodySink;
 /// Bytes of a message that are kept to find its date in, where the source gives none.
 const HEADER_KEPT: usize = 64 << 10;
 
-/// A message that is to come.
-#[derive(Debug, Clone, Copy)]
-struct Wanted {
-    /// By what it is asked for.
-    key: u32,
-    /// Which step of the plan it is; `None` once it has come. There may be a million of them.
-    step: Option<Place>,
-}
-
-/// Messages that are whole and have not appeared yet, by what they were asked for.
-pub(super) type Held = HashMap<u32, HeldBack>;
-
-/// A message that is whole and has not appeared yet.
+/// What a message is called.
 #[derive(Debug)]
-pub(super) struct HeldBack {
-    finished: Finished,
-    sizes: Sizes,
-    /// The date that its header tells, where the source gives none.
-    dated: Option<i64>,
-    digest: Option<blake3::Hash>,
+struct Names {
+    base: BaseName,
+    /// The base name with what follows it.
+    file: String,
 }
 
 /// A message that is coming.
@@ -68,8 +57,7 @@ pub struct Arrivals<'a> {
     watch: Watch<'a>,
     /// By what a message is asked for.
     key: &'a dyn Fn(usize) -> u32,
-    /// What is to come, ascending by key.
-    wanted: Vec<Wanted>,
+    wanted: Wanted,
     /// Whether all of it has been asked for.
     asked: bool,
     at_hand: AtHand,
@@ -109,28 +97,16 @@ impl<'a> Arrivals<'a> {
         watch: Watch<'a>,
         key: &'a dyn Fn(usize) -> u32,
     ) -> Self {
-        let mut some_undated = false;
-        let deliveries = usize::try_from(job.plan.deliveries);
-        let mut wanted = Vec::with_capacity(deliveries.unwrap_or_default());
-        for (step, what) in (0..).zip(&job.plan.steps) {
-            if let Step::Deliver { entry, mtime } = what {
-                some_undated |= mtime.is_none();
-                wanted.push(Wanted {
-                    key: key(*entry as usize),
-                    step: Place::new(step),
-                });
-            }
-        }
-        wanted.sort_unstable_by_key(|wanted| wanted.key);
+        let undated = |step: &Step| matches!(step, Step::Deliver { mtime: None, .. });
         Self {
             job,
             dirs,
             watch,
             key,
-            wanted,
+            wanted: Wanted::of(&job.plan.steps, key),
             asked: false,
             at_hand: AtHand::default(),
-            some_undated,
+            some_undated: job.plan.steps.iter().any(undated),
             drafts: 0,
             count: 0,
             stored: 0,
@@ -150,51 +126,6 @@ impl<'a> Arrivals<'a> {
         std::mem::swap(&mut self.at_hand, other);
     }
 
-    /// Holds messages back from now on.
-    pub(super) fn hold_back(&mut self) {
-        self.held = Some(Held::new());
-    }
-
-    /// What has been held back.
-    pub(super) fn into_held(self) -> Held {
-        self.held.unwrap_or_default()
-    }
-
-    /// Takes what was held back into the lists, as far as the plan still wants it: see
-    /// [`super::export::publish`].
-    pub(super) fn foresee(&mut self, held: &Held) {
-        for key in self.to_come() {
-            let wanted = self.wanted(key);
-            if let (Some((entry, _)), Some(message)) = (wanted, held.get(&key)) {
-                self.list(entry, message.sizes);
-                self.unsynced |= self.job.tree.fsync() == Fsync::Batch;
-            }
-        }
-    }
-
-    /// Lets what was held back appear, as far as the plan still wants it. What it no longer wants is
-    /// thrown away.
-    pub(super) fn release(&mut self, mut held: Held) -> Result<(), Problem> {
-        for key in self.to_come() {
-            let wanted = self.wanted(key);
-            let (Some((entry, mtime)), Some(message)) = (wanted, held.remove(&key)) else {
-                continue;
-            };
-            let HeldBack {
-                finished,
-                sizes,
-                dated,
-                digest,
-            } = message;
-            self.publish(finished, entry, sizes, mtime.or(dated), digest)?;
-            self.has_come(key);
-        }
-        for message in held.into_values() {
-            message.finished.discard(self.dirs);
-        }
-        Ok(())
-    }
-
     /// How many messages have appeared.
     pub(super) fn count(&self) -> u64 {
         self.count
@@ -202,7 +133,7 @@ impl<'a> Arrivals<'a> {
 
     /// What is still to come, with its announced size, in the order of the plan.
     pub fn missing(&self) -> Vec<(u32, u64)> {
-        let keys = self.to_come();
+        let keys = self.wanted.to_come();
         let mut missing = Vec::with_capacity(keys.len());
         missing.extend(keys.into_iter().filter_map(|key| {
             let (entry, _) = self.wanted(key)?;
@@ -211,32 +142,11 @@ impl<'a> Arrivals<'a> {
         missing
     }
 
-    /// The keys of what is still to come, in the order of the plan.
-    fn to_come(&self) -> Vec<u32> {
-        let wanted = self.wanted.iter();
-        let mut wanted: Vec<(u32, u32)> = wanted
-            .filter_map(|it| Some((it.step?.at(), it.key)))
-            .collect();
-        wanted.sort_unstable();
-        wanted.into_iter().map(|(_, key)| key).collect()
-    }
-
-    fn place(&self, key: u32) -> Option<usize> {
-        self.wanted.binary_search_by_key(&key, |it| it.key).ok()
-    }
-
     /// The entry and the date of a message that is still to come.
     fn wanted(&self, key: u32) -> Option<(u32, Option<i64>)> {
-        let step = self.wanted.get(self.place(key)?)?.step?;
-        match self.job.plan.steps.get(step.index())? {
+        match self.job.plan.steps.get(self.wanted.step(key)?)? {
             Step::Deliver { entry, mtime } => Some((*entry, mtime.map(i64::from))),
             _ => None,
-        }
-    }
-
-    fn has_come(&mut self, key: u32) {
-        if let Some(place) = self.place(key) {
-            self.wanted[place].step = None;
         }
     }
 
@@ -289,93 +199,16 @@ impl<'a> Arrivals<'a> {
         self.unsynced = true;
     }
 
-    /// Gives the files of qmail's INBOX dates in POP3 order, now that all dates are known.
-    pub(super) fn arrange(&mut self) -> Result<(), Problem> {
-        let job = self.job;
-        let mut dated: Vec<Dated> = Vec::with_capacity(job.source.entries.len());
-        for (index, file) in job.plan.files.iter().enumerate() {
-            let on_disk = file.and_then(|file| job.disk.files.mtime(file.at()));
-            let uidls = job.source.uidls;
-            dated.push(Dated {
-                position: uidls.and_then(|uidls| uidls.position(index)),
-                date: on_disk,
-                on_disk,
-            });
-        }
-        let mut new_files = HashMap::with_capacity(self.dates.len());
-        for (entry, mtime, sizes) in &self.dates {
-            let index = *entry as usize;
-            new_files.insert(index, *sizes);
-            (dated[index].date, dated[index].on_disk) = (Some(*mtime), Some(*mtime));
-        }
-        let times = order::arrange(&dated, now());
-        for (index, (dated, time)) in dated.iter().zip(times).enumerate() {
-            let Some(time) = time.filter(|time| dated.on_disk != Some(*time)) else {
-                continue;
-            };
-            if let Some(file) = job.plan.files[index] {
-                job.redate(self.dirs, file.at(), time)?;
-            } else if let Some(sizes) = new_files.get(&index) {
-                maildir::redate(&self.dirs.cur, &self.file_name(index, *sizes), time)
-                    .map_err(|error| job.failed("set a date", error))?;
-            }
-            self.unsynced = true;
-        }
-        Ok(())
-    }
-
-    /// The lines of `dovecot-uidlist` for what has appeared, and the sizes of files that an
-    /// earlier run left without a line.
-    pub(super) fn take_lines(&mut self) -> Result<UidLines, Problem> {
-        let job = self.job;
-        let mut lines = std::mem::take(&mut self.lines);
-        let suffixes = LazyCell::new(|| job.plan.new_suffixes());
-        for (index, name, file) in job.plan.unmeasured(job.disk) {
-            // It may have got another suffix just now.
-            let at = job.plan.files.get(index).copied().flatten();
-            let suffix = at.and_then(|at| suffixes.get(&at.at()).copied());
-            let dir = if file.in_new && suffix.is_none() {
-                &self.dirs.new
-            } else {
-                &self.dirs.cur
-            };
-            let suffix = suffix.unwrap_or(&file.suffix);
-            let sizes = maildir::measure(dir, &format!("{name}{suffix}"))
-                .map_err(|error| job.failed("read a message", error))?;
-            lines.push(&new_line(
-                job.source,
-                job.plan,
-                index,
-                &name,
-                sizes.size,
-                sizes.virtual_size,
-            ));
-        }
-        Ok(lines)
-    }
-
-    /// What has appeared, as far as Courier's lists go by it.
-    pub(super) fn for_courier(&self) -> Vec<Appeared> {
-        let appeared = self.for_courier.iter().map(|(entry, sizes)| {
-            let index = *entry as usize;
-            Appeared {
-                index,
-                base: self.base_name(index, *sizes),
-                suffix: self.suffix(index),
-                octets: sizes.for_courier(),
-            }
-        });
-        appeared.collect()
-    }
-
     fn base_name(&self, index: usize, sizes: Sizes) -> BaseName {
         let job = self.job;
         let sizes = (sizes.size, sizes.virtual_size);
         plan::base_name(job.source, job.policy, job.plan, index, sizes)
     }
 
-    fn file_name(&self, index: usize, sizes: Sizes) -> String {
-        format!("{}{}", self.base_name(index, sizes), self.suffix(index))
+    fn names(&self, index: usize, sizes: Sizes) -> Names {
+        let base = self.base_name(index, sizes);
+        let file = format!("{base}{}", self.suffix(index));
+        Names { base, file }
     }
 
     fn suffix(&self, index: usize) -> String {
@@ -397,8 +230,8 @@ impl<'a> Arrivals<'a> {
                 return Err(told(error));
             }
         };
-        let name = self.file_name(index, sizes);
-        if let Some(problem) = self.refusal(index, sizes, &name) {
+        let names = self.names(index, sizes);
+        if let Some(problem) = self.refusal(index, sizes, &names.file) {
             self.at_hand.buffer = draft.discard(self.dirs);
             return Err(problem);
         }
@@ -410,7 +243,7 @@ impl<'a> Arrivals<'a> {
         self.at_hand.buffer = buffer;
         let digest = self.at_hand.digest.take().map(StoredDigest::finish);
         let dates = (mtime, dated);
-        self.hand_on(finished, entry, dates, sizes, digest)
+        self.hand_on(finished, (entry, names), dates, sizes, digest)
     }
 
     /// Lets a message appear, or holds it back. `dates`: that of the source, and where it gives none
@@ -418,14 +251,15 @@ impl<'a> Arrivals<'a> {
     fn hand_on(
         &mut self,
         finished: Finished,
-        entry: u32,
+        (entry, names): (u32, Names),
         (mtime, dated): (Option<i64>, Option<i64>),
         sizes: Sizes,
         digest: Option<blake3::Hash>,
     ) -> Result<(), Problem> {
         let Some(held) = &mut self.held else {
-            self.publish(finished, entry, sizes, mtime.or(dated), digest)?;
-            self.list(entry, sizes);
+            let mtime = mtime.or(dated);
+            self.publish(finished, (entry, &names.file), sizes, mtime, digest)?;
+            self.list(entry, sizes, &names.base);
             return Ok(());
         };
         let key = (self.key)(entry as usize);
@@ -444,17 +278,16 @@ impl<'a> Arrivals<'a> {
     fn publish(
         &mut self,
         finished: Finished,
-        entry: u32,
+        (entry, name): (u32, &str),
         sizes: Sizes,
         mtime: Option<i64>,
         digest: Option<blake3::Hash>,
     ) -> Result<(), Problem> {
         let job = self.job;
         let index = entry as usize;
-        let name = self.file_name(index, sizes);
         let mtime = mtime.unwrap_or_else(now);
         finished
-            .publish(job.tree, self.dirs, &name, mtime)
+            .publish(job.tree, self.dirs, name, mtime)
             .map_err(|error| job.failed("write a message", error))?;
         // With `--fsync always` it is on disk.
         self.unsynced |= job.tree.fsync() == Fsync::Batch;
@@ -467,28 +300,6 @@ impl<'a> Arrivals<'a> {
             told(index, digest);
         }
         Ok(())
-    }
-
-    /// Takes a message into the lists.
-    fn list(&mut self, entry: u32, sizes: Sizes) {
-        let job = self.job;
-        let index = entry as usize;
-        if job.policy.listed.courier {
-            self.for_courier.push((entry, sizes));
-        }
-        if job.plan.list.is_some() {
-            let base = self.base_name(index, sizes);
-            let (size, virtual_size) = (sizes.size, sizes.virtual_size);
-            let line = new_line(
-                job.source,
-                job.plan,
-                index,
-                base.as_str(),
-                size,
-                virtual_size,
-            );
-            self.lines.push(&line);
-        }
     }
 
     fn may_go_on(&self) -> Result<(), Problem> {
@@ -580,7 +391,7 @@ impl BodySink for Arrivals<'_> {
         match (self.at_hand.draft.take(), self.wanted(key)) {
             (Some(draft), Some((entry, mtime))) => {
                 self.appear(draft, entry, mtime)?;
-                self.has_come(key);
+                self.wanted.has_come(key);
                 Ok(())
             }
             (Some(draft), None) => {

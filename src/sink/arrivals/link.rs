@@ -32,8 +32,9 @@ impl Arrivals<'_> {
         let Some(Link { finished, sizes }) = link else {
             return Ok(false);
         };
-        self.hand_on(finished, entry, (Some(mtime), None), sizes, None)?;
-        self.has_come(key);
+        let names = self.names(entry as usize, sizes);
+        self.hand_on(finished, (entry, names), (Some(mtime), None), sizes, None)?;
+        self.wanted.has_come(key);
         Ok(true)
     }
 }
