@@ -235,14 +235,16 @@ mod tests {
         let server = thread::spawn(move || {
             let (mut tcp, _) = listener.accept().expect("accept");
             while tcp.write_all(b"x").is_ok() {
-                thread::sleep(Duration::from_millis(20));
+                thread::sleep(Duration::from_millis(50));
             }
         });
         let tcp = TcpStream::connect(address).expect("connect");
-        let mut socket = PacedSocket::new(tcp, Duration::from_millis(200), None).expect("socket");
+        // Long enough that no wait is too long on a busy machine.
+        let mut socket = PacedSocket::new(tcp, Duration::from_secs(30), None).expect("socket");
+        socket.pace = Pace::new(Duration::from_secs(2));
         let error = io::copy(&mut socket, &mut io::sink()).expect_err("a trickle");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(error.to_string().contains("256 bytes in 0.8 s"), "{error}");
+        assert!(error.to_string().contains("256 bytes in 2 s"), "{error}");
         drop(socket);
         server.join().expect("server");
     }
@@ -255,12 +257,13 @@ mod tests {
             let (mut tcp, _) = listener.accept().expect("accept");
             let mut command = [0; 1];
             while tcp.read_exact(&mut command).is_ok() {
-                thread::sleep(Duration::from_millis(200));
+                thread::sleep(Duration::from_millis(400));
                 tcp.write_all(b"k").expect("answer");
             }
         });
         let tcp = TcpStream::connect(address).expect("connect");
-        let mut socket = PacedSocket::new(tcp, Duration::from_millis(400), None).expect("socket");
+        let mut socket = PacedSocket::new(tcp, Duration::from_secs(30), None).expect("socket");
+        socket.pace = Pace::new(Duration::from_millis(3200));
         // Longer in all than what a trickle is given.
         for _ in 0..10 {
             socket.write_all(b"c").expect("command");
