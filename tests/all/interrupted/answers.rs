@@ -246,7 +246,9 @@ fn a_huge_message_comes_whole_in_little_memory() {
     .concat();
     let server = FakeServer::start(vec![script]);
     let source = Source::both(server.port(), 0).imap_only();
-    let run = Run::of(server, &source, &[]);
+    // The disk may take minutes for it, and the server would not wait.
+    let run = Run::of(server, &source, &["--fsync", "never"]);
+    assert_eq!(run.output.code, Some(0), "{}", run.output.stderr);
     let cur = run.target.maildir("ann").join("cur");
     let files = std::fs::read_dir(cur).expect("it was made");
     let sizes = files.map(|file| file.and_then(|file| file.metadata()).map(|it| it.len()));
