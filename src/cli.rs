@@ -40,39 +40,112 @@ const RERUNS: &str = "Running it again";
 const UIDLS: &str = "UIDLs";
 const RUNNING: &str = "Running";
 
-const AFTER_HELP: &str = "\
+/// The only variable that is read for a login, as the helps of all commands that log in tell it.
+macro_rules! environment {
+    () => {
+        "\
 Environment:
-  MAILSEED_PASSWORD  The password, where no user list, --password-command or --password-file
-                     gives one
+  MAILSEED_PASSWORD  The password, where no user list, --password-command or
+                     --password-file gives one
+"
+    };
+}
+use environment;
 
+const AFTER_ALL: &str = "\
+Begin with `mailseed help runbook`; `mailseed help` lists the other topics.";
+
+const AFTER_ALL_LONG: &str = concat!(
+    environment!(),
+    "
 Exit status:
     0  Everything is done
     1  Some users or messages are not done: the result and --report say which
     2  The command line or the user list is wrong: nothing was started
     3  The target is not usable (disk full, no permission): stopped
-  130  Interrupted: run it again to go on";
+  130  Interrupted: run it again to go on
 
-const AFTER_CHECK: &str = "\
-Environment:
-  MAILSEED_PASSWORD  The password, where no user list, --password-command or --password-file
-                     gives one
+Examples:
+  mailseed help runbook
+  mailseed check --job mailseed.toml -j auto --report reports/check/
+  mailseed export --job mailseed.toml -j auto --report reports/night1/
+  mailseed verify --job mailseed.toml -j auto --report reports/proof/
 
+`mailseed COMMAND --help` tells all of a command, `-h` the same in short."
+);
+
+const AFTER_EXPORT: &str = concat!(
+    environment!(),
+    "
+Exit status:
+    0  Everything is done
+    1  Some users or messages are not done: the result and --report say which
+    2  The command line or the user list is wrong: nothing was started
+    3  The target is not usable (disk full, no permission): stopped
+  130  Interrupted: run it again to go on
+
+Examples:
+  mailseed export --imap imaps://old.example.com \\
+    --pop3 pop3s://old.example.com --user ann@example.com \\
+    --password-file ann.password --owner vmail:vmail \\
+    --maildir '/var/vmail/{domain}/{local}/Maildir'
+  mailseed export --job mailseed.toml -j auto --report reports/night1/
+  mailseed export --job mailseed.toml --after-cutover --folder INBOX"
+);
+
+const AFTER_PLAN: &str = concat!(
+    environment!(),
+    "
+Exit status:
+    0  export would do everything
+    1  Some users or messages would not be done: the result and --report say which
+    2  The command line or the user list is wrong: nothing was started
+    3  The target is not usable (no permission): stopped
+  130  Interrupted
+
+Examples:
+  mailseed plan --job mailseed.toml --offline
+  mailseed plan --job mailseed.toml --only ann@example.com -v
+  mailseed plan --job mailseed.toml -j auto --report reports/plan/"
+);
+
+const AFTER_CHECK: &str = concat!(
+    environment!(),
+    "
 Exit status:
     0  Every user logs in, and no client will notice the move
     1  Some do not, or will: the result and --report say which and why
     2  The command line or the user list is wrong: nothing was started
-  130  Interrupted";
+  130  Interrupted
+
+Examples:
+  mailseed check --imap imaps://old.example.com \\
+    --pop3 pop3s://old.example.com --users passwords.csv
+  mailseed check --job mailseed.toml -j auto --report reports/check/
+  mailseed check --job mailseed.toml --only ann@example.com -v"
+);
 
 const AFTER_EXPLAIN: &str = "\
 Exit status:
     0  The message is known
     1  Nothing of that name was found
     2  The command line or the user list is wrong
-    3  The Maildir cannot be read";
+    3  The Maildir cannot be read
 
-/// Stages users' mail from old IMAP and POP3 servers into Maildirs, every UID and UIDL kept
+Examples:
+  mailseed explain ann@example.com 1 --job mailseed.toml
+  mailseed explain ann@example.com Sent:1 \\
+    --maildir '/var/vmail/{domain}/{local}/Maildir'";
+
+/// Moves mail from IMAP and POP3 servers into Maildirs, every UID and UIDL kept
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, after_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = AFTER_ALL,
+    after_long_help = AFTER_ALL_LONG,
+    disable_help_subcommand = true
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -82,18 +155,18 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say for each user whether it can be moved without its clients noticing; touch nothing
+    /// Say whose move will go unnoticed; touch nothing
     ///
     /// Logs in for every user on each protocol, counts folders, messages and UIDLs, pairs the UIDLs
     /// with the messages and says whether the target can hold them and their order. Reads no more
     /// of the messages than the pairing needs, and nothing of the target.
-    #[command(after_help = AFTER_CHECK)]
+    #[command(after_long_help = AFTER_CHECK)]
     Check(Box<Check>),
     /// Bring each user's Maildir up to date with the source
     ///
     /// Reads the source without changing it. Messages that are in the Maildir already are kept;
     /// run it again after a stop, and again for the mail that has come since.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_long_help = AFTER_EXPORT)]
     Export {
         /// The options that it shares with `plan`.
         #[command(flatten)]
@@ -103,42 +176,47 @@ pub enum Command {
         dry_run: bool,
     },
     /// Show what export would do now, and touch nothing
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_long_help = AFTER_PLAN)]
     Plan {
         /// What to do.
         #[command(flatten)]
         options: Box<Export>,
-        /// Only check the job and every row of the user list, and say how many users there are, by host and by
-        /// shard; without the network, and without a look at the target
+        /// Only check the job and every row of the user list
+        ///
+        /// And say how many users there are, by host and by shard; without the network, and without a look at
+        /// the target
         #[arg(long, help_heading = RUNNING)]
         offline: bool,
     },
-    /// Say for each user whether the new side is what the old one is, before the cutover; touch nothing
+    /// Compare the new side with the old; touch nothing
     ///
     /// Lists the old servers once more and holds every folder, UID, flag, date, size, UIDL and place
     /// in the POP3 order against the Maildir, as its servers will show it, and with --new against the
     /// new servers themselves. A sample of the messages is compared byte by byte.
-    #[command(after_help = verify::AFTER_VERIFY)]
+    #[command(after_long_help = verify::AFTER_VERIFY)]
     Verify(Box<Verify>),
-    /// Tell the life of one message: where from, how paired, which file, what servers call it
+    /// Tell the life of one message: from where, how paired, which file
     ///
     /// Reads the Maildir and the record that export keeps in it (mailseed.state); needs no network
     /// and changes nothing.
-    #[command(after_help = AFTER_EXPLAIN)]
+    #[command(after_long_help = AFTER_EXPLAIN)]
     Explain(Box<Explain>),
-    /// Say what the new POP3 server will announce of a Maildir: number, UIDL and octets
+    /// Say what the new POP3 server will announce of a Maildir
     ///
-    /// Works offline, by the rules of the server and from the Maildir alone.
-    #[command(after_help = uidl::AFTER_UIDL)]
+    /// Number, UIDL and octets of each message. Works offline, by the rules of the server and from the Maildir alone.
+    #[command(after_long_help = uidl::AFTER_UIDL)]
     Uidl(Uidl),
-    /// Make the control files and names for other servers from a Maildir that has been exported
+    /// Make a Maildir that has been exported ready for another server
     ///
-    /// Works offline: UIDs, UIDVALIDITY, UIDLs, their order, flags, keywords and subscriptions become
+    /// Makes the control files and names. Works offline: UIDs, UIDVALIDITY, UIDLs, their order, flags, keywords and subscriptions become
     /// what the servers of --from have, in the files of those of --to. The files of the old servers
     /// stay. Run it again after a stop; a second run finds nothing to do.
-    #[command(after_help = retarget::AFTER_RETARGET)]
+    #[command(
+        override_usage = "mailseed retarget [OPTIONS] --from <SERVER> --to <SERVER> <MAILDIR>",
+        after_long_help = retarget::AFTER_RETARGET
+    )]
     Retarget(Box<Retarget>),
-    /// Sum the reports of shards and of successive runs for a person: as text, HTML or CSV
+    /// Sum the reports of several runs or shards: as text, HTML or CSV
     ///
     /// Reads the directories that export has filled with --report DIR, and check.csv and verify.csv
     /// where they are; touches nothing. Give each run a directory of its own, for a run replaces the
@@ -148,21 +226,26 @@ pub enum Command {
     /// the latest run counts, so shards add up, and a run for a part of the users replaces just their
     /// rows; the plots of progress are of all runs. Dry runs are left out. check.csv counts for users that no
     /// run has; of verify.csv what is newer than the user's latest run (by the date of the file).
-    #[command(after_help = report::AFTER_REPORT)]
+    #[command(after_long_help = report::AFTER_REPORT)]
     Report(Report),
-    /// Tell where the run stands that writes --report DIR, or where it stood when it was cut
-    #[command(after_help = status::AFTER_STATUS)]
+    /// Tell where a run stands, or where it stood when it was cut
+    ///
+    /// By the directory that it was given with --report.
+    #[command(after_long_help = status::AFTER_STATUS)]
     Status(Status),
-    /// Tell of a command or of a topic: a runbook, old and new servers kind by kind, other tools, errors
+    /// Tell of a command or a topic: runbook, sources, errors ...
+    #[command(after_long_help = manual::AFTER_HELP)]
     Help(Help),
     /// Print a manual page, or write all of them into a directory
     ///
     /// `mailseed man export | man -l -` shows one.
+    #[command(after_long_help = manual::AFTER_MAN)]
     Man(Man),
     /// Print the completions of the command line for a shell
     ///
     /// For bash: `mailseed completions bash > /usr/share/bash-completion/completions/mailseed`; for zsh
     /// `_mailseed` in a directory of $fpath; for fish `~/.config/fish/completions/mailseed.fish`.
+    #[command(after_long_help = manual::AFTER_COMPLETIONS)]
     Completions(Completions),
 }
 
@@ -194,7 +277,9 @@ pub struct Explain {
     #[command(flatten)]
     pub form: Form,
 
-    /// Take these from the job file of an export: the long options without their dashes are its keys
+    /// Take these from the job file of an export
+    ///
+    /// The long options without their dashes are its keys
     #[arg(long, value_name = "FILE")]
     pub job: Option<PathBuf>,
 }
@@ -228,28 +313,34 @@ pub struct Export {
     #[command(flatten)]
     pub running: Running,
 
-    /// IMAP connections of one user where a folder has much to fetch: for servers that are slow or
-    /// throttle each connection
+    /// IMAP connections of one user with much to fetch
+    ///
+    /// For servers that are slow or throttle each connection
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = RUNNING)]
     pub connections: usize,
 
-    /// The most that is fetched for each user on one day (local time), over all runs of that day, as in 2500M:
-    /// what fits is committed, the rest comes on the next days
+    /// The most that is fetched for each user on one day, as in 2400M
+    ///
+    /// By local time, over all runs of that day: what fits is committed, the rest comes on the next days
     #[arg(long, value_name = "SIZE", help_heading = RUNNING)]
     pub daily_cap: Option<String>,
 
-    /// When IMAP servers that can compress (COMPRESS=DEFLATE) are asked to
+    /// When IMAP servers that can compress are asked to
+    ///
+    /// By COMPRESS=DEFLATE
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = RUNNING)]
     pub compress: Compress,
 
+    /// Keep this much of the file system free [default: a hundredth, at most 1G]
+    ///
     /// Begin no folder that would leave less than this free on its file system, in bytes or with K, M, G,
-    /// T; its user fails (space), and the others go on. 0: never mind [default: a hundredth of it, at most
-    /// 1G]
+    /// T; its user fails (space), and the others go on. 0: never mind
     #[arg(long, value_name = "SIZE", help_heading = TARGET)]
     pub min_free: Option<String>,
 
-    /// For plan: the --report directory of an earlier export, by which it says how long this one and the
-    /// last one will take (may be repeated)
+    /// For plan: what --report was of an earlier export (may be repeated)
+    ///
+    /// By it plan says how long this export and the last one will take
     #[arg(long, value_name = "DIR", help_heading = RUNNING)]
     pub history: Vec<PathBuf>,
 }
@@ -268,8 +359,9 @@ pub struct Check {
     #[command(flatten)]
     pub users: Users,
 
-    /// The Maildir of each user, as for export: not looked at, but two users with one Maildir are
-    /// refused
+    /// The Maildir of each user, as for export
+    ///
+    /// Not looked at, but two users with one Maildir are refused
     #[arg(long, value_name = "TEMPLATE", help_heading = TARGET)]
     pub maildir: Option<String>,
 
@@ -317,26 +409,35 @@ impl From<Check> for Export {
 #[derive(Debug, Args)]
 #[command(next_help_heading = SOURCE)]
 pub struct Source {
-    /// IMAP server: imaps://HOST (TLS), imap://HOST (STARTTLS, required) or imap+plain://HOST (no
-    /// TLS), each with :PORT where it is not the usual one
+    /// IMAP server: imaps://HOST[:PORT]
+    ///
+    /// imaps://HOST is TLS, imap://HOST is STARTTLS, required, imap+plain://HOST is no TLS; each with :PORT
+    /// where it is not the usual one (993, 143)
     #[arg(long, value_name = "URL")]
     pub imap: Option<String>,
 
-    /// POP3 server, whose UIDLs and order are kept: pop3s://HOST (TLS), pop3://HOST (STLS,
-    /// required) or pop3+plain://HOST (no TLS)
+    /// POP3 server, whose UIDLs and order are kept: pop3s://HOST[:PORT]
+    ///
+    /// pop3s://HOST is TLS, pop3://HOST is STLS, required, pop3+plain://HOST is no TLS; each with :PORT
+    /// where it is not the usual one (995, 110)
     #[arg(long, value_name = "URL")]
     pub pop3: Option<String>,
 
-    /// Trust the certificate authorities of this PEM file instead of the system's
+    /// Trust these authorities (PEM) instead of the system's
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
 
-    /// Accept a certificate of this SHA-256 fingerprint (as `openssl x509 -fingerprint -sha256` prints it), whatever
-    /// else is in it, and no other; may be repeated
+    /// Accept the certificate of this SHA-256 fingerprint, and no other
+    ///
+    /// As `openssl x509 -fingerprint -sha256` prints it; whatever else is in the certificate does not
+    /// matter. May be repeated
     #[arg(long, value_name = "HEX")]
     pub tls_fingerprint: Vec<Fingerprint>,
 
     /// Accept any certificate and any host name
+    ///
+    /// So anybody between you and the server can read the passwords: --tls-fingerprint and --tls-ca are the
+    /// better ways
     #[arg(long)]
     pub tls_insecure: bool,
 
@@ -349,8 +450,9 @@ pub struct Source {
 #[derive(Debug, Args)]
 #[command(next_help_heading = LOGIN)]
 pub struct Login {
-    /// Log in for every user as this master user, with the master's password: as USER*NAME, or
-    /// with --auth plain as NAME on behalf of USER
+    /// Log in for every user as this master user
+    ///
+    /// With the master's password: as USER*NAME, or with --auth plain as NAME on behalf of USER
     #[arg(long, value_name = "NAME")]
     pub master_user: Option<String>,
 
@@ -363,12 +465,16 @@ pub struct Login {
     )]
     pub master_separator: String,
 
-    /// The password is the first line of this file, which nobody else may read
+    /// The password is the first line of this file
+    ///
+    /// Nobody else may be able to read it: chmod 600
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
 
-    /// The password is the first line that this shell command prints; {user} is filled in, quoted
-    /// for the shell
+    /// The password is the first line that this command prints
+    ///
+    /// A shell command, in which {user} is filled in, quoted for the shell. Asked again for each login,
+    /// since a token may have expired
     #[arg(long, value_name = "CMD")]
     pub password_command: Option<String>,
 
@@ -381,9 +487,10 @@ pub struct Login {
 #[derive(Debug, Args)]
 #[command(next_help_heading = USERS)]
 pub struct Users {
-    /// User list, - for standard input: CSV with a header row; columns: user, password, imap_user,
-    /// imap_password, pop3_user, pop3_password, imap, pop3, maildir, owner, subfolder. Only user is
-    /// required
+    /// User list, - for standard input: CSV with a header row
+    ///
+    /// Columns: user, password, imap_user, imap_password, pop3_user, pop3_password, imap, pop3, maildir,
+    /// owner, subfolder. Only user is required
     #[arg(long, value_name = "FILE")]
     pub users: Option<PathBuf>,
 
@@ -395,14 +502,17 @@ pub struct Users {
     #[arg(long, value_name = "USER")]
     pub only: Vec<String>,
 
-    /// Only the users that failed or are partial in the summary.csv, check.csv or verified.csv of an
-    /// earlier run
+    /// Only those who failed in this report of an earlier run
+    ///
+    /// The users that failed or are partial in its summary.csv, check.csv or verified.csv
     #[arg(long, value_name = "REPORT.csv")]
     pub only_failed: Option<PathBuf>,
 
-    /// Only part K of N of the list, K from 1: users whose place, by a hash of the name, is K. auto: as the
-    /// job array says that this is a task of (Slurm, Grid Engine, LSF, AWS Batch); auto/N where that does not
-    /// tell N (Kubernetes, GNU parallel, PBS)
+    /// Only part K of N of the list, K from 1
+    ///
+    /// Users whose place, by a hash of the name, is K. auto: as the job array says that this is a task of
+    /// (Slurm, Grid Engine, LSF, AWS Batch); auto/N where that does not tell N (Kubernetes, GNU parallel,
+    /// PBS)
     #[arg(long, value_name = "K/N")]
     pub shard: Option<String>,
 }
@@ -411,8 +521,10 @@ pub struct Users {
 #[derive(Debug, Args)]
 #[command(next_help_heading = TARGET)]
 pub struct Target {
-    /// The Maildir of each user, such as /var/vmail/{domain}/{local}/Maildir; {user} is the whole
-    /// name, {local} and {domain} what stands before and after its last @
+    /// Where mail goes, such as /var/vmail/{domain}/{local}/Maildir
+    ///
+    /// The Maildir of each user: {user} is the whole name, {local} and {domain} what stands before and
+    /// after its last @
     #[arg(long, value_name = "TEMPLATE")]
     pub maildir: Option<String>,
 
@@ -420,7 +532,9 @@ pub struct Target {
     #[command(flatten)]
     pub form: Form,
 
-    /// Who is to own the files, as numbers or names [default: whoever runs mailseed]
+    /// Who is to own the files [default: whoever runs mailseed]
+    ///
+    /// As numbers or names, UID:GID. It takes root to give files away
     #[arg(long, value_name = "UID:GID")]
     pub owner: Option<String>,
 
@@ -433,8 +547,9 @@ pub struct Target {
 #[derive(Debug, Args)]
 #[command(next_help_heading = TARGET)]
 pub struct Form {
-    /// The servers that will serve the Maildir; several, as in qmail,dovecot, when one tree must do
-    /// for all of them
+    /// The servers that will serve the Maildir
+    ///
+    /// Several, as in qmail,dovecot, when one tree must do for all of them
     #[arg(
         long,
         value_name = "SERVER,...",
@@ -484,31 +599,40 @@ pub enum Pop3Collect {
 #[command(next_help_heading = UIDLS)]
 pub struct Uidls {
     /// Go on although INBOX has messages without a UIDL
+    ///
+    /// A POP3 client downloads those once more, if it ever had them
     #[arg(long)]
     pub ignore_missing_uidls: bool,
 
     /// Go on although there are UIDLs without a message
+    ///
+    /// A POP3 client no longer finds those messages
     #[arg(long)]
     pub ignore_extra_uidls: bool,
 
-    /// Look for UIDLs without a message in INBOX in all other folders too, for POP3 servers that
-    /// show more than INBOX; what is found there is reported, for the new POP3 server will not
-    /// show it
+    /// Look for UIDLs in all folders, not in INBOX alone
+    ///
+    /// For POP3 servers that show more than INBOX; what is found there is reported, for the new POP3 server
+    /// will not show it
     #[arg(long)]
     pub pop3_all_mailboxes: bool,
 
-    /// As --pop3-all-mailboxes, and copies of the messages that it finds in other folders are put
-    /// into INBOX, with their UIDLs and in their order, so that the new POP3 server shows what the
-    /// old one does
+    /// Copy messages of other folders that POP3 shows into INBOX
+    ///
+    /// As --pop3-all-mailboxes, and copies of the messages that it finds in other folders are put into
+    /// INBOX, with their UIDLs and in their order, so that the new POP3 server shows what the old one does
     #[arg(long, value_name = "WHERE", value_enum)]
     pub pop3_collect: Option<Pop3Collect>,
 
-    /// Take no message sizes as evidence when UIDLs are matched: for POP3 servers whose LIST lies
+    /// Take no message sizes as evidence: LIST lies
+    ///
+    /// Of POP3, when UIDLs are matched
     #[arg(long)]
     pub skip_size_check: bool,
 
-    /// How the old server makes UIDLs, instead of finding it out for each user: a name such as
-    /// u8v8 or v.u, or a format of Dovecot's kind such as %08Xu%08Xv
+    /// How the old server makes UIDLs, such as %08Xu%08Xv
+    ///
+    /// Instead of finding it out for each user: a name such as u8v8 or v.u, or a format of Dovecot's kind
     #[arg(long, value_name = "TEMPLATE")]
     pub uidl_template: Option<String>,
 
@@ -516,7 +640,7 @@ pub struct Uidls {
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub unholdable: Unholdable,
 
-    /// qmail: which wins where one mtime cannot show both the POP3 order and the date
+    /// qmail: which wins where one mtime cannot show both
     #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
     pub pop3_order: Pop3Order,
 }
@@ -525,9 +649,11 @@ pub struct Uidls {
 #[derive(Debug, Args)]
 #[command(next_help_heading = RUNNING)]
 pub struct Running {
-    /// Take options from this TOML file: the long ones without their dashes are its keys, as in
-    /// jobs = 16, mirror = true, exclude = ["Trash*", "Spam"]. What is typed goes before. Keys of
-    /// other subcommands may be in it, unknown ones may not, and passwords never are
+    /// Take options from this TOML file
+    ///
+    /// The long options without their dashes are its keys, as in jobs = 16, mirror = true, exclude =
+    /// ["Trash*", "Spam"]. What is typed goes before. Keys of other subcommands may be in it, unknown ones
+    /// may not, and passwords never are
     #[arg(long, value_name = "FILE")]
     pub job: Option<PathBuf>,
 
@@ -559,13 +685,17 @@ pub struct Running {
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub log_format: Format,
 
-    /// Write a log for each user into this directory, and summary.csv, skipped.csv and run.json, or
-    /// check.csv for a check, or verify.csv and verified.csv for a verify
+    /// Write summary.csv, logs and other reports into this directory
+    ///
+    /// A log for each user, and summary.csv, skipped.csv and run.json, or check.csv for a check, or
+    /// verify.csv and verified.csv for a verify. Give each run a directory of its own
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
 
-    /// Keep this file up to date with how far it is, for Prometheus: it is written anew every few seconds,
-    /// for the textfile collector of its node exporter (a name that ends in .prom)
+    /// Keep this file up to date with how far it is, for Prometheus
+    ///
+    /// It is written anew every few seconds, for the textfile collector of its node exporter (a name that
+    /// ends in .prom)
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
 }
