@@ -1,6 +1,7 @@
 //! `--pop3-collect inbox`: IMAP from one user of a real Dovecot, POP3 from another one whose INBOX
 //! holds the messages of several of the first one's folders; the target's POP3 is to show the same.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, SystemTime};
 
@@ -213,6 +214,46 @@ fn copies_follow_the_source() {
     let before = source.target.listing();
     assert_eq!(source.export(&[])[..4], [0, 8, 0, 0]);
     assert_eq!(source.target.listing(), before);
+}
+
+/// A day that ends anywhere: between a message and its copy, too.
+#[test]
+fn what_a_daily_cap_has_left_is_collected_later() {
+    let source = five();
+    let mut stages = BTreeSet::new();
+    // The day has used all of it each time, and gets a little more.
+    for round in 0.. {
+        assert!(round < 20, "it never ends: {stages:?}");
+        // What a listing takes, and a message or two.
+        let maildir = source.target.path().join("Maildir");
+        let cap = (report::fetched_today(&maildir) + 6_500).to_string();
+        let output = source.mailseed("export", &[&FLAGS[..], &["--daily-cap", &cap]].concat());
+        let row = &report::summary(source.report.path())[0];
+        stages.insert(row.number("added") + row.number("kept"));
+        if output.code == Some(0) {
+            break;
+        }
+        assert_eq!(output.code, Some(1), "{}", output.stderr);
+        assert!(
+            row.text("error").starts_with("capped: "),
+            "{}",
+            output.stdout
+        );
+        let told: Vec<String> = source.read();
+        let copies = uids(&told, "INBOX").into_iter().filter(|uid| *uid >= COPY);
+        let others = ["Sent", "Archive/Old"].map(|folder| uids(&told, folder).len());
+        assert!(
+            copies.count() <= 3 && others.iter().sum::<usize>() <= 4,
+            "{told:?}"
+        );
+    }
+    // Neither all at once nor nothing till the end.
+    assert!(stages.len() >= 3, "{stages:?}");
+    assert_eq!(source.announced(), source.shown());
+    let new = source.read();
+    let own = new.iter().filter(|line| !line.contains(": 10009"));
+    let old = source.old();
+    assert_eq!(own.collect::<Vec<_>>(), old.iter().collect::<Vec<_>>());
 }
 
 /// What was deleted on the target stays deleted, and what was collected stays without the option.

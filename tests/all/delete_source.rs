@@ -219,6 +219,45 @@ fn a_dry_run_lists_what_would_go_and_nothing_does() {
     assert_eq!((view(&server), target.listing()), before);
 }
 
+/// Only what has come is deleted, however the day's cap falls.
+#[test]
+fn what_a_daily_cap_has_left_stays_at_the_source() {
+    let server = server(20);
+    let source = Source::of(&server).imap_only();
+    let before = view(&server);
+    let target = Target::new();
+    let all: BTreeSet<u32> = inbox(&before).into_iter().collect();
+    let mut stages = BTreeSet::new();
+    for round in 0.. {
+        assert!(round < 20, "it never ends: {stages:?}");
+        // What a listing takes, and a few messages.
+        let cap = (report::fetched_today(&target.maildir("ann")) + 7_000).to_string();
+        let more = ["--delete-source=all", "--daily-cap", &cap];
+        let output = target.export(&source, "ann", &more);
+        let left: BTreeSet<u32> = inbox(&view(&server)).into_iter().collect();
+        let come: BTreeSet<u32> = match target.maildir("ann").join("cur").exists() {
+            true => inbox(&read_back(&target)).into_iter().collect(),
+            false => BTreeSet::new(),
+        };
+        assert_eq!(
+            left.union(&come).copied().collect::<BTreeSet<_>>(),
+            all,
+            "{}",
+            output.stdout
+        );
+
+        stages.insert(left.len());
+        if output.code == Some(0) {
+            assert_eq!(left, BTreeSet::new());
+            break;
+        }
+        assert_eq!(output.code, Some(1), "{}", output.stderr);
+        assert!(output.stdout.contains("daily cap of "), "{}", output.stdout);
+    }
+    assert!(stages.len() >= 3, "{stages:?}");
+    assert_all_of(&before, &target);
+}
+
 /// A bit that has changed on the disk is no reason to delete the good copy.
 #[test]
 fn what_is_damaged_on_disk_stays_at_the_source() {

@@ -83,7 +83,7 @@ impl Source {
         write_folder(&self.server.mail_dir("ann-pop3"), "", 77, &messages);
     }
 
-    fn mailseed(&self, command: &str, more: &[&str]) -> Output {
+    pub fn mailseed(&self, command: &str, more: &[&str]) -> Output {
         let users = self.report.path().join("users.csv");
         fs::write(&users, "user,pop3_user\nann,ann-pop3\n").expect("it is ours");
         let mut mailseed = program::mailseed_command();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::support::busy::{self, Busy};
 use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::odd_server::{Mailbox, OddServer, Speaks};
-use crate::support::{corpus, give_to_mail_owner};
+use crate::support::{corpus, give_to_mail_owner, report};
 use crate::throttling::Run;
 
 /// `count` messages of about so many bytes each.
@@ -53,7 +53,7 @@ fn what_is_read_stays_below_the_rate() {
         let speed = speed(3, &options);
         // Each may have read one piece before it had to wait.
         assert!(speed < most * 1.05, "{options:?}: {speed}");
-        assert!(speed > most * 0.5, "{options:?}: {speed}");
+        assert!(speed > most * 0.3, "{options:?}: {speed}");
     }
     let both = speed(1, &["--rate", "1G", "--host-rate", "50K"]);
     assert!(both < RATE * 1.05, "{both}");
@@ -127,11 +127,11 @@ fn a_run_ends_with_its_window_and_goes_on_in_the_next() {
     assert!(server.heard().is_empty() && !run.has_report());
 
     let start = Instant::now();
-    let options = [&WINDOW[..], &["--jobs", "2", "--rate", "100K"]].concat();
-    let night = run.command_in("export", &options, &zone_before_six(6));
+    let options = [&WINDOW[..], &["--jobs", "2", "--rate", "60K"]].concat();
+    let night = run.command_in("export", &options, &zone_before_six(9));
     assert_eq!(night.code, Some(130), "{}", night.stderr);
     assert!(
-        start.elapsed() < Duration::from_secs(11),
+        start.elapsed() < Duration::from_secs(18),
         "{:?}",
         start.elapsed()
     );
@@ -157,9 +157,9 @@ const DAYS: [&str; 3] = ["XYZ24", "XYZ0", "XYZ-24"];
 
 /// What has been counted for a user today.
 fn counted(run: &Run, user: &str) -> u64 {
-    let text = std::fs::read(run.maildir(user).join("mailseed.daily")).expect("it was written");
-    let line: serde_json::Value = serde_json::from_slice(&text).expect("a line of JSON");
-    line["bytes"].as_u64().expect("a number")
+    let bytes = report::fetched_today(&run.maildir(user));
+    assert!(bytes > 0, "nothing is counted");
+    bytes
 }
 
 /// Three messages fit into a day, whatever happens on it.
@@ -171,7 +171,7 @@ fn a_cap_holds_for_a_day_and_the_next_goes_on() {
     run.add("ann", &server);
 
     // Killed while messages are on their way: what has come counts.
-    let slow = [&CAP[..], &["--rate", "30K"]].concat();
+    let slow = [&CAP[..], &["--rate", "15K"]].concat();
     run.killed_after(Duration::from_millis(2000), &slow, DAYS[0]);
     let after_kill = run.messages("ann");
     assert!(after_kill < 3, "{after_kill}");
@@ -210,6 +210,32 @@ fn a_cap_holds_for_a_day_and_the_next_goes_on() {
     let output = run.command_in("export", &CAP, DAYS[2]);
     assert_eq!(output.code, Some(0), "{}", output.stderr);
     assert_eq!(run.rows()[0].number("added"), 8 - done);
+}
+
+/// All connections of a user share the day.
+#[test]
+fn a_cap_holds_for_all_connections_of_a_user() {
+    const MESSAGES: u32 = 2200;
+    const CAP: u64 = 700 << 10;
+    let server = OddServer::start(Speaks::Imap, messages(MESSAGES, 400), None);
+    let mut run = Run::new();
+    run.add("ann", &server);
+    let options = ["--daily-cap", "700K", "--connections", "4"];
+    let mut done = 0;
+    for day in DAYS {
+        let output = run.command_in("export", &options, day);
+        let row = &run.rows()[0];
+        assert_eq!(row.number("kept"), done);
+        done += row.number("added");
+        assert!(row.number("added") > 0, "{}", output.stdout);
+        let counted = counted(&run, "ann");
+        eprintln!("{done} messages, {counted} bytes counted");
+        assert!(counted <= CAP, "{counted}");
+        let is_all = done == u64::from(MESSAGES);
+        assert_eq!(output.code, Some(i32::from(!is_all)), "{}", output.stderr);
+    }
+    assert_eq!(done, u64::from(MESSAGES));
+    assert_eq!(run.messages("ann"), done);
 }
 
 /// A message larger than any day's cap comes first on a day, and alone.

@@ -31,7 +31,7 @@ fn begin(target: &Target, server: &Dovecot, proxy: &Proxy, more: &[&str]) -> Chi
     let since = Instant::now();
     let cur = target.maildir("ann").join("cur");
     while std::fs::read_dir(&cur).map_or(0, Iterator::count) < 3 {
-        assert!(since.elapsed() < Duration::from_secs(30), "nothing arrives");
+        assert!(since.elapsed() < Duration::from_secs(60), "nothing arrives");
         thread::sleep(Duration::from_millis(5));
     }
     child

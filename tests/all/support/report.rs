@@ -37,3 +37,12 @@ pub fn run_json(dir: &Path) -> serde_json::Value {
     let text = std::fs::read(dir.join("run.json")).expect("a report was written");
     serde_json::from_slice(&text).expect("run.json is JSON")
 }
+
+/// What `--daily-cap` has counted today for the user of `maildir`.
+pub fn fetched_today(maildir: &Path) -> u64 {
+    let Ok(text) = std::fs::read(maildir.join("mailseed.daily")) else {
+        return 0;
+    };
+    let line: serde_json::Value = serde_json::from_slice(&text).expect("a line of JSON");
+    line["bytes"].as_u64().expect("a number")
+}
