@@ -5,6 +5,9 @@
 //! that a check cannot promise what an export does not keep. A folder's listing is forgotten
 //! before the next one is read; of messages no more is read than the pairing needs.
 
+mod folders;
+mod foretold;
+mod inbox;
 mod mailbox;
 mod maildrop;
 mod uidls;

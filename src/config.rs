@@ -1,14 +1,19 @@
 //! What a run works with: defaults filled in, conflicts refused. Only this module reads
 //! [`crate::cli`]; past it nothing is optional unless absence means something.
 
+mod faults;
+mod narrowing;
+mod options;
 mod owner;
 mod pacing;
 mod pop3_server;
 mod question;
+mod refusals;
 mod rerun;
 mod resolve;
 mod retarget;
 mod roster;
+mod rows;
 mod secrets;
 pub mod selection;
 mod shard;

@@ -44,26 +44,25 @@ pub fn run(
     progress: &Progress,
     stop: &AtomicBool,
 ) -> Result<bool, Problem> {
-    let dialer = dialer(config)?.compressing(config.compress);
-    let syncer = Arc::new(Syncer::default());
-    side_by_side(
-        (config, &dialer),
-        gathered,
+    let work = Work::new(
+        config,
+        dialer(config)?.compressing(config.compress),
         progress,
         stop,
-        |user, log, (turn, progress)| {
-            let context = Context {
-                config,
-                dialer: &dialer,
-                turn,
-                syncer: &syncer,
-                space,
-                progress,
-                stop,
-            };
-            user::run(user, context, log)
-        },
-    )
+    );
+    let syncer = Arc::new(Syncer::default());
+    work.on_all(gathered, |user, log, (turn, progress)| {
+        let context = Context {
+            config,
+            dialer: &work.dialer,
+            turn,
+            syncer: &syncer,
+            space,
+            progress,
+            stop,
+        };
+        user::run(user, context, log)
+    })
 }
 
 /// Checks all users of `config`; `stop` as for [`run`].
@@ -76,22 +75,21 @@ pub fn check(
     progress: &Progress,
     stop: &AtomicBool,
 ) -> Result<bool, Problem> {
-    let dialer = dialer(config)?.compressing(config.compress);
-    side_by_side(
-        (config, &dialer),
-        gathered,
+    let work = Work::new(
+        config,
+        dialer(config)?.compressing(config.compress),
         progress,
         stop,
-        |user, log, (turn, _)| {
-            let context = check::Context {
-                config,
-                dialer: &dialer,
-                turn,
-                stop,
-            };
-            check::run(user, context, log)
-        },
-    )
+    );
+    work.on_all(gathered, |user, log, (turn, _)| {
+        let context = check::Context {
+            config,
+            dialer: &work.dialer,
+            turn,
+            stop,
+        };
+        check::run(user, context, log)
+    })
 }
 
 /// Verifies all users of `config`; `stop` as for [`run`].
@@ -105,23 +103,17 @@ pub fn verify(
     progress: &Progress,
     stop: &AtomicBool,
 ) -> Result<bool, Problem> {
-    let dialer = dialer(config)?;
-    side_by_side(
-        (config, &dialer),
-        gathered,
-        progress,
-        stop,
-        |user, log, (turn, _)| {
-            let context = verify::Context {
-                config,
-                verification,
-                dialer: &dialer,
-                turn,
-                stop,
-            };
-            verify::run(user, context, log)
-        },
-    )
+    let work = Work::new(config, dialer(config)?, progress, stop);
+    work.on_all(gathered, |user, log, (turn, _)| {
+        let context = verify::Context {
+            config,
+            verification,
+            dialer: &work.dialer,
+            turn,
+            stop,
+        };
+        verify::run(user, context, log)
+    })
 }
 
 fn dialer(config: &Config) -> Result<Dialer, Problem> {
@@ -129,96 +121,158 @@ fn dialer(config: &Config) -> Result<Dialer, Problem> {
     Ok(dialer.paced(config.pacing).for_jobs(config.jobs))
 }
 
-fn side_by_side<R: PerUser, T: Tally<Of = R>>(
-    (config, dialer): (&Config, &Dialer),
-    gathered: &mut Gathered<T>,
-    progress: &Progress,
-    stop: &AtomicBool,
-    task: impl Fn(&User, &UserLog, (&Turn<'_>, &UserProgress)) -> R + Sync,
-) -> Result<bool, Problem> {
-    let hosts = dialer.hosts();
-    let is_left = AtomicBool::new(false);
-    let asked = Arc::clone(hosts);
-    progress.ask_hosts(move || asked.loads().into_iter().map(host_stand).collect());
-    let fenced = |user: &User, turn: Turn<'_>| {
-        if stop.load(Ordering::Relaxed) {
-            is_left.store(true, Ordering::Relaxed);
-            return R::ended(&user.name, 0, not_begun());
+/// What is done with all users, whatever it is.
+struct Work<'w> {
+    config: &'w Config,
+    dialer: Dialer,
+    progress: &'w Progress,
+    stop: &'w AtomicBool,
+    /// Users were not begun, because it was to stop.
+    is_left: AtomicBool,
+}
+
+impl<'w> Work<'w> {
+    fn new(
+        config: &'w Config,
+        dialer: Dialer,
+        progress: &'w Progress,
+        stop: &'w AtomicBool,
+    ) -> Self {
+        Self {
+            config,
+            dialer,
+            progress,
+            stop,
+            is_left: AtomicBool::new(false),
         }
-        if let Some(problem) = turn.closed() {
-            return R::ended(&user.name, 0, problem);
-        }
-        let watched = progress.user_begun(&user.name);
-        let log = UserLog::new(config.report.as_deref(), &user.name);
-        let result = fenced(user, &log, |user, log| task(user, log, (&turn, &watched)));
-        turn.done(result.login());
+    }
+
+    /// Does `task` for each user, and has what comes of it gathered; whether users are left.
+    fn on_all<R: PerUser, T: Tally<Of = R>>(
+        &self,
+        gathered: &mut Gathered<T>,
+        task: impl Fn(&User, &UserLog, (&Turn<'_>, &UserProgress)) -> R + Sync,
+    ) -> Result<bool, Problem> {
+        let hosts = self.dialer.hosts();
+        let asked = Arc::clone(hosts);
+        let loads = move || asked.loads().into_iter().map(host_stand).collect();
+        self.progress.ask_hosts(loads);
+        let users = &self.config.users;
+        let groups = users.groups();
+        let queue = self.queue();
+        let results = Results {
+            gathered: Mutex::new((gathered, None)),
+            stop: self.stop,
+        };
+        self.pool()?.broadcast(|_| {
+            while let Some((turn, first)) = hosts.next(&queue, self.stop) {
+                let mut turn = Some(turn);
+                for at in groups.get(&first).map_or(&[first][..], Vec::as_slice) {
+                    let of_user = || users.hosts(*at).to_vec();
+                    let turn = turn.take();
+                    let turn = turn.unwrap_or_else(|| hosts.enter(of_user(), self.stop));
+                    let result = self.on_one(*at, turn, &task);
+                    let class = result.problems().first().map(|problem| problem.kind);
+                    self.progress.user_done(result.status(), class);
+                    results.take(*at, result);
+                }
+            }
+        });
+        hosts.tell();
+        results.end()?;
+        Ok(self.is_left.load(Ordering::Relaxed))
+    }
+
+    /// Threads of its own, not those of rayon's global pool: users wait for servers far more than they
+    /// compute. As many threads again are there for those who take the place of a user that has to wait.
+    fn pool(&self) -> Result<rayon::ThreadPool, Problem> {
+        let (jobs, users) = (self.config.jobs, self.config.users.len());
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(jobs.saturating_mul(2).min(users).max(1))
+            .stack_size(STACK)
+            .thread_name(|number| format!("user-{number}"))
+            .build()
+            .map_err(|error| {
+                Problem::new(Kind::Input, Reach::Run, "cannot start so many threads")
+                    .with_hint("give a smaller --jobs")
+                    .caused_by(error)
+            })
+    }
+
+    /// Those who wait for their turn. Users of one Maildir come one after the other, since only one can hold
+    /// its lock: the first of them waits for all.
+    fn queue(&self) -> Mutex<Queue<usize>> {
+        let users = &self.config.users;
+        let groups = users.groups().values();
+        let followers: HashSet<usize> = groups.flat_map(|all| &all[1..]).copied().collect();
+        let firsts = (0..users.len()).filter(|at| !followers.contains(at));
+        let waiting = in_order(self.config, firsts.collect()).into_iter();
+        Mutex::new(Queue::new(waiting.map(|at| (users.hosts(at).to_vec(), at))))
+    }
+
+    /// Does `task` for the user at place `at` of the list.
+    fn on_one<R: PerUser>(
+        &self,
+        at: usize,
+        turn: Turn<'_>,
+        task: impl Fn(&User, &UserLog, (&Turn<'_>, &UserProgress)) -> R,
+    ) -> R {
+        let users = &self.config.users;
+        let result = match users.get(at) {
+            Ok(user) if self.stop.load(Ordering::Relaxed) => {
+                self.is_left.store(true, Ordering::Relaxed);
+                R::ended(&user.name, 0, not_begun())
+            }
+            Ok(user) => match turn.closed() {
+                Some(problem) => R::ended(&user.name, 0, problem),
+                None => {
+                    let watched = self.progress.user_begun(&user.name);
+                    let log = UserLog::new(self.config.report.as_deref(), &user.name);
+                    let task = |user: &User, log: &UserLog| task(user, log, (&turn, &watched));
+                    let result = fenced(&user, &log, task);
+                    turn.done(result.login());
+                    result
+                }
+            },
+            Err(problem) => {
+                let name = users.name(at).unwrap_or_else(|_| users.line(at));
+                R::ended(&name, 0, problem)
+            }
+        };
         if result.stops_the_run() {
-            stop.store(true, Ordering::Relaxed);
+            self.stop.store(true, Ordering::Relaxed);
         }
         result
-    };
-    // Users of one Maildir come one after the other, since only one can hold its lock.
-    let groups = config.users.groups();
-    let followers: HashSet<usize> = groups.values().flat_map(|all| &all[1..]).copied().collect();
-    let firsts = (0..config.users.len()).filter(|at| !followers.contains(at));
-    // Not rayon's global pool: users wait for servers far more than they compute. As many threads again
-    // are there for those who take the place of a user that has to wait.
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(config.jobs.saturating_mul(2).min(config.users.len()).max(1))
-        .stack_size(STACK)
-        .thread_name(|number| format!("user-{number}"))
-        .build()
-        .map_err(|error| {
-            Problem::new(Kind::Input, Reach::Run, "cannot start so many threads")
-                .with_hint("give a smaller --jobs")
-                .caused_by(error)
-        })?;
-    let waiting = in_order(config, firsts.collect());
-    let waiting = waiting.into_iter();
-    let waiting = waiting.map(|at| (config.users.hosts(at).to_vec(), at));
-    let queue = Mutex::new(Queue::new(waiting));
-    let one = |at: usize, turn: Turn<'_>| match config.users.get(at) {
-        Ok(user) => fenced(&user, turn),
-        Err(problem) => {
-            let name = config.users.name(at);
-            let name = name.unwrap_or_else(|_| config.users.line(at));
-            let result = R::ended(&name, 0, problem);
-            if result.stops_the_run() {
-                stop.store(true, Ordering::Relaxed);
-            }
-            result
-        }
-    };
-    let gathered = Mutex::new((gathered, None));
-    let put_away = |at, result: R| {
-        let class = result.problems().first().map(|problem| problem.kind);
-        progress.user_done(result.status(), class);
-        let mut gathered = gathered.lock().unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// Where the results of all threads go.
+struct Results<'w, T> {
+    /// With what went wrong when one was put away.
+    gathered: Mutex<(&'w mut Gathered<T>, Option<Problem>)>,
+    stop: &'w AtomicBool,
+}
+
+impl<T: Tally> Results<'_, T> {
+    fn take(&self, at: usize, result: T::Of) {
+        let mut gathered = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
         let (results, failed) = &mut *gathered;
         // What cannot be told is not to be done: the rest is for the next run.
         if failed.is_none()
             && let Err(problem) = results.add(at, result)
         {
             *failed = Some(problem);
-            stop.store(true, Ordering::Relaxed);
+            self.stop.store(true, Ordering::Relaxed);
         }
-    };
-    pool.broadcast(|_| {
-        while let Some((turn, first)) = hosts.next(&queue, stop) {
-            let mut turn = Some(turn);
-            for at in groups.get(&first).map_or(&[first][..], Vec::as_slice) {
-                let of_user = || config.users.hosts(*at).to_vec();
-                let turn = turn.take();
-                let turn = turn.unwrap_or_else(|| hosts.enter(of_user(), stop));
-                put_away(*at, one(*at, turn));
-            }
-        }
-    });
-    hosts.tell();
-    let (_, failed) = gathered
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    failed.map_or(Ok(is_left.into_inner()), Err)
+    }
+
+    /// # Errors
+    /// One of them could not be put away.
+    fn end(self) -> Result<(), Problem> {
+        let gathered = self.gathered.into_inner();
+        let (_, failed) = gathered.unwrap_or_else(PoisonError::into_inner);
+        failed.map_or(Ok(()), Err)
+    }
 }
 
 /// What is told of a host that gets less than could be.

@@ -84,10 +84,7 @@ impl Space {
         };
         let need = need(sizes, room.block);
         let mut all = self.lock();
-        let known = all
-            .entry(device)
-            .or_insert_with(|| FileSystem::new(maildir, room));
-        known.room = room;
+        let known = FileSystem::seen(&mut all, (device, maildir), room);
         let kept = self.min_free.unwrap_or_else(|| kept_by_default(room));
         room.fits(known.need, need, kept).map_err(|lack| {
             let what = format!("{}: no room: {lack}", maildir.display());
@@ -111,10 +108,7 @@ impl Space {
         };
         let need = need(sizes, room.block);
         let mut all = self.lock();
-        let known = all
-            .entry(device)
-            .or_insert_with(|| FileSystem::new(maildir, room));
-        known.room = room;
+        let known = FileSystem::seen(&mut all, (device, maildir), room);
         known.need = known.need.plus(need);
     }
 
@@ -151,12 +145,19 @@ impl Space {
 }
 
 impl FileSystem {
-    fn new(maildir: &Path, room: Room) -> Self {
-        Self {
+    /// That of `maildir`, which lies on `device` and stands like `room` now.
+    fn seen<'a>(
+        all: &'a mut BTreeMap<u64, Self>,
+        (device, maildir): (u64, &Path),
+        room: Room,
+    ) -> &'a mut Self {
+        let known = all.entry(device).or_insert_with(|| Self {
             place: room::nearest(maildir).to_owned(),
             room,
             need: Need::default(),
-        }
+        });
+        known.room = room;
+        known
     }
 }
 

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Export, Form, Fsync, Login, Rerun, Running, Selection, Source, Target, Uidls, Users};
+use super::{
+    Delivery, Export, Form, Login, Rerun, Running, Selection, Source, TARGET, Target, Uidls, Users,
+};
 use crate::announce::UidlFormat;
-use crate::config::Content;
-use crate::source::net::Compress;
+use crate::config::{Content, Fsync};
 
 /// What `mailseed verify --help` ends with.
 pub(super) const AFTER_VERIFY: &str = concat!(
@@ -42,7 +43,7 @@ pub struct Verify {
     /// The Maildir of each user, as for export
     ///
     /// It may be left out where --new is given
-    #[arg(long, value_name = "TEMPLATE", help_heading = super::TARGET)]
+    #[arg(long, value_name = "TEMPLATE", help_heading = TARGET)]
     pub maildir: Option<String>,
 
     /// Who will read it.
@@ -50,7 +51,7 @@ pub struct Verify {
     pub form: Form,
 
     /// Who must own the files, as numbers or names [default: whoever owns the Maildir]
-    #[arg(long, value_name = "UID:GID", help_heading = super::TARGET)]
+    #[arg(long, value_name = "UID:GID", help_heading = TARGET)]
     pub owner: Option<String>,
 
     /// What was taken, and where it went.
@@ -119,11 +120,7 @@ impl Verify {
             rerun: Rerun::default(),
             uidls: self.uidls,
             running: self.running,
-            connections: 1,
-            daily_cap: None,
-            compress: Compress::default(),
-            min_free: None,
-            history: Vec::new(),
+            delivery: Delivery::default(),
         };
         (export, self.verifying)
     }

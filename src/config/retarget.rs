@@ -1,6 +1,6 @@
 //! What `mailseed retarget` is to do.
 
-use super::resolve::form_fault;
+use super::refusals::form_fault;
 use super::{FolderEncoding, Owner, Servers, UidlPolicy};
 use crate::announce;
 use crate::cli::{self, Server};

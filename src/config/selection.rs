@@ -10,7 +10,7 @@ pub use glob::Glob;
 pub use rename::Rename;
 pub(super) use values::size;
 
-use super::resolve::word;
+use super::options::word;
 use super::{FolderEncoding, Layout};
 use crate::cli;
 use crate::mail::FolderPath;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use super::resolve::Faults;
+use super::faults::Faults;
 use super::secrets::{Logins, Own};
 use super::template::Template;
 use super::{Account, FolderEncoding, Layout, Owner, User, selection};

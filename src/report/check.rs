@@ -6,8 +6,7 @@ mod person;
 use serde::{Deserialize, Serialize};
 
 use self::person::Sums;
-use super::looks::Statuses;
-use super::table::Table;
+use super::looks::{Looks, Told};
 use super::{Exit, Status, Tally};
 use crate::check::{Finding, Verdict, details};
 use crate::text::printable;
@@ -18,9 +17,8 @@ pub use self::csv::CHECK_COLUMNS;
 #[derive(Debug)]
 pub struct CheckReport {
     all: bool,
-    statuses: Statuses,
+    looks: Looks<10>,
     sums: Sums,
-    table: Table<10>,
 }
 
 /// What is put away of a user.
@@ -29,9 +27,7 @@ pub struct Row {
     /// Of `check.csv`.
     checked: Vec<String>,
     /// Of the table.
-    cells: [String; 10],
-    /// The lines below these.
-    below: Vec<String>,
+    told: Told,
 }
 
 impl CheckReport {
@@ -39,15 +35,14 @@ impl CheckReport {
     pub fn new(all: bool) -> Self {
         Self {
             all,
-            statuses: Statuses::default(),
+            looks: Looks::new(person::HEAD),
             sums: Sums::default(),
-            table: Table::of_none(person::HEAD),
         }
     }
 
     /// How the process should end.
     pub fn exit(&self) -> Exit {
-        self.statuses.exit()
+        self.looks.exit()
     }
 }
 
@@ -57,18 +52,16 @@ impl Tally for CheckReport {
 
     fn take(&mut self, of: Finding) -> (String, Status, Row) {
         let status = Verdict::of(&of).status;
-        self.statuses.add(status, of.ended_by.as_ref());
         self.sums.add(&of);
         let below = match self.all {
             true => details(&of).iter().map(|line| printable(line)).collect(),
             false => Vec::new(),
         };
+        let told = (person::cells(&of), below);
         let row = Row {
             checked: csv::row(&of).map(|field| field.into_owned()).into(),
-            cells: person::cells(&of),
-            below,
+            told: self.looks.add(status, of.ended_by.as_ref(), told),
         };
-        self.table.fit(&row.cells);
         (of.user, status, row)
     }
 }

@@ -35,17 +35,14 @@ impl<const N: usize> Table<N> {
 
     /// Writes the names of the columns.
     pub fn head(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.line(out, &self.head.map(|name| name.trim_start_matches('<')))
+        self.row(out, &self.head.map(|name| name.trim_start_matches('<')))
     }
 
     /// Writes one of the rows.
-    pub fn row(&self, out: &mut dyn Write, row: &[String; N]) -> io::Result<()> {
-        self.line(out, &row.each_ref().map(String::as_str))
-    }
-
-    fn line(&self, out: &mut dyn Write, row: &[&str; N]) -> io::Result<()> {
+    pub fn row(&self, out: &mut dyn Write, row: &[impl AsRef<str>]) -> io::Result<()> {
         let mut text = String::new();
         for (column, (cell, width)) in row.iter().zip(self.widths).enumerate() {
+            let cell = cell.as_ref();
             let space = " ".repeat(width.saturating_sub(cell.width()));
             if column > 0 {
                 text.push_str("  ");

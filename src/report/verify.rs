@@ -6,8 +6,7 @@ mod person;
 use serde::{Deserialize, Serialize};
 
 use self::person::Sums;
-use super::looks::Statuses;
-use super::table::Table;
+use super::looks::{Looks, Told};
 use super::{Exit, Status, Tally};
 use crate::verify::{Finding, Verdict};
 
@@ -17,9 +16,8 @@ pub use self::csv::{VERIFIED_COLUMNS, VERIFY_COLUMNS};
 #[derive(Debug)]
 pub struct VerifyReport {
     all: bool,
-    statuses: Statuses,
+    looks: Looks<6>,
     sums: Sums,
-    table: Table<6>,
 }
 
 /// What is put away of a user.
@@ -30,9 +28,7 @@ pub struct Row {
     /// Of `verify.csv`.
     differences: Vec<[String; 8]>,
     /// Of the table.
-    cells: [String; 6],
-    /// The lines below these.
-    below: Vec<String>,
+    told: Told,
 }
 
 impl VerifyReport {
@@ -40,15 +36,14 @@ impl VerifyReport {
     pub fn new(all: bool) -> Self {
         Self {
             all,
-            statuses: Statuses::default(),
+            looks: Looks::new(person::HEAD),
             sums: Sums::default(),
-            table: Table::of_none(person::HEAD),
         }
     }
 
     /// How the process should end.
     pub fn exit(&self) -> Exit {
-        self.statuses.exit()
+        self.looks.exit()
     }
 }
 
@@ -58,15 +53,13 @@ impl Tally for VerifyReport {
 
     fn take(&mut self, of: Finding) -> (String, Status, Row) {
         let status = Verdict::of(&of).status;
-        self.statuses.add(status, of.ended_by.as_ref());
         self.sums.add(&of);
+        let told = (person::cells(&of), person::below(&of, self.all));
         let row = Row {
             verified: csv::user_row(&of).into(),
             differences: csv::difference_rows(&of),
-            cells: person::cells(&of),
-            below: person::below(&of, self.all),
+            told: self.looks.add(status, of.ended_by.as_ref(), told),
         };
-        self.table.fit(&row.cells);
         (of.user, status, row)
     }
 }

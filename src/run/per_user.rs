@@ -8,11 +8,8 @@ use crate::verify;
 
 /// What comes out for one user.
 pub(super) trait PerUser: Send {
-    /// What comes out for `user` before anything is done.
-    fn of_none(user: &str) -> Self;
-
-    /// `problem` ends the user's task at its so-manieth attempt.
-    fn end(&mut self, attempts: u32, problem: Problem);
+    /// What comes out when `problem` has ended a user's task (0 `attempts`: before it began).
+    fn ended(user: &str, attempts: u32, problem: Problem) -> Self;
 
     /// What went wrong with the whole of it.
     fn problems(&self) -> &[Problem];
@@ -22,16 +19,6 @@ pub(super) trait PerUser: Send {
 
     /// Whether the user could log in; `None` where it did not come so far.
     fn login(&self) -> Option<bool>;
-
-    /// What comes out when `problem` has ended a user's task (0 `attempts`: before it began).
-    fn ended(user: &str, attempts: u32, problem: Problem) -> Self
-    where
-        Self: Sized,
-    {
-        let mut one = Self::of_none(user);
-        one.end(attempts, problem);
-        one
-    }
 
     /// How the user came out.
     fn status(&self) -> Status;
@@ -44,13 +31,12 @@ pub(super) trait PerUser: Send {
 }
 
 impl PerUser for Outcome {
-    fn of_none(user: &str) -> Self {
-        Self::without_plan(UserReport::new(user))
-    }
-
-    fn end(&mut self, attempts: u32, problem: Problem) {
-        self.report.attempts = attempts;
-        self.report.problems.push(problem);
+    fn ended(user: &str, attempts: u32, problem: Problem) -> Self {
+        Self::without_plan(UserReport {
+            attempts,
+            problems: vec![problem],
+            ..UserReport::new(user)
+        })
     }
 
     fn problems(&self) -> &[Problem] {
@@ -74,13 +60,12 @@ impl PerUser for Outcome {
 }
 
 impl PerUser for check::Finding {
-    fn of_none(user: &str) -> Self {
-        Self::new(user)
-    }
-
-    fn end(&mut self, attempts: u32, problem: Problem) {
-        self.attempts = attempts;
-        self.ended_by = Some(problem);
+    fn ended(user: &str, attempts: u32, problem: Problem) -> Self {
+        Self {
+            attempts,
+            ended_by: Some(problem),
+            ..Self::new(user)
+        }
     }
 
     fn problems(&self) -> &[Problem] {
@@ -107,13 +92,12 @@ impl PerUser for check::Finding {
 }
 
 impl PerUser for verify::Finding {
-    fn of_none(user: &str) -> Self {
-        Self::new(user)
-    }
-
-    fn end(&mut self, attempts: u32, problem: Problem) {
-        self.attempts = attempts;
-        self.ended_by = Some(problem);
+    fn ended(user: &str, attempts: u32, problem: Problem) -> Self {
+        Self {
+            attempts,
+            ended_by: Some(problem),
+            ..Self::new(user)
+        }
     }
 
     fn problems(&self) -> &[Problem] {

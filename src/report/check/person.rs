@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use indicatif::{BinaryBytes, HumanCount};
 
-use super::{CheckReport, Row};
+use super::CheckReport;
 use crate::check::{Finding, Scheme, Server, Verdict, class};
 use crate::report::Gathered;
 use crate::text::printable;
@@ -81,16 +81,7 @@ impl Gathered<CheckReport> {
     /// Those of `out`; the results cannot be read back.
     pub fn tell(&self, out: &mut dyn Write) -> io::Result<()> {
         let of = &self.tally;
-        of.table.head(out)?;
-        for row in self.rows() {
-            let Row { cells, below, .. } = row?;
-            of.table.row(out, &cells)?;
-            below
-                .iter()
-                .try_for_each(|line| writeln!(out, "    {line}"))?;
-        }
-        writeln!(out)?;
-        of.statuses.tell(out)?;
+        of.looks.tell(self.rows().map(|row| Ok(row?.told)), out)?;
         of.sums.tell(out)
     }
 }

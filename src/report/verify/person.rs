@@ -5,7 +5,7 @@ use std::path::Path;
 
 use indicatif::{BinaryBytes, HumanCount};
 
-use super::{Row, VerifyReport};
+use super::VerifyReport;
 use crate::report::{Exit, Gathered};
 use crate::text::printable;
 use crate::verify::{Finding, Verdict};
@@ -51,15 +51,7 @@ impl Gathered<VerifyReport> {
     /// Those of `out`; the results cannot be read back.
     pub fn tell(&self, dir: Option<&Path>, out: &mut dyn Write) -> io::Result<()> {
         let of = &self.tally;
-        of.table.head(out)?;
-        for row in self.rows() {
-            let Row { cells, below, .. } = row?;
-            of.table.row(out, &cells)?;
-            below
-                .iter()
-                .try_for_each(|line| writeln!(out, "    {line}"))?;
-        }
-        writeln!(out)?;
+        of.looks.tell(self.rows().map(|row| Ok(row?.told)), out)?;
         of.totals(out)?;
         if of.exit() == Exit::Ok {
             return Ok(());
@@ -83,7 +75,6 @@ impl Gathered<VerifyReport> {
 
 impl VerifyReport {
     fn totals(&self, out: &mut dyn Write) -> io::Result<()> {
-        self.statuses.tell(out)?;
         let sums = &self.sums;
         writeln!(
             out,
