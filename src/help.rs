@@ -55,8 +55,34 @@ pub const TOPICS: &[Topic] = &[
         "coming-from",
         "For those who know imapsync, dsync, mbsync, imap_to_maildir or pop2imap"
     ),
-    topic!("limits", "What mailseed does not do"),
+    topic!(
+        "user-list",
+        "The user list, passwords, master users, TLS and certificates"
+    ),
+    topic!(
+        "selection",
+        "Which folders and messages are taken, and under which names"
+    ),
+    topic!(
+        "what-is-kept",
+        "What is kept and what is not, UIDLs, and the files that are written"
+    ),
+    topic!(
+        "again",
+        "Later runs: merge, mirror, late mail, deleting at the source"
+    ),
+    topic!(
+        "checking",
+        "check, verify, uidl, explain: before, at and after the cutover"
+    ),
+    topic!(
+        "many-users",
+        "Job file, pace, nights, daily caps, many machines"
+    ),
+    topic!("reports", "Reports, exit status, progress, Prometheus"),
+    topic!("options", "All options, and which command takes which"),
     topic!("errors", "What the messages mean, and what to do"),
+    topic!("limits", "What mailseed does not do"),
 ];
 
 /// The definitions of the command line.

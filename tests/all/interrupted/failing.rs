@@ -63,11 +63,12 @@ fn a_file_system_that_lacks_something_holds_the_same_tree() {
     before.export_ok(&source, "ann", &more);
     let first = state_of(&first, &source);
     let mut at_source = Client::login(server.imap_port(), "ann", PASSWORD);
-    for lacks in ["inject=renameat2:error=EINVAL", "inject=linkat:error=EPERM"] {
+    let no_renameat2 = ("renameat2", "error=EINVAL");
+    for lacks in [no_renameat2, ("linkat", "error=EPERM")] {
         let target = Target::new();
         let output = with(&target, &source, &more, lacks);
-        assert_eq!(output.code, Some(0), "{lacks}\n{}", output.stdout);
-        state_of(&target, &source).assert_is(&first, lacks);
+        assert_eq!(output.code, Some(0), "{lacks:?}\n{}", output.stdout);
+        state_of(&target, &source).assert_is(&first, lacks.0);
     }
     at_source.rename("Sent", "Post");
     at_source.store("INBOX", 4, Store::Set, &["\\Answered"]);
@@ -79,9 +80,32 @@ fn a_file_system_that_lacks_something_holds_the_same_tree() {
     let whole = state_of(&whole, &source);
     let target = Target::new();
     copy(Some(&before), &target);
-    let output = with(&target, &source, &more, "inject=renameat2:error=EINVAL");
+    let output = with(&target, &source, &more, no_renameat2);
     assert_eq!(output.code, Some(0), "{}", output.stdout);
     state_of(&target, &source).assert_is(&whole, "without renameat2");
+}
+
+/// As where names are folded and another one is the same. What is there stays, and it is said what is not.
+#[test]
+fn a_name_that_is_taken_is_never_written_over() {
+    let server = source(4);
+    let source = Source::of(&server);
+    let whole = golden(&source, &[]);
+    let target = Target::new();
+    // The first is a trial.
+    let taken = ("linkat", "error=EEXIST:when=2");
+    let output = with(&target, &source, &[], taken);
+    assert_eq!(output.code, Some(3), "{}", output.stdout);
+    for words in ["File exists", "ann/Maildir"] {
+        assert!(output.stdout.contains(words), "{words}: {}", output.stdout);
+    }
+    let state = state_of(&target, &source);
+    assert_eq!(state.temporary(), 0);
+    if let Some(fault) = state.fault(&whole, false) {
+        panic!("{fault}");
+    }
+    target.export_ok(&source, "ann", &[]);
+    state_of(&target, &source).assert_is(&whole, "after the next run");
 }
 
 fn removes(change: &Change) -> bool {

@@ -55,7 +55,7 @@ impl fmt::Display for Change {
 }
 
 /// Whether everything is to have its turn.
-pub(super) fn all_have_a_turn() -> bool {
+pub(crate) fn all_have_a_turn() -> bool {
     std::env::var_os(ALL).is_some()
 }
 
@@ -126,20 +126,25 @@ pub(super) fn injected(
     traced(target, source, more, &arguments)
 }
 
-/// A run with this done to its calls.
+/// A run at each `call` of which `what` is done.
 pub(super) fn with(
     target: &Target,
     source: &Source,
     more: &[&str],
-    inject: &str,
+    (call, what): (&str, &str),
 ) -> program::Output {
-    traced(target, source, more, &["-o", "/dev/null", "-e", inject])
+    let trace = format!("trace={call}");
+    let inject = format!("inject={call}:{what}");
+    let arguments = ["-o", "/dev/null", "-e", &trace, "-e", &inject];
+    traced(target, source, more, &arguments)
 }
 
 fn traced(target: &Target, source: &Source, more: &[&str], strace: &[&str]) -> program::Output {
     let mailseed = target.command("export", source, more);
     let mut command = Command::new("strace");
-    command.arg("-f").args(strace).arg(mailseed.get_program());
+    // It stops at the calls that are asked for, and at no others.
+    command.args(["-f", "--seccomp-bpf"]).args(strace);
+    command.arg(mailseed.get_program());
     command
         .args(mailseed.get_args())
         .args(["--user", "ann", "-j1"]);
