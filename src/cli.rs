@@ -18,6 +18,8 @@ mod target;
 mod uidl;
 mod verify;
 
+use anstyle::{AnsiColor, Style};
+use clap::builder::Styles;
 use clap::{Parser, Subcommand};
 
 pub use check::Check;
@@ -45,21 +47,56 @@ const RERUNS: &str = "Running it again";
 const UIDLS: &str = "UIDLs";
 const RUNNING: &str = "Running";
 
-const AFTER_HELP: &str = "\
-Environment:
-  MAILSEED_PASSWORD  The password, where no user list, --password-command or --password-file
-                     gives one
+/// To be read on light and on dark ground: weight, and red.
+const STYLES: Styles = Styles::styled()
+    .error(AnsiColor::Red.on_default().bold())
+    .valid(Style::new().bold())
+    .invalid(Style::new().bold());
 
+/// The only variable that is read for a login, as the helps of all commands that log in tell it.
+macro_rules! environment {
+    () => {
+        "\
+Environment:
+  MAILSEED_PASSWORD  The password, where no user list, --password-command or
+                     --password-file gives one
+"
+    };
+}
+use environment;
+
+const AFTER_ALL: &str = "\
+Begin with `mailseed help runbook`; `mailseed help` lists the other topics.";
+
+const AFTER_ALL_LONG: &str = concat!(
+    environment!(),
+    "
 Exit status:
     0  Everything is done
     1  Some users or messages are not done: the result and --report say which
     2  The command line or the user list is wrong: nothing was started
     3  The target is not usable (disk full, no permission): stopped
-  130  Interrupted: run it again to go on";
+  130  Interrupted: run it again to go on
 
-/// Stages users' mail from old IMAP and POP3 servers into Maildirs, every UID and UIDL kept
+Examples:
+  mailseed help runbook
+  mailseed check --job mailseed.toml -j auto --report reports/check/
+  mailseed export --job mailseed.toml -j auto --report reports/night1/
+  mailseed verify --job mailseed.toml -j auto --report reports/proof/
+
+`mailseed COMMAND --help` tells all of a command, `-h` the same in short."
+);
+
+/// Moves mail from IMAP and POP3 servers into Maildirs, every UID and UIDL kept
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, after_help = AFTER_HELP, disable_help_subcommand = true)]
+#[command(
+    version,
+    propagate_version = true,
+    after_help = AFTER_ALL,
+    after_long_help = AFTER_ALL_LONG,
+    disable_help_subcommand = true,
+    styles = STYLES
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -69,18 +106,18 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Say for each user whether it can be moved without its clients noticing; touch nothing
+    /// Say whose move will go unnoticed; touch nothing
     ///
     /// Logs in for every user on each protocol, counts folders, messages and UIDLs, pairs the UIDLs
     /// with the messages and says whether the target can hold them and their order. Reads no more
     /// of the messages than the pairing needs, and nothing of the target.
-    #[command(after_help = check::AFTER_CHECK)]
+    #[command(after_long_help = check::AFTER_CHECK)]
     Check(Box<Check>),
     /// Bring each user's Maildir up to date with the source
     ///
     /// Reads the source without changing it. Messages that are in the Maildir already are kept;
     /// run it again after a stop, and again for the mail that has come since.
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_long_help = export::AFTER_EXPORT)]
     Export {
         /// The options that it shares with `plan`.
         #[command(flatten)]
@@ -90,42 +127,47 @@ pub enum Command {
         dry_run: bool,
     },
     /// Show what export would do now, and touch nothing
-    #[command(after_help = AFTER_HELP)]
+    #[command(after_long_help = export::AFTER_PLAN)]
     Plan {
         /// What to do.
         #[command(flatten)]
         options: Box<Export>,
-        /// Only check the job and every row of the user list, and say how many users there are, by host and by
-        /// shard; without the network, and without a look at the target
+        /// Only check the job and every row of the user list
+        ///
+        /// And say how many users there are, by host and by shard; without the network, and without a look at
+        /// the target
         #[arg(long, help_heading = RUNNING)]
         offline: bool,
     },
-    /// Say for each user whether the new side is what the old one is, before the cutover; touch nothing
+    /// Compare the new side with the old; touch nothing
     ///
     /// Lists the old servers once more and holds every folder, UID, flag, date, size, UIDL and place
     /// in the POP3 order against the Maildir, as its servers will show it, and with --new against the
     /// new servers themselves. A sample of the messages is compared byte by byte.
-    #[command(after_help = verify::AFTER_VERIFY)]
+    #[command(after_long_help = verify::AFTER_VERIFY)]
     Verify(Box<Verify>),
-    /// Tell the life of one message: where from, how paired, which file, what servers call it
+    /// Tell the life of one message: from where, how paired, which file
     ///
     /// Reads the Maildir and the record that export keeps in it (mailseed.state); needs no network
     /// and changes nothing.
-    #[command(after_help = explain::AFTER_EXPLAIN)]
+    #[command(after_long_help = explain::AFTER_EXPLAIN)]
     Explain(Box<Explain>),
-    /// Say what the new POP3 server will announce of a Maildir: number, UIDL and octets
+    /// Say what the new POP3 server will announce of a Maildir
     ///
-    /// Works offline, by the rules of the server and from the Maildir alone.
-    #[command(after_help = uidl::AFTER_UIDL)]
+    /// Number, UIDL and octets of each message. Works offline, by the rules of the server and from the Maildir alone.
+    #[command(after_long_help = uidl::AFTER_UIDL)]
     Uidl(Uidl),
-    /// Make the control files and names for other servers from a Maildir that has been exported
+    /// Make a Maildir that has been exported ready for another server
     ///
-    /// Works offline: UIDs, UIDVALIDITY, UIDLs, their order, flags, keywords and subscriptions become
+    /// Makes the control files and names. Works offline: UIDs, UIDVALIDITY, UIDLs, their order, flags, keywords and subscriptions become
     /// what the servers of --from have, in the files of those of --to. The files of the old servers
     /// stay. Run it again after a stop; a second run finds nothing to do.
-    #[command(after_help = retarget::AFTER_RETARGET)]
+    #[command(
+        override_usage = "mailseed retarget [OPTIONS] --from <SERVER> --to <SERVER> <MAILDIR>",
+        after_long_help = retarget::AFTER_RETARGET
+    )]
     Retarget(Box<Retarget>),
-    /// Sum the reports of shards and of successive runs for a person: as text, HTML or CSV
+    /// Sum the reports of several runs or shards: as text, HTML or CSV
     ///
     /// Reads the directories that export has filled with --report DIR, and check.csv and verify.csv
     /// where they are; touches nothing. Give each run a directory of its own, for a run replaces the
@@ -135,21 +177,26 @@ pub enum Command {
     /// the latest run counts, so shards add up, and a run for a part of the users replaces just their
     /// rows; the plots of progress are of all runs. Dry runs are left out. check.csv counts for users that no
     /// run has; of verify.csv what is newer than the user's latest run (by the date of the file).
-    #[command(after_help = report::AFTER_REPORT)]
+    #[command(after_long_help = report::AFTER_REPORT)]
     Report(Report),
-    /// Tell where the run stands that writes --report DIR, or where it stood when it was cut
-    #[command(after_help = status::AFTER_STATUS)]
+    /// Tell where a run stands, or where it stood when it was cut
+    ///
+    /// By the directory that it was given with --report.
+    #[command(after_long_help = status::AFTER_STATUS)]
     Status(Status),
-    /// Tell of a command or of a topic: a runbook, old and new servers kind by kind, other tools, errors
+    /// Tell of a command or a topic: runbook, sources, errors ...
+    #[command(after_long_help = manual::AFTER_HELP)]
     Help(Help),
     /// Print a manual page, or write all of them into a directory
     ///
     /// `mailseed man export | man -l -` shows one.
+    #[command(after_long_help = manual::AFTER_MAN)]
     Man(Man),
     /// Print the completions of the command line for a shell
     ///
     /// For bash: `mailseed completions bash > /usr/share/bash-completion/completions/mailseed`; for zsh
     /// `_mailseed` in a directory of $fpath; for fish `~/.config/fish/completions/mailseed.fish`.
+    #[command(after_long_help = manual::AFTER_COMPLETIONS)]
     Completions(Completions),
 }
 

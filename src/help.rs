@@ -55,8 +55,34 @@ pub const TOPICS: &[Topic] = &[
         "coming-from",
         "For those who know imapsync, dsync, mbsync, imap_to_maildir or pop2imap"
     ),
-    topic!("limits", "What mailseed does not do"),
+    topic!(
+        "user-list",
+        "The user list, passwords, master users, TLS and certificates"
+    ),
+    topic!(
+        "selection",
+        "Which folders and messages are taken, and under which names"
+    ),
+    topic!(
+        "what-is-kept",
+        "What is kept and what is not, UIDLs, and the files that are written"
+    ),
+    topic!(
+        "again",
+        "Later runs: merge, mirror, late mail, deleting at the source"
+    ),
+    topic!(
+        "checking",
+        "check, verify, uidl, explain: before, at and after the cutover"
+    ),
+    topic!(
+        "many-users",
+        "Job file, pace, nights, daily caps, many machines"
+    ),
+    topic!("reports", "Reports, exit status, progress, Prometheus"),
+    topic!("options", "All options, and which command takes which"),
     topic!("errors", "What the messages mean, and what to do"),
+    topic!("limits", "What mailseed does not do"),
 ];
 
 /// The definitions of the command line.
@@ -154,7 +180,7 @@ fn list(out: &mut dyn Write) -> io::Result<()> {
 /// they are not wanted.
 fn show(markdown: &str, out: &mut dyn Write) -> io::Result<()> {
     let heading = Style::new().bold();
-    let typed = AnsiColor::Cyan.on_default();
+    let typed = AnsiColor::Magenta.on_default();
     let mut fenced = false;
     for line in markdown.lines() {
         if line.starts_with("```") {
@@ -224,9 +250,12 @@ mod tests {
                 "{}",
                 topic.name
             );
+            let mut fenced = false;
             for line in lines {
-                // Indented by four where it is a block of commands.
-                assert!(line.chars().count() <= 79, "{}: {line}", topic.name);
+                fenced ^= line.starts_with("```");
+                // Blocks of commands are indented by four.
+                let widest = if fenced { 76 } else { 79 };
+                assert!(line.chars().count() <= widest, "{}: {line}", topic.name);
             }
         }
     }

@@ -8,16 +8,21 @@ use super::{
 use crate::config::Fsync;
 
 /// What follows the options in its help.
-pub(super) const AFTER_CHECK: &str = "\
-Environment:
-  MAILSEED_PASSWORD  The password, where no user list, --password-command or --password-file
-                     gives one
-
+pub(super) const AFTER_CHECK: &str = concat!(
+    super::environment!(),
+    "
 Exit status:
     0  Every user logs in, and no client will notice the move
     1  Some do not, or will: the result and --report say which and why
     2  The command line or the user list is wrong: nothing was started
-  130  Interrupted";
+  130  Interrupted
+
+Examples:
+  mailseed check --imap imaps://old.example.com \\
+    --pop3 pop3s://old.example.com --users passwords.csv
+  mailseed check --job mailseed.toml -j auto --report reports/check/
+  mailseed check --job mailseed.toml --only ann@example.com -v"
+);
 
 /// Everything that `check` takes.
 #[derive(Debug, Args)]
@@ -33,8 +38,9 @@ pub struct Check {
     #[command(flatten)]
     pub users: Users,
 
-    /// The Maildir of each user, as for export: not looked at, but two users with one Maildir are
-    /// refused
+    /// The Maildir of each user, as for export
+    ///
+    /// Not looked at, but two users with one Maildir are refused
     #[arg(long, value_name = "TEMPLATE", help_heading = TARGET)]
     pub maildir: Option<String>,
 

@@ -12,7 +12,12 @@ Exit status:
     0  The message is known
     1  Nothing of that name was found
     2  The command line or the user list is wrong
-    3  The Maildir cannot be read";
+    3  The Maildir cannot be read
+
+Examples:
+  mailseed explain ann@example.com 1 --job mailseed.toml
+  mailseed explain ann@example.com Sent:1 \\
+    --maildir '/var/vmail/{domain}/{local}/Maildir'";
 
 /// Everything that `explain` takes.
 #[derive(Debug, Args)]
@@ -42,7 +47,9 @@ pub struct Explain {
     #[command(flatten)]
     pub form: Form,
 
-    /// Take these from the job file of an export: the long options without their dashes are its keys
+    /// Take these from the job file of an export
+    ///
+    /// The long options without their dashes are its keys
     #[arg(long, value_name = "FILE")]
     pub job: Option<PathBuf>,
 }

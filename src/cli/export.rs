@@ -7,6 +7,43 @@ use clap::Args;
 use super::{Login, RUNNING, Rerun, Running, Selection, Source, TARGET, Target, Uidls, Users};
 use crate::source::net::Compress;
 
+/// What follows the options in its help.
+pub(super) const AFTER_EXPORT: &str = concat!(
+    super::environment!(),
+    "
+Exit status:
+    0  Everything is done
+    1  Some users or messages are not done: the result and --report say which
+    2  The command line or the user list is wrong: nothing was started
+    3  The target is not usable (disk full, no permission): stopped
+  130  Interrupted: run it again to go on
+
+Examples:
+  mailseed export --imap imaps://old.example.com \\
+    --pop3 pop3s://old.example.com --user ann@example.com \\
+    --password-file ann.password --owner vmail:vmail \\
+    --maildir '/var/vmail/{domain}/{local}/Maildir'
+  mailseed export --job mailseed.toml -j auto --report reports/night1/
+  mailseed export --job mailseed.toml --after-cutover --folder INBOX"
+);
+
+/// What follows the options in its help.
+pub(super) const AFTER_PLAN: &str = concat!(
+    super::environment!(),
+    "
+Exit status:
+    0  export would do everything
+    1  Some users or messages would not be done: the result and --report say which
+    2  The command line or the user list is wrong: nothing was started
+    3  The target is not usable (no permission): stopped
+  130  Interrupted
+
+Examples:
+  mailseed plan --job mailseed.toml --offline
+  mailseed plan --job mailseed.toml --only ann@example.com -v
+  mailseed plan --job mailseed.toml -j auto --report reports/plan/"
+);
+
 /// Everything that `export` and `plan` take, `--dry-run` aside.
 #[derive(Debug, Args)]
 #[group(skip)]
@@ -45,28 +82,34 @@ pub struct Export {
 #[derive(Debug, Args)]
 #[command(next_help_heading = RUNNING)]
 pub struct Delivery {
-    /// IMAP connections of one user where a folder has much to fetch: for servers that are slow or
-    /// throttle each connection
+    /// IMAP connections of one user with much to fetch
+    ///
+    /// For servers that are slow or throttle each connection
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub connections: usize,
 
-    /// The most that is fetched for each user on one day (local time), over all runs of that day, as in 2500M:
-    /// what fits is committed, the rest comes on the next days
+    /// The most that is fetched for each user on one day, as in 2400M
+    ///
+    /// By local time, over all runs of that day: what fits is committed, the rest comes on the next days
     #[arg(long, value_name = "SIZE")]
     pub daily_cap: Option<String>,
 
-    /// When IMAP servers that can compress (COMPRESS=DEFLATE) are asked to
+    /// When IMAP servers that can compress are asked to
+    ///
+    /// By COMPRESS=DEFLATE
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub compress: Compress,
 
+    /// Keep this much of the file system free [default: a hundredth, at most 1G]
+    ///
     /// Begin no folder that would leave less than this free on its file system, in bytes or with K, M, G,
-    /// T; its user fails (space), and the others go on. 0: never mind [default: a hundredth of it, at most
-    /// 1G]
+    /// T; its user fails (space), and the others go on. 0: never mind
     #[arg(long, value_name = "SIZE", help_heading = TARGET)]
     pub min_free: Option<String>,
 
-    /// For plan: the --report directory of an earlier export, by which it says how long this one and the
-    /// last one will take (may be repeated)
+    /// For plan: what --report was of an earlier export (may be repeated)
+    ///
+    /// By it plan says how long this export and the last one will take
     #[arg(long, value_name = "DIR")]
     pub history: Vec<PathBuf>,
 }

@@ -5,6 +5,22 @@ use std::path::PathBuf;
 use clap::Args;
 use clap_complete::Shell;
 
+pub(super) const AFTER_HELP: &str = "\
+Examples:
+  mailseed help
+  mailseed help runbook
+  mailseed help export";
+
+pub(super) const AFTER_MAN: &str = "\
+Examples:
+  mailseed man export
+  mailseed man --dir /usr/local/share/man/man1";
+
+pub(super) const AFTER_COMPLETIONS: &str = "\
+Examples:
+  mailseed completions bash
+  mailseed completions zsh";
+
 /// Everything that `help` takes.
 #[derive(Debug, Args)]
 #[group(skip)]
@@ -22,7 +38,9 @@ pub struct Man {
     #[arg(value_name = "COMMAND|TOPIC", conflicts_with = "dir")]
     pub about: Option<String>,
 
-    /// Write all pages into this directory, as mailseed.1, mailseed-export.1, mailseed-runbook.7 ...
+    /// Write all pages into this directory
+    ///
+    /// As mailseed.1, mailseed-export.1, mailseed-runbook.7 ...
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }

@@ -8,7 +8,11 @@ pub(super) const AFTER_REPORT: &str = "\
 Exit status:
     0  The report is made, whatever it says of the users
     2  The command line is wrong, or a DIR holds no report, a torn one, or one of a newer mailseed
-    3  A FILE cannot be written";
+    3  A FILE cannot be written
+
+Examples:
+  mailseed report reports/night*/
+  mailseed report reports/night*/ --html migration.html --csv left.csv";
 
 /// Everything that `report` takes.
 #[derive(Debug, Args)]
@@ -18,13 +22,16 @@ pub struct Report {
     #[arg(value_name = "DIR", required = true)]
     pub dirs: Vec<PathBuf>,
 
-    /// Write one HTML page that needs nothing from the network, - for standard output
+    /// Write one HTML page, - for standard output
+    ///
+    /// It needs nothing from the network
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 
-    /// Write a row a user, - for standard output: the columns of summary.csv and then class,
-    /// verdict, differences, runs, started, report, verified, verify_verdict, again_messages, again_bytes.
-    /// Itself a user list for --only-failed
+    /// Write a row a user as CSV, - for standard output
+    ///
+    /// The columns of summary.csv and then class, verdict, differences, runs, started, report, verified,
+    /// verify_verdict, again_messages, again_bytes. Itself a user list for --only-failed
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
 }

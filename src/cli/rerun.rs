@@ -17,24 +17,30 @@ pub enum DeleteSource {
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = RERUNS)]
 pub struct Rerun {
-    /// Make the Maildir what the source is: flags as there, mail that was deleted here back, mail and
-    /// folders that the source no longer has deleted [default: merge the changes of both sides]
+    /// Make the Maildir what the source is, deletions included
+    ///
+    /// Flags as there, mail that was deleted here back, mail and folders that the source no longer has
+    /// deleted. By default the changes of both sides are merged
     #[arg(long)]
     pub mirror: bool,
-    /// The users have moved, and what comes is late mail: only add it, and change, renumber or
-    /// delete nothing
+    /// Only add late mail; change, renumber, delete nothing
+    ///
+    /// For users who have moved
     #[arg(long, conflicts_with = "mirror")]
     pub after_cutover: bool,
-    /// Delete nothing of a user of whose mail more than this has gone from the source [default: 10]
+    /// Delete nothing where more than this is gone from the source [default: 10]
+    ///
+    /// Of a user's mail; all else is done, and the user fails
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub max_delete: Option<u8>,
     /// Keep mail that has been deleted at the source
     #[arg(long, conflicts_with_all = ["mirror", "after_cutover"])]
     pub keep_deleted: bool,
-    /// Delete from the source what has been written, synced to disk, read back and found to be what the
-    /// source has: of what --folder, --max-age and the like take. One of these two has to say what,
-    /// or =all: whatever is taken. IMAP needs UIDPLUS for it; over POP3 alone nothing is gone before the whole INBOX is
-    /// done
+    /// Delete from the source what is safe on the target
+    ///
+    /// What has been written, synced to disk, read back and found to be what the source has: of what
+    /// --folder, --max-age and the like take. One of these two has to say what, or =all: whatever is taken.
+    /// IMAP needs UIDPLUS for it; over POP3 alone nothing is gone before the whole INBOX is done
     #[arg(
         long,
         value_name = "WHAT",
@@ -45,11 +51,14 @@ pub struct Rerun {
         conflicts_with = "mirror"
     )]
     pub delete_source: Option<DeleteSource>,
-    /// With --delete-source, where the IMAP server has no UIDPLUS: remove what is marked as deleted by
-    /// EXPUNGE, which takes everything in the folder that anybody has marked so
+    /// With --delete-source: EXPUNGE, where there is no UIDPLUS
+    ///
+    /// It removes everything in the folder that anybody has marked as deleted
     #[arg(long, requires = "delete_source")]
     pub expunge_marked: bool,
-    /// With --mirror: delete mail that the source never had, such as mail delivered to the Maildir
+    /// With --mirror: delete mail that the source never had
+    ///
+    /// Such as mail delivered to the Maildir
     #[arg(long, requires = "mirror")]
     pub delete_local: bool,
 }

@@ -17,7 +17,13 @@ Exit status:
     1  The new servers cannot hold something: standard error says what
     2  The command line is wrong: nothing was started
     3  The Maildir cannot be read or written
-  130  Interrupted: run it again to go on";
+  130  Interrupted: run it again to go on
+
+Examples:
+  mailseed retarget /var/vmail/example.com/ann/Maildir \\
+    --from dovecot --to courier --dry-run
+  mailseed retarget /var/vmail/example.com/ann/Maildir \\
+    --from dovecot --to dovecot,courier";
 
 /// Everything that `retarget` takes.
 #[derive(Debug, Args)]
@@ -27,7 +33,9 @@ pub struct Retarget {
     #[arg(value_name = "MAILDIR")]
     pub maildir: PathBuf,
 
-    /// The servers that serve it now, whose control files are true; the UIDLs are those of the first
+    /// The servers that serve it now
+    ///
+    /// Their control files are true; the UIDLs are those of the first
     #[arg(
         long,
         value_name = "SERVER,...",
@@ -59,7 +67,9 @@ pub struct Retarget {
     #[arg(long, value_name = "ENCODING", value_enum, help_heading = TARGET)]
     pub folder_encoding: Option<FolderEncoding>,
 
-    /// Who is to own new files, as numbers or names [default: whoever runs mailseed]
+    /// Who is to own new files [default: whoever runs mailseed]
+    ///
+    /// As numbers or names, UID:GID
     #[arg(long, value_name = "UID:GID", help_heading = TARGET)]
     pub owner: Option<String>,
 
@@ -67,8 +77,9 @@ pub struct Retarget {
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, help_heading = TARGET)]
     pub fsync: Fsync,
 
-    /// Where Dovecot serves it now: its setting pop3_uidl_format, for messages without a UIDL of their
-    /// own [default: %08Xu%08Xv]
+    /// pop3_uidl_format of the Dovecot now [default: %08Xu%08Xv]
+    ///
+    /// For messages without a UIDL of their own
     #[arg(long, value_name = "FORMAT", help_heading = UIDLS)]
     pub pop3_uidl_format: Option<UidlFormat>,
 
@@ -76,7 +87,7 @@ pub struct Retarget {
     #[arg(long, value_name = "WHAT", value_enum, default_value_t, help_heading = UIDLS)]
     pub unholdable: Unholdable,
 
-    /// qmail: which wins where one mtime cannot show both the POP3 order and the date
+    /// qmail: which wins where one mtime cannot show both
     #[arg(long, value_name = "WHICH", value_enum, default_value_t, help_heading = UIDLS)]
     pub pop3_order: Pop3Order,
 

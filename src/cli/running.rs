@@ -12,9 +12,11 @@ use crate::progress::Mode;
 #[derive(Debug, Args)]
 #[command(next_help_heading = RUNNING)]
 pub struct Running {
-    /// Take options from this TOML file: the long ones without their dashes are its keys, as in
-    /// jobs = 16, mirror = true, exclude = ["Trash*", "Spam"]. What is typed goes before. Keys of
-    /// other subcommands may be in it, unknown ones may not, and passwords never are
+    /// Take options from this TOML file
+    ///
+    /// The long options without their dashes are its keys, as in jobs = 16, mirror = true, exclude =
+    /// ["Trash*", "Spam"]. What is typed goes before. Keys of other subcommands may be in it, unknown ones
+    /// may not, and passwords never are
     #[arg(long, value_name = "FILE")]
     pub job: Option<PathBuf>,
 
@@ -46,13 +48,17 @@ pub struct Running {
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub log_format: Format,
 
-    /// Write a log for each user into this directory, and summary.csv, skipped.csv and run.json, or
-    /// check.csv for a check, or verify.csv and verified.csv for a verify
+    /// Write summary.csv, logs and other reports into this directory
+    ///
+    /// A log for each user, and summary.csv, skipped.csv and run.json, or check.csv for a check, or
+    /// verify.csv and verified.csv for a verify. Give each run a directory of its own
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
 
-    /// Keep this file up to date with how far it is, for Prometheus: it is written anew every few seconds,
-    /// for the textfile collector of its node exporter (a name that ends in .prom)
+    /// Keep this file up to date with how far it is, for Prometheus
+    ///
+    /// It is written anew every few seconds, for the textfile collector of its node exporter (a name that
+    /// ends in .prom)
     #[arg(long, value_name = "FILE")]
     pub metrics: Option<PathBuf>,
 }

@@ -12,26 +12,35 @@ use crate::source::net::Fingerprint;
 #[derive(Debug, Args)]
 #[command(next_help_heading = SOURCE)]
 pub struct Source {
-    /// IMAP server: imaps://HOST (TLS), imap://HOST (STARTTLS, required) or imap+plain://HOST (no
-    /// TLS), each with :PORT where it is not the usual one
+    /// IMAP server: imaps://HOST[:PORT]
+    ///
+    /// imaps://HOST is TLS, imap://HOST is STARTTLS, required, imap+plain://HOST is no TLS; each with :PORT
+    /// where it is not the usual one (993, 143)
     #[arg(long, value_name = "URL")]
     pub imap: Option<String>,
 
-    /// POP3 server, whose UIDLs and order are kept: pop3s://HOST (TLS), pop3://HOST (STLS,
-    /// required) or pop3+plain://HOST (no TLS)
+    /// POP3 server, whose UIDLs and order are kept: pop3s://HOST[:PORT]
+    ///
+    /// pop3s://HOST is TLS, pop3://HOST is STLS, required, pop3+plain://HOST is no TLS; each with :PORT
+    /// where it is not the usual one (995, 110)
     #[arg(long, value_name = "URL")]
     pub pop3: Option<String>,
 
-    /// Trust the certificate authorities of this PEM file instead of the system's
+    /// Trust these authorities (PEM) instead of the system's
     #[arg(long, value_name = "FILE")]
     pub tls_ca: Option<PathBuf>,
 
-    /// Accept a certificate of this SHA-256 fingerprint (as `openssl x509 -fingerprint -sha256` prints it), whatever
-    /// else is in it, and no other; may be repeated
+    /// Accept the certificate of this SHA-256 fingerprint, and no other
+    ///
+    /// As `openssl x509 -fingerprint -sha256` prints it; whatever else is in the certificate does not
+    /// matter. May be repeated
     #[arg(long, value_name = "HEX")]
     pub tls_fingerprint: Vec<Fingerprint>,
 
     /// Accept any certificate and any host name
+    ///
+    /// So anybody between you and the server can read the passwords: --tls-fingerprint and --tls-ca are the
+    /// better ways
     #[arg(long)]
     pub tls_insecure: bool,
 
@@ -44,8 +53,9 @@ pub struct Source {
 #[derive(Debug, Args)]
 #[command(next_help_heading = LOGIN)]
 pub struct Login {
-    /// Log in for every user as this master user, with the master's password: as USER*NAME, or
-    /// with --auth plain as NAME on behalf of USER
+    /// Log in for every user as this master user
+    ///
+    /// With the master's password: as USER*NAME, or with --auth plain as NAME on behalf of USER
     #[arg(long, value_name = "NAME")]
     pub master_user: Option<String>,
 
@@ -58,12 +68,16 @@ pub struct Login {
     )]
     pub master_separator: String,
 
-    /// The password is the first line of this file, which nobody else may read
+    /// The password is the first line of this file
+    ///
+    /// Nobody else may be able to read it: chmod 600
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
 
-    /// The password is the first line that this shell command prints; {user} is filled in, quoted
-    /// for the shell
+    /// The password is the first line that this command prints
+    ///
+    /// A shell command, in which {user} is filled in, quoted for the shell. Asked again for each login,
+    /// since a token may have expired
     #[arg(long, value_name = "CMD")]
     pub password_command: Option<String>,
 
@@ -76,9 +90,10 @@ pub struct Login {
 #[derive(Debug, Args)]
 #[command(next_help_heading = USERS)]
 pub struct Users {
-    /// User list, - for standard input: CSV with a header row; columns: user, password, imap_user,
-    /// imap_password, pop3_user, pop3_password, imap, pop3, maildir, owner, subfolder. Only user is
-    /// required
+    /// User list, - for standard input: CSV with a header row
+    ///
+    /// Columns: user, password, imap_user, imap_password, pop3_user, pop3_password, imap, pop3, maildir,
+    /// owner, subfolder. Only user is required
     #[arg(long, value_name = "FILE")]
     pub users: Option<PathBuf>,
 
@@ -90,14 +105,17 @@ pub struct Users {
     #[arg(long, value_name = "USER")]
     pub only: Vec<String>,
 
-    /// Only the users that failed or are partial in the summary.csv, check.csv or verified.csv of an
-    /// earlier run
+    /// Only those who failed in this report of an earlier run
+    ///
+    /// The users that failed or are partial in its summary.csv, check.csv or verified.csv
     #[arg(long, value_name = "REPORT.csv")]
     pub only_failed: Option<PathBuf>,
 
-    /// Only part K of N of the list, K from 1: users whose place, by a hash of the name, is K. auto: as the
-    /// job array says that this is a task of (Slurm, Grid Engine, LSF, AWS Batch); auto/N where that does not
-    /// tell N (Kubernetes, GNU parallel, PBS)
+    /// Only part K of N of the list, K from 1
+    ///
+    /// Users whose place, by a hash of the name, is K. auto: as the job array says that this is a task of
+    /// (Slurm, Grid Engine, LSF, AWS Batch); auto/N where that does not tell N (Kubernetes, GNU parallel,
+    /// PBS)
     #[arg(long, value_name = "K/N")]
     pub shard: Option<String>,
 }

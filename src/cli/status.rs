@@ -10,7 +10,11 @@ A run that is at work also tells where it stands, on its standard error, when it
 Exit status:
     0  It is at work, or has ended with everything done
     1  It has ended with users not done, or was cut
-    2  The command line is wrong, or a DIR holds no run";
+    2  The command line is wrong, or a DIR holds no run
+
+Examples:
+  mailseed status reports/night1/
+  mailseed status reports/*/";
 
 /// Everything that `status` takes.
 #[derive(Debug, Args)]

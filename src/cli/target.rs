@@ -9,8 +9,10 @@ use crate::config::{FolderEncoding, Fsync, Layout};
 #[derive(Debug, Args)]
 #[command(next_help_heading = TARGET)]
 pub struct Target {
-    /// The Maildir of each user, such as /var/vmail/{domain}/{local}/Maildir; {user} is the whole
-    /// name, {local} and {domain} what stands before and after its last @
+    /// Where mail goes, such as /var/vmail/{domain}/{local}/Maildir
+    ///
+    /// The Maildir of each user: {user} is the whole name, {local} and {domain} what stands before and
+    /// after its last @
     #[arg(long, value_name = "TEMPLATE")]
     pub maildir: Option<String>,
 
@@ -18,7 +20,9 @@ pub struct Target {
     #[command(flatten)]
     pub form: Form,
 
-    /// Who is to own the files, as numbers or names [default: whoever runs mailseed]
+    /// Who is to own the files [default: whoever runs mailseed]
+    ///
+    /// As numbers or names, UID:GID. It takes root to give files away
     #[arg(long, value_name = "UID:GID")]
     pub owner: Option<String>,
 
@@ -31,8 +35,9 @@ pub struct Target {
 #[derive(Debug, Args)]
 #[command(next_help_heading = TARGET)]
 pub struct Form {
-    /// The servers that will serve the Maildir; several, as in qmail,dovecot, when one tree must do
-    /// for all of them
+    /// The servers that will serve the Maildir
+    ///
+    /// Several, as in qmail,dovecot, when one tree must do for all of them
     #[arg(
         long,
         value_name = "SERVER,...",

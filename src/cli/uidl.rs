@@ -24,7 +24,11 @@ Exit status:
     1  Something is undefined, doubtful or hard on clients: standard error says what (lines that
        begin with \"note:\" alone do not count)
     2  The command line is wrong
-    3  The Maildir cannot be read";
+    3  The Maildir cannot be read
+
+Examples:
+  mailseed uidl /var/vmail/example.com/ann/Maildir
+  mailseed uidl /var/vmail/example.com/ann/Maildir --pop3-uidl-format %v.%u";
 
 /// Everything that `uidl` takes.
 #[derive(Debug, Args)]
@@ -38,8 +42,9 @@ pub struct Uidl {
     #[arg(long, value_name = "SERVER", value_enum, default_value_t)]
     pub target: Pop3Server,
 
-    /// Dovecot's setting pop3_uidl_format, for messages without a UIDL of their own: as in 2.3
-    /// (%v.%u) or in 2.4 (%{uidvalidity}.%{uid}) [default: %08Xu%08Xv]
+    /// pop3_uidl_format of the Dovecot [default: %08Xu%08Xv]
+    ///
+    /// For messages without a UIDL of their own: as in 2.3 (%v.%u) or in 2.4 (%{uidvalidity}.%{uid})
     #[arg(long, value_name = "FORMAT")]
     pub pop3_uidl_format: Option<UidlFormat>,
 }

@@ -11,16 +11,20 @@ use crate::announce::UidlFormat;
 use crate::config::{Content, Fsync};
 
 /// What `mailseed verify --help` ends with.
-pub(super) const AFTER_VERIFY: &str = "\
-Environment:
-  MAILSEED_PASSWORD  The password, where no user list, --password-command or --password-file
-                     gives one
-
+pub(super) const AFTER_VERIFY: &str = concat!(
+    super::environment!(),
+    "
 Exit status:
     0  Nothing differs
-    1  Some users differ or could not be looked at: the result and --report say which and why
+    1  Some users differ or could not be looked at: the result and --report say
+       which and why
     2  The command line or the user list is wrong: nothing was started
-  130  Interrupted";
+  130  Interrupted
+
+Examples:
+  mailseed verify --job mailseed.toml -j auto --report reports/proof/
+  mailseed verify --job mailseed.toml --content all --only ann@example.com -v"
+);
 
 /// Everything that `verify` takes.
 #[derive(Debug, Args)]
@@ -36,7 +40,9 @@ pub struct Verify {
     #[command(flatten)]
     pub users: Users,
 
-    /// The Maildir of each user, as for export; it may be left out where --new is given
+    /// The Maildir of each user, as for export
+    ///
+    /// It may be left out where --new is given
     #[arg(long, value_name = "TEMPLATE", help_heading = TARGET)]
     pub maildir: Option<String>,
 
@@ -66,25 +72,33 @@ pub struct Verify {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "What is looked at")]
 pub struct Verifying {
-    /// Which messages are read on both sides and compared byte by byte
+    /// Which messages are compared byte by byte
+    ///
+    /// They are read on both sides
     #[arg(long, value_name = "WHICH", value_enum, default_value_t)]
     pub content: Content,
 
-    /// The new servers, where they run already: IMAP, POP3 or both, each a URL as for --imap and
-    /// --pop3. Users log in there as on the old ones
+    /// The new servers, where they run already: URLs
+    ///
+    /// IMAP, POP3 or both, each a URL as for --imap and --pop3. Users log in there as on the old ones
     #[arg(long, value_name = "URL", num_args = 1..=2)]
     pub new: Vec<String>,
 
-    /// Log in at the new servers as this master user (with --master-separator)
+    /// Log in at the new servers as this master user
+    ///
+    /// With --master-separator
     #[arg(long, value_name = "NAME")]
     pub new_master_user: Option<String>,
 
-    /// The password for the new servers is the first line of this file, which nobody else may read
+    /// The password for the new servers
+    ///
+    /// It is the first line of this file, which nobody else may read
     #[arg(long, value_name = "FILE")]
     pub new_password_file: Option<PathBuf>,
 
-    /// Setting pop3_uidl_format of the Dovecot that is to serve the Maildirs, for messages without a UIDL
-    /// of their own: as in 2.3 (%v.%u) or in 2.4 (%{uidvalidity}.%{uid}) [default: %08Xu%08Xv]
+    /// pop3_uidl_format of the new Dovecot [default: %08Xu%08Xv]
+    ///
+    /// For messages without a UIDL of their own: as in 2.3 (%v.%u) or in 2.4 (%{uidvalidity}.%{uid})
     #[arg(long, value_name = "FORMAT")]
     pub pop3_uidl_format: Option<UidlFormat>,
 }

@@ -14,6 +14,8 @@ pub(super) fn page(topic: &Topic, out: &mut dyn Write) -> io::Result<()> {
     let title = format!("MAILSEED-{}", topic.name.to_uppercase());
     let mut page = Roff::new();
     page.control("TH", [title.as_str(), "7", " ", version, "mailseed"]);
+    // Ragged on the right: long names in justified lines leave holes.
+    page.control("ad", ["l"]);
     page.control("SH", ["NAME"]);
     page.text([roff::roman(format!(
         "mailseed-{} - {}",
@@ -149,7 +151,7 @@ mod tests {
         let want = concat!(
             " MAILSEED-DAY 7 \" \" \"mailseed ",
             env!("CARGO_PKG_VERSION"),
-            "\" mailseed\n.SH NAME\nmailseed\\-day \\- What to do\n.SH DESCRIPTION\n.PP\n\
+            "\" mailseed\n.ad l\n.SH NAME\nmailseed\\-day \\- What to do\n.SH DESCRIPTION\n.PP\n\
              First \\fIthis\\fR, then \\fBthat\\fR.\n.SH GO\n.IP \\(bu 2\none \\fBa \\-b\\fR\n\
              .IP \\(bu 2\ntwo\n.PP\n.RS 4\n.nf\n\\&.x \\-\\-y \\*(Aqz\\*(Aq\n.fi\n.RE\n.PP\n\
              See it (https://a.example).\n"

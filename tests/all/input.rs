@@ -489,17 +489,12 @@ fn help_tells_every_option() {
                 "{command} {option}"
             );
         }
-        let of_ours = help
-            .stdout
-            .lines()
-            .filter(|line| line.trim_start().starts_with('-'));
-        let values = of_ours
-            .clone()
-            .filter(|line| line.trim_start().starts_with("- "))
-            .count();
-        // Each has one of its own: --dry-run, --offline.
+        // Texts, values and examples stand further in, or are no options of the list.
+        let (of_options, _) = help.stdout.split_once("Examples:").expect("examples");
+        let is_option = |line: &&str| line.starts_with("  -") || line.starts_with("      --");
         assert_eq!(
-            of_ours.count() - values,
+            of_options.lines().filter(is_option).count(),
+            // Each has one of its own: --dry-run, --offline.
             OPTIONS.len() - 2,
             "{}",
             help.stdout

@@ -2,6 +2,7 @@
 //! are those that the program has, its pages are such as man reads.
 
 mod commands;
+mod options;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

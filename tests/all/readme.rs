@@ -3,8 +3,6 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::support::program::mailseed;
-
 /// Long options in `text`, where they stand as words of their own.
 fn options(text: &str) -> BTreeSet<String> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
@@ -18,48 +16,83 @@ fn readme() -> String {
     std::fs::read_to_string(readme).expect("the README is there")
 }
 
+/// A topic of the manual.
+fn topic(name: &str) -> &'static str {
+    let mut topics = mailseed::help::TOPICS.iter();
+    topics.find(|topic| topic.name == name).expect(name).text
+}
+
 /// The columns are a promise; `check_and_verify_take_what_export_takes_but_for_writing` is about its options.
 #[test]
-fn the_readme_tells_every_column_of_a_check() {
-    let readme = readme();
-    let table = readme
-        .split("\n## ")
-        .find(|section| section.starts_with("Weeks before"))
-        .and_then(|section| section.split_once("| --- | --- |"))
-        .expect("the section on check, and its table");
-    let rows = table.1.lines().filter_map(|row| row.split('|').nth(1));
-    let told: Vec<&str> = rows
-        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
-        .collect();
+fn the_manual_tells_every_column_of_a_check() {
+    let table = topic("checking")
+        .split("### The columns of check.csv\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\n## ").next())
+        .expect("the section on the columns");
+    // Of each item what stands before its colon; other texts have no code in them.
+    let (_, items) = table.split_once("\n- ").expect("a list");
+    let told: Vec<&str> = items.split('`').skip(1).step_by(2).collect();
     assert_eq!(told, mailseed::report::check::CHECK_COLUMNS);
 }
 
 #[test]
-fn the_readme_names_every_option() {
-    let mut there = BTreeSet::new();
-    for command in [
-        "export", "plan", "check", "verify", "explain", "report", "status", "uidl", "retarget",
-        "man",
-    ] {
-        let help = mailseed([command, "--help"]);
-        assert_eq!(help.code, Some(0));
-        there.append(&mut options(&help.stdout));
-    }
-    // Every program has these two.
-    there.remove("--help");
-    there.remove("--version");
+fn the_readme_links_every_topic_and_says_what_are_the_columns_of_the_list() {
     let readme = readme();
-    let table = readme
-        .split("\n## ")
-        .find(|section| section.starts_with("Flags\n"))
-        .expect("the section on flags");
-    let mut named = options(table);
-    named.remove("--help");
-    assert_eq!(named, there);
-    // Elsewhere too; cargo and our scripts have options of their own.
-    let mut anywhere = options(&readme);
-    for of_cargo in ["--path", "--features", "--case", "--static", "--help"] {
-        anywhere.remove(of_cargo);
+    for topic in mailseed::help::TOPICS {
+        let link = format!("[{0}](src/help/{0}.md)", topic.name);
+        assert!(readme.contains(&link), "{link}");
     }
-    assert_eq!(anywhere, there);
+    for column in [
+        "user",
+        "password",
+        "imap_user",
+        "imap_password",
+        "pop3_user",
+        "pop3_password",
+        "imap",
+        "pop3",
+        "maildir",
+        "owner",
+        "subfolder",
+    ] {
+        let column = format!("`{column}`");
+        assert!(readme.contains(&column), "README: {column}");
+        assert!(topic("user-list").contains(&column), "user-list: {column}");
+    }
+}
+
+/// What is read at night has to be short: ten minutes are about 2,500 words of prose and some tables.
+#[test]
+fn the_readme_is_read_in_ten_minutes() {
+    let readme = readme();
+    let prose = readme
+        .split("\n## ")
+        .filter(|part| !part.starts_with("Speed\n"));
+    let words: usize = prose.map(|part| part.split_whitespace().count()).sum();
+    assert!(words <= 2_500, "{words} words");
+    assert!(
+        readme.lines().count() <= 310,
+        "{} lines",
+        readme.lines().count()
+    );
+}
+
+/// Nothing in the README is a name that is not there.
+#[test]
+fn the_readme_names_options_that_are_there() {
+    let mut there = options(topic("options"));
+    for of_others in [
+        "--help",
+        "--version",
+        "--path",
+        "--yes",
+        "--static",
+        "--features",
+    ] {
+        there.insert(of_others.to_owned());
+    }
+    let named = options(&readme());
+    let unknown: Vec<_> = named.difference(&there).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
 }

@@ -117,14 +117,16 @@ impl Watched {
             let told = format!("{arguments:?}\n{}\n{}", output.stdout, output.stderr);
             assert_eq!(output.code, Some(code), "{told}");
             for secret in secrets {
-                self.search(&output, &report, secret, &told);
+                let files = self.search(&output, &report, secret, &told);
+                assert!(files >= 4, "there were reports and a log: {told}");
             }
             stderr.push_str(&output.stderr);
         }
         stderr
     }
 
-    fn search(&self, output: &Output, report: &Path, secret: &str, told: &str) {
+    /// Returned is how many files were searched.
+    fn search(&self, output: &Output, report: &Path, secret: &str, told: &str) -> usize {
         for (what, text) in [("stdout", &output.stdout), ("stderr", &output.stderr)] {
             assert_eq!(leak(text.as_bytes(), secret), None, "{what} of {told}");
         }
@@ -142,7 +144,7 @@ impl Watched {
                 }
             }
         }
-        assert!(files >= 4, "there were reports and a log: {told}");
+        files
     }
 }
 
@@ -224,6 +226,40 @@ fn no_run_leaves_a_secret_anywhere() {
         let command = format!("x={SECRET}; echo $x; {end}");
         let arguments = [&both[..], &ann, &["--password-command", &command]].concat();
         watched.run(code, &arguments, &[SECRET], none);
+    }
+}
+
+/// What only looks logs in as well.
+#[test]
+fn what_checks_plans_and_verifies_leaves_no_secret_either() {
+    let server = Dovecot::start(DovecotOptions::with_users(&[("ann", SECRET)]));
+    corpus::simple(&server.mail_dir("ann"), 10, 3);
+    let watched = Watched::new();
+    for task in ["check", "plan", "verify"] {
+        for (secret, is_right) in [(SECRET, true), (OTHER, false)] {
+            let report = watched.scratch.path().join(format!("{task}-{is_right}"));
+            let mut command = program::mailseed_command();
+            command
+                .args([task, "-vv", "--user", "ann", "--report"])
+                .arg(&report);
+            let [imap, pop3] = [server.imap_port(), server.pop3_port()];
+            command.args(["--imap", &format!("imap+plain://127.0.0.1:{imap}")]);
+            command.args(["--pop3", &format!("pop3+plain://127.0.0.1:{pop3}")]);
+            if task != "check" {
+                let maildir = watched.target.maildir("{user}");
+                command.arg("--maildir").arg(maildir);
+            }
+            command.env("MAILSEED_PASSWORD", secret);
+            let output = program::run(command, Duration::from_secs(60));
+            let told = format!("{task}\n{}\n{}", output.stdout, output.stderr);
+            // There is nothing yet that could be verified.
+            let is_well = is_right && task != "verify";
+            assert_eq!(output.code, Some(i32::from(!is_well)), "{told}");
+            assert!(
+                watched.search(&output, &report, secret, &told) >= 1,
+                "{told}"
+            );
+        }
     }
 }
 

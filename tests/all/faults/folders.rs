@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use crate::interrupted::system_calls::copy;
+use crate::interrupted::system_calls::{all_have_a_turn, copy};
 use crate::interrupted::{State, mailbox};
 use crate::migration::{PASSWORD, Source, Target};
 use crate::support::dovecot::{Dovecot, DovecotOptions};
-use crate::support::mail_owner;
 use crate::support::mail_user::Client;
 use crate::support::program;
+use crate::support::report::summary;
 use crate::support::tree::{TempTree, assert_untouched, stamps};
+use crate::support::{corpus, give_to_mail_owner, mail_owner};
 
 /// What lies where something of ann's Maildir has been or is to come.
 #[derive(Debug, Clone, Copy)]
@@ -30,10 +31,12 @@ enum Obstacle {
     Directory,
     /// What was there, with this mode.
     Mode(u32),
+    /// What was there, as root's, who lets all read.
+    Roots,
 }
 
 use Obstacle::{
-    Directory, Fifo, File, LinkToDirectory, LinkToFile, LinkToNothing, Mode, SecondName,
+    Directory, Fifo, File, LinkToDirectory, LinkToFile, LinkToNothing, Mode, Roots, SecondName,
 };
 
 /// The obstacle, where, and a part of what is said of it; nothing where it is none.
@@ -71,10 +74,13 @@ const IN_THE_WAY: [(Obstacle, &str, &str); 30] = [
 ];
 
 /// What only stops an ordinary user.
-const CLOSED: [(Obstacle, &str, &str); 3] = [
+const CLOSED: [(Obstacle, &str, &str); 6] = [
     (Mode(0o500), "cur", "Permission denied"),
     (Mode(0o000), ".Sent", "Permission denied"),
     (Mode(0o000), "dovecot-uidlist", "Permission denied"),
+    (Roots, "", "Permission denied"),
+    (Roots, "cur", "Permission denied"),
+    (Roots, "mailseed.lock", "Permission denied"),
 ];
 
 /// Ann's Maildir with something in the way, beside bob's, and what lies outside of both.
@@ -143,8 +149,13 @@ impl Ground {
 
 /// Puts something in the way and what was there aside.
 fn plant(ground: &Ground, obstacle: Obstacle, path: &Path, aside: &Path) {
-    if let Mode(mode) = obstacle {
-        return chmod(path, mode);
+    match obstacle {
+        Mode(mode) => return chmod(path, mode),
+        Roots => {
+            lchown(path, Some(0), Some(0)).expect("root may chown");
+            return chmod(path, if path.is_dir() { 0o755 } else { 0o644 });
+        }
+        _ => {}
     }
     if path.symlink_metadata().is_ok() {
         fs::rename(path, aside).expect("it is ours");
@@ -162,7 +173,7 @@ fn plant(ground: &Ground, obstacle: Obstacle, path: &Path, aside: &Path) {
             assert!(made.expect("mkfifo is there").success());
             Ok(())
         }
-        Mode(_) => Ok(()),
+        Mode(_) | Roots => Ok(()),
     };
     done.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     if !matches!(obstacle, SecondName) {
@@ -171,9 +182,12 @@ fn plant(ground: &Ground, obstacle: Obstacle, path: &Path, aside: &Path) {
 }
 
 fn clear(obstacle: Obstacle, path: &Path, aside: &Path) {
+    if matches!(obstacle, Roots) {
+        own(path);
+    }
     match obstacle {
-        Mode(_) if path.is_dir() => return chmod(path, 0o700),
-        Mode(_) => return chmod(path, 0o600),
+        Mode(_) | Roots if path.is_dir() => return chmod(path, 0o700),
+        Mode(_) | Roots => return chmod(path, 0o600),
         Directory => drop(fs::remove_dir(path)),
         _ => drop(fs::remove_file(path)),
     }
@@ -267,7 +281,7 @@ fn ground(source: &Source, before: &Target, built: &Path, ordinary: bool) -> Gro
         chmod(&outside.join(file), 0o600);
     }
     if ordinary {
-        crate::support::give_to_mail_owner(&outside);
+        give_to_mail_owner(&outside);
     }
     ground
 }
@@ -304,6 +318,47 @@ fn one(ground: &Ground, (obstacle, place, says): (Obstacle, &str, &str), whole: 
     if !says.is_empty() {
         state.assert_is(whole, &told);
     }
+}
+
+/// 10,000 where all have their turn. Half of them lie below names that are no folders.
+#[test]
+fn a_user_may_have_thousands_of_folders() {
+    let count = if all_have_a_turn() { 10_000 } else { 300 };
+    let server = Dovecot::start(DovecotOptions::with_users(&[("ann", PASSWORD)]));
+    let maildir = server.mail_dir("ann");
+    let make = |name: &str, text: &str| {
+        corpus::bare(&maildir.join(name), &[("1.one:2,S", text.as_bytes())]);
+    };
+    make("", "Subject: INBOX\n\nhello\n");
+    for number in 1..count {
+        let name = match number % 2 {
+            0 => format!(".Projects {}.F{number}", number % 40),
+            _ => format!(".F{number}"),
+        };
+        make(&name, &format!("Subject: {number}\n\nhello\n"));
+    }
+    give_to_mail_owner(&maildir);
+    let source = Source::of(&server);
+    let target = Target::new();
+    let report = TempTree::new();
+    let run = |name: &str| {
+        let report = report.path().join(name);
+        let mut command = target.command("export", &source, &["--user", "ann"]);
+        command.arg("--report").arg(&report);
+        let output = program::run(command, Duration::from_secs(1200));
+        assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
+        let row = summary(&report).remove(0);
+        assert_eq!(row.number("messages"), count);
+        assert!(row.number("folders") >= count, "{row:?}");
+        // 10,000 folders are not to need a tenth of a megabyte each.
+        let peak = output.peak_rss_kib / 1024;
+        assert!((1..100).contains(&peak), "{peak} MiB");
+        (row.number("added"), target.listing())
+    };
+    let (added, first) = run("first");
+    assert_eq!(added, count);
+    let (added, second) = run("second");
+    assert!(added == 0 && first == second, "{added} added");
 }
 
 /// Deeper than a path may be long, and far deeper than anybody needs.

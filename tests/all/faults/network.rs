@@ -15,6 +15,10 @@ use crate::support::tree::TempTree;
 
 use Speaks::{Imap, Pop3};
 
+/// A sound server answers in that time, on a busy machine too; a silent one says nothing for twice as long.
+const TIMEOUT: [&str; 2] = ["--timeout", "6"];
+const SILENCE: Duration = Duration::from_secs(12);
+
 /// One user of a table.
 struct Case {
     name: &'static str,
@@ -107,7 +111,7 @@ fn run(cases: &[Case], more: &[&str]) -> Ran {
     // What servers say of sizes here is not to be weighed against this machine's disk.
     command.args(["export", "--jobs", "12", "--min-free", "0"]);
     if !more.contains(&"--timeout") {
-        command.args(["--timeout", "2", "--retries", "1"]);
+        command.args(TIMEOUT).args(["--retries", "1"]);
     }
     command.arg("--users").arg(&users);
     command
@@ -245,7 +249,7 @@ fn what_an_imap_server_says_costs_no_more_than_it_is_about() {
         case("bye-examine", Imap, ("EXAMINE", vec![send("* BYE at EXAMINE\r\n"), Step::Close]), ("failed", 0, "at EXAMINE")),
         once(case("bye-fetch-once", Imap, (BODY, vec![send("* BYE at FETCH\r\n"), Step::Close]), ("ok", 3, ""))),
         once(case("cut-in-literal", Imap, (BODY, vec![body("1", "{500}\r\nhalf of it"), Step::Close]), ("ok", 3, ""))),
-        case("silent", Imap, ("EXAMINE", vec![Step::Wait(Duration::from_secs(10)), Step::Close]), ("failed", 0, "silent")),
+        case("silent", Imap, ("EXAMINE", vec![Step::Wait(SILENCE), Step::Close]), ("failed", 0, "silent")),
         case("literal-2^64-1", Imap, ("LIST", vec![send("* LIST () \"/\" {18446744073709551615}\r\nx"), ok()]), ("failed", 0, "literal")),
         case("literal-2^70", Imap, (LIST, vec![send("* 1 FETCH (UID 1 X {1180591620717411303424}\r\nx)\r\n"), ok()]), ("failed", 0, "")),
         case("literal-negative", Imap, ("LIST", vec![send("* LIST () \"/\" {-1}\r\n* LIST () \"/\" INBOX\r\n"), ok()]), ("failed", 0, "impossible literal")),
@@ -274,10 +278,10 @@ fn what_a_pop3_server_says_costs_no_more_than_it_is_about() {
         case("no-pop3", Pop3, ("", vec![send("* OK IMAP4rev1\r\n")]), ("failed", 0, "not a POP3 reply")),
         case("in-use", Pop3, ("PASS", vec![send("-ERR [IN-USE] locked\r\n")]), ("failed", 0, "locked")),
         once(case("in-use-once", Pop3, ("PASS", vec![send("-ERR [IN-USE] locked\r\n"), Step::Close]), ("ok", 3, ""))),
-        case("silent", Pop3, ("UIDL", vec![Step::Wait(Duration::from_secs(10)), Step::Close]), ("failed", 0, "silent")),
+        case("silent", Pop3, ("UIDL", vec![Step::Wait(SILENCE), Step::Close]), ("failed", 0, "silent")),
         once(case("cut-in-body", Pop3, ("RETR 2", vec![send("+OK\r\nhalf"), Step::Close]), ("ok", 3, ""))),
         case("never-whole", Pop3, ("RETR 2", vec![send("+OK\r\nhalf"), Step::Close]), ("partial", 2, "")),
-        case("no-dot", Pop3, ("RETR 2", vec![send("+OK\r\nall but the dot\r\n"), Step::Wait(Duration::from_secs(10)), Step::Close]), ("partial", 2, "")),
+        case("no-dot", Pop3, ("RETR 2", vec![send("+OK\r\nall but the dot\r\n"), Step::Wait(SILENCE), Step::Close]), ("partial", 2, "")),
         case("one-refused", Pop3, ("RETR 2", vec![send("-ERR cannot read it\r\n")]), ("partial", 2, "cannot read it")),
         case("out-of-step", Pop3, ("RETR 2", vec![send("what?\r\n")]), ("partial", 2, "")),
         case("dots", Pop3, ("RETR", vec![send("+OK\r\n..first\r\n\r\nlone \r cr\nbare lf\r\n..\r\nno end\r\n.\r\n")]), ("ok", 3, "")),
@@ -292,7 +296,7 @@ fn what_a_pop3_server_says_costs_no_more_than_it_is_about() {
         case("challenges", Pop3, ("PASS", vec![send("+ abc\r\n")]), ("failed", 0, "challenge")),
         case("huge-numbers", Pop3, ("LIST", vec![send("+OK\r\n1 99999999999999999999999\r\n2 18446744073709551615\r\n4294967296 5\r\n.\r\n")]), ("failed", 0, "LIST line")),
     ];
-    let ran = run(&cases, &["--timeout", "2", "--retries", "2"]);
+    let ran = run(&cases, &[&TIMEOUT[..], &["--retries", "2"]].concat());
     check(&ran, &cases);
 }
 
@@ -368,7 +372,7 @@ fn floods_end_and_memory_stays_flat() {
 fn a_trickle_ends() {
     let drop_by_drop = || {
         let drops = [send("* "), Step::Wait(Duration::from_millis(250))];
-        drops.iter().cycle().take(120).cloned().collect::<Vec<_>>()
+        drops.iter().cycle().take(240).cloned().collect::<Vec<_>>()
     };
     let cases = [
         case(
@@ -384,7 +388,7 @@ fn a_trickle_ends() {
             ("failed", 0, "256 bytes"),
         ),
     ];
-    let ran = run(&cases, &["--timeout", "1", "--retries", "0"]);
+    let ran = run(&cases, &["--timeout", "3", "--retries", "0"]);
     check(&ran, &cases);
 }
 

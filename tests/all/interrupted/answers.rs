@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::system_calls::all_have_a_turn;
 use super::{skipped, summary};
 use crate::migration::{Source, Target};
 use crate::support::fake_server::{FakeServer, Step, expect, send};
@@ -208,6 +209,81 @@ fn a_message_that_the_server_refuses_costs_that_message_only() {
         assert_eq!(run.summary("attempts"), "1");
         assert_eq!(run.summary("status"), "partial");
     }
+}
+
+/// INBOX is opened and listed: a message of so many octets, and one of [`body`].
+fn open_huge(octets: u64) -> Vec<Step> {
+    let list: String = [(1, octets), (2, body("INBOX", 2).len() as u64)]
+        .map(|(uid, size)| {
+            format!("* {uid} FETCH (UID {uid} FLAGS () INTERNALDATE NIL RFC822.SIZE {size})\r\n")
+        })
+        .concat();
+    let mut steps = open("INBOX", 7, 2);
+    steps.pop();
+    steps.push(send(format!("{list}{{tag}} OK listed\r\n")));
+    steps
+}
+
+/// More than 2 GiB where all have their turn; not in memory.
+#[test]
+fn a_huge_message_comes_whole_in_little_memory() {
+    let line = format!("{}\r\n", "x".repeat((64 << 10) - 2));
+    let lines = if all_have_a_turn() { 33_000 } else { 1100 };
+    let octets = lines * line.len() as u64;
+    let script = [
+        login(&["INBOX"]),
+        open_huge(octets),
+        turn("INBOX", 7, 2),
+        // It is more than a command is to bring, and is asked for by itself.
+        vec![
+            expect("{tag} UID FETCH 1 ("),
+            send(format!("* 1 FETCH (BODY[] {{{octets}}}\r\n")),
+            Step::Flood(line.into_bytes(), lines),
+            send(" UID 1)\r\n{tag} OK done\r\n"),
+        ],
+        fetch("2", &format!("{}{{tag}} OK\r\n", whole("INBOX", 2))),
+        bye(),
+    ]
+    .concat();
+    let server = FakeServer::start(vec![script]);
+    let source = Source::both(server.port(), 0).imap_only();
+    // The disk may take minutes for it, and the server would not wait.
+    let run = Run::of(server, &source, &["--fsync", "never"]);
+    assert_eq!(run.output.code, Some(0), "{}", run.output.stderr);
+    let cur = run.target.maildir("ann").join("cur");
+    let files = std::fs::read_dir(cur).expect("it was made");
+    let sizes = files.map(|file| file.and_then(|file| file.metadata()).map(|it| it.len()));
+    let mut sizes: Vec<u64> = sizes.map(|size| size.expect("it stands still")).collect();
+    sizes.sort_unstable();
+    let small = stored("INBOX", 2).len() as u64;
+    assert_eq!(sizes, [small, octets - lines], "{}", run.output.stderr);
+    let peak = run.output.peak_rss_kib;
+    assert!((1000..64 << 10).contains(&peak), "{peak} KiB");
+}
+
+/// Announced with 2^32 + 10 octets, and cut after what would be all of it to who counts in 32 bits.
+#[test]
+fn a_message_of_more_than_four_gigabytes_is_not_taken_for_its_end() {
+    const HUGE: u64 = (1 << 32) + 10;
+    let begun =
+        format!("* 1 FETCH (UID 1 BODY[] {{{HUGE}}}\r\n01234567\r\n)\r\n{{tag}} OK done\r\n");
+    let opened = [login(&["INBOX"]), open_huge(HUGE)].concat();
+    let breaks = vec![expect("{tag} UID FETCH 1"), send(begun), Step::Close];
+    let without = [
+        opened.clone(),
+        fetch("2", &format!("{}{{tag}} OK\r\n", whole("INBOX", 2))),
+        bye(),
+    ];
+    let server = FakeServer::start(vec![
+        [&opened[..], &turn("INBOX", 7, 2), &breaks].concat(),
+        [opened, breaks].concat(),
+        without.concat(),
+    ]);
+    let source = Source::both(server.port(), 0).imap_only();
+    // There need not be so much room where the test runs.
+    let run = Run::of(server, &source, &["--min-free", "0"]);
+    run.skips("INBOX", "1", "broke each time");
+    assert_eq!(run.messages(""), [stored("INBOX", 2)]);
 }
 
 /// A folder that cannot be opened, whether the server calls that a passing state or not.

@@ -15,9 +15,14 @@ const IMAP_CUTS: u64 = 40;
 const POP3_CUTS: u64 = 25;
 const LARGE_CUTS: u64 = 6;
 
+/// Few where each byte has its turn.
+fn cut_messages() -> usize {
+    if all_have_a_turn() { 2 } else { 8 }
+}
+
 #[test]
 fn an_imap_connection_cut_at_any_byte_costs_nothing() {
-    let server = source(8);
+    let server = source(cut_messages());
     let direct = Source::of(&server);
     let through = |proxy: &Proxy| Source::both(proxy.port(), server.pop3_port());
     cut_everywhere(server.imap_port(), (IMAP_CUTS, 1), &direct, &through);
@@ -25,7 +30,7 @@ fn an_imap_connection_cut_at_any_byte_costs_nothing() {
 
 #[test]
 fn a_pop3_connection_cut_at_any_byte_costs_nothing() {
-    let server = source(8);
+    let server = source(cut_messages());
     let direct = Source::of(&server).pop3_only();
     let through = |proxy: &Proxy| Source::both(0, proxy.port()).pop3_only();
     cut_everywhere(server.pop3_port(), (POP3_CUTS, 1), &direct, &through);

@@ -242,8 +242,8 @@ fn what_power_has_left_half_is_fetched_anew() {
         // As each folder is about to be synced.
         for number in 1..=2 {
             let target = Target::new();
-            let kill = format!("inject=syncfs:signal=KILL:when={number}");
-            let output = with(&target, &source, &more, &kill);
+            let kill = format!("signal=KILL:when={number}");
+            let output = with(&target, &source, &more, ("syncfs", &kill));
             assert_eq!(output.code, None, "{}", output.stdout);
             for folder in ["", ".Sent"] {
                 let folder = target.maildir("ann").join(folder);

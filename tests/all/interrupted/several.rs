@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
+use super::system_calls::with;
 use super::{State, golden, mark, source, state_of};
 use crate::migration::{Source, Target};
 use crate::support::dovecot::Dovecot;
-use crate::support::fake_server::{FakeServer, Step, expect, send};
+use crate::support::fake_server::{FakeServer, Moment, Step, expect, send};
 use crate::support::proxy::{Fault, Proxy};
 use crate::support::tree::TempTree;
 
@@ -85,7 +86,8 @@ fn a_message_at_which_each_connection_breaks_costs_that_message_only() {
         let report = TempTree::new();
         let report_dir = report.path().display().to_string();
         let more = [&THREE[..], &["--folder", "INBOX", "--report", &report_dir]].concat();
-        let output = target.export(&source, "ann", &more);
+        // A client that is late finds that it can write no more before it has read where it broke.
+        let output = with(&target, &source, &more, ("sendto", "delay_enter=20000"));
         assert_eq!(output.code, Some(1), "{}", output.stderr);
         let rows = super::skipped(report.path());
         let uids: Vec<&str> = rows.iter().map(|(_, uid, ..)| uid.as_str()).collect();
@@ -127,8 +129,9 @@ fn farewell() -> Vec<Step> {
     vec![expect("{tag} LOGOUT"), send("* BYE\r\n{tag} OK\r\n")]
 }
 
-/// The first of two connections: three messages that are said to be large, each asked for by itself.
-fn first() -> Vec<Step> {
+/// The first of two connections: three messages that are said to be large, each asked for by itself. Before
+/// that is done the second must have been `seen`.
+fn first(seen: &Moment) -> Vec<Step> {
     let list: String = (1..=3)
         .map(|uid| {
             format!(
@@ -156,8 +159,7 @@ fn first() -> Vec<Step> {
         let length = text.len();
         steps.extend([
             expect(&format!("{{tag}} UID FETCH {uid} ")),
-            // The second is to have its say before all is done.
-            Step::Wait(Duration::from_millis(300)),
+            Step::Await(seen.clone()),
             send(format!(
                 "* {uid} FETCH (UID {uid} BODY[] {{{length}}}\r\n{text})\r\n{{tag}} OK\r\n"
             )),
@@ -180,7 +182,9 @@ fn a_connection_that_is_of_no_use_is_told_of_and_costs_nothing() {
         (vec![Step::Close], "closed the connection"),
         (another, "another UIDVALIDITY"),
     ] {
-        let server = FakeServer::start(vec![first(), second]);
+        let seen = Moment::default();
+        let second = [vec![Step::Come(seen.clone())], second].concat();
+        let server = FakeServer::start(vec![first(&seen), second]);
         let source = Source::both(server.port(), 0).imap_only();
         let target = Target::new();
         let output = target.export(&source, "ann", &["--connections", "2"]);

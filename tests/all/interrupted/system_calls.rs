@@ -55,7 +55,7 @@ impl fmt::Display for Change {
 }
 
 /// Whether everything is to have its turn.
-pub(super) fn all_have_a_turn() -> bool {
+pub(crate) fn all_have_a_turn() -> bool {
     std::env::var_os(ALL).is_some()
 }
 
@@ -126,14 +126,20 @@ pub(super) fn injected(
     traced(target, source, more, &arguments)
 }
 
-/// A run with this done to its calls.
+/// A run at each `call` of which `what` is done. Where that is no signal, no other call takes longer.
 pub(super) fn with(
     target: &Target,
     source: &Source,
     more: &[&str],
-    inject: &str,
+    (call, what): (&str, &str),
 ) -> program::Output {
-    traced(target, source, more, &["-o", "/dev/null", "-e", inject])
+    let trace = format!("trace={call}");
+    let inject = format!("inject={call}:{what}");
+    let mut arguments = vec!["-o", "/dev/null", "-e", &trace, "-e", &inject];
+    if !what.starts_with("signal=") {
+        arguments.push("--seccomp-bpf");
+    }
+    traced(target, source, more, &arguments)
 }
 
 fn traced(target: &Target, source: &Source, more: &[&str], strace: &[&str]) -> program::Output {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use mailseed::help::{TOPICS, Topic};
 
+use super::options::examples;
 use super::{blocks, joined};
 use crate::support::corpus;
 use crate::support::dovecot::{Dovecot, DovecotOptions};
@@ -77,6 +78,7 @@ impl Place {
             &list("user,password", &|user| format!("{user},{PASSWORD}")),
         );
         place.put("master.password", MASTER);
+        place.put("ann.password", PASSWORD);
         let ca = fs::read_to_string(place.server.ca_pem()).expect("the server's authority");
         place.put("appliance.pem", &ca);
         let token = |user: &String| format!("{user}) echo {} ;;\n", place.server.token(user));
@@ -117,6 +119,9 @@ impl Place {
             ("vpopmail:vchkpw", owner),
             ("/var/vmail", mail.to_owned()),
             ("/home/vpopmail/domains", mail.to_owned()),
+            ("reports/", format!("{root}-reports/")),
+            ("/usr/local/share/man", format!("{root}-man")),
+            ("/etc/bash_completion.d/", String::new()),
         ];
         names.iter().fold(text.to_owned(), |text, (told, here)| {
             text.replace(told, here)
@@ -157,7 +162,7 @@ fn the_runbook_ends_with_a_verified_move() {
     let users = users(40);
     let place = Place::new(&users);
     for (kind, text) in blocks(topic("runbook").text) {
-        let text = place.here(text, "vmail");
+        let text = place.here(text, "runbook");
         match kind {
             "csv" => assert!(text.starts_with("user\nann@example.com\n"), "{text}"),
             "toml" => place.put("mailseed.toml", &text),
@@ -165,18 +170,141 @@ fn the_runbook_ends_with_a_verified_move() {
             other => panic!("a block of {other:?}"),
         }
     }
-    let moved = place.dir.path().join("vmail/example.com");
+    let moved = place.dir.path().join("runbook/example.com");
     assert_eq!(fs::read_dir(moved).expect("the mail").count(), users.len());
-    let proof = place.dir.path().join("reports/proof/verified.csv");
+    let proof = place.dir.path().join("runbook-reports/proof/verified.csv");
     let proof = fs::read_to_string(proof).expect("the proof");
     assert_eq!(proof.matches(",ok,").count(), users.len(), "{proof}");
     assert!(place.dir.path().join("migration.html").exists());
 }
 
+/// Topics whose commands belong together, in the order of the text; one job file is theirs.
+const IN_ORDER: [&str; 6] = [
+    "user-list",
+    "many-users",
+    "selection",
+    "checking",
+    "reports",
+    // Deletes at the source what has arrived in the last day.
+    "again",
+];
+
+/// Each of its commands has mail of its own.
+const RECIPES: [&str; 2] = ["sources", "targets"];
+
+#[test]
+fn the_commands_of_the_other_topics_work_in_their_order() {
+    let place = Place::new(&users(4));
+    let mut jobs = blocks(topic("many-users").text).filter(|(kind, _)| *kind == "toml");
+    let (_, job) = jobs.next().expect("a job file");
+    for name in IN_ORDER {
+        place.put("mailseed.toml", &place.here(job, name));
+        if name == "checking" {
+            // What verify, uidl and explain look at.
+            place.must("mailseed export --job mailseed.toml");
+        }
+        for (_, block) in blocks(topic(name).text).filter(|(kind, _)| *kind == "sh") {
+            place.must(&place.here(block, name));
+        }
+    }
+}
+
+/// In the order of a migration; `man` and `help` need nothing.
+const EXAMPLES: [&str; 12] = [
+    "help",
+    "man",
+    "completions",
+    "check",
+    "plan",
+    "export",
+    "verify",
+    "explain",
+    "uidl",
+    "status",
+    "report",
+    "retarget",
+];
+
+#[test]
+fn the_examples_of_every_help_work() {
+    let place = Place::new(&users(2));
+    let mut jobs = blocks(topic("many-users").text).filter(|(kind, _)| *kind == "toml");
+    let (_, job) = jobs.next().expect("a job file");
+    place.put("mailseed.toml", &place.here(job, "examples"));
+    for command in EXAMPLES {
+        let help = place.run(&format!("mailseed {command} --help")).stdout;
+        for example in examples(&help) {
+            place.must(&place.here(&example, "examples"));
+        }
+    }
+}
+
+/// Blocks of the README that are no work for this test, and where else what they say is run.
+const ELSEWHERE: [(&str, &str, &str); 9] = [
+    (
+        "sudo apt-get install --yes build-essential pkg-config libssl-dev",
+        "scripts/install-deps",
+        "apt-get install",
+    ),
+    ("cargo install --path .", "scripts/package", "cargo build"),
+    ("scripts/demo", "scripts/test", "    scripts/demo >"),
+    ("scripts/test", ".ci/run", "scripts/test"),
+    ("scripts/fuzz", "tests/all/fuzz.rs", "scripts/fuzz"),
+    ("scripts/soak", "tests/all/soak.rs", "scripts/soak"),
+    ("scripts/many", "tests/all/many.rs", "scripts/many"),
+    (
+        "scripts/package",
+        "tests/all/packaged.rs",
+        "scripts/package",
+    ),
+    ("scripts/bench", "tests/all/benchmark.rs", "scripts/bench"),
+];
+
+#[test]
+fn the_commands_of_the_readme_work_in_their_order() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = |name: &str| fs::read_to_string(root.join(name)).expect(name);
+    let place = Place::new(&users(2));
+    let readme = file("README.md");
+    let (mut run, mut not_here) = (0, Vec::new());
+    for (kind, text) in blocks(&readme) {
+        let here = place.here(text, "readme");
+        let is_ours = |line: &str| line.starts_with("mailseed ") || line.starts_with(' ');
+        match kind {
+            "csv" => place.put("users.csv", &here),
+            "toml" => place.put("mailseed.toml", &here),
+            "sh" if text.lines().all(is_ours) => {
+                place.must(&here);
+                run += 1;
+            }
+            "sh" => not_here.extend(text.lines()),
+            _ => {}
+        }
+    }
+    assert!(run >= 4, "{run} blocks were run");
+    assert_eq!(not_here.len(), ELSEWHERE.len(), "{not_here:?}");
+    for (line, (told, place, words)) in not_here.iter().zip(ELSEWHERE) {
+        // What it does stands behind it, as a comment.
+        let command = line.split(" #").next().unwrap_or(line).trim_end();
+        assert_eq!(command, told);
+        assert!(file(place).contains(words), "{place} does not run {told}");
+    }
+}
+
+/// No block is passed over, because nobody thought of its topic.
+#[test]
+fn every_block_of_commands_is_in_a_topic_that_is_run() {
+    for topic in TOPICS {
+        let is_run = [&IN_ORDER[..], &RECIPES, &["runbook"]].concat();
+        let has_commands = blocks(topic.text).any(|(kind, _)| kind == "sh");
+        assert_eq!(has_commands, is_run.contains(&topic.name), "{}", topic.name);
+    }
+}
+
 #[test]
 fn every_recipe_for_a_kind_of_server_works() {
     let place = Place::new(&users(4));
-    for name in ["sources", "targets"] {
+    for name in RECIPES {
         let commands = blocks(topic(name).text).filter(|(kind, _)| *kind == "sh");
         for (at, (_, block)) in commands.enumerate() {
             for command in joined(block) {

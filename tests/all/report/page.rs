@@ -128,7 +128,7 @@ fn sorts(page: &mut Browser) {
     let took = "(() => { const begin = performance.now(); head('Size').click(); wide(); \
                 return performance.now() - begin; })()";
     let took = page.value(took).as_f64();
-    assert!(took < Some(4000.0), "{took:?} ms");
+    assert!(took < Some(20_000.0), "{took:?} ms");
 }
 
 fn filters(page: &mut Browser, of_ann: u64) {
