@@ -31,12 +31,17 @@ impl Places {
     }
 
     /// Where each string of `reader` is.
-    pub fn of_all(mut reader: Reader<'_>) -> Self {
+    pub fn of_all(reader: Reader<'_>) -> Self {
+        Self::of_parts(reader, |text| text)
+    }
+
+    /// Where each string of `reader` is, by a part of it.
+    pub fn of_parts(mut reader: Reader<'_>, part: impl Fn(&str) -> &str) -> Self {
         let mut places = Self::default();
         places.hashes.reserve_exact(reader.count());
         let mut place = 0;
         while let Some(text) = reader.read() {
-            places.note(text, place);
+            places.note(part(text), place);
             place += 1;
         }
         places.sort();

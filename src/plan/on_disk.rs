@@ -66,9 +66,12 @@ impl OnDisk {
     pub fn unlisted(&self) -> impl Iterator<Item = DiskFile> {
         let files = self.files.by_base();
         let mut is_listed = vec![false; self.files.len()];
-        let lines = self.uidlist.iter().flat_map(|list| list.lines.iter());
-        for at in lines.filter_map(|line| files.get(&line.name)) {
-            is_listed[at as usize] = true;
+        if let Some(list) = &self.uidlist {
+            list.lines.each_name(|name| {
+                if let Some(at) = files.get(name) {
+                    is_listed[at as usize] = true;
+                }
+            });
         }
         let files = self.files.iter().zip(is_listed);
         files.filter_map(|(file, is_listed)| (!is_listed).then_some(file))
@@ -83,7 +86,7 @@ impl OnDisk {
 impl DiskFile {
     /// A file of this name.
     pub fn named(name: &str, in_new: bool, mtime: Option<i64>) -> Self {
-        let (base, suffix) = name.split_at(name.find(':').unwrap_or(name.len()));
+        let (base, suffix) = name.split_at(base_length(name));
         Self {
             base: base.into(),
             suffix: suffix.into(),
@@ -96,6 +99,11 @@ impl DiskFile {
     pub fn name(&self) -> String {
         format!("{}{}", self.base, self.suffix)
     }
+}
+
+/// How many bytes of a file name are its base name.
+fn base_length(name: &str) -> usize {
+    name.find(':').unwrap_or(name.len())
 }
 
 /// Files by their place, from 0, in little room.
@@ -162,7 +170,9 @@ impl DiskFiles {
     pub fn by_base(&self) -> ByBase<'_> {
         ByBase {
             files: self,
-            places: Places::of(self.iter().map(|file| file.base)),
+            places: Places::of_parts(self.names.reader(), |name| {
+                name.split_at(base_length(name)).0
+            }),
         }
     }
 

@@ -115,13 +115,16 @@ impl<'a> Recogniser<'a> {
             }
         }
         let mut listed: Vec<Option<Place>> = Vec::new();
-        for (number, line) in (0..).zip(self.lines()) {
-            let file = by_name.get(&line.name);
-            let slot = file.and_then(|file| self.found.lines.get_mut(file as usize));
-            if let Some(slot) = slot {
-                *slot = Place::new(number);
-            }
-            listed.push(file.and_then(Place::new));
+        if let Some(list) = &disk.uidlist {
+            listed.reserve_exact(list.lines.len());
+            list.lines.each_name(|name| {
+                let file = by_name.get(name);
+                let slot = file.and_then(|file| self.found.lines.get_mut(file as usize));
+                if let Some(slot) = slot {
+                    *slot = Place::of(listed.len());
+                }
+                listed.push(file.and_then(Place::new));
+            });
         }
         drop(by_name);
         self.by_uidl();
@@ -161,12 +164,6 @@ impl<'a> Recogniser<'a> {
                 self.by_line(file.at(), &line);
             }
         }
-    }
-
-    fn lines(&self) -> impl Iterator<Item = UidLine> + use<'a> {
-        let disk = self.disk;
-        let list = disk.uidlist.iter();
-        list.flat_map(|list| list.lines.iter())
     }
 
     /// Whether the UID in the name is that of the line; `None` where one of them says nothing.

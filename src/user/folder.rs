@@ -1,12 +1,14 @@
 //! One folder: planned, and unless this is a dry run brought up to date.
 
+mod asking;
+mod notes;
+
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use tracing::Level;
 
-use super::Breaks;
-use super::allowance::{Allowance, Fetched};
+use self::asking::{Fetch, NotCome, ask};
 use super::attempt::Attempt;
 use super::imap_folder::Left;
 use super::listing::Stamp;
@@ -20,7 +22,6 @@ use crate::plan::{self, FolderPlan, Past, Policy, SourceFolder, Step, describe};
 use crate::problem::Problem;
 use crate::progress::UserProgress;
 use crate::report::Skip;
-use crate::sink::arrivals::Arrivals;
 use crate::sink::export::{self, Job, Watch};
 use crate::sink::list_lock::ListLock;
 use crate::sink::tree::Tree;
@@ -43,9 +44,6 @@ pub(super) struct Folder<'f> {
     /// What a message is called in messages to people.
     pub(super) called: &'static str,
 }
-
-/// Messages that were asked for in vain, by UID or POP3 number, with the reason.
-type NotCome = HashMap<u32, String>;
 
 /// The digests of what has come, by entry, where they are wanted.
 pub(super) type Digests = HashMap<usize, blake3::Hash>;
@@ -82,8 +80,6 @@ impl Folder<'_> {
         }
     }
 }
-
-type Fetch<'f> = dyn FnMut(Vec<(u32, u64)>, &mut Arrivals<'_>) -> Result<Fetched, Problem> + 'f;
 
 impl Attempt<'_> {
     /// Plans a folder, and unless this is a dry run carries the plan out. `disk` is what was found of
@@ -314,117 +310,6 @@ impl Attempt<'_> {
             digests: digests.take(),
         })
     }
-
-    /// Puts what has to wait for another day into its bucket.
-    fn postpone(&mut self, folder: &Folder<'_>, postponed: &[u32]) {
-        let (Some(cap), false) = (self.context.config.daily_cap, postponed.is_empty()) else {
-            return;
-        };
-        let path = folder.source.path;
-        let mut pending = Vec::with_capacity(postponed.len());
-        for (index, entry) in folder.source.entries.iter().enumerate() {
-            let key = (folder.key)(index);
-            if postponed.binary_search(&key).is_err() {
-                continue;
-            }
-            let uid = folder.source.digests.is_none().then_some(key);
-            let announced = folder.source.uidls.and_then(|uidls| uidls.get(index));
-            let uidl = announced.map(|announced| announced.uidl.to_string());
-            pending.push(skip(path, uid, uidl, Some(entry.size), ""));
-        }
-        let octets = pending.iter().filter_map(|skip| skip.size).sum();
-        let problem = Allowance::reached(cap, pending.len(), octets).in_folder(path);
-        self.log.line(Level::WARN, problem.to_string());
-        let tally = self.memory.tally.folder(path);
-        (tally.pending, tally.problem) = (pending, Some(problem));
-    }
-
-    /// Puts what the source did not give into its bucket.
-    fn skip(&mut self, folder: &Folder<'_>, not_come: &NotCome) {
-        if not_come.is_empty() {
-            return;
-        }
-        let path = folder.source.path;
-        for (index, entry) in folder.source.entries.iter().enumerate() {
-            let key = (folder.key)(index);
-            let Some(why) = not_come.get(&key) else {
-                continue;
-            };
-            self.log.line(
-                Level::WARN,
-                format!("folder {path}: {} {key}: {why}", folder.called),
-            );
-            let uid = folder.source.digests.is_none().then_some(key);
-            let announced = folder.source.uidls.and_then(|uidls| uidls.get(index));
-            let uidl = announced.map(|announced| announced.uidl.to_string());
-            let row = skip(path, uid, uidl, Some(entry.size), why);
-            self.memory.tally.folder(path).skips.push(row);
-        }
-    }
-
-    fn note(&mut self, folder: &Folder<'_>, plan: &FolderPlan) {
-        let path = folder.source.path;
-        let mut notes = Vec::new();
-        if !plan.homeless_keywords.is_empty() {
-            let servers = self.context.config.target.servers;
-            let why = if servers.dovecot {
-                "a Maildir holds 26 keywords; these are left out"
-            } else {
-                "qmail holds no keywords; these are left out"
-            };
-            notes.push(format!(
-                "folder {path}: {why}: {}",
-                plan.homeless_keywords.join(", ")
-            ));
-        }
-        if plan.order_breaks > 0 {
-            notes.push(format!(
-                "folder {path}: the dates do not keep the POP3 order in {} places",
-                plan.order_breaks
-            ));
-        }
-        if plan.changed_uidls > 0 {
-            notes.push(format!(
-                "folder {path}: the old server has given {} messages another UIDL since the last run; \
-                 {} keep the one that they have here (--mirror follows the old server)",
-                plan.changed_uidls,
-                plan.kept_uidls.len()
-            ));
-        }
-        if plan.kept_copies > 0 {
-            notes.push(format!(
-                "folder {path}: {} messages are copies that --pop3-collect has put there; without it \
-                 they stay and are not kept up to date",
-                plan.kept_copies
-            ));
-        }
-        if plan.name_breaks > 0 {
-            notes.push(format!(
-                "folder {path}: Courier lists by name, which does not keep the POP3 order in {} places",
-                plan.name_breaks
-            ));
-        }
-        let who = self.context.config.target.servers.by_name();
-        for (uid, uidl, why) in &plan.unholdable {
-            self.log.line(
-                Level::WARN,
-                format!("folder {path}: UID {uid}: {who} cannot hold the UIDL {uidl}: {why}"),
-            );
-        }
-        if !plan.unholdable.is_empty() {
-            notes.push(format!(
-                "folder {path}: {who} cannot hold {} UIDLs; POP3 clients will download those messages once more",
-                plan.unholdable.len()
-            ));
-        }
-        for note in notes {
-            self.log.line(Level::WARN, &note);
-            self.memory.tally.notes.push(note);
-        }
-        let tally = &mut self.memory.tally;
-        tally.uidls += plan.uidls;
-        tally.max_date_shift = tally.max_date_shift.max(plan.max_date_shift);
-    }
 }
 
 /// Counts what appears.
@@ -460,47 +345,6 @@ fn digested(digests: &RefCell<Digests>) -> impl Fn(usize, blake3::Hash) + '_ {
     |index, digest| {
         digests.borrow_mut().insert(index, digest);
     }
-}
-
-/// Asks for all that is missing but for messages at which the connection broke too often.
-fn ask(
-    arrivals: &mut Arrivals<'_>,
-    fetch: &mut Fetch<'_>,
-    breaks: &mut Breaks,
-    left: &mut Left,
-) -> Result<(NotCome, Vec<u32>), Problem> {
-    let mut wanted = arrivals.missing();
-    let mut hopeless = HashSet::new();
-    wanted.retain(|(key, _)| !breaks.gave_up(*key) || !hopeless.insert(*key));
-    let result = fetch(wanted, arrivals);
-    let missing = arrivals.missing();
-    let Fetched { refused, postponed } = match result {
-        Ok(fetched) => fetched,
-        Err(problem) => {
-            let mut waited_for = missing.iter().filter(|(key, _)| !hopeless.contains(key));
-            if problem.retry
-                && let Some((first, _)) = waited_for.next()
-            {
-                breaks.blame(*first);
-            }
-            *left = Some(missing);
-            return Err(problem);
-        }
-    };
-    let mut refused: HashMap<u32, String> = refused.into_iter().collect();
-    let mut why = |key| {
-        refused.remove(&key).unwrap_or_else(|| {
-            if hopeless.contains(&key) {
-                "the connection broke each time this message was asked for".to_owned()
-            } else {
-                "the server did not send it".to_owned()
-            }
-        })
-    };
-    let keys = missing.into_iter().map(|(key, _)| key);
-    let keys = keys.filter(|key| postponed.binary_search(key).is_err());
-    let not_come = keys.map(|key| (key, why(key))).collect();
-    Ok((not_come, postponed))
 }
 
 pub(super) fn skip(

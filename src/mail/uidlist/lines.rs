@@ -106,6 +106,19 @@ impl UidLines {
         lines.filter_map(|(uid, rest)| line_of(*uid, &rest))
     }
 
+    /// Hands the name in each line to `look`: there may be a million, of which nothing else is wanted.
+    pub fn each_name(&self, mut look: impl FnMut(&str)) {
+        let pieces = self.pieces.iter().map(|piece| &*piece.rests);
+        for rests in pieces.chain([&self.last]) {
+            let mut rests = rests.reader();
+            while let Some(rest) = rests.read() {
+                if let Some((_, name)) = split(rest) {
+                    look(name);
+                }
+            }
+        }
+    }
+
     /// Takes away those that are not to stay.
     pub fn retain(&mut self, stays: impl Fn(&UidLine) -> bool) {
         *self = Self::sharing(self.iter().filter(stays), self);
@@ -124,15 +137,20 @@ impl FromIterator<UidLine> for UidLines {
 
 /// The line of `uid` that goes on so.
 fn line_of(uid: Uid, rest: &str) -> Option<UidLine> {
-    let (fields, name) = match rest.strip_prefix(':') {
-        Some(name) => ("", name),
-        None => rest.split_once(" :")?,
-    };
+    let (fields, name) = split(rest)?;
     Some(UidLine {
         uid,
         fields: fields.into(),
         name: name.into(),
     })
+}
+
+/// The fields and the name in what follows a UID and a space.
+fn split(rest: &str) -> Option<(&str, &str)> {
+    match rest.strip_prefix(':') {
+        Some(name) => Some(("", name)),
+        None => rest.split_once(" :"),
+    }
 }
 
 #[cfg(test)]
@@ -163,6 +181,9 @@ mod tests {
             let lines: Vec<UidLine> = (1..=3000).map(|at| line(at * gap, "P1 O2")).collect();
             let all: UidLines = lines.iter().cloned().collect();
             assert!(all.iter().eq(lines.iter().cloned()));
+            let mut names = lines.iter().map(|line| &*line.name);
+            all.each_name(|name| assert_eq!(Some(name), names.next()));
+            assert_eq!(names.next(), None);
             assert!((0..lines.len()).all(|at| all.get(at).as_ref() == lines.get(at)));
             assert_eq!((all.len(), all.get(3000)), (3000, None));
             assert!((1..=12).contains(&all.pieces.len()), "{}", all.pieces.len());

@@ -1,0 +1,74 @@
+//! What a person is told of the plan for a folder.
+
+use tracing::Level;
+
+use super::Folder;
+use crate::plan::FolderPlan;
+use crate::user::attempt::Attempt;
+
+impl Attempt<'_> {
+    /// Tells of what the target cannot hold, and counts what is known by the plan.
+    pub(super) fn note(&mut self, folder: &Folder<'_>, plan: &FolderPlan) {
+        let path = folder.source.path;
+        let mut notes = Vec::new();
+        if !plan.homeless_keywords.is_empty() {
+            let servers = self.context.config.target.servers;
+            let why = if servers.dovecot {
+                "a Maildir holds 26 keywords; these are left out"
+            } else {
+                "qmail holds no keywords; these are left out"
+            };
+            notes.push(format!(
+                "folder {path}: {why}: {}",
+                plan.homeless_keywords.join(", ")
+            ));
+        }
+        if plan.order_breaks > 0 {
+            notes.push(format!(
+                "folder {path}: the dates do not keep the POP3 order in {} places",
+                plan.order_breaks
+            ));
+        }
+        if plan.changed_uidls > 0 {
+            notes.push(format!(
+                "folder {path}: the old server has given {} messages another UIDL since the last run; \
+                 {} keep the one that they have here (--mirror follows the old server)",
+                plan.changed_uidls,
+                plan.kept_uidls.len()
+            ));
+        }
+        if plan.kept_copies > 0 {
+            notes.push(format!(
+                "folder {path}: {} messages are copies that --pop3-collect has put there; without it \
+                 they stay and are not kept up to date",
+                plan.kept_copies
+            ));
+        }
+        if plan.name_breaks > 0 {
+            notes.push(format!(
+                "folder {path}: Courier lists by name, which does not keep the POP3 order in {} places",
+                plan.name_breaks
+            ));
+        }
+        let who = self.context.config.target.servers.by_name();
+        for (uid, uidl, why) in &plan.unholdable {
+            self.log.line(
+                Level::WARN,
+                format!("folder {path}: UID {uid}: {who} cannot hold the UIDL {uidl}: {why}"),
+            );
+        }
+        if !plan.unholdable.is_empty() {
+            notes.push(format!(
+                "folder {path}: {who} cannot hold {} UIDLs; POP3 clients will download those messages once more",
+                plan.unholdable.len()
+            ));
+        }
+        for note in notes {
+            self.log.line(Level::WARN, &note);
+            self.memory.tally.notes.push(note);
+        }
+        let tally = &mut self.memory.tally;
+        tally.uidls += plan.uidls;
+        tally.max_date_shift = tally.max_date_shift.max(plan.max_date_shift);
+    }
+}
