@@ -18,6 +18,8 @@ mod target;
 mod uidl;
 mod verify;
 
+use anstyle::{AnsiColor, Style};
+use clap::builder::Styles;
 use clap::{Parser, Subcommand};
 
 pub use check::Check;
@@ -44,6 +46,12 @@ const TARGET: &str = "Target";
 const RERUNS: &str = "Running it again";
 const UIDLS: &str = "UIDLs";
 const RUNNING: &str = "Running";
+
+/// To be read on light and on dark ground: weight, and red.
+const STYLES: Styles = Styles::styled()
+    .error(AnsiColor::Red.on_default().bold())
+    .valid(Style::new().bold())
+    .invalid(Style::new().bold());
 
 /// The only variable that is read for a login, as the helps of all commands that log in tell it.
 macro_rules! environment {
@@ -86,7 +94,8 @@ Examples:
     propagate_version = true,
     after_help = AFTER_ALL,
     after_long_help = AFTER_ALL_LONG,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    styles = STYLES
 )]
 pub struct Cli {
     /// What to do.

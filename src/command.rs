@@ -7,6 +7,7 @@ use crate::cli::Command;
 use crate::config::Task;
 use crate::problem::Problem;
 use crate::report::Exit;
+use crate::terminal;
 
 /// Does what was typed, and tells what came of it; how the process should end.
 pub fn run(command: Command) -> Exit {
@@ -42,7 +43,7 @@ pub fn run(command: Command) -> Exit {
 /// Says what is wrong with the input; nothing was started.
 pub fn refused(problems: &[Problem]) -> Exit {
     for problem in problems {
-        eprintln!("mailseed: {problem}");
+        terminal::say(&problem.to_string());
     }
     Exit::Usage
 }

@@ -180,7 +180,7 @@ fn list(out: &mut dyn Write) -> io::Result<()> {
 /// they are not wanted.
 fn show(markdown: &str, out: &mut dyn Write) -> io::Result<()> {
     let heading = Style::new().bold();
-    let typed = AnsiColor::Cyan.on_default();
+    let typed = AnsiColor::Magenta.on_default();
     let mut fenced = false;
     for line in markdown.lines() {
         if line.starts_with("```") {
@@ -250,9 +250,12 @@ mod tests {
                 "{}",
                 topic.name
             );
+            let mut fenced = false;
             for line in lines {
-                // Indented by four where it is a block of commands.
-                assert!(line.chars().count() <= 79, "{}: {line}", topic.name);
+                fenced ^= line.starts_with("```");
+                // Blocks of commands are indented by four.
+                let widest = if fenced { 76 } else { 79 };
+                assert!(line.chars().count() <= widest, "{}: {line}", topic.name);
             }
         }
     }

@@ -54,8 +54,10 @@ pub fn arguments(typed: Vec<OsString>, cli: Command) -> Result<Arguments, Vec<Pr
         return alone(typed);
     };
     let file = path.display();
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| vec![refused(format!("--job {file}: {error}"))])?;
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let problem = refused(format!("--job {file}: {error}"));
+        vec![problem.with_hint("`mailseed help many-users` shows such a file")]
+    })?;
     let job = Job {
         cli: built(cli),
         name,

@@ -29,7 +29,7 @@
 //! | what is remembered | [`state`] | a small record beside the mail, for [`explain`] and re-runs |
 //! | other servers for a tree that is there | [`retarget`] | the plan and the sink again, without a source |
 //! | what servers will make of it | [`announce`] | a POP3 listing, foretold from the disk alone |
-//! | how far it is | [`progress`], [`status`], [`logging`] | bars, lines, `status.json`, metrics |
+//! | how far it is | [`progress`], [`status`], [`logging`], [`terminal`] | bars, lines, `status.json`, metrics |
 //! | the manual | [`help`] | topics, manual pages, completions, from what the binary carries |
 //! | what was done | [`report`] | a row a user, a row a skipped message, the exit status |
 //!
@@ -164,6 +164,7 @@ pub mod source;
 pub mod space;
 pub mod state;
 pub mod status;
+pub mod terminal;
 pub mod text;
 pub mod user;
 pub mod userlist;

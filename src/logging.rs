@@ -2,15 +2,19 @@
 //! (the imap crate would echo the login).
 
 use std::fmt;
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 
+use anstyle::{AnsiColor, Style};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::progress::Progress;
+use crate::terminal;
 
 /// How messages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
@@ -50,12 +54,14 @@ pub fn start(verbosity: Verbosity, format: Format, progress: &Progress) {
         .with_target(false)
         .with_timer(Seconds);
     let filter = filter(verbosity);
+    // On a terminal, unless NO_COLOR or the like says otherwise.
+    let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     // An error means that a subscriber is set already.
     let _ = match format {
         Format::Text => tracing::subscriber::set_global_default(
             tracing_subscriber::registry()
                 .with(filter)
-                .with(lines.with_ansi(std::io::stderr().is_terminal())),
+                .with(lines.event_format(ForPeople).with_ansi(colours)),
         ),
         Format::Json => tracing::subscriber::set_global_default(
             tracing_subscriber::registry()
@@ -76,6 +82,34 @@ fn filter(verbosity: Verbosity) -> Targets {
         .with_target("mailseed", all)
         .with_target(SUMMARY, summary)
         .with_target(ASKED, LevelFilter::INFO)
+}
+
+/// Time, level, message, fields. Only weight tells the levels apart, and red the errors: yellow is not to be
+/// read on a light ground, nor blue on a dark one.
+struct ForPeople;
+
+impl<S, N> FormatEvent<S, N> for ForPeople
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut line: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let level = *event.metadata().level();
+        let style = match level {
+            _ if !line.has_ansi_escapes() => Style::new(),
+            Level::ERROR => AnsiColor::Red.on_default().bold(),
+            Level::WARN => Style::new().bold(),
+            _ => Style::new(),
+        };
+        write!(line, "{} {style}{level:>5}{style:#} ", now())?;
+        context.format_fields(line.by_ref(), event)?;
+        writeln!(line)
+    }
 }
 
 struct Seconds;
@@ -107,8 +141,9 @@ struct Line<'w>(&'w Progress);
 
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = terminal::fitted(&String::from_utf8_lossy(line), std::io::stderr());
         self.0
-            .suspend(|| std::io::stderr().write_all(line))
+            .suspend(|| std::io::stderr().write_all(text.as_bytes()))
             .map(|()| line.len())
     }
 
@@ -119,8 +154,6 @@ impl Write for Line<'_> {
 
 #[cfg(test)]
 mod tests {
-    use tracing::Level;
-
     use super::*;
 
     #[test]

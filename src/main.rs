@@ -8,6 +8,7 @@ use mailseed::cli::Cli;
 use mailseed::command::{self, refused};
 use mailseed::jobfile;
 use mailseed::report::Exit;
+use mailseed::terminal;
 
 fn main() -> ExitCode {
     forbid_core_dumps();
@@ -30,7 +31,7 @@ fn told() -> Result<Cli, ExitCode> {
         ];
         if together.contains(&error.kind()) {
             for line in arguments.of_file {
-                eprintln!("mailseed: {line}");
+                terminal::say(&line.to_string());
             }
         }
         match error.use_stderr() {

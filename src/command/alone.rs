@@ -7,6 +7,7 @@ use crate::config::Question;
 use crate::ending::Ending;
 use crate::problem::Kind;
 use crate::report::{Exit, sum};
+use crate::terminal::{self, Results};
 use crate::{announce, cli, config, explain, help, status};
 
 pub(super) fn explain(typed: &cli::Explain) -> Exit {
@@ -19,7 +20,7 @@ pub(super) fn explain(typed: &cli::Explain) -> Exit {
         Ok(true) => Exit::Ok,
         Ok(false) => Exit::Some,
         Err(problem) => {
-            eprintln!("mailseed: {problem}");
+            terminal::say(&problem.to_string());
             Exit::Target
         }
     };
@@ -36,7 +37,7 @@ pub(super) fn uidl(typed: &cli::Uidl) -> Exit {
     let announced = match announce::read(&typed.maildir, &server) {
         Ok(announced) => announced,
         Err(problem) => {
-            eprintln!("mailseed: {problem}");
+            terminal::say(&problem.to_string());
             return Exit::Target;
         }
     };
@@ -45,7 +46,7 @@ pub(super) fn uidl(typed: &cli::Uidl) -> Exit {
     let _ = announced.write_to(&mut out).and_then(|()| out.flush());
     for doubt in &announced.doubts {
         let weight = if doubt.is_note() { "note" } else { "warning" };
-        eprintln!("mailseed: {weight}: {doubt}");
+        terminal::say(&format!("{weight}: {doubt}"));
     }
     match announced.is_certain() {
         true => Exit::Ok,
@@ -65,7 +66,7 @@ pub(super) fn retarget(typed: &cli::Retarget) -> Exit {
         Ok(outcome) => outcome,
         Err(problem) => {
             let _ = out.flush();
-            eprintln!("mailseed: {problem}");
+            terminal::say(&problem.to_string());
             return match problem.kind {
                 Kind::Unholdable | Kind::Conflict | Kind::Busy => Exit::Some,
                 Kind::Interrupted => Exit::Interrupted,
@@ -77,7 +78,7 @@ pub(super) fn retarget(typed: &cli::Retarget) -> Exit {
     // As for the other commands, nobody to tell is no failure.
     let _ = writeln!(out, "{messages} messages, {uidls} UIDLs kept").and_then(|()| out.flush());
     for lost in &outcome.lost {
-        eprintln!("mailseed: {lost}");
+        terminal::say(&lost.to_string());
     }
     match outcome.lost.is_empty() {
         true => Exit::Ok,
@@ -93,7 +94,7 @@ pub(super) fn report(typed: &cli::Report) -> Exit {
     match sum::write(&sum, typed) {
         Ok(()) => Exit::Ok,
         Err(problem) => {
-            eprintln!("mailseed: {problem}");
+            terminal::say(&problem.to_string());
             Exit::Target
         }
     }
@@ -122,7 +123,7 @@ pub(super) fn man(typed: &cli::Man) -> Exit {
     match help::write_pages(dir) {
         Ok(()) => Exit::Ok,
         Err(problem) => {
-            eprintln!("mailseed: {problem}");
+            terminal::say(&problem.to_string());
             Exit::Target
         }
     }
@@ -130,7 +131,7 @@ pub(super) fn man(typed: &cli::Man) -> Exit {
 
 /// Tells where runs stand.
 pub(super) fn status(typed: &cli::Status) -> Exit {
-    match status::tell(&typed.dirs, &mut std::io::stdout().lock()) {
+    match status::tell(&typed.dirs, &mut Results::stdout()) {
         Ok(exit) => exit,
         Err(problems) => refused(&problems),
     }

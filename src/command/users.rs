@@ -16,6 +16,7 @@ use crate::report::{
 };
 use crate::run;
 use crate::space::Space;
+use crate::terminal::{self, Results};
 use crate::window::{self, Moment};
 
 /// Does `task` for all users that `typed` has.
@@ -61,9 +62,9 @@ impl Job {
         let config = &self.config;
         if let Moment::Closed(until) = config.windows.at(&jiff::Zoned::now()) {
             let (windows, until) = (&config.windows, window::told(&until));
-            eprintln!(
-                "mailseed: outside the window {windows}: nothing was begun; it opens at {until}"
-            );
+            terminal::say(&format!(
+                "outside the window {windows}: nothing was begun; it opens at {until}"
+            ));
             return Exit::Interrupted;
         }
         let progress = Progress::start(voice.progress, task.command(), config.users.len());
@@ -78,7 +79,7 @@ impl Job {
         };
         progress.finish();
         let exit = exit.unwrap_or_else(|problem| {
-            eprintln!("mailseed: {problem}");
+            terminal::say(&problem.to_string());
             match problem.kind {
                 Kind::Target => Exit::Target,
                 _ => Exit::Usage,
@@ -96,9 +97,9 @@ pub(super) fn offline(typed: &cli::Export) -> Exit {
         Err(problems) => return refused(&problems),
     };
     for warning in &config.warnings {
-        eprintln!("mailseed: warning: {warning}");
+        terminal::say(&format!("warning: {warning}"));
     }
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = BufWriter::new(Results::stdout());
     // Nobody to tell (a closed pipe) does not change the answer.
     let _ = counts::tell(&config.users, config.shard.as_deref(), &mut out);
     let _ = out.flush();
@@ -116,7 +117,7 @@ fn check(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Pro
         dir.write_check(&gathered)?;
     }
     // As for an export, nobody to tell is no failure.
-    let _ = gathered.tell(&mut std::io::stdout().lock());
+    let _ = gathered.tell(&mut Results::stdout());
     let exit = ending.exit(gathered.tally.exit(), is_left);
     gathered.end();
     Ok(exit)
@@ -140,7 +141,7 @@ fn verify(
     }
     let dir = report_dir.as_ref().map(ReportDir::path);
     // As for an export, nobody to tell is no failure.
-    let _ = gathered.tell(dir, &mut std::io::stdout().lock());
+    let _ = gathered.tell(dir, &mut Results::stdout());
     let exit = ending.exit(gathered.tally.exit(), is_left);
     gathered.end();
     Ok(exit)
@@ -195,7 +196,7 @@ fn export(
     if let Some(dir) = report_dir {
         dir.write(&gathered)?;
     }
-    let mut out = std::io::stdout().lock();
+    let mut out = Results::stdout();
     let estimates = match task {
         Task::Plan => estimates(&gathered.tally, &space, config, history),
         _ => Vec::new(),

@@ -52,7 +52,9 @@ pub(super) fn options_alone(typed: &cli::Export, faults: &mut Faults) {
         );
     }
     match (&typed.users.users, &typed.users.user) {
-        (None, None) => faults.refuse("whose mail? Give --users FILE or --user NAME"),
+        (None, None) => faults.refuse(
+            "whose mail? Give --users FILE or --user NAME (`mailseed export --help` ends with examples)",
+        ),
         (Some(_), Some(_)) => faults.refuse(
             "--users and --user exclude each other: use --only NAME to take one user of the list",
         ),

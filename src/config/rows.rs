@@ -21,7 +21,10 @@ impl Rows {
         match (&typed.users, &typed.user) {
             (Some(path), _) => match List::open(path) {
                 Ok(list) => return Self::List(list),
-                Err(error) => faults.refuse(format!("--users {}: {error}", path.display())),
+                Err(error) => faults.refuse(format!(
+                    "--users {}: {error} (hint: it is a CSV file with the column user: `mailseed help user-list`)",
+                    path.display()
+                )),
             },
             (None, Some(user)) => match userlist::sound_name(user) {
                 Ok(()) => {

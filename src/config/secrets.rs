@@ -134,7 +134,10 @@ pub fn open_to_others(file: &File) -> bool {
 /// It cannot be read, or others can read it, or it holds no password; told in words.
 pub fn password_file(option: &str, path: &Path) -> Result<Secret, String> {
     let told = format!("{option} {}", path.display());
-    let file = File::open(path).map_err(|error| format!("{told} cannot be read: {error}"))?;
+    let file = File::open(path).map_err(|error| {
+        let hint = "it is a file with the password as its first line, and mode 0600";
+        format!("{told} cannot be read: {error} (hint: {hint})")
+    })?;
     if open_to_others(&file) {
         return Err(format!(
             "{told} can be read by others: chmod 600 {}",

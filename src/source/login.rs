@@ -56,6 +56,10 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The way on when a login is refused and the server's words say nothing else.
+pub const REFUSED_HINT: &str =
+    "are user and password right? `mailseed help user-list` says where they come from";
+
 /// Everything that a login needs.
 #[derive(Debug, Clone)]
 pub struct Login {

@@ -21,6 +21,7 @@ mod elsewhere;
 mod explain;
 mod export;
 mod faults;
+mod first_contact;
 mod fleet;
 mod fuzz;
 mod input;

@@ -17,7 +17,7 @@ use super::reply::{Reply, Status};
 use super::stream::Shared;
 use super::{CrateSession, crate_problem};
 use crate::problem::{Kind, Problem, Reach};
-use crate::source::login::{Login, Mechanism};
+use crate::source::login::{Login, Mechanism, REFUSED_HINT};
 use crate::source::net::{Endpoint, Security};
 use crate::source::sasl::{self, Exchange, Way};
 
@@ -287,7 +287,11 @@ fn refusal(
                 what.push_str(&reason);
                 what.push(')');
             }
-            reply.with_rest(Problem::new(kind, Reach::User, what))
+            let problem = reply.with_rest(Problem::new(kind, Reach::User, what));
+            match kind {
+                Kind::Auth => problem.with_hint(REFUSED_HINT),
+                _ => problem,
+            }
         }
         (imap::Error::Validate(_), _) => Problem::new(
             Kind::Input,

@@ -217,13 +217,13 @@ fn certificates_are_refused_unless_told_otherwise() {
             &pki,
             "localhost",
             other.trusted(),
-            Some("--tls-ca FILE, or --tls-fingerprint"),
+            Some("--tls-ca FILE, or if it is your server: --tls-fingerprint"),
         ),
         (
             &pki,
             "localhost",
             TlsPolicy::default(),
-            Some("--tls-ca FILE, or --tls-fingerprint"),
+            Some("--tls-ca FILE, or if it is your server: --tls-fingerprint"),
         ),
         (
             &pki,

@@ -237,13 +237,13 @@ impl Connector {
 
     fn certificate_hint(&self, verdict: &str) -> &'static str {
         if verdict.contains("mismatch") {
-            "name the server as its certificate does, or --tls-fingerprint if this is the right one"
+            "name the server as its certificate does, or add --tls-fingerprint and that SHA-256 if it is yours"
         } else if verdict.contains("expired") || verdict.contains("not yet valid") {
-            "--tls-fingerprint, if this is the right one"
+            "if it is your server: --tls-fingerprint and that SHA-256"
         } else if verdict.contains("weak") && !self.legacy {
             "if it is an old server: --tls-legacy"
         } else {
-            "--tls-ca FILE, or --tls-fingerprint if this is the right one"
+            "--tls-ca FILE, or if it is your server: --tls-fingerprint and that SHA-256"
         }
     }
 }

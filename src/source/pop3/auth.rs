@@ -10,7 +10,7 @@ use super::delayed;
 use super::proto::{Capabilities, refusal};
 use super::wire::{Reply, Wire, words};
 use crate::problem::{Kind, Problem, Reach};
-use crate::source::login::{Login, Mechanism};
+use crate::source::login::{Login, Mechanism, REFUSED_HINT};
 use crate::source::net::{Endpoint, Security};
 use crate::source::sasl::{self, Exchange, Way};
 
@@ -225,7 +225,11 @@ fn refused(login: &Login, by: &str, text: &str) -> Problem {
         login.name,
         words(text)
     );
-    delayed(Problem::new(refusal(text, true), Reach::User, what), text)
+    let problem = delayed(Problem::new(refusal(text, true), Reach::User, what), text);
+    match problem.kind {
+        Kind::Auth => problem.with_hint(REFUSED_HINT),
+        _ => problem,
+    }
 }
 
 /// Mechanisms that hide the password need it in clear on the server, which not every server that

@@ -474,12 +474,13 @@ fn a_refused_login_is_tried_once_and_its_words_are_scrubbed() {
     assert_eq!(
         text,
         "the server refused the login of u@example.com by USER and PASS: \
-         wrong: PASS [secret] / '[secret]' \\u{1b}[2J"
+         wrong: PASS [secret] / '[secret]' \\u{1b}[2J (hint: are user and password right? \
+         `mailseed help user-list` says where they come from)"
     );
     assert!(refused("in-use", None, Kind::Busy).contains("another POP session"));
     let text = refused("xoauth2-refused", Some(Mechanism::Xoauth2), Kind::Auth);
     assert!(
-        text.ends_with(r#"no for [secret] {"status":"400","schemes":"Bearer"}"#),
+        text.contains(r#"no for [secret] {"status":"400","schemes":"Bearer"} (hint: are user"#),
         "{text}"
     );
     let text = refused("oauthbearer", Some(Mechanism::Oauthbearer), Kind::Auth);
