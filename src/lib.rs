@@ -37,33 +37,33 @@
 //!
 //! A message of INBOX, which its owner reads by IMAP and by POP3, on its way from the old server:
 //!
-//! 1. The row of its owner becomes a [`config::User`] ([`config::users`]), who waits in the
-//!    [`source::net::hosts::queue`] until the servers have a place; then a thread of [`run`] is the user's.
-//! 2. [`user::attempt`] opens the sessions: [`source::net`] the connections, [`source::imap`] and, beside it,
+//! 1. The row of its owner becomes a [`config::User`] (`config/users.rs`), who waits in a
+//!    queue (`source/net/hosts/queue.rs`) until the servers have a place; then a thread of [`run`] is the user's.
+//! 2. `user/attempt.rs` opens the sessions: [`source::net`] the connections, [`source::imap`] and, beside it,
 //!    [`source::pop3`] the logins. What breaks from here on is begun anew by the next attempt, which finds
 //!    on disk what this one has done.
-//! 3. The folders are listed ([`source::imap::folders`]); [`plan::selection`] says which are wanted,
+//! 3. The folders are listed (`source/imap/folders.rs`); [`plan::selection`] says which are wanted,
 //!    [`plan::folders`] where each is to lie.
-//! 4. [`user::listing`] asks what is in its folder, and no more than has changed since the last run: the
-//!    message is a [`mail::Entry`] with UID, flags, date and size ([`source::imap::items`]). In the maildrop it
-//!    is a [`mail::PopEntry`] with number, UIDL and size ([`source::pop3::listing`]).
-//! 5. [`user::inbox`] has [`matching::pair`] say which of the two is which; what that needs to see of messages
-//!    is read by [`user::evidence`]. A doubtful pair is reported, and none is guessed.
+//! 4. `user/listing.rs` asks what is in its folder, and no more than has changed since the last run: the
+//!    message is a [`mail::Entry`] with UID, flags, date and size (`source/imap/items.rs`). In the maildrop it
+//!    is a [`mail::PopEntry`] with number, UIDL and size (`source/pop3/listing.rs`).
+//! 5. `user/inbox.rs` has [`matching::pair`] say which of the two is which; what that needs to see of messages
+//!    is read by `user/evidence.rs`. A doubtful pair is reported, and none is guessed.
 //! 6. [`sink::on_disk`] reads what the Maildir has, [`state`] what the last run has seen, and [`plan::plan`]
 //!    says what is to be done: for a new message [`plan::Step::Deliver`], for one that is there nothing.
 //!    A dry run prints this plan ([`plan::describe`]) and ends here.
-//! 7. [`user::folder`] asks for the message ([`source::imap::bodies`]), together with others, so that
-//!    a server far away is never waited for in vain ([`user::look_ahead`]). Its bytes are handed on as they
-//!    arrive, to a [`source::BodySink`].
+//! 7. `user/folder.rs` asks for the message (`source/imap/bodies.rs`), together with others and ahead of their
+//!    turn, so that the line to a server far away is not idle (`user/look_ahead.rs`). Its bytes are handed on as
+//!    they arrive, to a [`source::BodySink`].
 //! 8. That is [`sink::arrivals`]: a temporary file, in which only line ends change
 //!    ([`sink::line_ends`]), then its date, then its name, which says its UID ([`naming::message`]), and it appears
 //!    ([`sink::maildir`]).
 //! 9. When all messages of the folder are there [`sink::export`] puts the lists in place that give them UIDs and
-//!    UIDLs: `dovecot-uidlist` ([`plan::uidlist`], [`sink::control`]), Courier's files ([`sink::courier`]).
-//! 10. [`sink::sync`] has all of it on disk before [`user::record`] notes that it is so, in [`state`].
-//!     Only then is anything taken away that the source no longer has ([`user::removal`]) or deleted there
-//!     ([`user::delete_source`]).
-//! 11. [`user::tally`] has counted the message once; the user's result goes into the [`report::journal`], and at
+//!    UIDLs: `dovecot-uidlist` ([`plan::uidlist`], [`sink::control`]), Courier's files (`sink/courier.rs`).
+//! 10. [`sink::sync`] has all of it on disk before `user/record.rs` notes that it is so, in [`state`].
+//!     Only then is anything taken away that the source no longer has (`user/removal.rs`) or deleted there
+//!     (`user/delete_source.rs`).
+//! 11. `user/tally.rs` has counted the message once; the user's result goes into the [`report::journal`], and at
 //!     the end of the run into the reports.
 //!
 //! Steps 4 to 6 and 9, for one message, and what a second run finds to do:
@@ -129,10 +129,6 @@
 //! assert_eq!((second.steps.len(), second.kept), (0, 1));
 //! ```
 
-#![allow(
-    rustdoc::private_intra_doc_links,
-    reason = "the map names private modules too; it is held against them with --document-private-items"
-)]
 #![cfg_attr(
     test,
     allow(
@@ -177,6 +173,8 @@ pub mod window;
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     #[test]
     fn every_module_is_on_the_map() {
         let source = include_str!("lib.rs");
@@ -190,5 +188,17 @@ mod tests {
             .filter(|module| !map.contains(&format!("[`{module}::")))
             .collect();
         assert_eq!(missing, [""; 0]);
+    }
+
+    #[test]
+    fn every_file_on_the_map_is_there() {
+        let source = include_str!("lib.rs");
+        let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let map = source.lines().filter_map(|line| line.strip_prefix("//! "));
+        let words = map.flat_map(|line| line.split('`').skip(1).step_by(2));
+        let files: Vec<&str> = words.filter(|word| word.ends_with(".rs")).collect();
+        assert!(files.len() > 10, "{files:?}");
+        let missing: Vec<&&str> = files.iter().filter(|it| !here.join(it).is_file()).collect();
+        assert_eq!(missing, [&""; 0]);
     }
 }

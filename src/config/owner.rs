@@ -2,7 +2,14 @@
 
 use nix::unistd::{Gid, Group, Uid, User};
 
-use super::Owner;
+/// Who is to own files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// Numeric user.
+    pub uid: u32,
+    /// Numeric group.
+    pub gid: u32,
+}
 
 const HINT: &str = "write UID:GID or USER:GROUP";
 

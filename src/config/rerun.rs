@@ -1,7 +1,65 @@
 //! What happens to what is there already, on the target and at the source: from the options typed.
 
-use super::{Fsync, Mode, Rerun, SourceDeletion};
+use super::Fsync;
 use crate::cli::{self, DeleteSource};
+
+/// What an export makes of a Maildir in which something is already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// What changes at the source changes on the target; what its users did there stays.
+    #[default]
+    Merge,
+    /// The target becomes what the source is.
+    Mirror,
+    /// The target's users have moved: new mail is added, and nothing else is touched.
+    AfterCutover,
+}
+
+/// Whether what has been brought is deleted at the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SourceDeletion {
+    /// The source stays as it is.
+    #[default]
+    None,
+    /// Exactly what has been brought, or nothing where the server cannot do that.
+    Exact,
+    /// Where an IMAP server cannot do that, everything that is marked as deleted goes too.
+    WithMarked,
+}
+
+/// How a Maildir is treated in which something is already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rerun {
+    /// What it is to become.
+    pub mode: Mode,
+    /// Merge: mail that the source has deleted stays on the target.
+    pub keep_deleted: bool,
+    /// Mirror: mail that the source never had is deleted.
+    pub delete_local: bool,
+    /// How much of a user's mail may be deleted in one run, in percent.
+    pub max_delete: u8,
+    /// What happens to mail at the source that has been brought.
+    pub delete_source: SourceDeletion,
+}
+
+impl Rerun {
+    /// Whether the source may be changed.
+    pub fn deletes_at_source(&self) -> bool {
+        self.delete_source != SourceDeletion::None
+    }
+}
+
+impl Default for Rerun {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Merge,
+            keep_deleted: false,
+            delete_local: false,
+            max_delete: 10,
+            delete_source: SourceDeletion::None,
+        }
+    }
+}
 
 /// What was typed, with defaults.
 pub(super) fn from_cli(typed: &cli::Rerun) -> Rerun {

@@ -18,8 +18,7 @@ use super::{
     Config, Owner, Pop3Order, Selection, Servers, TargetPolicy, Task, UidlPolicy, Voice, pacing,
     rerun, selection,
 };
-use crate::cli::{self, Pop3Collect};
-use crate::matching::{self, Policy};
+use crate::cli;
 use crate::problem::Problem;
 use crate::source::login::Mechanism;
 use crate::source::net::{Endpoint, Protocol, TlsPolicy};
@@ -48,7 +47,7 @@ pub(super) fn resolve(
         "0" => Some(0),
         _ => size("--min-free", bytes, &mut faults),
     });
-    let uidls = uidls(&typed.uidls, &mut faults);
+    let uidls = UidlPolicy::from_cli(&typed.uidls, &mut faults);
     let everyone = everyone(typed, task, (&target, &selection), password, &mut faults);
     let (users, narrowing) = users(typed, everyone, &mut faults);
     let report = typed.running.report.as_deref().and_then(|dir| {
@@ -111,32 +110,6 @@ fn target(typed: &cli::Export, faults: &mut Faults) -> TargetPolicy {
         layout: form.layout,
         encoding: form.encoding(),
         fsync: typed.target.fsync,
-    }
-}
-
-fn uidls(typed: &cli::Uidls, faults: &mut Faults) -> UidlPolicy {
-    let template = typed.uidl_template.as_deref().and_then(|template| {
-        faults.take(matching::Template::parse(template).map_err(|fault| {
-            format!(
-                "--uidl-template {template:?}: {fault}; or give one of the names {}",
-                matching::Template::usual()
-                    .map(matching::Template::name)
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            )
-        }))
-    });
-    UidlPolicy {
-        ignore_missing: typed.ignore_missing_uidls,
-        ignore_extra: typed.ignore_extra_uidls,
-        all_mailboxes: typed.pop3_all_mailboxes || typed.pop3_collect.is_some(),
-        collect: typed.pop3_collect == Some(Pop3Collect::Inbox),
-        unholdable: typed.unholdable,
-        pop3_order: typed.pop3_order,
-        pairing: Policy {
-            skip_sizes: typed.skip_size_check,
-            template,
-        },
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::secrets::password_file;
-use super::{Account, Config, Content, Credential, SecretSource, User};
+use super::{Account, Config, Credential, SecretSource, User};
 use crate::announce::UidlFormat;
 use crate::cli;
 use crate::problem::{Kind, Problem, Reach};
@@ -11,6 +11,19 @@ use crate::source::login::{Mechanism, Secret};
 use crate::source::net::{Endpoint, Protocol};
 use crate::text::printable;
 use crate::userlist::{endpoint, sound_name};
+
+/// Which messages a verify reads and compares byte by byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Content {
+    /// Every one
+    All,
+    /// Some of each folder, at least 20 and one in 100, the same each time; and those whose sizes
+    /// differ, or whose files are named for other UIDs
+    #[default]
+    Sample,
+    /// None
+    None,
+}
 
 /// What a verify looks at.
 #[derive(Debug)]

@@ -127,7 +127,7 @@ fn all_threads_count_together_and_finish_ends_the_lines() {
     let begun = Instant::now();
     progress.finish();
     progress.clone().finish();
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(60));
     assert!(progress.ticker.lock().is_ok_and(|ticker| ticker.is_none()));
 }
 

@@ -11,7 +11,7 @@ pub struct Rest {
 }
 
 /// What is said of a server's load, or of our share in it.
-const OF_HOST: [&str; 8] = [
+const OF_HOST: [&str; 12] = [
     "throttled",
     "backoff time",
     "too many connections",
@@ -20,6 +20,10 @@ const OF_HOST: [&str; 8] = [
     "connection limit",
     "rate limit",
     "server is busy",
+    "server busy",
+    "too busy",
+    "server unavailable",
+    "overloaded",
 ];
 /// What is said of what one user takes.
 const OF_USER: [&str; 2] = ["bandwidth limit", "command limit"];
@@ -94,6 +98,10 @@ mod tests {
             (None, "Suggested Backoff Time: soon", host(0)),
             (None, "Too many connections from 10.0.0.1", host(0)),
             (None, "Maximum number of connections exceeded", host(0)),
+            (None, "Server Busy. Please retry later.", host(0)),
+            (None, "Server Unavailable. 15", host(0)),
+            (None, "LOGIN Rate limit hit", host(0)),
+            (None, "The system is overloaded", host(0)),
             (
                 Some("ALERT"),
                 "[ALERT] Account exceeded command or bandwidth limits. (Failure)",
@@ -115,6 +123,8 @@ mod tests {
                 None,
             ),
             (Some("INUSE"), "[INUSE] locked", None),
+            // It may be said of a wrong password, which is not to be sent again.
+            (None, "Authentication failed, try again later", None),
             (None, "", None),
         ] {
             assert_eq!(wanted(code, text), want, "{text}");

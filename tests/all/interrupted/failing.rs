@@ -1,7 +1,9 @@
 //! Each change of the disk fails once, in each way in which disks fail: the run says so, leaves nothing
 //! that is not whole, and the next run goes on.
 
-use super::system_calls::{Change, changes, copy, injected, some_of, with};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::system_calls::{Change, all_have_a_turn, changes, copy, injected, some_of, with};
 use super::{golden, is_temporary, mark, source, state_of};
 use crate::migration::{PASSWORD, Source, Target};
 use crate::support::mail_user::{Client, Store};
@@ -120,9 +122,9 @@ fn at_each_change(source: &Source, more: &[&str], before: Option<&Target>) {
     if before.is_none() {
         assert_eq!(whole, golden(source, more));
     }
-    let errors = ERRORS.iter().cycle();
-    on_two_cores(changes.into_iter().zip(errors), |(change, error)| {
-        let (name, said) = *error;
+    let cuts = cuts(changes);
+    let (count, failed) = (cuts.len(), AtomicUsize::new(0));
+    on_two_cores(cuts, |(change, (name, said))| {
         let context = format!("{more:?}: {name} at {change}");
         let target = Target::new();
         copy(before, &target);
@@ -131,6 +133,7 @@ fn at_each_change(source: &Source, more: &[&str], before: Option<&Target>) {
         // What can be done otherwise has been, as where there are no files without names; what is
         // left in a `tmp` does no harm. With one user, that it could not be written is that none was.
         if output.code != Some(0) {
+            failed.fetch_add(1, Ordering::Relaxed);
             assert_eq!(output.code, Some(3), "{told}");
             assert!(told.contains(said), "{told}");
             let places = ["ann/Maildir", "the temporary file of the results"];
@@ -156,4 +159,19 @@ fn at_each_change(source: &Source, more: &[&str], before: Option<&Target>) {
         }
         state.assert_is(&whole, &context);
     });
+    let failed = failed.into_inner();
+    eprintln!("{more:?}: {count} calls failed, and with {failed} of them the run");
+    assert!(failed > count / 2, "{failed} of {count}");
+}
+
+/// Each change with an error, with one after the other; where all have their turn, with each of them.
+fn cuts(changes: Vec<Change>) -> Vec<(Change, (&'static str, &'static str))> {
+    if all_have_a_turn() {
+        let each = |change: Change| ERRORS.map(|error| (change.clone(), error));
+        return changes.into_iter().flat_map(each).collect();
+    }
+    changes
+        .into_iter()
+        .zip(ERRORS.into_iter().cycle())
+        .collect()
 }
