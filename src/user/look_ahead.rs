@@ -1,7 +1,8 @@
 //! Folders are looked at and their messages asked for before their turn, so that a server that is far
 //! away is not waited for between one folder and the next. For folders of which it is known what is
 //! going to be asked: no run has done anything of them yet, or one has done them whole and their marks
-//! tell what has changed.
+//! tell what has changed. INBOX of a user of whom nothing is known is looked at while the folders are
+//! still being listed.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
