@@ -1,5 +1,10 @@
 //! Whose mail, on which servers, and how to log in there.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the doc comments are help texts, which write [:PORT] as manuals do"
+)]
+
 use std::path::PathBuf;
 
 use clap::Args;
