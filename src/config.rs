@@ -95,8 +95,6 @@ pub struct Config {
     pub report: Option<PathBuf>,
     /// The file that metrics go to.
     pub metrics: Option<PathBuf>,
-    /// How it speaks while it runs.
-    pub voice: Voice,
     /// What was typed, without secrets, for `run.json`.
     pub options: serde_json::Value,
     /// What the admin should know before it starts, but what does not stop it.

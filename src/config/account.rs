@@ -15,8 +15,6 @@ use crate::source::net::Endpoint;
 pub struct User {
     /// The name in the user list.
     pub name: String,
-    /// The line of the user list that it stands on, for messages.
-    pub line: Option<u64>,
     /// The IMAP account, where IMAP is a source.
     pub imap: Option<Account>,
     /// The POP3 account, where POP3 is a source.
@@ -50,7 +48,6 @@ impl User {
     pub fn of_no_server(name: &str) -> Self {
         Self {
             name: name.to_owned(),
-            line: None,
             imap: None,
             pop3: None,
             maildir: PathBuf::new(),

@@ -15,8 +15,8 @@ use super::secrets::Logins;
 use super::template::Template;
 use super::users::Everyone;
 use super::{
-    Config, Owner, Pop3Order, Selection, Servers, TargetPolicy, Task, UidlPolicy, Voice, pacing,
-    rerun, selection,
+    Config, Owner, Pop3Order, Selection, Servers, TargetPolicy, Task, UidlPolicy, pacing, rerun,
+    selection,
 };
 use crate::cli;
 use crate::problem::Problem;
@@ -84,7 +84,6 @@ pub(super) fn resolve(
         dry_run,
         report,
         metrics: typed.running.metrics.clone(),
-        voice: Voice::from_cli(&typed.running),
         options: options(typed, narrowing.shard, dry_run),
         warnings: faults.warnings,
     })

@@ -99,7 +99,6 @@ impl Everyone {
         };
         Some(User {
             name: row.user.clone(),
-            line: row.line,
             imap,
             pop3,
             maildir,
