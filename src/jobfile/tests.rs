@@ -203,7 +203,10 @@ dovecot = true
     let gone = all("", &["plan", "--job", "/no/such/file"]).expect_err("it is not there");
     assert_eq!(
         gone,
-        ["--job /no/such/file: No such file or directory (os error 2)"]
+        [
+            "--job /no/such/file: No such file or directory (os error 2) (hint: `mailseed help many-users` \
+          shows such a file)"
+        ]
     );
 }
 
