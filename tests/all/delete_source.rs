@@ -601,6 +601,8 @@ fn a_courier_is_emptied_too() {
         &server.mail_dir("ann"),
         &[("1.a", b"A: 1\n\none\n"), ("2.b", b"B: 2\n\ntwo\n")],
     );
+    // Where nobody has opened it to write, each EXAMINE makes up a UIDVALIDITY by the clock.
+    Client::login(server.imap_port(), "ann", PASSWORD).uids("INBOX");
     let source = Source::both(server.imap_port(), server.pop3_port()).imap_only();
     let target = Target::new();
     let output = target.export_ok(&source, "ann", &["--folder", "INBOX", "--delete-source"]);

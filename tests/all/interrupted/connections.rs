@@ -79,6 +79,7 @@ fn cut_everywhere(
     } else {
         cuts
     };
+    eprintln!("{cuts} cuts of a conversation of {length} bytes");
     on_two_cores(0..=cuts, |cut| {
         let after = length * cut / cuts;
         let proxy = Proxy::start(
