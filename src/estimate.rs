@@ -11,6 +11,8 @@ use std::time::Duration;
 use indicatif::{BinaryBytes, HumanCount, HumanDuration};
 use jiff::Timestamp;
 
+use crate::text::counted;
+
 pub use history::Past;
 
 /// Bytes a second for each user at once where nothing is known: what the author of imapsync has measured as
@@ -82,7 +84,7 @@ fn rate(job: &Job, history: &[Past]) -> Rate {
             basis: format!(
                 "{}/s over {} of --history",
                 shown(per_second),
-                counted(runs)
+                counted(runs, "run")
             ),
         };
     }
@@ -124,7 +126,7 @@ fn delta(job: &Job, history: &[Past], rate: &Rate) -> String {
         "about {} come in a day; a run a day after the one before takes about {} (basis: what {} brought of {} users that were there already, {:.1} days in all; and as above)",
         shown(a_day),
         HumanDuration(took),
-        counted(runs),
+        counted(runs, "run"),
         HumanCount(users),
         days
     )
@@ -151,13 +153,6 @@ fn nights(history: &[Past]) -> Vec<Past> {
 
 fn seconds(first: Timestamp, last: Timestamp) -> f64 {
     last.duration_since(first).as_secs_f64()
-}
-
-fn counted(runs: u64) -> String {
-    match runs {
-        1 => "1 run".to_owned(),
-        runs => format!("{runs} runs"),
-    }
 }
 
 #[expect(

@@ -75,9 +75,14 @@ impl View<'_> {
 /// # Errors
 /// The Maildir, or the record in it, cannot be read.
 pub fn explain(question: &Question, out: &mut impl Write) -> Result<bool, Problem> {
-    let cannot = |error| {
+    let cannot = |error: io::Error| {
+        let is_there = error.kind() != io::ErrorKind::NotFound;
         let what = format!("read the Maildir {}", question.maildir.display());
-        target_problem(&what, error)
+        let problem = target_problem(&what, error);
+        match is_there {
+            true => problem,
+            false => problem.with_hint("give user and --maildir as they were for the export"),
+        }
     };
     let mut on_disk = on_disk::folders(&question.maildir, question.layout).map_err(cannot)?;
     let (record, damage) = read_record(question, &mut on_disk)?;

@@ -41,7 +41,7 @@ macro_rules! topic {
 pub const TOPICS: &[Topic] = &[
     topic!(
         "runbook",
-        "A migration from 60 days before to 30 days after, with every command"
+        "A migration from D-60 to D+30, with every command"
     ),
     topic!(
         "sources",
@@ -49,11 +49,11 @@ pub const TOPICS: &[Topic] = &[
     ),
     topic!(
         "targets",
-        "New servers: settings, owners, quota, and the way to the final host"
+        "New servers: settings, owners, quota, rsync to the final host"
     ),
     topic!(
         "coming-from",
-        "For those who know imapsync, dsync, mbsync, imap_to_maildir or pop2imap"
+        "From imapsync, dsync, mbsync, imap_to_maildir or pop2imap"
     ),
     topic!(
         "user-list",
@@ -65,7 +65,7 @@ pub const TOPICS: &[Topic] = &[
     ),
     topic!(
         "what-is-kept",
-        "What is kept and what is not, UIDLs, and the files that are written"
+        "What is kept and what is not, UIDLs, the files that are written"
     ),
     topic!(
         "again",
@@ -171,7 +171,7 @@ fn list(out: &mut dyn Write) -> io::Result<()> {
     let heading = Style::new().bold().underline();
     writeln!(out, "\n{heading}Topics{heading:#} (mailseed help TOPIC):")?;
     for topic in TOPICS {
-        writeln!(out, "  {:<12} {}", topic.name, topic.title)?;
+        writeln!(out, "  {:<13} {}", topic.name, topic.title)?;
     }
     Ok(())
 }
@@ -244,6 +244,8 @@ mod tests {
     #[test]
     fn topics_fit_a_terminal() {
         for topic in TOPICS {
+            // In the list of topics, after its name.
+            assert!(topic.title.len() <= 64, "{}", topic.name);
             let mut lines = topic.text.lines();
             assert!(
                 lines.next().is_some_and(|line| line.starts_with("# ")),

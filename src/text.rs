@@ -17,6 +17,12 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// `1 message`, `2 messages`: a number of what is called `one` where it is alone.
+pub fn counted(number: u64, one: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {one}{s}")
+}
+
 /// [`printable`] for bytes: what is not UTF-8 is shown as the replacement character, and at most
 /// `limit` characters are kept.
 pub fn printable_bytes(bytes: &[u8], limit: usize) -> String {

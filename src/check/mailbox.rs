@@ -6,7 +6,7 @@ use crate::mail::FolderPath;
 use crate::plan::folders::Placed;
 use crate::problem::Problem;
 use crate::source::{Examined, FolderList, MessageList};
-use crate::text::printable;
+use crate::text::{counted, printable};
 
 /// Names that are told of one kind of trouble; the rest is counted.
 const TOLD: usize = 20;
@@ -137,9 +137,9 @@ impl Mailbox {
         }
         if let Some((_, why)) = list.unreadable.first() {
             let what = format!(
-                "folder {}: {} messages cannot be listed: {why}",
+                "folder {}: {} cannot be listed: {why}",
                 printable(&path.to_string()),
-                list.unreadable.len()
+                counted(list.unreadable.len() as u64, "message")
             );
             self.flaws.push(Flaw::new(Matter::Messages, what));
         }
@@ -152,9 +152,9 @@ impl Mailbox {
         }
         self.keywords_lost += homeless.len() as u64;
         let what = format!(
-            "folder {} has {} keywords more than the 26 that a Maildir holds",
+            "folder {} has {} more than the 26 that a Maildir holds",
             printable(&path.to_string()),
-            homeless.len()
+            counted(homeless.len() as u64, "keyword")
         );
         self.flaws.push(Flaw::new(Matter::Keywords, what));
     }
@@ -231,7 +231,7 @@ mod tests {
                 ),
                 (
                     Matter::Messages,
-                    "folder A\\u{1b}: 1 messages cannot be listed: left out"
+                    "folder A\\u{1b}: 1 message cannot be listed: left out"
                 ),
                 (
                     Matter::Keywords,

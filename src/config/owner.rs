@@ -12,6 +12,7 @@ pub struct Owner {
 }
 
 const HINT: &str = "write UID:GID or USER:GROUP";
+const MAKE_HINT: &str = "make it first, as with useradd, or give the numbers of the final host";
 
 impl Owner {
     /// The owner written as `uid:gid`, as names, or as one user alone (its primary group then).
@@ -35,7 +36,11 @@ impl Owner {
         let uid = match (number, &known) {
             (Some(uid), _) => uid,
             (None, Some(user)) => user.uid.as_raw(),
-            (None, None) => return Err(format!("there is no user {user:?} on this system")),
+            (None, None) => {
+                return Err(format!(
+                    "there is no user {user:?} on this system: {MAKE_HINT}"
+                ));
+            }
         };
         let gid = match (group, known) {
             (Some(group), _) => group_number(group)?,
@@ -67,7 +72,9 @@ fn group_number(group: &str) -> Result<u32, String> {
     }
     match Group::from_name(group) {
         Ok(Some(group)) => Ok(group.gid.as_raw()),
-        Ok(None) => Err(format!("there is no group {group:?} on this system")),
+        Ok(None) => Err(format!(
+            "there is no group {group:?} on this system: {MAKE_HINT}"
+        )),
         Err(error) => Err(format!("group {group:?} could not be looked up: {error}")),
     }
 }

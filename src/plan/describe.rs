@@ -4,7 +4,7 @@ use super::on_disk::OnDisk;
 use super::{FolderPlan, Policy, SourceFolder, Step};
 use crate::mail::FolderPath;
 use crate::naming::MaildirFolder;
-use crate::text::printable;
+use crate::text::{counted, printable};
 
 /// What would be done in one folder, given its name on the target and where that lies; a folder
 /// that is up to date has one line that says so.
@@ -98,10 +98,4 @@ pub fn lines(
         lines.push(uidls);
     }
     lines
-}
-
-/// `1 message`, `2 messages`.
-fn counted(number: u64, what: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{number} {what}{s}")
 }

@@ -6,7 +6,7 @@ use indicatif::{BinaryBytes, HumanCount};
 
 use super::table::Table;
 use super::{ExportReport, Gathered, Skip, Status, Totals, UserReport};
-use crate::text::printable;
+use crate::text::{counted, printable};
 
 /// Reasons and problems told for one user; the files of `--report` hold all.
 const TOLD: usize = 5;
@@ -112,7 +112,8 @@ fn reasons(out: &mut dyn Write, user: &UserReport) -> io::Result<()> {
         writeln!(out, "    {}: {problem}", problem.kind.word())?;
     }
     if user.problems.len() > TOLD {
-        writeln!(out, "    and {} more problems", user.problems.len() - TOLD)?;
+        let more = (user.problems.len() - TOLD) as u64;
+        writeln!(out, "    and {}", counted(more, "more problem"))?;
     }
     let alike = alike(&user.skips);
     for group in alike.iter().take(TOLD) {
@@ -122,7 +123,8 @@ fn reasons(out: &mut dyn Write, user: &UserReport) -> io::Result<()> {
     if rest > 0 {
         writeln!(
             out,
-            "    and {rest} more messages (--report DIR lists them all)"
+            "    and {} (--report DIR lists them all)",
+            counted(rest as u64, "more message")
         )?;
     }
     for note in user.notes.iter().take(TOLD) {
@@ -278,7 +280,7 @@ mod tests {
             "user             status   folders  messages  added  kept  skipped       size   time\n\
              日本@d\\u{{1b}}     partial       12     1,208  1,201     0        7  31.00 MiB  1m01s\n    \
              not exported: A/1, 2 messages: the server would not give it\n\
-             {skips}    and 1 more messages (--report DIR lists them all)\n\
+             {skips}    and 1 more message (--report DIR lists them all)\n\
              bob@example.com  failed         0         0      0     0        0        0 B   0.0s\n    \
              auth: refused (hint: look)\n\
              \n\

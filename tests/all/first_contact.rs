@@ -161,6 +161,13 @@ fn what_is_typed_wrong_is_told_with_what_to_type() {
             &["--imap: it is no URL such as imaps://HOST"],
         ),
         (
+            full("--users users.csv --password-file password --owner nobody-of-that-name"),
+            &[
+                "--owner: there is no user \"nobody-of-that-name\"",
+                "useradd",
+            ],
+        ),
+        (
             "export --job gone.toml".to_owned(),
             &[
                 "--job gone.toml: No such file",
@@ -178,6 +185,14 @@ fn what_is_typed_wrong_is_told_with_what_to_type() {
     for (arguments, words) in rows {
         desk.meets(arguments, 2, words);
     }
+    desk.meets(
+        "explain ann@example.com 1 --maildir '/gone/{user}'",
+        3,
+        &[
+            "cannot read the Maildir /gone/ann@example.com",
+            "user and --maildir as they were",
+        ],
+    );
 }
 
 #[test]
