@@ -249,7 +249,7 @@ fn a_password_that_pop3_refuses_is_not_sent_to_imap() {
     let imap = || [greeting, &come(&ready)].concat();
     let pop3 = [pop3_greeting(), until(&ready), refused()].concat();
     let run = Run::of(vec![imap()], vec![pop3]);
-    run.fails_by("auth: the server refused the login of ann by USER and PASS: [AUTH] no such");
+    run.fails_by("auth: the POP3 server refused the login of ann by USER and PASS: [AUTH] no such");
     assert_eq!(run.tries(), (0, 1));
 
     let gone = Moment::default();
@@ -257,7 +257,7 @@ fn a_password_that_pop3_refuses_is_not_sent_to_imap() {
         vec![[&until(&gone), greeting].concat()],
         vec![[pop3_greeting(), refused(), come(&gone)].concat()],
     );
-    run.fails_by("auth: the server refused the login of ann by USER and PASS: [AUTH] no such");
+    run.fails_by("auth: the POP3 server refused the login of ann by USER and PASS: [AUTH] no such");
     assert_eq!(run.tries(), (0, 1));
 }
 

@@ -242,7 +242,7 @@ fn what_a_server_refuses_is_told_with_what_to_type() {
             "a wrong password",
             format!("--imap {imaps} {ca} --password-file wrong.password"),
             &[
-                "auth: the server refused the login",
+                "auth: the IMAP server refused the login of ann@example.com by ",
                 "`mailseed help user-list`",
             ],
         ),

@@ -88,7 +88,9 @@ pub fn log_in(
             shared.lock().warnings.cover_by(cover);
             client
                 .login(&login.name, login.secret.expose())
-                .map_err(|(error, _)| refusal(shared, error, None, str::to_owned))?
+                .map_err(|(error, _)| {
+                    refusal(shared, error, (login, "LOGIN"), None, str::to_owned)
+                })?
         }
         Way::Sasl(mechanism) => {
             let at_once = before.has("SASL-IR");
@@ -232,11 +234,11 @@ fn authenticate(
         problem: RefCell::new(None),
     };
     // The crate knows no initial response (RFC 4959), and sends what it is given for a name as it is.
-    let name = match initial {
+    let command = match initial {
         Some(initial) => format!("{name} {}", STANDARD.encode(initial)),
         None => name.to_owned(),
     };
-    let outcome = client.authenticate(name, &&rounds);
+    let outcome = client.authenticate(command, &&rounds);
     if let Some(problem) = rounds.problem.into_inner() {
         return Err(problem);
     }
@@ -245,7 +247,8 @@ fn authenticate(
     let cover = move |text: &str| exchange.scrub(text);
     shared.lock().warnings.cover_by(cover);
     outcome.map_err(|(error, _)| {
-        let problem = refusal(shared, error, failure, |text| {
+        let by = format!("AUTHENTICATE {name}");
+        let problem = refusal(shared, error, (login, &by), failure, |text| {
             shared.lock().warnings.covered(text)
         });
         // It needs the password in clear on the server, which not every server that offers it
@@ -259,10 +262,11 @@ fn authenticate(
     })
 }
 
-/// The problem that a failed login is. `scrub` takes the secret out of the server's words.
+/// The problem that a failed login `by` some command is. `scrub` takes the secret out of the server's words.
 fn refusal(
     shared: &Shared,
     error: imap::Error,
+    (login, by): (&Login, &str),
     reason: Option<String>,
     scrub: impl Fn(&str) -> String,
 ) -> Problem {
@@ -281,7 +285,11 @@ fn refusal(
         (imap::Error::No(_) | imap::Error::Bad(_), Some(reply)) => {
             let busy = reply.is_busy();
             let kind = if busy { Kind::Busy } else { Kind::Auth };
-            let mut what = format!("the server refused the login: {}", scrub(reply.shown()));
+            let mut what = format!(
+                "the IMAP server refused the login of {} by {by}: {}",
+                login.name,
+                scrub(reply.shown())
+            );
             if let Some(reason) = reason {
                 what.push_str(" (");
                 what.push_str(&reason);

@@ -358,7 +358,8 @@ fn logins_that_are_refused() {
                  C: YW5uYSA1M2Y5OTBlMDAxODc1NGM5Mjg2NjIzZDllYjExOWVmMg==\nS: a2 NO YW5uYSA1M2Y5OTBlMDAxODc1NGM5Mjg2NjIzZDllYjExOWVmMg==\n"
                 .to_owned(),
             Kind::Auth,
-            "the server refused the login: [secret] (hint: if the password is right, --auth login",
+            "the IMAP server refused the login of anna by AUTHENTICATE CRAM-MD5: [secret] (hint: if the password is \
+             right, --auth login",
         ),
     ] {
         for chunk in [usize::MAX, 1] {

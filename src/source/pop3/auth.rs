@@ -221,7 +221,7 @@ fn decoded(mechanism: Mechanism, challenge: &str) -> Result<Vec<u8>, Problem> {
 /// `text` is the server's, scrubbed.
 fn refused(login: &Login, by: &str, text: &str) -> Problem {
     let what = format!(
-        "the server refused the login of {} by {by}: {}",
+        "the POP3 server refused the login of {} by {by}: {}",
         login.name,
         words(text)
     );

@@ -473,7 +473,7 @@ fn a_refused_login_is_tried_once_and_its_words_are_scrubbed() {
     let text = refused("wrong-password", None, Kind::Auth);
     assert_eq!(
         text,
-        "the server refused the login of u@example.com by USER and PASS: \
+        "the POP3 server refused the login of u@example.com by USER and PASS: \
          wrong: PASS [secret] / '[secret]' \\u{1b}[2J (hint: are user and password right? \
          `mailseed help user-list` says where they come from)"
     );
