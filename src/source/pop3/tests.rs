@@ -678,14 +678,19 @@ fn started(script: &str) -> (Session<Pipe>, Pipe) {
 }
 
 #[test]
-fn the_window_is_refilled_at_half_and_stays_below_four_kilobytes() {
+fn the_window_is_refilled_by_eighths_and_stays_below_four_kilobytes() {
     for (capability, numbers, sizes) in [
-        ("PIPELINING", 1..=800_u32, vec![256, 128, 128, 128, 128, 32]),
+        // 10 octets a command at most: 409 of them.
+        (
+            "PIPELINING",
+            1..=800_u32,
+            vec![409, 51, 51, 51, 51, 51, 51, 51, 34],
+        ),
         // 17 octets a command: 240 of them.
         (
             "PIPELINING",
             4_294_966_896..=4_294_967_295,
-            vec![240, 120, 40],
+            vec![240, 30, 30, 30, 30, 30, 10],
         ),
         ("X-NONE", 1..=5, vec![1; 5]),
     ] {

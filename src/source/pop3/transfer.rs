@@ -10,8 +10,12 @@ use crate::mail::PopNumber;
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::{BodySink, Refused, most_octets};
 
-/// Most commands sent ahead. With mails of 10 KB that is what a line of 400 Mbit/s holds over 50 ms.
-const WINDOW: usize = 256;
+/// Most commands sent ahead. With mails of 10 KB that is what a line of 800 Mbit/s holds over 50 ms.
+const WINDOW: usize = 512;
+
+/// The part of the window that must be free before it is filled up: what is free on average is lost on a
+/// distant server, and a packet should carry more than one command.
+const REFILL: usize = 8;
 
 /// Most octets of commands without a reply. Any system's send buffer takes as much, whether the server
 /// reads on or not, so that client and server can never both wait for the other to read (RFC 2449
@@ -149,11 +153,12 @@ impl<S: Read + Write> Session<S> {
         } else {
             1
         };
+        let refill = (window / REFILL).max(1);
         let mut refused = Refused::new();
         let mut unsent = numbers.iter();
         let mut ahead = 0;
         for number in numbers {
-            if ahead <= window / 2 {
+            if ahead + refill <= window {
                 let batch: String = unsent
                     .by_ref()
                     .take(window - ahead)
