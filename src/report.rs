@@ -21,7 +21,7 @@ mod table;
 pub mod user_log;
 pub mod verify;
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -82,16 +82,16 @@ impl Status {
 /// A message that was not exported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Skip {
-    /// Its folder, as a person calls it.
-    pub folder: String,
+    /// Its folder, as a person calls it: one text for all of a folder that fails.
+    pub folder: Arc<str>,
     /// Its UID, where IMAP listed it.
     pub uid: Option<u32>,
     /// Its UIDL, where POP3 listed it.
     pub uidl: Option<String>,
     /// Its size in octets as the source says.
     pub size: Option<u64>,
-    /// Why it was not exported.
-    pub reason: Cow<'static, str>,
+    /// Why it was not exported; shared like the folder.
+    pub reason: Arc<str>,
 }
 
 /// What became of one user. Every message of the source is in one bucket: added, kept, skipped, or
@@ -368,7 +368,7 @@ mod tests {
         };
         assert!(!user.closes());
         user.skip(Skip {
-            folder: "INBOX".to_owned(),
+            folder: "INBOX".into(),
             uid: Some(1),
             uidl: None,
             size: None,

@@ -96,7 +96,7 @@ impl Tally for ExportReport {
     type Row = Row;
 
     fn take(&mut self, of: Outcome) -> (String, Status, Row) {
-        let Outcome { report, plan } = of;
+        let Outcome { mut report, plan } = of;
         let any = |is: fn(&Problem) -> bool| report.problems.iter().any(is);
         let ending = &mut self.ending;
         ending.interrupted |= any(|it| it.kind == Kind::Interrupted);
@@ -106,8 +106,9 @@ impl Tally for ExportReport {
         ending.not_done |= status != Status::Ok;
         self.totals.add(&report);
         self.lines.fit(&report);
+        let skips = std::mem::take(&mut report.skips);
         let row = Row {
-            report: json::User::from(&report),
+            report: json::User::of(&report, skips),
             plan,
         };
         (report.user, status, row)
@@ -122,7 +123,8 @@ impl Gathered<ExportReport> {
             finished: run.finished,
             ..ExportReport::begin(run.started, run.options.clone(), run.dry_run, false)
         };
-        let users = run.users.iter().map(json::User::from);
+        let users = run.users.iter();
+        let users = users.map(|user| json::User::of(user, user.skips.clone()));
         let users = users.map(|user| json::user(user).expect("what was written"));
         Self::of(of, users.map(Outcome::without_plan))
     }

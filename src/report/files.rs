@@ -213,7 +213,7 @@ mod tests {
             ..UserReport::new("-b,\"@d")
         };
         partial.skip(Skip {
-            folder: "=cmd\x1b".to_owned(),
+            folder: "=cmd\x1b".into(),
             uid: Some(7),
             uidl: Some("+uidl".to_owned()),
             size: None,

@@ -8,7 +8,7 @@
 mod cut;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
@@ -29,6 +29,10 @@ pub const NAME: &str = "journal.jsonl";
 
 /// What is read at once.
 const PIECE: usize = 16 << 10;
+
+/// A line up to so long is written with one call, so that a kill does not tear it; a torn one is passed over
+/// when the journal is read. Longer is that of a user with very many messages that were skipped.
+const ONE_CALL: usize = 64 << 10;
 
 /// What the first line tells of the run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -162,9 +166,11 @@ impl Journal {
             status,
             of,
         };
-        let mut bytes = Vec::new();
-        let written = line(&told, &mut bytes).and_then(|()| self.write(&bytes));
-        written.map_err(|error| self.not_written(error))?;
+        let mut out = BufWriter::with_capacity(ONE_CALL, &self.file);
+        let written = line(&told, &mut out).and_then(|()| out.flush());
+        drop(out);
+        let end = written.and_then(|()| self.file.stream_position());
+        self.end = end.map_err(|error| self.not_written(error))?;
         if let Some(known) = self.places.get_mut(at) {
             *known = place;
         }
@@ -174,10 +180,21 @@ impl Journal {
     /// What was put away, in list order.
     pub fn rows<R: DeserializeOwned>(&self) -> impl Iterator<Item = io::Result<R>> {
         let places = self.places.iter().flatten();
-        let mut line = Vec::new();
+        let mut piece = [0; PIECE];
         places.map(move |place| {
-            self.read(place.get(), &mut line)?;
-            let read: Read<R> = serde_json::from_slice(&line)?;
+            let length = self.file.read_at(&mut piece, place.get())?;
+            let read: Read<R> = match memchr::memchr(b'\n', &piece[..length]) {
+                Some(end) => serde_json::from_slice(&piece[..end])?,
+                // It may be larger than what is made of it.
+                None => {
+                    let rest = Rest {
+                        file: &self.file,
+                        place: place.get() + length as u64,
+                    };
+                    let line = piece[..length].chain(BufReader::with_capacity(PIECE, rest));
+                    Read::deserialize(&mut serde_json::Deserializer::from_reader(line))?
+                }
+            };
             read.of.ok_or_else(|| io::ErrorKind::InvalidData.into())
         })
     }
@@ -188,31 +205,11 @@ impl Journal {
         let _ = self.path.map(fs::remove_file);
     }
 
-    /// Appends whole lines with one call, so that a kill does not tear them.
+    /// Appends whole lines with one call.
     fn write(&mut self, lines: &[u8]) -> io::Result<()> {
         self.file.write_all(lines)?;
         self.end += lines.len() as u64;
         Ok(())
-    }
-
-    /// Reads the line that begins at `place`.
-    fn read(&self, place: u64, line: &mut Vec<u8>) -> io::Result<()> {
-        line.clear();
-        loop {
-            let known = line.len();
-            line.resize(known + PIECE, 0);
-            let length = self
-                .file
-                .read_at(&mut line[known..], place + known as u64)?;
-            line.truncate(known + length);
-            if let Some(end) = memchr::memchr(b'\n', &line[known..]) {
-                line.truncate(known + end);
-                return Ok(());
-            }
-            if length == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
     }
 
     fn not_written(&self, error: io::Error) -> Problem {
@@ -224,11 +221,24 @@ impl Journal {
     }
 }
 
+/// A file from some place on.
+struct Rest<'f> {
+    file: &'f File,
+    place: u64,
+}
+
+impl io::Read for Rest<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.file.read_at(buffer, self.place)?;
+        self.place += length as u64;
+        Ok(length)
+    }
+}
+
 /// Adds `of` as a line to `to`.
-fn line(of: &impl Serialize, to: &mut Vec<u8>) -> io::Result<()> {
+fn line(of: &impl Serialize, to: &mut impl Write) -> io::Result<()> {
     serde_json::to_writer(&mut *to, of)?;
-    to.push(b'\n');
-    Ok(())
+    to.write_all(b"\n")
 }
 
 /// Takes the lock of a live run; whether another one has it. Where nothing can be locked nobody has.
@@ -281,7 +291,7 @@ mod tests {
             ..UserReport::new(names[1])
         };
         bob.skip(Skip {
-            folder: "A".to_owned(),
+            folder: "A".into(),
             uid: Some(1),
             uidl: None,
             size: None,

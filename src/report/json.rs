@@ -1,10 +1,11 @@
 //! `run.json`, written and read back.
 
+use std::fmt;
 use std::io::{self, Write};
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, SeqAccess, Visitor};
 use serde::ser::{Error as _, SerializeSeq as _};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{ExportReport, Gathered, RunReport, Skip, Status, Totals, UserReport};
 use crate::problem::{Kind, Problem, Reach};
@@ -67,6 +68,8 @@ pub(super) struct User {
     attempts: u32,
     error: String,
     problems: Vec<Told>,
+    /// Of a folder of a million messages that fails there are as many.
+    #[serde(deserialize_with = "skips")]
     skips: Vec<Skip>,
     notes: Vec<String>,
     #[serde(default)]
@@ -114,9 +117,43 @@ pub(super) fn write(run: &Gathered<ExportReport>, out: &mut dyn Write) -> io::Re
     out.write_all(b"\n")
 }
 
-impl From<&UserReport> for User {
-    fn from(user: &UserReport) -> Self {
+/// Reads skips, the folder and the reason of each shared with the one before it where they are the same.
+fn skips<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Skip>, D::Error> {
+    struct Sharing;
+
+    impl<'de> Visitor<'de> for Sharing {
+        type Value = Vec<Skip>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("messages that were skipped")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<Skip>, A::Error> {
+            let mut skips: Vec<Skip> = Vec::new();
+            while let Some(mut skip) = seq.next_element::<Skip>()? {
+                if let Some(last) = skips.last() {
+                    for (text, before) in [
+                        (&mut skip.folder, &last.folder),
+                        (&mut skip.reason, &last.reason),
+                    ] {
+                        if text == before {
+                            text.clone_from(before);
+                        }
+                    }
+                }
+                skips.push(skip);
+            }
+            Ok(skips)
+        }
+    }
+    deserializer.deserialize_seq(Sharing)
+}
+
+impl User {
+    /// What is written of `user`, whose `skips` it takes: there may be millions.
+    pub(super) fn of(user: &UserReport, skips: Vec<Skip>) -> Self {
         Self {
+            skips,
             status: user.status(),
             folders: user.folders,
             messages: user.messages,
@@ -139,7 +176,6 @@ impl From<&UserReport> for User {
             problems: user.problems.iter().map(Told::from).collect(),
             added_bytes: user.added_bytes,
             user: user.user.clone(),
-            skips: user.skips.clone(),
             notes: user.notes.clone(),
         }
     }
@@ -253,4 +289,34 @@ fn problem(told: Told) -> Problem {
         problem = problem.with_hint(hint);
     }
     problem
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn skips_that_are_alike_share_their_texts_when_they_are_read_back() {
+        let skip = |folder: &str, uid| Skip {
+            folder: folder.into(),
+            uid: Some(uid),
+            uidl: None,
+            size: Some(10),
+            reason: "no room".into(),
+        };
+        let written = [skip("A", 1), skip("A", 2), skip("B", 3)];
+        let text = serde_json::to_string(&written).unwrap();
+        let read = skips(&mut serde_json::Deserializer::from_str(&text)).unwrap();
+        assert_eq!(read, written);
+        let share = |of: fn(&Skip) -> &Arc<str>| {
+            let pairs = read.windows(2);
+            pairs
+                .map(|pair| Arc::ptr_eq(of(&pair[0]), of(&pair[1])))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(share(|skip| &skip.folder), [true, false]);
+        assert_eq!(share(|skip| &skip.reason), [true, true]);
+    }
 }

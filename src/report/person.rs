@@ -242,7 +242,7 @@ mod tests {
             };
             for (folder, uid) in [(1, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7)] {
                 partial.skip(Skip {
-                    folder: format!("A/{folder}"),
+                    folder: format!("A/{folder}").into(),
                     uid: Some(uid),
                     uidl: None,
                     size: None,

@@ -5,6 +5,7 @@ mod notes;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tracing::Level;
 
@@ -347,18 +348,32 @@ fn digested(digests: &RefCell<Digests>) -> impl Fn(usize, blake3::Hash) + '_ {
     }
 }
 
-pub(super) fn skip(
-    path: &FolderPath,
-    uid: Option<u32>,
-    uidl: Option<String>,
-    size: Option<u64>,
-    reason: &str,
-) -> Skip {
-    Skip {
-        folder: path.to_string(),
-        uid,
-        uidl,
-        size,
-        reason: reason.to_owned().into(),
+/// Rows of messages of one folder that are not exported for one reason, of which they share the text.
+pub(super) struct Skipping {
+    folder: Arc<str>,
+    reason: Arc<str>,
+}
+
+impl Skipping {
+    pub(super) fn new(path: &FolderPath, reason: &str) -> Self {
+        Self {
+            folder: path.to_string().into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// Those of messages that are still to come; why they are not there is told at the end.
+    pub(super) fn pending(path: &FolderPath) -> Self {
+        Self::new(path, "")
+    }
+
+    pub(super) fn row(&self, uid: Option<u32>, uidl: Option<String>, size: Option<u64>) -> Skip {
+        Skip {
+            folder: Arc::clone(&self.folder),
+            uid,
+            uidl,
+            size,
+            reason: Arc::clone(&self.reason),
+        }
     }
 }

@@ -5,7 +5,7 @@ use tracing::Level;
 use super::allowance::{self, Fetched};
 use super::attempt::Attempt;
 use super::connections::Way;
-use super::folder::{Folder, skip};
+use super::folder::{Folder, Skipping};
 use super::inbox::KnownPairs;
 use super::listing::{Stamp, digest};
 use super::maildrop::Beside;
@@ -119,10 +119,11 @@ impl Attempt<'_> {
                         .collect()
                 }
             };
+            let skipping = Skipping::pending(path);
             let tally = self.memory.tally.folder(path);
             tally.pending = left
                 .into_iter()
-                .map(|(uid, size)| skip(path, Some(uid), None, Some(size), ""))
+                .map(|(uid, size)| skipping.row(Some(uid), None, Some(size)))
                 .collect();
         }
         result
@@ -181,7 +182,8 @@ impl Attempt<'_> {
         folder.left_out = (list.entries.len() - count) as u64;
         for (uid, why) in &list.unreadable {
             let uid = uid.map(Uid::value);
-            folder.skips.push(skip(path, uid, None, None, why));
+            let row = Skipping::new(path, why).row(uid, None, None);
+            folder.skips.push(row);
         }
     }
 

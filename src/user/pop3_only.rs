@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::allowance;
 use super::attempt::Attempt;
-use super::folder::{Folder, skip};
+use super::folder::{Folder, Skipping};
 use super::imap_folder::Left;
 use super::listing::Stamp;
 use super::maildrop::Maildropped;
@@ -63,11 +63,12 @@ impl Attempt<'_> {
                     .collect()
             };
             let left: Vec<(u32, u64)> = left.unwrap_or_else(all);
+            let skipping = Skipping::pending(&path);
             self.memory.tally.folder(&path).pending = left
                 .into_iter()
                 .map(|(number, size)| {
                     let uidl = uidl_of(&maildrop.listing, number);
-                    skip(&path, None, uidl, Some(size), "")
+                    skipping.row(None, uidl, Some(size))
                 })
                 .collect();
         }

@@ -1,8 +1,8 @@
 //! What was seen and done for a user, over all attempts: every message of the source is in
 //! exactly one bucket.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::mail::{FolderPath, UidSet};
 use crate::problem::{Problem, Reach};
@@ -143,13 +143,24 @@ impl Tally {
             report.changed += folder.changed;
             report.left_deleted += folder.left_deleted;
             report.source_deleted += folder.source_deleted;
-            let why = folder.why_pending(failure.as_ref());
-            let pending = folder.pending.into_iter().map(|skip| Skip {
-                reason: why.clone().map_or(skip.reason, Cow::Owned),
-                ..skip
-            });
-            report.skips.extend(folder.skips);
-            report.skips.extend(pending);
+            let why: Option<Arc<str>> = folder.why_pending(failure.as_ref()).map(Arc::from);
+            let (mut skips, mut pending) = (folder.skips, folder.pending);
+            if let Some(why) = why {
+                for skip in &mut pending {
+                    skip.reason.clone_from(&why);
+                }
+            }
+            // Moved where that is possible: of one folder there may be a million.
+            if skips.is_empty() {
+                skips = pending;
+            } else {
+                skips.append(&mut pending);
+            }
+            if report.skips.is_empty() {
+                report.skips = skips;
+            } else {
+                report.skips.append(&mut skips);
+            }
             report.problems.extend(folder.problem);
         }
         report.skipped = report.skips.len() as u64;

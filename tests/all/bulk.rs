@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use crate::migration::{PASSWORD, Source, Target, views};
 use crate::support::dovecot::{Dovecot, DovecotOptions};
+use crate::support::odd_server::{OddServer, Speaks};
 use crate::support::program::{self, Output};
 use crate::support::report::{self, Row};
 use crate::support::tree::{TempTree, hash_of_file};
 use crate::support::{Layout, compare, corpus, give_to_mail_owner, on_two_cores};
+use crate::throttling::Run;
 
 /// A user list, and runs of mailseed over it.
 struct Batch {
@@ -350,4 +352,24 @@ fn link_largest(cur: &Path, to: &Path, count: usize) {
         fs::hard_link(&file, to.join("cur").join(name)).expect("one file system");
     }
     give_to_mail_owner(to);
+}
+
+/// Each of its messages has a row in the reports, and they share the names that are the same.
+#[test]
+fn a_large_folder_that_has_no_room_is_told_of_in_little_memory() {
+    const MESSAGES: u32 = 100_000;
+    let numbered = (1..=MESSAGES).map(|uid| (uid, b"Subject: small\r\n\r\nIt is.\r\n".to_vec()));
+    let server = OddServer::start(Speaks::Imap, numbered.collect(), None);
+    let mut run = Run::new();
+    run.add("ann", &server);
+    let output = run.command("export", &["--min-free", "1000000T"]);
+    assert_eq!(output.code, Some(1), "{}", output.stderr);
+    let row = &run.rows()[0];
+    assert_eq!(row.number("skipped"), u64::from(MESSAGES));
+    eprintln!("{} KiB", output.peak_rss_kib);
+    assert!(
+        (1 << 10..50 << 10).contains(&output.peak_rss_kib),
+        "{} KiB",
+        output.peak_rss_kib
+    );
 }

@@ -194,7 +194,7 @@ fn more(lines: &mut Vec<String>, all: usize, of_what: &str) {
 fn skipped(skips: &[Skip]) -> Vec<String> {
     let mut groups: BTreeMap<(&str, &str), (u64, &Skip)> = BTreeMap::new();
     for skip in skips {
-        let key = (skip.folder.as_str(), skip.reason.as_ref());
+        let key = (&*skip.folder, &*skip.reason);
         groups.entry(key).or_insert((0, skip)).0 += 1;
     }
     let mut lines = Vec::new();

@@ -37,7 +37,7 @@ fn strangers_text_is_text_wherever_it_stands() {
         ..UserReport::new(format!("{SCRIPT}@{SCRIPT}"))
     };
     user.skip(Skip {
-        folder: SCRIPT.to_owned(),
+        folder: SCRIPT.into(),
         uid: None,
         uidl: Some(SCRIPT.to_owned()),
         size: None,

@@ -15,7 +15,7 @@ fn written() -> (tempfile::TempDir, RunReport) {
         ..UserReport::new("-b,\"@d\n")
     };
     partial.skip(Skip {
-        folder: "<b>".to_owned(),
+        folder: "<b>".into(),
         uid: Some(7),
         uidl: Some("u".to_owned()),
         size: None,

@@ -31,7 +31,7 @@ fn partial(name: &str, messages: u64) -> UserReport {
     user.added -= 1;
     user.added_bytes -= 10;
     user.skip(Skip {
-        folder: "A".to_owned(),
+        folder: "A".into(),
         uid: Some(7),
         uidl: None,
         size: Some(10),
@@ -374,7 +374,7 @@ fn users_of_one_trouble_are_together_with_the_way_on() {
         user.problems.push(problem);
         for uid in 1..=3 {
             user.skip(Skip {
-                folder: "INBOX".to_owned(),
+                folder: "INBOX".into(),
                 uid: Some(uid),
                 uidl: None,
                 size: None,

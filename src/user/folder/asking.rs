@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use tracing::Level;
 
-use super::{Folder, skip};
+use super::{Folder, Skipping};
 use crate::problem::Problem;
 use crate::sink::arrivals::Arrivals;
 use crate::user::Breaks;
@@ -67,6 +67,7 @@ impl Attempt<'_> {
             return;
         };
         let path = folder.source.path;
+        let skipping = Skipping::pending(path);
         let mut pending = Vec::with_capacity(postponed.len());
         for (index, entry) in folder.source.entries.iter().enumerate() {
             let key = (folder.key)(index);
@@ -76,7 +77,7 @@ impl Attempt<'_> {
             let uid = folder.source.digests.is_none().then_some(key);
             let announced = folder.source.uidls.and_then(|uidls| uidls.get(index));
             let uidl = announced.map(|announced| announced.uidl.to_string());
-            pending.push(skip(path, uid, uidl, Some(entry.size), ""));
+            pending.push(skipping.row(uid, uidl, Some(entry.size)));
         }
         let octets = pending.iter().filter_map(|skip| skip.size).sum();
         let problem = Allowance::reached(cap, pending.len(), octets).in_folder(path);
@@ -103,7 +104,7 @@ impl Attempt<'_> {
             let uid = folder.source.digests.is_none().then_some(key);
             let announced = folder.source.uidls.and_then(|uidls| uidls.get(index));
             let uidl = announced.map(|announced| announced.uidl.to_string());
-            let row = skip(path, uid, uidl, Some(entry.size), why);
+            let row = Skipping::new(path, why).row(uid, uidl, Some(entry.size));
             self.memory.tally.folder(path).skips.push(row);
         }
     }

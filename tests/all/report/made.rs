@@ -188,7 +188,7 @@ pub fn user(n: usize, run: usize) -> UserReport {
 fn skip(user: &mut UserReport, uids: std::ops::Range<u32>, folder: &str, reason: &str) {
     for uid in uids {
         user.skip(Skip {
-            folder: folder.to_owned(),
+            folder: folder.into(),
             uid: Some(uid),
             uidl: None,
             size: Some(1_000),
