@@ -1,7 +1,8 @@
 //! A blocking IMAP session: the `imap` crate for login and logout, our own streaming reader for
 //! everything that opens, lists or fetches.
 //!
-//! Both work on one connection, through `imap/stream.rs`. The crate's commands have tags in `a`, ours in `x`.
+//! Both work on one connection, through `imap/stream.rs`. The crate's commands have tags in `a`, ours in `x`,
+//! and in `y` those that are sent before their turn (`imap/ahead.rs`).
 //! Folders are opened by EXAMINE and messages fetched by BODY.PEEK: nothing changes on the server, but
 //! for what [`Session::delete`] is told to delete.
 

@@ -13,27 +13,34 @@ use crate::source::net::Line;
 pub struct Talk<'s> {
     pub(super) reader: Reader<&'s mut Wire>,
     pub(super) warnings: &'s mut Warnings,
+    /// How many tags have been given out.
     pub(super) tags: &'s mut u32,
     pub(super) extensions: &'s mut Extensions,
     pub(super) ahead: &'s mut Ahead,
     pub(super) line: &'s Line,
+    /// The server can compress, and neither does nor has refused to.
     pub(super) may_compress: &'s mut bool,
 }
 
 impl Talk<'_> {
-    /// Sends commands in one write; returns their tags. See [`Talk::send`].
+    /// Sends commands in one write, whatever has been asked ahead; returns their tags. See [`Talk::send`].
     pub(super) fn write(&mut self, commands: &[&str]) -> Result<Vec<String>, Fault> {
         let mut lines = String::new();
         let commands = commands.iter();
         let tags = commands
-            .map(|command| self.line(&mut lines, 'x', command))
+            .map(|command| self.add_command(&mut lines, 'x', command))
             .collect();
         self.write_lines(&lines)?;
         Ok(tags)
     }
 
-    /// Adds the line of a command to `lines`; returns its tag.
-    pub(super) fn line(&mut self, lines: &mut String, prefix: char, command: &str) -> String {
+    /// Adds a command to `lines`, under a new tag that begins with `prefix`; returns the tag.
+    pub(super) fn add_command(
+        &mut self,
+        lines: &mut String,
+        prefix: char,
+        command: &str,
+    ) -> String {
         *self.tags += 1;
         let tag = format!("{prefix}{}", self.tags);
         for part in [&tag, " ", command, "\r\n"] {
@@ -42,6 +49,7 @@ impl Talk<'_> {
         tag
     }
 
+    /// Sends lines that are whole commands.
     pub(super) fn write_lines(&mut self, lines: &str) -> Result<(), Fault> {
         let stream = self.reader.input().get_mut();
         stream.write_all(lines.as_bytes())?;
@@ -49,8 +57,8 @@ impl Talk<'_> {
         Ok(())
     }
 
-    /// The next response that is FETCH, other data, or the end of a command. Warnings on the way
-    /// are kept.
+    /// The next response that is FETCH, EXPUNGE, other data, or the end of a command. Warnings on the
+    /// way are kept.
     pub(super) fn next(&mut self) -> Result<Response, Fault> {
         loop {
             match self.hear()? {
