@@ -148,7 +148,7 @@ pub fn connection_problem(error: io::Error) -> Problem {
 }
 
 /// The problem that a server's BYE is.
-pub fn bye_problem(reply: &Reply) -> Problem {
+fn bye_problem(reply: &Reply) -> Problem {
     let kind = if reply.is_busy() {
         Kind::Busy
     } else {

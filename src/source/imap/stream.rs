@@ -59,6 +59,14 @@ impl Warnings {
         }
     }
 
+    /// Keeps what a status response by the way warns of: any but OK, and that where it is an alert.
+    pub fn note(&mut self, reply: &Reply) {
+        let is_alert = |(code, _): (&str, &str)| code.eq_ignore_ascii_case("ALERT");
+        if reply.status != Status::Ok || reply.code().is_some_and(is_alert) {
+            self.add(&reply.text);
+        }
+    }
+
     /// From now on everything is told in the words that `cover` makes of it, and so is what has
     /// been kept: a server may echo the login, at once or in any later reply.
     pub fn cover_by(&mut self, cover: impl Fn(&str) -> String + Send + 'static) {
@@ -229,15 +237,7 @@ impl Inner {
                 };
                 return Ok(());
             }
-            Response::Status(reply) if reply.status == Status::Ok => {
-                if reply
-                    .code()
-                    .is_some_and(|(code, _)| code.eq_ignore_ascii_case("ALERT"))
-                {
-                    self.warnings.add(&reply.text);
-                }
-            }
-            Response::Status(reply) => self.warnings.add(&reply.text),
+            Response::Status(reply) => self.warnings.note(&reply),
             Response::Data if reader.text().eq_ignore_ascii_case(b"CAPABILITY") => {
                 self.capabilities = words_of(reader.rest());
             }

@@ -72,14 +72,12 @@ impl Talk<'_> {
     pub(super) fn hear(&mut self) -> Result<Response, Fault> {
         loop {
             match self.warnings.cover_reply(self.reader.next())? {
-                Response::Status(reply) if reply.status == Status::Ok => {
-                    let code = reply.code().map(|(code, _)| code);
-                    if code.is_some_and(|code| code.eq_ignore_ascii_case("ALERT")) {
-                        self.warnings.add(&reply.text);
+                Response::Status(reply) => {
+                    self.warnings.note(&reply);
+                    if reply.status == Status::Ok {
+                        return Ok(Response::Status(reply));
                     }
-                    return Ok(Response::Status(reply));
                 }
-                Response::Status(reply) => self.warnings.add(&reply.text),
                 Response::Rubbish => {
                     let line = [b"not understood: ", self.reader.text()].concat();
                     self.warnings.add(line);
