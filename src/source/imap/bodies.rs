@@ -432,7 +432,7 @@ fn read_items(
         *body = Body::Streamed;
         if let Item::Literal(..) = item {
             talk.reader.literal(|piece| sink.data(piece))?;
-            if !talk.reader.list_goes_on() {
+            if !talk.reader.list_goes_on()? {
                 // What came is not all of it.
                 sink.abandon();
                 *body = Body::None;
