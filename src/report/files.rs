@@ -138,7 +138,7 @@ pub(super) fn summary_fields(
         user.kept,
         user.changed,
         user.deleted,
-        user.skipped,
+        user.skipped(),
         user.uidls,
         user.uidls_missing,
         user.uidls_extra,
@@ -212,7 +212,7 @@ mod tests {
             attempts: 1,
             ..UserReport::new("-b,\"@d")
         };
-        partial.skip(Skip {
+        partial.skips.push(Skip {
             folder: "=cmd\x1b".into(),
             uid: Some(7),
             uidl: Some("+uidl".to_owned()),

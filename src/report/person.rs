@@ -101,7 +101,7 @@ fn row(user: &UserReport) -> [String; 9] {
         count(user.messages),
         count(user.added),
         count(user.kept),
-        count(user.skipped),
+        count(user.skipped()),
         BinaryBytes(user.bytes).to_string(),
         duration(user.seconds),
     ]
@@ -241,7 +241,7 @@ mod tests {
                 ..UserReport::new("日本@d\x1b")
             };
             for (folder, uid) in [(1, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7)] {
-                partial.skip(Skip {
+                partial.skips.push(Skip {
                     folder: format!("A/{folder}").into(),
                     uid: Some(uid),
                     uidl: None,

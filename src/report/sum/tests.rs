@@ -30,7 +30,7 @@ fn partial(name: &str, messages: u64) -> UserReport {
     let mut user = ok(name, messages);
     user.added -= 1;
     user.added_bytes -= 10;
-    user.skip(Skip {
+    user.skips.push(Skip {
         folder: "A".into(),
         uid: Some(7),
         uidl: None,
@@ -373,7 +373,7 @@ fn users_of_one_trouble_are_together_with_the_way_on() {
         let problem = Problem::new(Kind::Pairing, Reach::User, "3 left").with_hint("--ignore-it");
         user.problems.push(problem);
         for uid in 1..=3 {
-            user.skip(Skip {
+            user.skips.push(Skip {
                 folder: "INBOX".into(),
                 uid: Some(uid),
                 uidl: None,
