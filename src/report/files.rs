@@ -170,7 +170,7 @@ fn skipped(run: &Gathered<ExportReport>, out: &mut dyn Write) -> io::Result<()> 
                 user.user.as_str(),
                 &defused(&printable(&skip.folder)),
                 &number(skip.uid.map(u64::from)),
-                skip.uidl.as_deref().unwrap_or_default(),
+                &defused(skip.uidl.as_deref().unwrap_or_default()),
                 &number(skip.size),
                 &defused(&printable(&skip.reason)),
             ])?;
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(skipped[0].join(","), "user,folder,uid,uidl,size,reason");
         assert_eq!(
             skipped[1].join("|"),
-            "-b,\"@d|'=cmd\\u{1b}|7|+uidl||'@reason,\\u{a}2"
+            "-b,\"@d|'=cmd\\u{1b}|7|'+uidl||'@reason,\\u{a}2"
         );
 
         let json = fs::read(dir.path().join("run.json")).expect("a file");

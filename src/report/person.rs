@@ -57,7 +57,7 @@ pub fn tell(run: &Gathered<ExportReport>, out: &mut dyn Write) -> io::Result<()>
         for row in run.rows() {
             let (report, plan) = row?.parts()?;
             if !plan.is_empty() {
-                writeln!(out, "{}", report.user)?;
+                writeln!(out, "{}", printable(&report.user))?;
             }
             plan.iter().try_for_each(|line| writeln!(out, "{line}"))?;
         }
@@ -129,6 +129,10 @@ fn reasons(out: &mut dyn Write, user: &UserReport) -> io::Result<()> {
     }
     for note in user.notes.iter().take(TOLD) {
         writeln!(out, "    note: {}", printable(note))?;
+    }
+    if user.notes.len() > TOLD {
+        let more = (user.notes.len() - TOLD) as u64;
+        writeln!(out, "    and {}", counted(more, "more note"))?;
     }
     Ok(())
 }
