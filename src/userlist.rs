@@ -351,7 +351,8 @@ pub fn endpoint(url: &str, expected: Protocol) -> Result<Endpoint, String> {
     Endpoint::parse(url, expected).map_err(|problem| problem.to_string())
 }
 
-/// The users of a `summary.csv` that failed or are partial.
+/// The users of a `summary.csv` that failed or are partial; in the CSV of `mailseed report` also those of whom a
+/// verify has found that clients will notice the move.
 ///
 /// # Errors
 /// The file cannot be read, or is no such report (reach Run, kind Input).
@@ -382,12 +383,15 @@ fn read_failed(file: impl Read) -> Result<HashSet<String>, Option<csv::Error>> {
     let (Some(user), Some(status)) = (place("user"), place("status")) else {
         return Err(None);
     };
+    let class = place("class");
     let mut users = HashSet::new();
     for record in reader.records() {
         let record = record?;
+        let class = class.and_then(|class| record.get(class));
+        let is_well = class.is_none_or(|class| ["transparent", "accepted"].contains(&class));
         match (record.get(user), record.get(status)) {
-            (Some(_), Some("ok")) => {}
-            (Some(user), Some("partial" | "failed")) => {
+            (Some(_), Some("ok")) if is_well => {}
+            (Some(user), Some("ok" | "partial" | "failed")) => {
                 users.insert(user.to_owned());
             }
             _ => return Err(None),

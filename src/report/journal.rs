@@ -6,7 +6,7 @@
 //! and it is removed. While its run lives it is locked (`flock`). Without `--report` it has no name.
 //!
 //! A kill in the middle of a line tears it. That does no harm: a line is whole when its line end is there, a torn
-//! one is the last, and [`cut`] passes it over, so its user counts as one without a result.
+//! one is the last, and whoever reads it passes it over, so its user counts as one without a result.
 
 mod cut;
 
