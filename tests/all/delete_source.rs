@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::time::Duration;
 
 use crate::migration::{PASSWORD, Source, Target};
@@ -417,51 +416,52 @@ fn what_is_unmarked_is_followed_again() {
     assert_eq!(inbox(&read_back(&target)).len(), 10);
 }
 
-/// Kills runs at growing moments: there is no moment at which a message is nowhere.
+/// Kills runs at growing moments: there is no moment at which a message is nowhere. Where all was over before
+/// a kill fell among the messages, once more with shorter steps.
 #[test]
 fn a_run_killed_at_any_moment_loses_nothing() {
     for pop3_alone in [false, true] {
-        let server = server(150);
-        let both = Source::of(&server);
-        let source = match pop3_alone {
-            true => both.pop3_only(),
-            false => both.imap_only(),
-        };
-        let all = hashes(&view(&server));
-        let target = Target::new();
-        let more = ["--folder", "INBOX", "--delete-source", "--user", "ann"];
-        let more = match pop3_alone {
-            true => &["--delete-source=all", "--user", "ann"][..],
-            false => &more,
-        };
-        let mut between = 0;
-        for number in 1.. {
-            let mut command = target.command("export", &source, more);
-            command
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
-            let mut child = command.spawn().expect("mailseed was built");
-            std::thread::sleep(Duration::from_millis(7 * number));
-            let ended = child.try_wait().expect("the child is ours");
-            child.kill().expect("the child is ours");
-            child.wait().expect("the child is ours");
-            let left = hashes(&view(&server));
-            let there = on_disk(&target);
-            let some: BTreeSet<String> = left.union(&there).cloned().collect();
-            assert_eq!(some, all, "kill {number}");
-            if let Some(status) = ended {
-                assert!(status.success(), "{status}");
-                break;
-            }
-            between += usize::from(!there.is_empty());
-        }
-        assert!(between > 0, "no kill came in time");
-        assert_eq!(hashes(&view(&server)), BTreeSet::new());
-        let plain = ["--folder", "INBOX"];
-        target.export_ok(&source, "ann", if pop3_alone { &[] } else { &plain });
-        assert_eq!(on_disk(&target), all);
+        let steps = [7000, 2000, 600].map(Duration::from_micros);
+        let fell = steps.iter().any(|step| killed_each(*step, pop3_alone) > 0);
+        assert!(fell, "no kill fell among the messages");
     }
+}
+
+/// Kills one run after the other, each a `step` later than the one before, until one ends before its kill.
+/// Returns how many left something on the target.
+fn killed_each(step: Duration, pop3_alone: bool) -> usize {
+    let server = server(150);
+    let both = Source::of(&server);
+    let source = match pop3_alone {
+        true => both.pop3_only(),
+        false => both.imap_only(),
+    };
+    let all = hashes(&view(&server));
+    let target = Target::new();
+    let more = ["--folder", "INBOX", "--delete-source", "--user", "ann"];
+    let more = match pop3_alone {
+        true => &["--delete-source=all", "--user", "ann"][..],
+        false => &more,
+    };
+    let mut between = 0;
+    for number in 1.. {
+        let command = target.command("export", &source, more);
+        let ended = program::killed_after(command, step * number);
+        let left = hashes(&view(&server));
+        let there = on_disk(&target);
+        let some: BTreeSet<String> = left.union(&there).cloned().collect();
+        assert_eq!(some, all, "kill {number}");
+        if let Some(status) = ended {
+            assert!(status.success(), "{status}");
+            break;
+        }
+        between += usize::from(!there.is_empty());
+    }
+    assert_eq!(hashes(&view(&server)), BTreeSet::new());
+    let plain = ["--folder", "INBOX"];
+    target.export_ok(&source, "ann", if pop3_alone { &[] } else { &plain });
+    assert_eq!(on_disk(&target), all);
+    between
 }
 
 /// The messages of INBOX.

@@ -1,7 +1,6 @@
 //! Killed by SIGKILL: at growing moments, and at each single change of the disk.
 
 use std::fs;
-use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,7 @@ use crate::support::courier::Courier;
 use crate::support::delivery::deliver;
 use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::mail_user::{Client, Store};
+use crate::support::program::killed_after;
 use crate::support::{Layout, give_to_mail_owner, on_two_cores};
 
 /// At how many changes a run of each kind is killed, and how many of the trees a Dovecot serves, unless
@@ -90,15 +90,10 @@ fn killed_each(
     let mut kills_among_messages = 0;
     for number in 1.. {
         let mut command = target.command("export", source, more);
-        command.args(["--user", "ann"]).stdin(Stdio::null());
-        command.stdout(Stdio::null()).stderr(Stdio::null());
-        let mut child = command.spawn().expect("mailseed was built");
+        command.args(["--user", "ann"]);
         // Odd steps, so that no kill falls on the same line of the program as the one before.
-        std::thread::sleep(step.mul_f64(f64::from(number) + 0.19 * f64::from(number % 3)));
-        let ended = child.try_wait().expect("the child is ours");
-        child.kill().expect("the child is ours");
-        child.wait().expect("the child is ours");
-        if let Some(status) = ended {
+        let time = step.mul_f64(f64::from(number) + 0.19 * f64::from(number % 3));
+        if let Some(status) = killed_after(command, time) {
             assert!(status.success(), "{more:?}: {status}");
             break;
         }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Read;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -57,7 +57,7 @@ pub fn mailseed_command() -> Command {
 /// Runs `command` to its end, without standard input.
 ///
 /// # Panics
-/// When it does not end within `limit`; it is killed.
+/// When it does not end within `limit`, or as much longer as the machine is busy ([`patience`]); it is killed.
 pub fn run(mut command: Command, limit: Duration) -> Output {
     let mut child = command
         .stdin(Stdio::null())
@@ -75,7 +75,7 @@ pub fn run(mut command: Command, limit: Duration) -> Output {
         if let Some(status) = child.try_wait().expect("the child is ours") {
             break Some(status);
         }
-        if started.elapsed() > limit {
+        if started.elapsed() > limit && started.elapsed() > patience(limit) {
             child.kill().expect("the child is ours");
             child.wait().expect("the child is ours");
             break None;
@@ -93,6 +93,28 @@ pub fn run(mut command: Command, limit: Duration) -> Output {
         stderr,
         peak_rss_kib,
     }
+}
+
+/// How long to wait for what takes no more than `limit` on a machine that has nothing else to do: as much longer
+/// as there is more to run than processors.
+pub fn patience(limit: Duration) -> Duration {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().and_then(|load| load.parse().ok());
+    let processors = thread::available_parallelism().map_or(1, |count| count.get());
+    limit.mul_f64((load.unwrap_or(0.0) / processors as f64).max(1.0))
+}
+
+/// Starts `command`, which is to say nothing, and kills it when `time` has passed. Returns how it had ended
+/// before, if it had.
+pub fn killed_after(mut command: Command, time: Duration) -> Option<ExitStatus> {
+    command.stdin(Stdio::null());
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("mailseed was built");
+    thread::sleep(time);
+    let ended = child.try_wait().expect("the child is ours");
+    child.kill().expect("the child is ours");
+    child.wait().expect("the child is ours");
+    ended
 }
 
 /// Reads a pipe to its end beside the child, which would block on a full one.
