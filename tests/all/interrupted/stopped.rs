@@ -31,8 +31,9 @@ fn begin(target: &Target, server: &Dovecot, proxy: &Proxy, more: &[&str]) -> Chi
     let child = command.spawn().expect("mailseed was built");
     let since = Instant::now();
     let cur = target.maildir("ann").join("cur");
+    let limit = program::patience(Duration::from_secs(60));
     while std::fs::read_dir(&cur).map_or(0, Iterator::count) < 3 {
-        assert!(since.elapsed() < Duration::from_secs(60), "nothing arrives");
+        assert!(since.elapsed() < limit, "nothing arrives");
         thread::sleep(Duration::from_millis(5));
     }
     child
@@ -85,6 +86,9 @@ fn a_second_run_leaves_a_user_at_work_alone() {
     let proxy = slowly(&server);
     let target = Target::new();
     let first = begin(&target, &server, &proxy, &[]);
+    // It is held, or it might end before the other looks.
+    let pid = Pid::from_child(&first);
+    kill_process(pid, Signal::STOP).expect("the child is ours");
     let second = target.export(&Source::of(&server), "ann", &[]);
     assert_eq!(second.code, Some(1), "{}\n{}", second.stdout, second.stderr);
     assert!(
@@ -92,6 +96,7 @@ fn a_second_run_leaves_a_user_at_work_alone() {
         "{}",
         second.stdout
     );
+    kill_process(pid, Signal::CONT).expect("the child is ours");
     let first = first.wait_with_output().expect("the child is ours");
     assert_eq!(first.status.code(), Some(0));
     state_of(&target, &Source::of(&server)).assert_is(&whole, "the first run");
