@@ -13,7 +13,7 @@ use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::fake_server::{FakeServer, expect, send};
 use crate::support::program::{self, Output};
 use crate::support::tree::{TempTree, listing};
-use crate::support::{Layout, give_to_mail_owner};
+use crate::support::{Layout, give_to_mail_owner, nobody};
 
 const VALIDITY: u32 = 1_294_690_616;
 const MESSAGES: u32 = 12;
@@ -270,14 +270,15 @@ fn forty_users_with_every_failure_among_them() {
         ["failed", "tls", "ok", "", "", why],
     );
 
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = closed.local_addr().expect("bound").port();
-    drop(closed);
     let refused = next();
     inbox(&old, refused, &opaques(2));
     let why = "not transparent: because the POP3 login fails (network)";
     let want = ["failed", "ok", "network", "", "", why];
-    list.add(refused, [&imap, &url("pop3", port)], want);
+    list.add(
+        refused,
+        [&imap, &format!("pop3+plain://{}", nobody())],
+        want,
+    );
 
     let confused = next();
     inbox(&old, confused, &opaques(2));
@@ -546,14 +547,11 @@ fn a_check_that_waits_for_a_server_can_be_stopped() {
 /// The first signal lets the users at hand come to an end; there is no verdict on them then.
 #[test]
 fn an_interrupted_check_says_so() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = closed.local_addr().expect("bound").port();
-    drop(closed);
     let report = TempTree::new();
     let mut command = program::mailseed_command();
     command
         .args(["check", "--user", "ann", "--retries", "9", "--imap"])
-        .arg(format!("imap+plain://127.0.0.1:{port}"))
+        .arg(format!("imap+plain://{}", nobody()))
         .arg("--report")
         .arg(report.path())
         .env("MAILSEED_PASSWORD", "secret")

@@ -68,6 +68,13 @@ pub fn on_two_cores<T: Send>(items: impl IntoIterator<Item = T>, work: impl Fn(T
     });
 }
 
+/// A host and port where nobody listens, nor will: an address of its own, so that no other test is given the port.
+pub fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.6.6.6:0").expect("loopback has free ports");
+    let address = listener.local_addr().expect("it is bound");
+    address.to_string()
+}
+
 /// Runs one of `scripts/` to its end and returns its standard output.
 ///
 /// # Panics

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::program::{Output, mailseed, mailseed_command, run};
+use crate::support::program::{Output, mailseed, mailseed_command, patience, run};
 use crate::support::tree::TempTree;
 
 /// The values of `file`, as Prometheus' own client reads its format: `name{label=value,…} value`, sorted.
@@ -33,7 +33,8 @@ for family in text_string_to_metric_families(open(sys.argv[1]).read()):
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "never: {what}");
+        let limit = patience(Duration::from_secs(60));
+        assert!(begun.elapsed() < limit, "never: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -53,11 +54,12 @@ fn signal(child: &Child, name: &str) {
 fn a_run_is_watched_while_it_is_at_work_and_after_it_was_killed() {
     let scratch = TempTree::new();
     let at = |name: &str| scratch.path().join(name);
-    let silent = TcpListener::bind("127.0.0.1:0").expect("loopback has free ports");
-    let port = silent.local_addr().expect("it is bound").port();
+    // An address of its own: nobody else is given the port when it is free again.
+    let silent = TcpListener::bind("127.6.6.7:0").expect("loopback has free ports");
+    let address = silent.local_addr().expect("it is bound");
     fs::write(at("users.csv"), "user\nann\nbob\n").expect("scratch is writable");
     let job = format!(
-        "imap = \"imap+plain://127.0.0.1:{port}\"\nusers = {:?}\nmaildir = {:?}\nreport = {:?}\n\
+        "imap = \"imap+plain://{address}\"\nusers = {:?}\nmaildir = {:?}\nreport = {:?}\n\
          metrics = {:?}\njobs = 1\nquiet = true\npassword-command = \"echo hunter2\"\nretries = 0\n",
         at("users.csv"),
         at("mail/{user}"),
