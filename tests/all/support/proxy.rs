@@ -1,5 +1,6 @@
 //! A loopback proxy before a real server that cuts, slows or changes what the server says.
 
+use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,15 +40,24 @@ pub struct Proxy {
 struct Shared {
     server: u16,
     fault: Fault,
+    in_step: (usize, u64),
     stopped: AtomicBool,
     /// For each connection the bytes that the client got.
     passed: Mutex<Vec<u64>>,
+    /// Those that have come to their end.
+    ended: Mutex<HashSet<usize>>,
     open: Mutex<Vec<TcpStream>>,
 }
 
 impl Proxy {
     /// A proxy before the server on port `server` of 127.0.0.1.
     pub fn start(server: u16, fault: Fault) -> Self {
+        Self::in_step(server, fault, (0, 0))
+    }
+
+    /// The same, but of the first `count` connections none gets more than `share` bytes before each has got as
+    /// many or has ended: however late one of them is, there is something left for it.
+    pub fn in_step(server: u16, fault: Fault, (count, share): (usize, u64)) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
         let port = listener
             .local_addr()
@@ -56,8 +66,10 @@ impl Proxy {
         let shared = Arc::new(Shared {
             server,
             fault,
+            in_step: (count, share),
             stopped: AtomicBool::new(false),
             passed: Mutex::default(),
+            ended: Mutex::default(),
             open: Mutex::default(),
         });
         let accepting = Arc::clone(&shared);
@@ -120,10 +132,26 @@ impl Shared {
         let shared = Arc::clone(self);
         thread::spawn(move || {
             shared.pass(connection, &server, &client);
+            lock(&shared.ended).insert(connection);
             for stream in [client, server] {
                 let _ = stream.shutdown(Shutdown::Both);
             }
         });
+    }
+
+    fn keep_step(&self, connection: usize) {
+        let (count, share) = self.in_step;
+        let is_behind = |passed: &[u64], number: usize| {
+            let passed = passed.get(number).copied().unwrap_or(0);
+            passed < share && !lock(&self.ended).contains(&number)
+        };
+        let is_ahead = || {
+            let passed = lock(&self.passed).clone();
+            passed[connection] >= share && (0..count).any(|number| is_behind(&passed, number))
+        };
+        while connection < count && !self.stopped.load(Ordering::SeqCst) && is_ahead() {
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// From the server to the client until one of them, or the fault, ends it.
@@ -163,6 +191,7 @@ impl Shared {
                 _ => (length, Duration::ZERO),
             };
             for piece in got[..allowed].chunks(piece) {
+                self.keep_step(connection);
                 if client.write_all(piece).is_err() {
                     return;
                 }
