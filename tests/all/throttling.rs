@@ -59,12 +59,16 @@ impl Run {
         program::run(self.prepared(command, more, zone), Duration::from_secs(60))
     }
 
-    /// An export that is killed after such a time.
-    pub(crate) fn killed_after(&self, time: Duration, more: &[&str], zone: &str) {
+    /// An export that is killed when `user` has a message.
+    pub(crate) fn killed_with_a_message(&self, user: &str, more: &[&str], zone: &str) {
         let mut mailseed = self.prepared("export", more, zone);
         mailseed.stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = mailseed.spawn().expect("it is there");
-        thread::sleep(time);
+        while self.messages(user) == 0 {
+            let ended = child.try_wait().expect("it is ours");
+            assert_eq!(ended, None, "nothing has come");
+            thread::sleep(Duration::from_millis(10));
+        }
         child.kill().expect("it is ours");
         child.wait().expect("it is ours");
     }

@@ -180,33 +180,45 @@ enum Then {
     Ends,
 }
 
+/// A connection that counts as open until this is dropped.
+struct Place<'a>(&'a Mutex<(usize, usize)>);
+
+impl<'a> Place<'a> {
+    /// `None`: `most` are open, where there is a limit.
+    fn take(open: &'a Mutex<(usize, usize)>, most: usize) -> Option<Self> {
+        let mut count = lock(open);
+        if most > 0 && count.0 >= most {
+            return None;
+        }
+        count.0 += 1;
+        count.1 = count.1.max(count.0);
+        Some(Self(open))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        lock(self.0).0 -= 1;
+    }
+}
+
 impl Shared {
     fn serve(&self, stream: TcpStream) {
         let _ = stream.set_read_timeout(Some(Duration::from_secs(60)));
         let _ = stream.set_write_timeout(Some(Duration::from_secs(60)));
         let mut stream = BufReader::new(stream);
-        let is_full = {
-            let mut open = lock(&self.open);
-            let is_full = self.most > 0 && open.0 >= self.most;
-            if !is_full {
-                open.0 += 1;
-                open.1 = open.1.max(open.0);
-            }
-            is_full
-        };
-        if is_full {
+        let Some(place) = Place::take(&self.open, self.most) else {
             let words: &[u8] = match self.speaks {
                 Speaks::Imap => b"* BYE Too many connections from your address\r\n",
                 Speaks::Pop3 => b"-ERR Too many connections from your address\r\n",
             };
             let _ = stream.get_mut().write_all(words);
             return;
-        }
-        self.converse(&mut stream);
-        lock(&self.open).0 -= 1;
+        };
+        self.converse(&mut stream, place);
     }
 
-    fn converse(&self, stream: &mut BufReader<TcpStream>) {
+    fn converse(&self, stream: &mut BufReader<TcpStream>, place: Place<'_>) {
         let greeting = self.greeting.unwrap_or(match self.speaks {
             Speaks::Imap => "* OK hello\r\n",
             Speaks::Pop3 => "+OK hello\r\n",
@@ -240,7 +252,13 @@ impl Shared {
             let is_over = ["LOGOUT", "QUIT"]
                 .iter()
                 .any(|last| command.eq_ignore_ascii_case(last));
-            if stream.get_mut().write_all(&answer).is_err() || is_over {
+            if is_over {
+                // Before the client is told and comes back.
+                drop(place);
+                let _ = stream.get_mut().write_all(&answer);
+                return;
+            }
+            if stream.get_mut().write_all(&answer).is_err() {
                 return;
             }
         }
