@@ -6,6 +6,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Child;
 use std::time::Duration;
 
 use crate::migration::{Source, Target};
@@ -17,6 +18,8 @@ use crate::support::report::summary;
 use crate::support::tree::TempTree;
 
 const JOBS: u64 = 8;
+/// How often it is looked what the program takes.
+const SAMPLED: Duration = Duration::from_millis(200);
 /// Messages of each user.
 const EACH: usize = 5;
 /// Memory of the program with users at work, in KiB, generously: what a short run is held to, which has no
@@ -76,13 +79,15 @@ fn many_users_take_no_more_than_few_and_a_kill_costs_only_time() {
     // Killed when half of the users are done.
     let killed = scratch.path().join("killed");
     let export = command("export", &killed, &["--fsync", "never"]);
-    let first = watched(export, &log, |child| {
+    let at_half = |child: &mut Child| {
         let journal = fs::read_to_string(killed.join("journal.jsonl")).unwrap_or_default();
         let done = journal.lines().filter(|line| line.contains("\"status\":"));
         if done.count() * 2 >= users.len() {
             child.kill().expect("the child is ours");
         }
-    });
+    };
+    // Looked for so often that few can have come to their end in between, however fast the machine is.
+    let first = watched(export, &log, (Duration::from_millis(10), at_half));
     assert_eq!(
         first.code,
         None,
@@ -113,7 +118,7 @@ fn many_users_take_no_more_than_few_and_a_kill_costs_only_time() {
     let second = watched(
         command("export", &whole, &["--fsync", "never"]),
         &log,
-        |_| (),
+        (SAMPLED, |_| ()),
     );
     assert_eq!(
         second.code,
@@ -139,7 +144,7 @@ fn many_users_take_no_more_than_few_and_a_kill_costs_only_time() {
     let third = watched(
         command("verify", &proof, &["--content", "all"]),
         &log,
-        |_| (),
+        (SAMPLED, |_| ()),
     );
     assert_eq!(
         third.code,

@@ -90,7 +90,8 @@ fn in_bad_weather_nothing_is_wrong_nothing_leaks_and_in_the_end_all_is_there() {
     let started = Instant::now();
     while told.runs.is_empty() || started.elapsed() < time {
         let command = export(&["--timeout", "3", "--fsync", "never"]);
-        let course = watched(command, &log, |_| told.meanwhile(mailboxes.change(1)));
+        let beside = |_: &mut _| told.meanwhile(mailboxes.change(1));
+        let course = watched(command, &log, (Duration::from_millis(200), beside));
         if !matches!(course.code, Some(0 | 1)) {
             let said = fs::read_to_string(&log).unwrap_or_default();
             panic!("seed {seed}: {:?}\n{said}", course.code);
@@ -212,9 +213,14 @@ fn heard(fault: Fault) -> (String, Option<std::io::ErrorKind>) {
     let port = port.expect("loopback has free ports");
     let mut client = TcpStream::connect(("127.0.0.1", port)).expect("the proxy listens");
     if matches!(fault, Fault::Away(_)) {
-        thread::sleep(Duration::from_millis(100));
-        let refused = TcpStream::connect(("127.0.0.1", port));
-        return (String::new(), refused.err().map(|error| error.kind()));
+        // Until the proxy has gone, which is no sooner than the machine has time for it.
+        let refused = || TcpStream::connect(("127.0.0.1", port)).err();
+        let mut refusals = std::iter::repeat_with(refused).take(100);
+        let refusal = refusals.find_map(|refused| {
+            thread::sleep(Duration::from_millis(100));
+            refused
+        });
+        return (String::new(), refusal.map(|error| error.kind()));
     }
     // Where nothing more is to come; all else comes when the machine has time for it.
     let is_open = matches!(fault, Fault::Stall(_) | Fault::Trickle(..));

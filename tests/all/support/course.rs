@@ -49,10 +49,13 @@ fn most(samples: &[Taken]) -> Taken {
     })
 }
 
-/// Runs `command` to its end, what it says going to `log`, and does `beside` from time to time, which may
+/// Runs `command` to its end, what it says going to `log`, and does `beside` every so often, which may
 /// end it before.
-pub fn watched(mut command: Command, log: &Path, mut beside: impl FnMut(&mut Child)) -> Course {
-    const EVERY: Duration = Duration::from_millis(200);
+pub fn watched(
+    mut command: Command,
+    log: &Path,
+    (every, mut beside): (Duration, impl FnMut(&mut Child)),
+) -> Course {
     let log = fs::File::create(log).expect("scratch directories are writable");
     let child = command.stdin(Stdio::null()).stdout(Stdio::null());
     let mut child = child.stderr(log).spawn().expect("it was built");
@@ -64,7 +67,7 @@ pub fn watched(mut command: Command, log: &Path, mut beside: impl FnMut(&mut Chi
             break status;
         }
         beside(&mut child);
-        thread::sleep(EVERY);
+        thread::sleep(every);
     };
     Course {
         code: status.code(),

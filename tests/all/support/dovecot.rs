@@ -257,10 +257,10 @@ impl Dovecot {
     /// ended or are about to: the numbers of the last line of each by name, as in `top=5/1234`.
     ///
     /// # Panics
-    /// When there are more or, after ten seconds, fewer.
+    /// When there are more or, after a minute, fewer.
     pub fn sessions(&self, protocol: &str, user: &str, count: usize) -> Vec<BTreeMap<String, u64>> {
         let from = format!("{protocol}({user})<");
-        for _ in 0..100 {
+        for _ in 0..600 {
             let log = fs::read(self.path().join("log")).expect("a running server has a log");
             let log = String::from_utf8_lossy(&log);
             let ended: Vec<_> = log
