@@ -533,7 +533,7 @@ fn what_a_verify_asks_is_refused_where_it_makes_no_sense() {
             panic!("not a verify");
         };
         let (export, typed) = verify.split();
-        match Verification::from_cli(&typed, &export.login) {
+        match Verification::from_cli(&typed, &export.accounts.login) {
             Ok(_) => Vec::new(),
             Err(problems) => problems.iter().map(ToString::to_string).collect(),
         }
@@ -574,7 +574,7 @@ fn a_verify_that_would_look_at_nothing_is_refused() {
             panic!("not a verify");
         };
         let (export, typed) = verify.split();
-        let verification = Verification::from_cli(&typed, &export.login).expect("sound");
+        let verification = Verification::from_cli(&typed, &export.accounts.login).expect("sound");
         match verification.fits(&config) {
             Ok(()) => Vec::new(),
             Err(problems) => problems.iter().map(ToString::to_string).collect(),
