@@ -16,7 +16,7 @@ use crate::source::login::Secret;
 use crate::source::net::{Endpoint, Protocol};
 
 pub use self::doubles::{Doubles, Suspects};
-pub use self::list::{List, ReadAt, Scan};
+pub use self::list::{List, Scan};
 
 /// One row.
 #[derive(Debug, Clone, Default)]
@@ -57,19 +57,17 @@ impl UserRow {
 }
 
 /// A row as it was read.
-#[derive(Debug)]
-pub struct ReadRow {
+struct ReadRow {
     /// What could be read of it.
-    pub row: UserRow,
+    row: UserRow,
     /// The line that it begins on, from 1.
-    pub line: u64,
+    line: u64,
     /// What is wrong with it; nothing may start unless this is empty.
-    pub faults: Vec<String>,
+    faults: Vec<String>,
 }
 
 /// The rows of a list that is read piece by piece.
-#[derive(Debug)]
-pub struct Rows<R> {
+struct Rows<R> {
     records: Records<R>,
     columns: Vec<Column>,
     header_line: u64,
@@ -112,7 +110,7 @@ impl<R: Read> Rows<R> {
     ///
     /// # Errors
     /// What is wrong with its header, with the line.
-    pub fn begin(file: R) -> Result<Self, (u64, String)> {
+    fn begin(file: R) -> Result<Self, (u64, String)> {
         let mut records = Records::new(file, PIECE, (0, 1));
         let head = records.head();
         if matches!(
@@ -136,11 +134,6 @@ impl<R: Read> Rows<R> {
             records,
             header_line,
         })
-    }
-
-    /// The line of the header.
-    pub fn header_line(&self) -> u64 {
-        self.header_line
     }
 }
 
