@@ -344,11 +344,19 @@ pub fn endpoint(url: &str, expected: Protocol) -> Result<Endpoint, String> {
     Endpoint::parse(url, expected).map_err(|problem| problem.to_string())
 }
 
+/// What a user is called whose row, on `line`, can no longer be read.
+pub fn nameless(line: u32) -> String {
+    format!("{NAMELESS}{line} of the user list)")
+}
+
+/// What [`nameless`] begins with.
+const NAMELESS: &str = "(line ";
+
 /// The users of a `summary.csv` that failed or are partial; in the CSV of `mailseed report` also those of whom a
 /// verify has found that clients will notice the move.
 ///
 /// # Errors
-/// The file cannot be read, or is no such report (reach Run, kind Input).
+/// The file cannot be read, or is no such report, or has users that it cannot name (reach Run, kind Input).
 pub fn failed_users(path: &Path) -> Result<HashSet<String>, Problem> {
     let wrong = |what: &str| {
         Problem::new(
@@ -363,10 +371,19 @@ pub fn failed_users(path: &Path) -> Result<HashSet<String>, Problem> {
         wrong("it is no report of mailseed")
             .with_hint("give the summary.csv of an earlier --report DIR")
     };
-    read_failed(file).map_err(|fault| match fault {
+    let failed = read_failed(file).map_err(|fault| match fault {
         Some(error) => no_report().caused_by(error),
         None => no_report(),
-    })
+    })?;
+    // They would be passed over as if they were no longer in the list.
+    let unnamed = failed.iter().filter(|user| user.starts_with(NAMELESS));
+    match unnamed.count() {
+        0 => Ok(failed),
+        unnamed => Err(wrong(&format!(
+            "the user list was changed while it ran, so {unnamed} of its users are known by their line alone"
+        ))
+        .with_hint("run it without --only-failed: what is there is kept")),
+    }
 }
 
 fn read_failed(file: impl Read) -> Result<HashSet<String>, Option<csv::Error>> {
@@ -567,5 +584,14 @@ mod tests {
             assert!(read_failed(wrong.as_bytes()).is_err(), "{wrong:?}");
         }
         assert!(failed_users(Path::new("/nonexistent/summary.csv")).is_err());
+        let mut report = tempfile::NamedTempFile::new().unwrap();
+        let unnamed = nameless(7);
+        let text = format!("user,status\na,failed\n{unnamed},failed\n{unnamed}x,failed\n");
+        std::io::Write::write_all(&mut report, text.as_bytes()).unwrap();
+        let told = failed_users(report.path()).unwrap_err().to_string();
+        assert!(
+            told.contains("2 of its users are known by their line alone"),
+            "{told}"
+        );
     }
 }
