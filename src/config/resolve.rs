@@ -13,6 +13,7 @@ use super::roster::Users;
 use super::rows::Rows;
 use super::secrets::Logins;
 use super::template::Template;
+use super::uidls::uidl_options;
 use super::users::Everyone;
 use super::{
     Config, Owner, Pop3Order, Selection, Servers, TargetPolicy, Task, UidlPolicy, pacing, rerun,
@@ -189,6 +190,13 @@ fn users(typed: &cli::Export, everyone: Everyone, faults: &mut Faults) -> (Users
                 "{protocol}_user and {protocol}_password in the user list are not used: there is no --{protocol} URL"
             ));
         }
+    }
+    let for_uidls = uidl_options(&typed.uidls);
+    if !for_uidls.is_empty() && typed.accounts.source.pop3.is_none() && !scan.any_pop3 {
+        faults.warn(format!(
+            "{} are for UIDLs: there is no --pop3 URL",
+            for_uidls.join(", ")
+        ));
     }
     let narrowing = Narrowing {
         names: wanted.names(faults),
