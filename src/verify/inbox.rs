@@ -7,7 +7,7 @@ use super::difference::{Difference, What, unite};
 use super::maildrop::{Announced, Risk, compare};
 use super::tree::{COURIER, DOVECOT, QMAIL};
 use super::{Opened, Verify};
-use crate::announce::{self, Announcement, Doubt, Server};
+use crate::announce::{self, Announcement, Doubt, DovecotDoubt, Server};
 use crate::mail::{Entry, FolderPath, Uid, UidSet};
 use crate::matching::{self, ImapSide, Pairing};
 use crate::problem::Problem;
@@ -290,12 +290,14 @@ fn is_news(doubt: &Doubt) -> bool {
         doubt,
         Doubt::NoFiles(_)
             | Doubt::SameName(_)
-            | Doubt::WrongSize(_)
-            | Doubt::NoUidList
-            | Doubt::BrokenUidList(_)
-            | Doubt::UnfinishedUidList
-            | Doubt::LinesForOneName(_)
-            | Doubt::NewValidity(..)
+            | Doubt::Dovecot(
+                DovecotDoubt::WrongSize(_)
+                    | DovecotDoubt::NoUidList
+                    | DovecotDoubt::BrokenUidList(_)
+                    | DovecotDoubt::UnfinishedUidList
+                    | DovecotDoubt::LinesForOneName(_)
+                    | DovecotDoubt::NewValidity(..)
+            )
     );
     !is_told && !doubt.is_note()
 }
