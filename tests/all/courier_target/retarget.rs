@@ -240,6 +240,12 @@ fn folders_below_others_are_encoded_anew_in_the_layout_fs() {
         let list = format!("3 V7 N9 G{:032x}\n5 :1.a\n", folder.len());
         fs::write(root.join(folder).join("dovecot-uidlist"), list).expect("it can be written");
     }
+    let record = |directory: &str| {
+        let head = r#"{"head":{"version":2,"user":"ann"}}"#;
+        let path = r#""path":["Été","B","é"]"#;
+        format!("{head}\n{{\"folder\":{{{path},\"directory\":\"{directory}\"}}}}\n")
+    };
+    let state = root.join("mailseed.state");
     let encode = |from, to| {
         let more = [
             "--layout",
@@ -278,18 +284,24 @@ fn folders_below_others_are_encoded_anew_in_the_layout_fs() {
         names.sort_unstable();
         names
     };
-    encode("utf8", "mutf7");
-    assert_eq!(folders(), sorted(mutf7));
     for (now, before) in [
+        ("cur", "cur"),
         ("&AMk-t&AOk-/B/&AOk-", "&AMk-t&AOk-/B/é"),
         ("Tom &- &AOk-/&AOk-", "Tom &- &AOk-/é"),
+        // All have been moved, and the record does not know it.
+        ("cur", "cur"),
     ] {
         fs::rename(root.join(now), root.join(before)).expect("it can be renamed");
+        fs::write(&state, record(utf8[0])).expect("it can be written");
         encode("utf8", "mutf7");
         assert_eq!(folders(), sorted(mutf7), "{before}");
+        let noted = fs::read_to_string(&state).expect("it is there");
+        assert_eq!(noted, record(mutf7[0]), "{before}");
     }
     encode("mutf7", "utf8");
     assert_eq!(folders(), sorted(utf8));
+    let noted = fs::read_to_string(&state).expect("it is there");
+    assert_eq!(noted, record(utf8[0]));
 }
 
 fn copy(from: &Target, to: &Target) {
