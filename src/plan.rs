@@ -81,8 +81,8 @@ pub struct SourceFolder<'a> {
     /// `entries` are such copies, each with the digest of its UIDL, which stands for it in file names.
     /// `None`: nothing is collected.
     pub collected: Option<&'a [UidlDigest]>,
-    /// Whether `entries` are all messages that the source has. Where it listed some in words that make
-    /// no sense, one that is missing may still be there.
+    /// Whether `entries` are all messages that the source has, and it is known which files hold them.
+    /// Where it listed some in words that make no sense, one that is missing may still be there.
     pub is_whole: bool,
 }
 
