@@ -309,8 +309,6 @@ pub struct FolderPlan {
     /// Lines of other mail that get a new UID: a server has given theirs while the source gave it to
     /// another message.
     pub moved: u64,
-    /// Messages on the target that the source never had.
-    pub local: u64,
     /// Copies of messages in other folders that an earlier run has collected, where nothing is
     /// collected now: by the UIDs that they were given, also those that were deleted on the target.
     pub copies: UidSet,
