@@ -163,7 +163,6 @@ impl Tally {
             }
             report.problems.extend(folder.problem);
         }
-        report.skipped = report.skips.len() as u64;
         // What ended the user is the first thing to be told.
         if let Some(failure) = failure {
             report.problems.insert(0, failure);
