@@ -24,6 +24,9 @@ use crate::source::imap;
 /// Bytes read of a file at once.
 const PIECE: usize = 64 << 10;
 
+/// Messages of the source with what is known of each.
+type Sketches = Vec<(Uid, Sketch)>;
+
 /// What has been found out about files whose messages have other UIDs now.
 #[derive(Debug)]
 pub(super) struct Rematched {
@@ -129,7 +132,7 @@ impl Attempt<'_> {
         session: &mut imap::Session,
         source: &SourceFolder<'_>,
         open: &[usize],
-    ) -> Result<(Vec<(Uid, Sketch)>, Vec<Uid>), Problem> {
+    ) -> Result<(Sketches, Vec<Uid>), Problem> {
         let entries = open.iter().map(|at| &source.entries[*at]);
         let uids: Vec<Uid> = entries.clone().map(|entry| entry.uid).collect();
         let breaks = self.memory.breaks.entry(source.path.clone()).or_default();
