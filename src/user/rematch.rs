@@ -52,9 +52,11 @@ impl Attempt<'_> {
             }
         }
         let uids: Vec<Uid> = open.iter().map(|at| source.entries[*at].uid).collect();
+        let stop = self.context.stop;
         let breaks = self.memory.breaks.entry(source.path.clone()).or_default();
-        let headers: HashMap<Uid, HeaderDigest> =
-            imap_headers(session, breaks, &uids)?.into_iter().collect();
+        let headers: HashMap<Uid, HeaderDigest> = imap_headers(session, stop, breaks, &uids)?
+            .into_iter()
+            .collect();
         let new: Vec<(usize, Sketch)> = open
             .iter()
             .filter_map(|at| {
@@ -84,7 +86,7 @@ impl Attempt<'_> {
             let keeps = !self.context.config.dry_run;
             let bodies = keeps.then(|| self.memory.bodies.of(source.path, Some(source.validity)));
             let mut read: Vec<(usize, ContentDigest)> =
-                imap_contents(session, breaks, bodies, &wanted)?
+                imap_contents(session, stop, (breaks, bodies), &wanted)?
                     .into_iter()
                     .filter_map(|(uid, digest)| Some((*by_uid.get(&uid)?, digest)))
                     .collect();
