@@ -7,7 +7,7 @@ use indicatif::{BinaryBytes, HumanCount};
 
 use super::VerifyReport;
 use crate::report::{Exit, Gathered};
-use crate::text::printable;
+use crate::text::{counted, printable};
 use crate::verify::{Finding, Verdict};
 
 pub(super) const HEAD: [&str; 6] = [
@@ -56,11 +56,14 @@ impl Gathered<VerifyReport> {
         if of.exit() == Exit::Ok {
             return Ok(());
         }
-        match dir.map(|dir| printable(&dir.to_string_lossy())) {
+        let file = |dir: &Path, name| printable(&dir.join(name).to_string_lossy());
+        match dir {
             Some(dir) => writeln!(
                 out,
-                "{dir}/verify.csv has a row for each difference; once it is mended, verify again with \
-                 --only-failed {dir}/verified.csv"
+                "{} has a row for each difference; once it is mended, verify again with --only-failed {} and \
+                 another --report",
+                file(dir, "verify.csv"),
+                file(dir, "verified.csv")
             ),
             None if of.all => {
                 writeln!(out, "--report DIR writes all differences to DIR/verify.csv")
@@ -84,9 +87,16 @@ impl VerifyReport {
             count(sums.content_checked),
             count(sums.differences)
         )?;
+        let unknown = match self.looks.failed() {
+            0 => String::new(),
+            failed => format!(
+                ", not counting {} that could not be looked at",
+                counted(failed, "user")
+            ),
+        };
         writeln!(
             out,
-            "POP3 clients that leave mail on the server would download {} messages ({}) again",
+            "POP3 clients that leave mail on the server would download {} messages ({}) again{unknown}",
             count(sums.again_messages),
             BinaryBytes(sums.again_bytes)
         )
