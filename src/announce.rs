@@ -22,7 +22,7 @@ use crate::sink::line_ends::LineEnds;
 use crate::text::printable_raw;
 
 pub use disk::{load, read};
-pub use doubt::{Doubt, Sample};
+pub use doubt::{CourierDoubt, Doubt, DovecotDoubt, QmailDoubt, Sample, ValiditySource};
 pub use dovecot::UidlFormat;
 pub use maildrop::{Controls, MailFile, Maildrop};
 

@@ -67,7 +67,9 @@ pub fn arguments(typed: Vec<OsString>, cli: Command) -> Result<Arguments, Vec<Pr
         faults.into_iter().map(told).collect::<Vec<_>>()
     })?;
     let mut all = typed;
-    let after = 1 + all.iter().position(|word| word == name).unwrap_or(0);
+    // Behind the subcommand; the first word is the name of the program, whatever that is.
+    let name_at = all.iter().skip(1).position(|word| word == name);
+    let after = name_at.map_or(1, |at| at + 2);
     let words = given.iter().flat_map(|(_, words)| words);
     all.splice(after..after, words.map(OsString::from));
     let lines = given.iter().flat_map(|(line, words)| {
@@ -186,11 +188,13 @@ impl Job<'_> {
     }
 }
 
-/// The option of that long name; `--help` and `--version` are none.
+/// The option of that long name; `--help` and `--version` are none. One whose id is another has that name in
+/// common with an option of other commands, and means something else: no key stands for it.
 fn option<'c>(command: &'c Command, long: &str) -> Option<&'c Arg> {
     command
         .get_arguments()
         .filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()))
+        .filter(|arg| arg.get_id().as_str().replace('_', "-") == long)
         .find(|arg| arg.get_long() == Some(long))
 }
 

@@ -50,7 +50,10 @@ pub const ASKED: &str = "mailseed::asked";
 /// first call in a process decides.
 pub fn start(verbosity: Verbosity, format: Format, progress: &Progress) {
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(PastTheBar(progress.clone()))
+        .with_writer(PastTheBar {
+            progress: progress.clone(),
+            folds: format == Format::Text,
+        })
         .with_target(false)
         .with_timer(Seconds);
     let filter = filter(verbosity);
@@ -126,23 +129,32 @@ pub fn now() -> jiff::Timestamp {
     jiff::Timestamp::from_second(now.as_second()).unwrap_or(now)
 }
 
-struct PastTheBar(Progress);
+struct PastTheBar {
+    progress: Progress,
+    /// Lines for people are folded on a terminal; those for programs stay whole there, too.
+    folds: bool,
+}
 
 impl<'w> MakeWriter<'w> for PastTheBar {
     type Writer = Line<'w>;
 
     fn make_writer(&'w self) -> Line<'w> {
-        Line(&self.0)
+        Line(self)
     }
 }
 
 /// The layer hands over each event as one write.
-struct Line<'w>(&'w Progress);
+struct Line<'w>(&'w PastTheBar);
 
 impl Write for Line<'_> {
     fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        let text = terminal::fitted(&String::from_utf8_lossy(line), std::io::stderr());
+        let text = String::from_utf8_lossy(line);
+        let text = match self.0.folds {
+            true => terminal::fitted(&text, std::io::stderr()).into(),
+            false => text,
+        };
         self.0
+            .progress
             .suspend(|| std::io::stderr().write_all(text.as_bytes()))
             .map(|()| line.len())
     }

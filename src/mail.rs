@@ -15,7 +15,7 @@ pub mod uid_set;
 pub mod uidl;
 pub mod uidlist;
 
-pub use entry::{Entry, PopEntry, PopNumber, Uid, UidValidity};
+pub use entry::{Entry, PopEntry, PopNumber, Uid, UidValidity, octets};
 pub use flags::{Flags, KeywordSet, KeywordTable};
 pub use folder::FolderPath;
 pub use place::Place;

@@ -315,6 +315,19 @@ impl Pairing {
         counts.into_iter().collect()
     }
 
+    /// The template that has found most pairs; of several the first by their formats.
+    fn most_used_template(&self) -> Option<Template> {
+        let mut most = None;
+        for (stage, count) in self.counts() {
+            if let Stage::Template(template) = stage
+                && most.is_none_or(|(_, highest)| count > highest)
+            {
+                most = Some((template, count));
+            }
+        }
+        most.map(|(template, _)| template)
+    }
+
     /// How many messages of each other folder POP3 shows, the folders in the order in which POP3
     /// first shows one.
     pub fn folders_elsewhere(&self) -> Vec<(&FolderPath, u64)> {
@@ -386,12 +399,10 @@ pub fn pair(
 fn outcome(work: Work<'_>) -> Result<Pairing, Problem> {
     let (pops, imaps) = (work.pops, work.imaps);
     let done = work.finish();
-    let mut pairing = Pairing {
-        rejected: done.rejected,
-        ..Pairing::default()
-    };
-    let count = done.partners.iter().flatten().count();
-    pairing.pairs.reserve_exact(count);
+    let mut pairing = Pairing::default();
+    pairing
+        .pairs
+        .reserve_exact(done.partners.iter().flatten().count());
     let mut has_uidl = vec![false; imaps.len()];
     // Who has got a UIDL that others have as well.
     let mut holders: HashMap<Uidl, PopNumber> = HashMap::new();
@@ -423,37 +434,28 @@ fn outcome(work: Work<'_>) -> Result<Pairing, Problem> {
             stage: *stage,
         });
     }
-    for (place, number) in unpaired {
+    let extra = unpaired.into_iter().map(|(place, number)| {
         let uidl = pops.uidl(place.index());
         let holder = uidl.as_ref().and_then(|uidl| holders.get(uidl));
-        let reason = match (&uidl, holder) {
-            (None, _) => Why::NoUidl,
-            (Some(_), Some(holder)) => Why::DuplicateUidl(*holder),
-            (Some(_), None) => {
-                let doubt = done.doubts.get(&place.index());
-                doubt.copied().unwrap_or(Why::NoMessage)
-            }
-        };
-        pairing.extra.push(Extra {
+        let doubt = done.doubts.get(&place.index()).copied();
+        Extra {
             number,
             place,
-            uidl,
             size: pops.size(place.index()).unwrap_or(0),
-            reason,
-        });
-    }
+            reason: match (&uidl, holder) {
+                (None, _) => Why::NoUidl,
+                (Some(_), Some(holder)) => Why::DuplicateUidl(*holder),
+                (Some(_), None) => doubt.unwrap_or(Why::NoMessage),
+            },
+            uidl,
+        }
+    });
+    pairing.extra = extra.collect();
     let without = imaps.iter().zip(has_uidl);
     let without = without.filter(|(_, has_uidl)| !has_uidl);
     pairing.missing = without.map(|(entry, _)| entry.uid).collect();
-    let mut most = 0;
-    for (stage, count) in pairing.counts() {
-        if let Stage::Template(template) = stage
-            && count > most
-        {
-            most = count;
-            pairing.template = Some(template);
-        }
-    }
+    pairing.template = pairing.most_used_template();
+    pairing.rejected = done.rejected;
     Ok(pairing)
 }
 

@@ -28,7 +28,7 @@ use crate::sink::on_disk::{self, scan};
 use crate::sink::sync::Syncer;
 use crate::sink::target_problem;
 use crate::sink::tree::Tree;
-use crate::text::printable;
+use crate::text::{counted, printable, printable_raw};
 use journal::Former;
 use known::{Known, Listed};
 use places::Moved;
@@ -125,11 +125,7 @@ impl Retarget {
         let mut taken: HashSet<MaildirFolder> = HashSet::new();
         for place in folders {
             let is_there = moved.has(&place, self.to_encoding);
-            let encoding = match is_there {
-                true => self.to_encoding,
-                false => self.from_encoding,
-            };
-            let path = place.path(self.layout, encoding);
+            let path = self.path_of(&place, moved);
             let destination = match place.is_root() || is_there || self.is_encoded_so() {
                 true => Ok(place.clone()),
                 false => MaildirFolder::of(&path, self.layout, self.to_encoding),
@@ -155,6 +151,27 @@ impl Retarget {
             });
         }
         Ok(placed)
+    }
+
+    /// The name of a folder. An earlier run that was cut may have moved the directories above it, and not
+    /// the folder itself.
+    fn path_of(&self, place: &MaildirFolder, moved: &Moved) -> FolderPath {
+        let decoded = |place: &MaildirFolder| {
+            let encoding = match moved.has(place, self.to_encoding) {
+                true => self.to_encoding,
+                false => self.from_encoding,
+            };
+            place.path(self.layout, encoding)
+        };
+        if place.components().len() < 2 {
+            return decoded(place);
+        }
+        let to_each = (1..=place.components().len()).map(|depth| &place.components()[..depth]);
+        let parts = to_each.filter_map(|to| {
+            let path = decoded(&MaildirFolder::found(to.to_vec())?);
+            path.parts().last().cloned()
+        });
+        FolderPath::new(parts.collect())
     }
 
     /// Plans a folder as it is now, and tells what is to be done.
@@ -217,16 +234,26 @@ impl Retarget {
                 printable(&keywords)
             ));
         }
+        for (uid, uidl, why) in &seen.lost_uidls {
+            let uidl = printable_raw(uidl);
+            lost.push(format!(
+                "folder {path}: UID {uid}: the UIDL {uidl} is not kept: {why}"
+            ));
+        }
         if seen.without_uid > 0 {
             lost.push(format!(
-                "folder {path}: the old servers have no UID for {} messages: they get new ones",
-                seen.without_uid
+                "folder {path}: {} without a UID of the old servers: new UIDs are given",
+                counted(seen.without_uid, "message")
             ));
         }
     }
 
     /// Does what is to be done in a folder, by what it is like with all lists locked.
     fn carry_out(&self, folder: &Folder, tree: &Tree, stop: &AtomicBool) -> Result<(), Problem> {
+        // In the layout fs it may be there for the folders below it alone.
+        if !on_disk::holds(&self.maildir, &folder.place, "cur") {
+            return Ok(());
+        }
         let is_root = folder.place.is_root();
         let marker = self.layout == Layout::MaildirPlusPlus;
         let dirs = tree.open_folder(&folder.place, marker)?;
@@ -239,10 +266,6 @@ impl Retarget {
         let policy = self.policy();
         let disk = self.scan(folder, policy.lists(is_root))?;
         let plan = self.plan(&source, &seen, &disk)?;
-        if !plan.removals.is_empty() || plan.deliveries > 0 {
-            let what = "a plan for a tree as it is would deliver or remove messages";
-            return Err(Problem::new(Kind::Internal, Reach::User, what).in_folder(&folder.path));
-        }
         let job = Job {
             tree,
             target: &folder.place,
@@ -286,13 +309,16 @@ impl Retarget {
             false => None,
         };
         let announced = announced.as_deref();
-        Ok(Known::of(
-            &disk,
-            former,
-            self.from,
-            announced,
-            export::now(),
-        ))
+        let known = Known::of(&disk, former, self.from, announced, export::now());
+        known.map_err(|fault| {
+            let hint = match &fault {
+                known::Fault::SameName(_) => "give one of them another name, or remove it if both are one message",
+                known::Fault::NoUidsLeft => "let the old server give the folder a new UIDVALIDITY: move its list of UIDs away",
+            };
+            Problem::new(Kind::Conflict, Reach::User, fault.to_string())
+                .in_folder(&folder.path)
+                .with_hint(hint)
+        })
     }
 
     /// What the old POP3 server announces, in its order. Files that have been renamed already are known
@@ -330,7 +356,12 @@ impl Retarget {
             seen: None,
             rematched: Some(&seen.uids),
         };
-        plan::plan(source, &past, disk, &self.policy(), export::now())
+        let plan = plan::plan(source, &past, disk, &self.policy(), export::now())?;
+        if !plan.removals.is_empty() || plan.deliveries > 0 {
+            let what = "a plan for a tree as it is would deliver or remove messages";
+            return Err(Problem::new(Kind::Internal, Reach::User, what).in_folder(source.path));
+        }
+        Ok(plan)
     }
 
     /// The tree is to become what the old servers say.

@@ -2,8 +2,8 @@
 //!
 //! # What a source promises
 //! It leaves the server as it found it: IMAP folders are opened with EXAMINE and bodies read with
-//! BODY.PEEK; only [`imap::Session::delete`] and [`pop3::Session::delete`] change anything there. It hands bytes on as they arrive, so its memory
-//! does not depend on the size of a message. A message that the server will not give costs that
+//! BODY.PEEK; only [`imap::Session::delete`] and [`pop3::Session::delete`] change anything there. It
+//! hands bytes on as they arrive, so its memory does not depend on the size of a message. A message that the server will not give costs that
 //! message alone; a broken connection is an error of reach [`crate::problem::Reach::User`] that is
 //! worth a retry, and the caller opens a new session for what is still missing.
 //!

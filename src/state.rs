@@ -47,7 +47,7 @@ pub fn file_name(subfolder: Option<&FolderPath>) -> String {
     }
 }
 
-/// The version that is written, and the newest that is read.
+/// The version that is written, and the only one that is read.
 pub const VERSION: u32 = 2;
 
 /// Everything recorded for a user.

@@ -7,7 +7,7 @@ pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         let reorders = matches!(c,
-            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
         if c.is_control() || reorders {
             out.extend(c.escape_unicode());
         } else {
@@ -54,6 +54,7 @@ mod tests {
     fn control_and_bidi_characters_are_shown_not_sent() {
         assert_eq!(printable("a\x1b[2Jb\r\n"), "a\\u{1b}[2Jb\\u{d}\\u{a}");
         assert_eq!(printable("gpj\u{202e}exe"), "gpj\\u{202e}exe");
+        assert_eq!(printable("a\u{61c}1"), "a\\u{61c}1");
         assert_eq!(printable("Été \\ 日本"), "Été \\ 日本");
         assert_eq!(
             printable_raw(b"a\x1b\xff\xfe \xc3\xa9"),

@@ -166,12 +166,11 @@ fn columns(names: &[String]) -> Result<Vec<Column>, String> {
             "the columns are separated by {word}: save the list with commas between them"
         ));
     }
-    // Without a header this row is a user's, password and all: nothing of it is repeated.
-    if names
+    if !names
         .iter()
-        .all(|name| find(name.trim()).is_none() && closest_column(name).is_none())
+        .any(|name| find(name.trim()) == Some(Column::User))
     {
-        return Err("there is no column user: the first row names the columns".to_owned());
+        return Err(no_column_user(names));
     }
     let mut columns = Vec::with_capacity(names.len());
     let mut faults = Vec::new();
@@ -186,14 +185,16 @@ fn columns(names: &[String]) -> Result<Vec<Column>, String> {
             None => faults.push(format!("unknown column {name:?}{}", meant(name))),
         }
     }
-    if !columns.contains(&Column::User) {
-        faults.push("there is no column user".to_owned());
-    }
     if faults.is_empty() {
         Ok(columns)
     } else {
         Err(faults.join("; "))
     }
+}
+
+/// The names that a column may have.
+pub fn column_names() -> impl Iterator<Item = &'static str> {
+    COLUMNS.iter().map(|(name, _)| *name)
 }
 
 fn find(name: &str) -> Option<Column> {
@@ -204,14 +205,24 @@ fn find(name: &str) -> Option<Column> {
 }
 
 fn closest_column(name: &str) -> Option<&'static str> {
-    closest(name, COLUMNS.iter().map(|(known, _)| *known))
+    closest(name, column_names())
+}
+
+/// Without a header this row is a user's, password and all: nothing of it is repeated.
+fn no_column_user(names: &[String]) -> String {
+    let slips = names.iter().enumerate().filter_map(|(at, name)| {
+        let known = closest_column(name).filter(|known| *known != name.trim())?;
+        Some(format!("; column {}: is {known} meant?", at + 1))
+    });
+    let slips: String = slips.collect();
+    format!("there is no column user: the first row names the columns{slips}")
 }
 
 fn meant(name: &str) -> String {
     match closest_column(name) {
         Some(known) => format!(": is {known} meant?"),
         None => {
-            let known: Vec<_> = COLUMNS.iter().map(|(known, _)| *known).collect();
+            let known: Vec<_> = column_names().collect();
             format!(": the known ones are {}", known.join(", "))
         }
     }
@@ -349,7 +360,8 @@ pub fn endpoint(url: &str, expected: Protocol) -> Result<Endpoint, String> {
     Endpoint::parse(url, expected).map_err(|problem| problem.to_string())
 }
 
-/// The users of a `summary.csv` that failed or are partial.
+/// The users of a `summary.csv` that failed or are partial; in the CSV of `mailseed report` also those of whom a
+/// verify has found that clients will notice the move.
 ///
 /// # Errors
 /// The file cannot be read, or is no such report (reach Run, kind Input).
@@ -380,12 +392,15 @@ fn read_failed(file: impl Read) -> Result<HashSet<String>, Option<csv::Error>> {
     let (Some(user), Some(status)) = (place("user"), place("status")) else {
         return Err(None);
     };
+    let class = place("class");
     let mut users = HashSet::new();
     for record in reader.records() {
         let record = record?;
+        let class = class.and_then(|class| record.get(class));
+        let is_well = class.is_none_or(|class| ["transparent", "accepted"].contains(&class));
         match (record.get(user), record.get(status)) {
-            (Some(_), Some("ok")) => {}
-            (Some(user), Some("partial" | "failed")) => {
+            (Some(_), Some("ok")) if is_well => {}
+            (Some(user), Some("ok" | "partial" | "failed")) => {
                 users.insert(user.to_owned());
             }
             _ => return Err(None),
@@ -463,6 +478,11 @@ mod tests {
             (b"", 1, "empty"),
             (b"user\n", 1, "names no user"),
             (b"\n# x\nname\na\n", 3, "no column user"),
+            (
+                b"User,imap,Pasword\na,,b\n",
+                1,
+                "the columns; column 1: is user meant?; column 3: is password meant?",
+            ),
             (b"user,pasword\na,b\n", 1, "is password meant?"),
             (b"user,IMAP-User\na,b\n", 1, "is imap_user meant?"),
             (b"user,shoe size\na,b\n", 1, "known ones are user, password"),
@@ -548,9 +568,11 @@ mod tests {
         assert!(!format!("{:?}", list.rows).contains("hunter2"));
         let slipped = refusals("user,password,imap\na,,hunter2\n");
         assert!(!slipped[0].1.contains("hunter2"), "{slipped:?}");
-        let headless = refusals("alice,hunter2\nbob,hunter3\n");
-        assert_eq!(headless.len(), 1);
-        assert!(!headless[0].1.contains("hunter2"), "{headless:?}");
+        for headless in ["alice,hunter2\n", "user1,hunter2\n", "owner,hunter2\n"] {
+            let refused = refusals(headless);
+            assert_eq!(refused.len(), 1);
+            assert!(!refused[0].1.contains("hunter2"), "{refused:?}");
+        }
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub fn load(maildir: &Path) -> Result<Maildrop, Problem> {
         let dirs = [open_dir(&root, "new")?, open_dir(&root, "cur")?];
         load_from(&root, &dirs)
     };
-    attempt().map_err(|error| no_maildir(maildir, error))
+    settled(attempt).map_err(|error| no_maildir(maildir, error))
 }
 
 fn no_maildir(maildir: &Path, error: io::Error) -> Problem {

@@ -12,7 +12,7 @@ mod validity;
 
 use std::collections::{HashMap, HashSet};
 
-use super::doubt::{Doubt, Sample, ValiditySource};
+use super::doubt::{Doubt, DovecotDoubt, Sample};
 use super::maildrop::{MailFile, Maildrop};
 use super::{Expected, Listing, Octets};
 use crate::mail::uidlist::{AsRead, LineAsRead};
@@ -29,19 +29,22 @@ pub(super) fn list(maildrop: &Maildrop, format: &UidlFormat, now: i64) -> Listin
     let doubts = &mut listing.doubts;
     let is_empty = maildrop.files.is_empty();
     if bytes.is_none() && !is_empty {
-        doubts.push(Doubt::NoUidList);
+        doubts.push(DovecotDoubt::NoUidList.into());
     }
-    doubts.extend(read.fault.map(Doubt::BrokenUidList));
+    doubts.extend(told(read.fault, DovecotDoubt::BrokenUidList));
     if read.is_unfinished {
-        doubts.push(Doubt::UnfinishedUidList);
+        doubts.push(DovecotDoubt::UnfinishedUidList.into());
     }
-    doubts.extend(Sample::of(&read.doubled).map(Doubt::LinesForOneName));
+    doubts.extend(told(
+        Sample::of(&read.doubled),
+        DovecotDoubt::LinesForOneName,
+    ));
     let (validity, next_uid) = match &read.head {
         Some(head) => (head.validity.value(), head.next_uid),
         None => {
             let (value, source) = validity::next(&maildrop.controls, now);
             if !is_empty {
-                doubts.push(Doubt::NewValidity(value, source));
+                doubts.push(DovecotDoubt::NewValidity(value, source).into());
             }
             (value, 1)
         }
@@ -65,7 +68,7 @@ pub(super) fn list(maildrop: &Maildrop, format: &UidlFormat, now: i64) -> Listin
 
     let wrong = placed.iter().filter(|placed| placed.has_wrong_size());
     let wrong: Vec<&[u8]> = wrong.map(|placed| &*placed.file.name).collect();
-    doubts.extend(Sample::of(&wrong).map(Doubt::WrongSize));
+    doubts.extend(told(Sample::of(&wrong), DovecotDoubt::WrongSize));
     placed.sort_by_key(|placed| (placed.order(), placed.uid));
     let entries = placed.iter().map(|placed| Expected {
         file: placed.index,
@@ -74,6 +77,11 @@ pub(super) fn list(maildrop: &Maildrop, format: &UidlFormat, now: i64) -> Listin
     });
     listing.entries = entries.collect();
     listing
+}
+
+/// What was found, if anything was, as a doubt.
+fn told<T>(found: Option<T>, doubt: impl FnOnce(T) -> DovecotDoubt) -> Option<Doubt> {
+    Some(doubt(found?).into())
 }
 
 /// The files that Dovecot takes for messages, one for each base name.
@@ -93,8 +101,8 @@ fn shown<'m>(maildrop: &'m Maildrop, doubts: &mut Vec<Doubt>) -> Vec<(usize, &'m
         }
     }
     let found = [
-        Sample::of(&broken).map(Doubt::LineBreak),
-        Sample::of(&nameless).map(Doubt::NoBaseName),
+        told(Sample::of(&broken), DovecotDoubt::LineBreak),
+        told(Sample::of(&nameless), DovecotDoubt::NoBaseName),
         Sample::of(&same).map(Doubt::SameName),
     ];
     doubts.extend(found.into_iter().flatten());
@@ -110,10 +118,10 @@ fn number<'m>(
     // The highest number is none that Dovecot gives.
     let left = usize::try_from(u32::MAX - next_uid).unwrap_or(usize::MAX);
     let (mut sorted, unclear) = name_order::sorted(unlisted);
-    doubts.extend(Sample::of(&unclear).map(Doubt::NameOrder));
+    doubts.extend(told(Sample::of(&unclear), DovecotDoubt::NameOrder));
     let beyond = sorted.split_off(left.min(sorted.len()));
     let beyond: Vec<&[u8]> = beyond.iter().map(|(_, file)| &*file.name).collect();
-    doubts.extend(Sample::of(&beyond).map(Doubt::NoUidsLeft));
+    doubts.extend(told(Sample::of(&beyond), DovecotDoubt::NoUidsLeft));
     let numbered: Vec<Placed<'m>> = (next_uid..)
         .zip(sorted)
         .map(|(uid, (index, file))| Placed {
@@ -124,7 +132,7 @@ fn number<'m>(
         })
         .collect();
     if let [first, .., last] | [first @ last] = numbered.as_slice() {
-        doubts.push(Doubt::NewUids(numbered.len(), first.uid, last.uid));
+        doubts.push(DovecotDoubt::NewUids(numbered.len(), first.uid, last.uid).into());
     }
     numbered
 }

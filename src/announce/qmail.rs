@@ -1,6 +1,6 @@
 //! qmail-pop3d: the UIDL is the file name, the order that of mtime (`maildir_scan`, `prioq`).
 
-use super::doubt::{Doubt, Sample};
+use super::doubt::{QmailDoubt, Sample};
 use super::maildrop::{MailFile, Maildrop};
 use super::{Expected, Listing, Octets};
 
@@ -59,10 +59,11 @@ pub(super) fn list(maildrop: &Maildrop, now: i64) -> Listing {
         .map(|(_, file)| &*file.name)
         .collect();
     let doubts = [
-        Sample::of(&same_date).map(Doubt::SameDate),
-        Sample::of(&not_yet).map(Doubt::NotYet),
+        Sample::of(&same_date).map(QmailDoubt::SameDate),
+        Sample::of(&not_yet).map(QmailDoubt::NotYet),
     ];
-    listing.doubts.extend(doubts.into_iter().flatten());
+    let doubts = doubts.into_iter().flatten().map(Into::into);
+    listing.doubts.extend(doubts);
     listing.entries = shown
         .into_iter()
         .map(|(index, file)| Expected {

@@ -1,4 +1,3 @@
-use super::doubt::ValiditySource;
 use super::*;
 
 fn file(name: &str, size: u64, mtime: i64) -> MailFile {
@@ -100,7 +99,7 @@ fn dovecot_gives_uids_in_an_order_of_names_where_there_is_one() {
         if listing
             .doubts
             .iter()
-            .any(|doubt| matches!(doubt, Doubt::NameOrder(_)))
+            .any(|doubt| matches!(doubt, Doubt::Dovecot(DovecotDoubt::NameOrder(_))))
         {
             order.push("?".to_owned());
         }
@@ -221,7 +220,7 @@ fn a_new_uidvalidity_is_above_the_last() {
             ..Controls::default()
         };
         let listing = list(&maildrop, &Server::Dovecot(UidlFormat::default()), 1000);
-        let doubt = Doubt::NewValidity(want.0, want.1);
+        let doubt = DovecotDoubt::NewValidity(want.0, want.1).into();
         assert!(
             listing.doubts.contains(&doubt),
             "{told:?}: {:?}",
@@ -368,7 +367,7 @@ fn courier_says_what_is_doubtful() {
         (
             Some("/3 8 99\nx\n"),
             &["a"],
-            &["1 lines of courierpop3dsizelist make no sense"],
+            &["1 line in courierpop3dsizelist that Courier cannot read"],
         ),
         (
             Some("/3 8 99\na 5 1:1:0\na 5 2:1:0\n"),

@@ -32,7 +32,8 @@ pub struct Explain {
     pub message: String,
 
     /// Look in this folder only
-    #[arg(long, value_name = "FOLDER")]
+    // The --folder of an export is another option: a job file does not give this one.
+    #[arg(id = "only_folder", long = "folder", value_name = "FOLDER")]
     pub folder: Option<String>,
 
     /// The user list, for users whose row has a Maildir of its own

@@ -112,7 +112,8 @@ pub struct Users {
 
     /// Only those who failed in this report of an earlier run
     ///
-    /// The users that failed or are partial in its summary.csv, check.csv or verified.csv
+    /// The users that failed or are partial in its summary.csv, check.csv or verified.csv; in what report
+    /// --csv has written also those of whom a verify has found differences
     #[arg(long, value_name = "REPORT.csv")]
     pub only_failed: Option<PathBuf>,
 

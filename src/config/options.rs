@@ -6,78 +6,36 @@ use super::shard::Shard;
 use super::{pacing, selection};
 use crate::cli;
 
+/// Options by their long names, with what was typed for them.
+pub(super) type Told = Vec<(String, Value)>;
+
 /// What was typed, for `run.json`: no secret is ever typed but inside a command.
 pub(super) fn options(typed: &cli::Export, shard: Option<Shard>, dry_run: bool) -> Value {
-    let source = &typed.source;
-    let login = &typed.login;
-    let target = &typed.target;
-    let uidls = &typed.uidls;
-    let delivery = &typed.delivery;
-    let running = &typed.running;
-    let pins = source.tls_fingerprint.iter().map(ToString::to_string);
-    let pairs = [
-        ("imap", json!(source.imap)),
-        ("pop3", json!(source.pop3)),
-        ("tls-ca", json!(source.tls_ca)),
-        ("tls-insecure", json!(source.tls_insecure)),
-        ("tls-legacy", json!(source.tls_legacy)),
-        ("master-user", json!(login.master_user)),
-        ("master-separator", json!(login.master_separator)),
-        ("password-file", json!(login.password_file)),
-        (
-            "password-command",
-            json!(login.password_command.as_ref().map(|_| "(not shown)")),
-        ),
-        ("auth", json!(login.auth.as_ref().map(word))),
-        ("users", json!(typed.users.users)),
-        ("user", json!(typed.users.user)),
-        ("only", json!(typed.users.only)),
-        ("only-failed", json!(typed.users.only_failed)),
-        ("maildir", json!(target.maildir)),
-        (
-            "target",
-            json!(target.form.target.iter().map(word).collect::<Vec<_>>()),
-        ),
-        ("layout", json!(word(&target.form.layout))),
-        ("folder-encoding", json!(target.form.encoding().word())),
-        ("owner", json!(target.owner)),
-        ("fsync", json!(word(&target.fsync))),
-        ("mirror", json!(typed.rerun.mirror)),
-        ("after-cutover", json!(typed.rerun.after_cutover)),
-        ("max-delete", json!(typed.rerun.max_delete)),
-        ("keep-deleted", json!(typed.rerun.keep_deleted)),
-        ("delete-local", json!(typed.rerun.delete_local)),
-        (
-            "delete-source",
-            json!(typed.rerun.delete_source.as_ref().and_then(word)),
-        ),
-        ("expunge-marked", json!(typed.rerun.expunge_marked)),
-        ("ignore-missing-uidls", json!(uidls.ignore_missing_uidls)),
-        ("ignore-extra-uidls", json!(uidls.ignore_extra_uidls)),
-        ("pop3-all-mailboxes", json!(uidls.pop3_all_mailboxes)),
-        ("pop3-collect", json!(uidls.pop3_collect.as_ref().map(word))),
-        ("skip-size-check", json!(uidls.skip_size_check)),
-        ("uidl-template", json!(uidls.uidl_template)),
-        ("unholdable", json!(word(&uidls.unholdable))),
-        ("pop3-order", json!(word(&uidls.pop3_order))),
-        ("connections", json!(delivery.connections)),
-        ("compress", json!(word(&delivery.compress))),
-        ("timeout", json!(running.timeout)),
-        ("retries", json!(running.retries)),
+    let of_run = told([
         ("dry-run", json!(dry_run)),
-        ("min-free", json!(delivery.min_free)),
-        ("history", json!(delivery.history)),
-        ("daily-cap", json!(delivery.daily_cap)),
-        ("metrics", json!(running.metrics)),
-        ("job", json!(running.job)),
-        ("tls-fingerprint", json!(pins.collect::<Vec<_>>())),
         ("shard", json!(shard.map(|it| it.to_string()))),
+    ]);
+    let all = [
+        source(&typed.source),
+        login(&typed.login),
+        users(&typed.users),
+        target(&typed.target),
+        selection::options(&typed.selection),
+        rerun(&typed.rerun),
+        uidls(&typed.uidls),
+        running(&typed.running),
+        pacing::options(&typed.running.pacing),
+        delivery(&typed.delivery),
+        of_run,
     ];
-    let pairs = pairs.map(|(option, value)| (option.to_owned(), value));
-    let mut options = Map::from_iter(pairs);
-    options.extend(selection::options(&typed.selection));
-    options.extend(pacing::options(&running.pacing));
-    options.into()
+    Map::from_iter(all.concat()).into()
+}
+
+/// Names and values as they are put together.
+pub(super) fn told<const N: usize>(pairs: [(&str, Value); N]) -> Told {
+    pairs
+        .map(|(option, value)| (option.to_owned(), value))
+        .into()
 }
 
 /// An option's value as it is typed.
@@ -85,4 +43,96 @@ pub(super) fn word(value: &impl clap::ValueEnum) -> Option<String> {
     value
         .to_possible_value()
         .map(|value| value.get_name().to_owned())
+}
+
+fn source(typed: &cli::Source) -> Told {
+    let pins = typed.tls_fingerprint.iter().map(ToString::to_string);
+    told([
+        ("imap", json!(typed.imap)),
+        ("pop3", json!(typed.pop3)),
+        ("tls-ca", json!(typed.tls_ca)),
+        ("tls-fingerprint", json!(pins.collect::<Vec<_>>())),
+        ("tls-insecure", json!(typed.tls_insecure)),
+        ("tls-legacy", json!(typed.tls_legacy)),
+    ])
+}
+
+fn login(typed: &cli::Login) -> Told {
+    // It may have a password in it.
+    let command = typed.password_command.as_ref().map(|_| "(not shown)");
+    told([
+        ("master-user", json!(typed.master_user)),
+        ("master-separator", json!(typed.master_separator)),
+        ("password-file", json!(typed.password_file)),
+        ("password-command", json!(command)),
+        ("auth", json!(typed.auth.as_ref().map(word))),
+    ])
+}
+
+/// Without `--shard`: which one it is may have been found out.
+fn users(typed: &cli::Users) -> Told {
+    told([
+        ("users", json!(typed.users)),
+        ("user", json!(typed.user)),
+        ("only", json!(typed.only)),
+        ("only-failed", json!(typed.only_failed)),
+    ])
+}
+
+fn target(typed: &cli::Target) -> Told {
+    let form = &typed.form;
+    let servers: Vec<_> = form.target.iter().map(word).collect();
+    told([
+        ("maildir", json!(typed.maildir)),
+        ("target", json!(servers)),
+        ("layout", json!(word(&form.layout))),
+        ("folder-encoding", json!(form.encoding().word())),
+        ("owner", json!(typed.owner)),
+        ("fsync", json!(word(&typed.fsync))),
+    ])
+}
+
+fn rerun(typed: &cli::Rerun) -> Told {
+    let delete_source = typed.delete_source.as_ref().and_then(word);
+    told([
+        ("mirror", json!(typed.mirror)),
+        ("after-cutover", json!(typed.after_cutover)),
+        ("max-delete", json!(typed.max_delete)),
+        ("keep-deleted", json!(typed.keep_deleted)),
+        ("delete-local", json!(typed.delete_local)),
+        ("delete-source", json!(delete_source)),
+        ("expunge-marked", json!(typed.expunge_marked)),
+    ])
+}
+
+fn uidls(typed: &cli::Uidls) -> Told {
+    told([
+        ("ignore-missing-uidls", json!(typed.ignore_missing_uidls)),
+        ("ignore-extra-uidls", json!(typed.ignore_extra_uidls)),
+        ("pop3-all-mailboxes", json!(typed.pop3_all_mailboxes)),
+        ("pop3-collect", json!(typed.pop3_collect.as_ref().map(word))),
+        ("skip-size-check", json!(typed.skip_size_check)),
+        ("uidl-template", json!(typed.uidl_template)),
+        ("unholdable", json!(word(&typed.unholdable))),
+        ("pop3-order", json!(word(&typed.pop3_order))),
+    ])
+}
+
+fn running(typed: &cli::Running) -> Told {
+    told([
+        ("job", json!(typed.job)),
+        ("timeout", json!(typed.timeout)),
+        ("retries", json!(typed.retries)),
+        ("metrics", json!(typed.metrics)),
+    ])
+}
+
+fn delivery(typed: &cli::Delivery) -> Told {
+    told([
+        ("connections", json!(typed.connections)),
+        ("compress", json!(word(&typed.compress))),
+        ("daily-cap", json!(typed.daily_cap)),
+        ("min-free", json!(typed.min_free)),
+        ("history", json!(typed.history)),
+    ])
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::Users;
+use super::options::{Told, told};
 use super::selection::size;
 use crate::cli;
 use crate::source::net::{LEAST_RATE, Pacing};
@@ -96,8 +97,8 @@ pub(super) fn windows(typed: &cli::Pacing, refuse: &mut dyn FnMut(String)) -> Wi
 }
 
 /// What was typed, for `run.json`.
-pub(super) fn options(typed: &cli::Pacing) -> Vec<(String, serde_json::Value)> {
-    [
+pub(super) fn options(typed: &cli::Pacing) -> Told {
+    told([
         (
             "jobs",
             match typed.jobs {
@@ -109,7 +110,5 @@ pub(super) fn options(typed: &cli::Pacing) -> Vec<(String, serde_json::Value)> {
         ("rate", typed.rate.clone().into()),
         ("host-rate", typed.host_rate.clone().into()),
         ("window", typed.window.clone().into()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    ])
 }

@@ -165,6 +165,27 @@ fn users(typed: &cli::Export, everyone: Everyone, faults: &mut Faults) -> (Users
             "the passwords in the user list are not used: --master-user logs in for everyone",
         );
     }
+    if typed.login.password_command.is_some() && typed.login.password_file.is_some() {
+        faults.warn("--password-file is not used: --password-command says what the passwords are");
+    }
+    for (protocol, logins, server) in [
+        (
+            "imap",
+            scan.any_imap_login,
+            typed.source.imap.is_some() || scan.any_imap,
+        ),
+        (
+            "pop3",
+            scan.any_pop3_login,
+            typed.source.pop3.is_some() || scan.any_pop3,
+        ),
+    ] {
+        if logins && !server {
+            faults.warn(format!(
+                "{protocol}_user and {protocol}_password in the user list are not used: there is no --{protocol} URL"
+            ));
+        }
+    }
     let narrowing = Narrowing {
         names: wanted.names(faults),
         shard: shard(&typed.users, faults),

@@ -10,7 +10,7 @@ pub use glob::Glob;
 pub use rename::Rename;
 pub(super) use values::size;
 
-use super::options::word;
+use super::options::{Told, told, word};
 use super::{FolderEncoding, Layout};
 use crate::cli;
 use crate::mail::FolderPath;
@@ -75,75 +75,74 @@ impl Selection {
         form: (Layout, FolderEncoding),
         refuse: &mut dyn FnMut(String),
     ) -> Self {
-        let mut selection = Self {
+        let subfolder = |name: &str| subfolder(name, form);
+        Self {
+            folders: each(&typed.folder, "--folder", Glob::parse, refuse),
+            exclude: each(&typed.exclude, "--exclude", Glob::parse, refuse),
             subscribed: typed.subscribed,
             skip_empty: typed.skip_empty,
             all_mail: typed.all_mail,
             special_use: typed.special_use,
-            ..Self::default()
-        };
-        for (option, patterns, globs) in [
-            ("--folder", &typed.folder, &mut selection.folders),
-            ("--exclude", &typed.exclude, &mut selection.exclude),
-        ] {
-            for pattern in patterns {
-                let glob = Glob::parse(pattern)
-                    .map_err(|fault| refuse(format!("{option} {pattern:?}: {fault}")));
-                globs.extend(glob);
-            }
+            renames: each(&typed.rename, "--rename", Rename::parse, refuse),
+            maps: maps(&typed.map, form, refuse),
+            subfolder: one(typed.subfolder.as_deref(), "--subfolder", subfolder, refuse),
+            since: one(typed.since.as_deref(), "--since", values::date, refuse),
+            max_age: one(typed.max_age, "--max-age", values::days, refuse),
+            max_size: one(typed.max_size.as_deref(), "--max-size", size, refuse),
+            search: one(
+                typed.search.as_deref(),
+                "--search",
+                values::search_keys,
+                refuse,
+            ),
         }
-        for text in &typed.rename {
-            let rename =
-                Rename::parse(text).map_err(|fault| refuse(format!("--rename {text:?}: {fault}")));
-            selection.renames.extend(rename);
-        }
-        for text in &typed.map {
-            match map(text, form) {
-                Ok((from, _)) if selection.maps.iter().any(|(known, _)| *known == from) => {
-                    refuse(format!("--map gives folder {from} two names"));
-                }
-                Ok(pair) => selection.maps.push(pair),
-                Err(fault) => refuse(format!("--map {text:?}: {fault}")),
-            }
-        }
-        fn take<V, T: ?Sized>(
-            value: Option<&T>,
-            option: &str,
-            read: impl Fn(&T) -> Result<V, String>,
-            refuse: &mut dyn FnMut(String),
-        ) -> Option<V> {
-            let read = read(value?);
-            read.map_err(|fault| refuse(format!("{option}: {fault}")))
-                .ok()
-        }
-        let subfolder_of = |name: &str| subfolder(name, form);
-        selection.subfolder = take(
-            typed.subfolder.as_deref(),
-            "--subfolder",
-            subfolder_of,
-            refuse,
-        );
-        selection.since = take(typed.since.as_deref(), "--since", values::date, refuse);
-        selection.max_age = take(
-            typed.max_age.as_ref(),
-            "--max-age",
-            |days| values::days(*days),
-            refuse,
-        );
-        selection.max_size = take(
-            typed.max_size.as_deref(),
-            "--max-size",
-            values::size,
-            refuse,
-        );
-        selection.search = take(
-            typed.search.as_deref(),
-            "--search",
-            values::search_keys,
-            refuse,
-        );
-        selection
     }
+}
+
+/// The value of an option that may be given once.
+fn one<V, T>(
+    typed: Option<T>,
+    option: &str,
+    read: impl Fn(T) -> Result<V, String>,
+    refuse: &mut dyn FnMut(String),
+) -> Option<V> {
+    let read = read(typed?);
+    read.map_err(|fault| refuse(format!("{option}: {fault}")))
+        .ok()
+}
+
+/// The values of an option that may be repeated.
+fn each<V>(
+    typed: &[String],
+    option: &str,
+    read: impl Fn(&str) -> Result<V, String>,
+    refuse: &mut dyn FnMut(String),
+) -> Vec<V> {
+    let read = typed.iter().filter_map(|text| {
+        let read = read(text);
+        read.map_err(|fault| refuse(format!("{option} {text:?}: {fault}")))
+            .ok()
+    });
+    read.collect()
+}
+
+/// The values of `--map`, which may give no folder two names.
+fn maps(
+    typed: &[String],
+    form: (Layout, FolderEncoding),
+    refuse: &mut dyn FnMut(String),
+) -> Vec<(String, FolderPath)> {
+    let mut maps: Vec<(String, FolderPath)> = Vec::new();
+    for text in typed {
+        match map(text, form) {
+            Ok((from, _)) if maps.iter().any(|(known, _)| *known == from) => {
+                refuse(format!("--map gives folder {from} two names"));
+            }
+            Ok(pair) => maps.push(pair),
+            Err(fault) => refuse(format!("--map {text:?}: {fault}")),
+        }
+    }
+    maps
 }
 
 /// The options that only IMAP can serve, as far as they are used.
@@ -164,8 +163,8 @@ pub(super) fn imap_options(typed: &cli::Selection) -> Vec<&'static str> {
 }
 
 /// What was typed, for `run.json`.
-pub(super) fn options(typed: &cli::Selection) -> Vec<(String, serde_json::Value)> {
-    [
+pub(super) fn options(typed: &cli::Selection) -> Told {
+    told([
         ("folder", typed.folder.clone().into()),
         ("exclude", typed.exclude.clone().into()),
         ("subscribed", typed.subscribed.into()),
@@ -179,9 +178,7 @@ pub(super) fn options(typed: &cli::Selection) -> Vec<(String, serde_json::Value)
         ("max-age", typed.max_age.into()),
         ("max-size", typed.max_size.clone().into()),
         ("search", typed.search.clone().into()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
+    ])
 }
 
 /// The folder below which a user's mail is to lie.

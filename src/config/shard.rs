@@ -183,7 +183,7 @@ fn in_array(of: Option<u32>, environment: Environment<'_>) -> Result<(u32, u32),
     };
     let count = match engine.last {
         Last::Unknown => None,
-        Last::In(name) => value(name).and_then(|last| (last + 1).checked_sub(first)),
+        Last::In(name) => value(name).and_then(|last| last.checked_add(1)?.checked_sub(first)),
         Last::Count(name) => value(name),
     };
     // A part of the array, run again: its numbers are those of the whole, its count is not.
@@ -205,7 +205,7 @@ fn in_array(of: Option<u32>, environment: Environment<'_>) -> Result<(u32, u32),
             ));
         }
     };
-    let part = (index + 1).saturating_sub(first);
+    let part = index.saturating_add(1).saturating_sub(first);
     if !(1..=of).contains(&part) {
         return Err(format!(
             "--shard: {} is {index}, which is none of {of} tasks: the array has gaps, or is not of {of} tasks",
@@ -261,6 +261,12 @@ mod tests {
             ("auto", slurm("0", "0", "7"), Ok("1/7")),
             ("auto", slurm("6", "0", "7"), Ok("7/7")),
             ("auto", slurm("7", "0", "7"), Err("has gaps")),
+            ("auto", slurm("4294967295", "0", "7"), Err("has gaps")),
+            (
+                "auto",
+                vec![("LSB_JOBINDEX", "2"), ("LSB_JOBINDEX_END", "4294967295")],
+                Err("give auto/N"),
+            ),
             ("auto", slurm("3", "3", "2"), Err("Give auto/N")),
             ("auto/7", slurm("3", "3", "2"), Ok("3/7")),
             ("auto/7", slurm("9", "1", "9"), Err("none of 7 tasks")),

@@ -443,7 +443,7 @@ fn a_narrowed_list_keeps_its_order_and_says_what_it_cannot_find() {
 fn what_does_not_stop_it_is_a_warning() {
     let dir = tempfile::tempdir().expect("a directory");
     let file = dir.path().join("users.csv");
-    std::fs::write(&file, "user,password\na,p\n").expect("written");
+    std::fs::write(&file, "user,password,pop3_user\na,p,a2\n").expect("written");
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).expect("opened");
     let (options, _) = typed(&[
         "--users",
@@ -454,6 +454,10 @@ fn what_does_not_stop_it_is_a_warning() {
         "imaps://i.example",
         "--master-user",
         "m",
+        "--password-command",
+        "x",
+        "--password-file",
+        "y",
         "--pop3-order",
         "date",
         "-q",
@@ -461,14 +465,17 @@ fn what_does_not_stop_it_is_a_warning() {
         "plain",
     ]);
     let config = resolve::resolve(&options, Task::Export, Some("p".into())).expect("only warnings");
-    for (warning, want) in config
-        .warnings
-        .iter()
-        .zip(["--pop3-order", "chmod 600", "not used"])
-    {
+    let wanted = [
+        "--pop3-order",
+        "chmod 600",
+        "the passwords in the user list are not used",
+        "--password-file is not used",
+        "pop3_user and pop3_password in the user list are not used: there is no --pop3 URL",
+    ];
+    for (warning, want) in config.warnings.iter().zip(wanted) {
         assert!(warning.contains(want), "{warning}, not {want}");
     }
-    assert_eq!(config.warnings.len(), 3);
+    assert_eq!(config.warnings.len(), wanted.len());
     let voice = Voice::from_cli(&options.running);
     assert_eq!(voice.progress, crate::progress::Mode::None);
     assert_eq!(voice.verbosity, Verbosity::Quiet);

@@ -96,7 +96,7 @@ fn keys_become_arguments_before_the_typed_ones() {
         );
     }
     let explained = all(
-        "maildir = \"/m/{user}\"\njobs = 3\ntarget = \"qmail,dovecot\"",
+        "maildir = \"/m/{user}\"\njobs = 3\ntarget = \"qmail,dovecot\"\nfolder = [\"INBOX\", \"Lists*\"]",
         &["explain", "ann", "--job", "--job=FILE"],
     );
     let words = ["mailseed", "explain", "ann", "--job", "--job=FILE"];

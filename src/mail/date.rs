@@ -69,7 +69,10 @@ mod tests {
                 "Date: Mon, 01 Jan 2020 00:00:00 +0000\n\n",
                 Some(1_577_836_800),
             ),
-            ("Date: 1 Jan 20 00:00 EST\n\n", Some(1_577_854_800)),
+            (
+                "DKIM-Signature: h=From:\n\tReceived:\n\tDate:To;\nDate: 1 Jan 20 00:00 EST\n\n",
+                Some(1_577_854_800),
+            ),
             (
                 "Subject: x\n\nDate: Wed, 01 Jan 2020 00:00:00 +0000\n",
                 None,

@@ -79,6 +79,11 @@ impl Entry {
     }
 }
 
+/// The sum of octets as servers announce them: those may be any numbers.
+pub fn octets(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
+}
+
 /// The number of a message in one POP3 session, from 1 (RFC 1939 section 3).
 pub type PopNumber = u32;
 

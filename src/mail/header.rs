@@ -32,27 +32,24 @@ pub fn field(header: &[u8], name: &str) -> Option<String> {
     let mut lines = header
         .split(|byte| *byte == b'\n')
         .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .take_while(|line| !line.is_empty())
-        .peekable();
-    while let Some(line) = lines.next() {
-        let Some(colon) = memchr::memchr(b':', line) else {
-            continue;
-        };
-        if !line[..colon]
-            .trim_ascii()
-            .eq_ignore_ascii_case(name.as_bytes())
-        {
-            continue;
-        }
-        let mut value = line[colon + 1..].to_vec();
-        while let Some(folded) =
-            lines.next_if(|line| line.starts_with(b" ") || line.starts_with(b"\t"))
-        {
-            value.extend_from_slice(folded);
-        }
-        return Some(String::from_utf8_lossy(&value).into_owned());
+        .take_while(|line| !line.is_empty());
+    let mut value = lines.by_ref().find_map(|line| {
+        // A field may go on with what looks like another one: DKIM-Signature names them.
+        let at = memchr::memchr(b':', line).filter(|_| !is_folded(line))?;
+        let is_wanted = line[..at]
+            .trim_ascii_end()
+            .eq_ignore_ascii_case(name.as_bytes());
+        is_wanted.then(|| line[at + 1..].to_vec())
+    })?;
+    for folded in lines.take_while(|line| is_folded(line)) {
+        value.extend_from_slice(folded);
     }
-    None
+    Some(String::from_utf8_lossy(&value).into_owned())
+}
+
+/// Whether a line goes on with the field before it.
+fn is_folded(line: &[u8]) -> bool {
+    matches!(line.first(), Some(b' ' | b'\t'))
 }
 
 /// The Message-ID (RFC 5322 section 3.6.4) as it stands between `<` and `>`, or the whole value
@@ -106,6 +103,11 @@ mod tests {
             ("Message-ID: <open@x\n\n", Some("<open@x")),
             ("Message-ID:\n\n", None),
             ("Message-ID: <1@x>\nMessage-ID: <2@x>\n\n", Some("1@x")),
+            (
+                "DKIM-Signature: h=From:\r\n\tMessage-ID:Date;\r\nMessage-ID: <a@b>\r\n\r\n",
+                Some("a@b"),
+            ),
+            (" Message-ID: <folded@x>\n\n", None),
             ("Subject: x\n\nMessage-ID: <body@x>\n", None),
             ("\nMessage-ID: <body@x>\n", None),
             ("", None),

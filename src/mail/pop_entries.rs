@@ -163,6 +163,17 @@ impl FromIterator<PopEntry> for PopEntries {
     }
 }
 
+/// A listing of these UIDLs, for tests; an empty text is none.
+#[cfg(test)]
+pub(crate) fn listing_of(uidls: &[&str]) -> PopEntries {
+    let entries = (1..).zip(uidls).map(|(number, uidl)| PopEntry {
+        number,
+        size: 1,
+        uidl: Uidl::parse(uidl.as_bytes()).ok(),
+    });
+    entries.collect()
+}
+
 /// Numbers of messages, which nearly always count from 1: those take no room.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Numbers {
@@ -302,15 +313,7 @@ mod tests {
 
     #[test]
     fn messages_are_found_by_their_uidls() {
-        let uidls = ["a", "b", "", "a", "c", "", "a"];
-        let entries: PopEntries = (1..)
-            .zip(uidls)
-            .map(|(number, uidl)| PopEntry {
-                number,
-                size: 1,
-                uidl: Uidl::parse(uidl.as_bytes()).ok(),
-            })
-            .collect();
+        let entries = listing_of(&["a", "b", "", "a", "c", "", "a"]);
         let by_uidl = entries.by_uidl();
         for (uidl, want) in [("a", &[0, 3, 6][..]), ("b", &[1]), ("", &[]), ("d", &[])] {
             assert_eq!(by_uidl.get(uidl).collect::<Vec<_>>(), want, "{uidl}");

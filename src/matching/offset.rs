@@ -52,7 +52,8 @@ fn numbers(uidl: &str) -> impl Iterator<Item = (&str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::{Place, PopEntry, Uid, Uidl};
+    use crate::mail::pop_entries::listing_of;
+    use crate::mail::{Place, Uid};
 
     /// Pairs, and the listing that has their UIDLs.
     type Listed = (Vec<Pair>, PopEntries);
@@ -67,12 +68,8 @@ mod tests {
                 place,
                 stage: *stage,
             });
-        let entries = (1..).zip(uidls).map(|(number, (_, uidl, _))| PopEntry {
-            number,
-            size: 1,
-            uidl: Uidl::parse(uidl.as_bytes()).ok(),
-        });
-        (pairs.collect(), entries.collect())
+        let texts: Vec<&str> = uidls.iter().map(|(_, uidl, _)| *uidl).collect();
+        (pairs.collect(), listing_of(&texts))
     }
 
     fn rule_of((pairs, listing): &Listed) -> Option<(String, u64)> {

@@ -44,19 +44,11 @@ impl<'a> Owners<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mail::{PopEntry, Uidl};
+    use crate::mail::pop_entries::listing_of;
 
     #[test]
     fn a_uidl_that_is_there_twice_has_no_owner() {
-        let uidls = ["a", "b", "", "a", "c", "", "a"];
-        let pops: PopEntries = (1..)
-            .zip(uidls)
-            .map(|(number, uidl)| PopEntry {
-                number,
-                size: 1,
-                uidl: Uidl::parse(uidl.as_bytes()).ok(),
-            })
-            .collect();
+        let pops = listing_of(&["a", "b", "", "a", "c", "", "a"]);
         let owners = Owners::of(&pops);
         let owner = |uidl| owners.owner(uidl);
         assert_eq!(

@@ -152,10 +152,42 @@ fn look(
     relation: SizeRelation,
     care: Care<'_>,
 ) -> Result<Seen, Problem> {
-    let small = hits.len() <= SMALL;
+    let twins = read_headers(work, hits, looked_at, care)?;
+    let is_small = hits.len() <= SMALL && care.left.on_both_sides();
+    let thorough = is_small || work.is_cheap(hits);
+    let mut seen = Seen::default();
+    let mut doubts: HashMap<Hit, Doubt> = HashMap::new();
+    for hit in looked_at {
+        match by_header(work, *hit, relation, &twins) {
+            Verdict::Confirmed => {
+                seen.confirmed += 1;
+                doubts.extend(thorough.then_some((*hit, Doubt::Slight)));
+            }
+            Verdict::Contradicted => {
+                seen.contradicted.insert(*hit);
+                if !care.named {
+                    return Ok(seen);
+                }
+            }
+            Verdict::Doubtful(doubt) => {
+                doubts.insert(*hit, doubt);
+            }
+        }
+    }
+    compare_bodies(work, doubts, &mut seen)?;
+    Ok(seen)
+}
+
+/// Reads the headers of `looked_at`, a part of `hits`, and of what may be a twin of one of them.
+fn read_headers(
+    work: &mut Work<'_>,
+    hits: &[Hit],
+    looked_at: &[Hit],
+    care: Care<'_>,
+) -> Result<Twins, Problem> {
     let (mut pops, mut imaps) = sides(looked_at.iter());
     let (open_pops, open_imaps) = (work.open_pops(), work.open_imaps());
-    if small && open_pops.len().max(open_imaps.len()) <= SMALL {
+    if hits.len() <= SMALL && open_pops.len().max(open_imaps.len()) <= SMALL {
         // All of them: a header that is not the only one of its kind is then seen to be none.
         (pops, imaps) = (open_pops, open_imaps);
     } else if looked_at.len() > SAMPLE && care.left.is_cheap() {
@@ -167,46 +199,71 @@ fn look(
     let loose = |header: HeaderDigest| header.loose;
     let pops = pops.iter().filter_map(|at| work.pop_header(*at));
     let imaps = imaps.iter().filter_map(|at| work.imap_header(*at));
-    let kinds: [Kinds<Digest>; 2] = [
+    Ok(Twins([
         Kinds::of(pops.map(loose).collect()),
         Kinds::of(imaps.map(loose).collect()),
-    ];
-    let is_twin = |header: &HeaderDigest| kinds.iter().any(|it| it.has_several(&header.loose));
+    ]))
+}
 
-    let thorough = work.is_cheap(hits) || small && care.left.on_both_sides();
-    let mut seen = Seen::default();
-    let mut doubts: HashMap<Hit, Doubt> = HashMap::new();
-    for hit in looked_at {
-        let fits = relation.fits(work.sizes(*hit));
-        let doubt = match (work.pop_header(hit.pop()), work.imap_header(hit.imap())) {
-            (Some(pop), Some(imap)) if pop.strict == imap.strict || pop.loose == imap.loose => {
-                let deviates = !fits && relation != SizeRelation::None;
-                if is_twin(&pop)
-                    || is_twin(&imap)
-                    || !work.is_unmistakable(hit.pop(), hit.imap())
-                    || work.is_suspect(hit.pop())
-                    || deviates
-                {
-                    Some(Doubt::Grave)
-                } else {
-                    seen.confirmed += 1;
-                    thorough.then_some(Doubt::Slight)
-                }
-            }
-            (Some(pop), Some(imap)) if pop.identity.is_none() || pop.identity != imap.identity => {
-                seen.contradicted.insert(*hit);
-                if !care.named {
-                    return Ok(seen);
-                }
-                None
-            }
-            (Some(_), Some(_)) => Some(Doubt::Grave),
-            _ if fits => Some(Doubt::Unseen),
-            _ => Some(Doubt::Grave),
-        };
-        doubts.extend(doubt.map(|doubt| (*hit, doubt)));
+/// The headers that have been read, on either side.
+struct Twins([Kinds<Digest>; 2]);
+
+impl Twins {
+    /// Whether a header is not the only one of its kind on its side.
+    fn has_one_of(&self, header: &HeaderDigest) -> bool {
+        let mut sides = self.0.iter();
+        sides.any(|kinds| kinds.has_several(&header.loose))
     }
+}
 
+/// What a header says of a claim.
+enum Verdict {
+    Confirmed,
+    Contradicted,
+    /// The bodies are to be compared.
+    Doubtful(Doubt),
+}
+
+/// Why the bodies of a claim are compared. If they differ the claim is wrong in any case.
+#[derive(Clone, Copy)]
+enum Doubt {
+    /// Without the bodies it is dropped.
+    Grave,
+    /// Its header could not be read; the claims that could be read answer for it.
+    Unseen,
+    /// The header is proof enough, but it costs little to be quite sure.
+    Slight,
+}
+
+fn by_header(work: &Work<'_>, hit: Hit, relation: SizeRelation, twins: &Twins) -> Verdict {
+    let fits = relation.fits(work.sizes(hit));
+    match (work.pop_header(hit.pop()), work.imap_header(hit.imap())) {
+        (Some(pop), Some(imap)) if pop.strict == imap.strict || pop.loose == imap.loose => {
+            let deviates = !fits && relation != SizeRelation::None;
+            let is_sure = !deviates
+                && !twins.has_one_of(&pop)
+                && !twins.has_one_of(&imap)
+                && work.is_unmistakable(hit.pop(), hit.imap())
+                && !work.is_suspect(hit.pop());
+            match is_sure {
+                true => Verdict::Confirmed,
+                false => Verdict::Doubtful(Doubt::Grave),
+            }
+        }
+        (Some(pop), Some(imap)) if pop.identity.is_none() || pop.identity != imap.identity => {
+            Verdict::Contradicted
+        }
+        (Some(_), Some(_)) => Verdict::Doubtful(Doubt::Grave),
+        _ if fits => Verdict::Doubtful(Doubt::Unseen),
+        _ => Verdict::Doubtful(Doubt::Grave),
+    }
+}
+
+fn compare_bodies(
+    work: &mut Work<'_>,
+    doubts: HashMap<Hit, Doubt>,
+    seen: &mut Seen,
+) -> Result<(), Problem> {
     let (pops, imaps) = sides(doubts.keys());
     work.read_contents(&pops, &imaps)?;
     for (hit, doubt) in doubts {
@@ -221,18 +278,7 @@ fn look(
             (Some(true), Doubt::Slight) | (None, Doubt::Slight | Doubt::Unseen) => (),
         }
     }
-    Ok(seen)
-}
-
-/// Why the bodies of a claim are compared. If they differ the claim is wrong in any case.
-#[derive(Clone, Copy)]
-enum Doubt {
-    /// Without the bodies it is dropped.
-    Grave,
-    /// Its header could not be read; the claims that could be read answer for it.
-    Unseen,
-    /// The header is proof enough, but it costs little to be quite sure.
-    Slight,
+    Ok(())
 }
 
 fn sides<'h>(hits: impl Iterator<Item = &'h Hit>) -> (Vec<usize>, Vec<usize>) {

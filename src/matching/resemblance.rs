@@ -65,49 +65,20 @@ pub(super) fn pair_alike(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(),
 }
 
 fn by_header(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> {
-    let mut lone: Vec<Hit> = Vec::new();
-    let mut crowds = Vec::new();
-    let (mut pops_left, mut imaps_left) = unread(work);
-    let groups = group(
-        work,
-        |work, pop| loose(work.pop_header(pop)),
-        |work, imap| loose(work.imap_header(imap)),
-    );
-    for group in groups.iter() {
-        pops_left += group.pops.len().saturating_sub(group.imaps.len());
-        imaps_left += group.imaps.len().saturating_sub(group.pops.len());
-        match (group.pops.as_slice(), group.imaps.as_slice()) {
-            ([], _) | (_, []) => (),
-            ([pop], [imap]) => lone.extend(Hit::new(*pop, *imap)),
-            _ => crowds.push(group),
-        }
-    }
-    drop(groups);
-
-    let relation = work.size_relation(&lone);
-    let cheap = work.is_cheap(&lone);
-    let needs_body: Vec<bool> = lone
-        .iter()
-        .map(|hit| {
-            let header = work.pop_header(hit.pop());
-            let identified = header.is_some_and(|h| h.identity.is_some());
-            pops_left > 0 && imaps_left > 0
-                || work.is_suspect(hit.pop())
-                || !identified
-                || !relation.fits(work.sizes(*hit))
-        })
-        .collect();
-    let checked = lone.iter().zip(&needs_body);
+    let found = Found::of(work);
+    let needs_body = found.need_bodies(work);
+    let cheap = work.is_cheap(&found.lone);
+    let checked = found.lone.iter().zip(&needs_body);
     let checked = checked.filter(|(_, needs)| **needs || cheap);
     let checked = checked.map(|(hit, _)| (hit.pop(), hit.imap()));
     let (mut pops, mut imaps): (Vec<usize>, Vec<usize>) = checked.unzip();
-    for crowd in &crowds {
+    for crowd in &found.crowds {
         pops.extend(&crowd.pops);
         imaps.extend(&crowd.imaps);
     }
     work.read_contents(&pops, &imaps)?;
 
-    for (hit, needs_body) in lone.into_iter().zip(needs_body) {
+    for (hit, needs_body) in found.lone.into_iter().zip(needs_body) {
         let (pop, imap) = (hit.pop(), hit.imap());
         match work.same_content(pop, imap) {
             Some(false) => work.doubt(pop, Why::OtherBody),
@@ -124,7 +95,7 @@ fn by_header(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> {
             }
         }
     }
-    for crowd in crowds {
+    for crowd in found.crowds {
         doubt_all(work, &crowd);
         for copies in by_body(work, &crowd).iter() {
             if copies.is_on_both_sides() {
@@ -133,6 +104,59 @@ fn by_header(work: &mut Work<'_>, hint: Option<&Hint>) -> Result<(), Problem> {
         }
     }
     Ok(())
+}
+
+/// What is open, by headers.
+struct Found {
+    /// Headers that are the only ones of their kind on both sides.
+    lone: Vec<Hit>,
+    /// Messages of one header, which both sides have, and one of them more than once.
+    crowds: Vec<Group>,
+    /// How many messages of POP3 find none of IMAP.
+    pops_left: usize,
+    /// How many messages of IMAP find none of POP3.
+    imaps_left: usize,
+}
+
+impl Found {
+    fn of(work: &Work<'_>) -> Self {
+        let (pops_left, imaps_left) = unread(work);
+        let mut found = Self {
+            lone: Vec::new(),
+            crowds: Vec::new(),
+            pops_left,
+            imaps_left,
+        };
+        let groups = group(
+            work,
+            |work, pop| loose(work.pop_header(pop)),
+            |work, imap| loose(work.imap_header(imap)),
+        );
+        for group in groups.iter() {
+            found.pops_left += group.pops.len().saturating_sub(group.imaps.len());
+            found.imaps_left += group.imaps.len().saturating_sub(group.pops.len());
+            match (group.pops.as_slice(), group.imaps.as_slice()) {
+                ([], _) | (_, []) => (),
+                ([pop], [imap]) => found.lone.extend(Hit::new(*pop, *imap)),
+                _ => found.crowds.push(group),
+            }
+        }
+        found
+    }
+
+    /// For each of the lone ones whether its header is no proof without the bodies.
+    fn need_bodies(&self, work: &Work<'_>) -> Vec<bool> {
+        let relation = work.size_relation(&self.lone);
+        let lone = self.lone.iter().map(|hit| {
+            let header = work.pop_header(hit.pop());
+            let identified = header.is_some_and(|h| h.identity.is_some());
+            self.pops_left > 0 && self.imaps_left > 0
+                || work.is_suspect(hit.pop())
+                || !identified
+                || !relation.fits(work.sizes(*hit))
+        });
+        lone.collect()
+    }
 }
 
 /// For servers that write headers anew. What they keep is Message-ID, Date, From and Subject; a

@@ -31,8 +31,8 @@ impl SizeRelation {
         }
     }
 
-    /// Whether (POP3 size, IMAP size) may be those of one message. Nothing fits no relation; what
-    /// is ignored contradicts nothing.
+    /// Whether (POP3 size, IMAP size) may be those of one message. Without a relation none are; where
+    /// sizes are ignored all may be.
     pub(super) fn fits(self, (pop, imap): (u64, u64)) -> bool {
         match self {
             Self::Equal => pop == imap,

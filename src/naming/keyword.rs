@@ -20,6 +20,7 @@ impl KeywordLetters {
             if let Some((index, name)) = line.split_once(' ')
                 && let Ok(index) = index.parse::<usize>()
                 && let Some(slot) = letters.names.get_mut(index)
+                && !name.is_empty()
             {
                 *slot = Some(name.to_owned());
             }
@@ -108,7 +109,7 @@ mod tests {
         let both = table.intern(["$Forwarded", "NonJunk"]).unwrap();
         let one = table.intern(["zeta"]).unwrap();
         let unused = table.intern(["unused"]).unwrap();
-        let mut letters = KeywordLetters::parse("1 nonjunk\nrubbish\n99 far\n");
+        let mut letters = KeywordLetters::parse("0 \n1 nonjunk\nrubbish\n99 far\n");
         let homeless = letters.admit(&table, [both, one, one].into_iter());
         assert!(homeless.is_empty());
         assert_eq!(letters.to_text(), "0 zeta\n1 nonjunk\n2 $Forwarded\n");

@@ -114,6 +114,7 @@ mod tests {
             uids: remembered
                 .map(|(value, text)| (uid(*value), UidlDigest::of(&uidl(text))))
                 .collect(),
+            ..Remembered::default()
         };
         let validity = UidValidity::new(7).unwrap();
         let uids = number(validity, next, &uidls, disk, &remembered).unwrap();

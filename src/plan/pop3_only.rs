@@ -1,14 +1,17 @@
 //! A source without IMAP: its INBOX is the POP3 listing, and UIDs are given in POP3 order.
 //!
 //! What was numbered in an earlier run keeps its UID: it is found again by the `P` of its line in
-//! `dovecot-uidlist`, by the digest in its file name, or by its UIDL as its file name.
+//! `dovecot-uidlist`, by the digest in its file name, or by what that run has remembered.
 
 use std::collections::{HashMap, HashSet};
 
 use super::on_disk::OnDisk;
+use super::seen::Renumbered;
 use super::{Announced, Announcements};
 use crate::mail::pop_entries::ByUidl;
-use crate::mail::{Entry, Flags, KeywordSet, KeywordTable, Place, Uid, UidSet, UidValidity};
+use crate::mail::{
+    Entry, Flags, KeywordSet, KeywordTable, Place, PopEntries, PopEntry, Uid, UidSet, UidValidity,
+};
 use crate::naming::Identity;
 use crate::naming::message::UidlDigest;
 use crate::problem::{Kind, Problem, Reach};
@@ -45,6 +48,18 @@ pub struct Remembered {
     pub validity: Option<UidValidity>,
     /// The UIDs of messages, and what stands for them in file names.
     pub uids: Vec<(Uid, UidlDigest)>,
+    /// Those of them that the target has under another UID, since a server had given theirs to other mail.
+    pub renumbered: Renumbered,
+}
+
+impl Remembered {
+    /// The number of a message that a list of this UIDVALIDITY has as `uid`.
+    fn number_of(&self, validity: UidValidity, uid: Uid) -> Option<Uid> {
+        match self.validity == Some(validity) {
+            true => self.renumbered.source_uid(uid),
+            false => Some(uid),
+        }
+    }
 }
 
 /// Numbers `maildrop` for a target that holds `disk`. `now` (seconds since 1970) becomes the
@@ -79,28 +94,11 @@ pub fn number(
         .or_else(|| UidValidity::new(u32::try_from(now).unwrap_or(u32::MAX)))
         .or_else(|| UidValidity::new(1))
         .ok_or_else(|| Problem::new(Kind::Internal, Reach::User, "no UIDVALIDITY"))?;
-
-    let mut next = known.next_uid;
-    let mut left_out = 0;
-    let mut rows: Vec<(Uid, Place)> = Vec::with_capacity(listing.len());
-    for (at, size) in listing.sizes().enumerate() {
-        let uid = match known.by_place.get(at).copied().flatten() {
-            Some(uid) => uid,
-            None if max_size.is_some_and(|most| size > most) => {
-                left_out += 1;
-                continue;
-            }
-            None => loop {
-                let uid = Uid::new(next).ok_or_else(used_up)?;
-                next = next.wrapping_add(1);
-                if !known.uids.contains(uid) {
-                    break uid;
-                }
-            },
-        };
-        rows.push((uid, Place::of(at).ok_or_else(used_up)?));
-    }
-    rows.sort_by_key(|row| row.0);
+    let Given {
+        rows,
+        next,
+        left_out,
+    } = known.give(listing, max_size)?;
     let above = |uid: Uid| uid.value().saturating_add(1);
     let mut numbered = Numbered {
         validity,
@@ -115,34 +113,41 @@ pub fn number(
     };
     for (uid, place) in rows {
         let listed = listing.get(place.index());
-        let Some((listed, digest)) = listed.zip(digests.get(place.index())) else {
-            continue;
+        if let Some((listed, digest)) = listed.zip(digests.get(place.index())) {
+            let is_repeated = repeated.contains(&place.index());
+            numbered.push(uid, place, listed, is_repeated);
+            numbered.digests.push(*digest);
+        }
+    }
+    Ok(numbered)
+}
+
+impl Numbered {
+    /// Adds a message as POP3 lists it at `place`, but for its digest.
+    fn push(&mut self, uid: Uid, place: Place, listed: PopEntry, is_repeated: bool) {
+        let PopEntry { number, size, uidl } = listed;
+        let why = match &uidl {
+            Some(uidl) if is_repeated => {
+                Some(format!("an earlier message has the same UIDL {uidl}"))
+            }
+            Some(_) => None,
+            None => Some("its UIDL is empty or breaks RFC 1939".to_owned()),
         };
-        let own = listed.uidl.clone();
-        let own = own.filter(|_| !repeated.contains(&place.index()));
-        let announced = own.map(|uidl| Announced {
+        let announced = uidl.filter(|_| !is_repeated).map(|uidl| Announced {
             position: place.at() + 1,
             uidl,
         });
-        if announced.is_none() {
-            let why = match &listed.uidl {
-                Some(uidl) => format!("an earlier message has the same UIDL {uidl}"),
-                None => "its UIDL is empty or breaks RFC 1939".to_owned(),
-            };
-            numbered.without_uidl.push((uid, why));
-        }
-        numbered.entries.push(Entry {
+        self.without_uidl.extend(why.map(|why| (uid, why)));
+        self.entries.push(Entry {
             uid,
             flags: Flags::empty(),
             keywords: KeywordSet::default(),
             internal_date: None,
-            size: listed.size,
+            size,
         });
-        numbered.uidls.push(announced.as_ref());
-        numbered.digests.push(*digest);
-        numbered.numbers.push(listed.number);
+        self.uidls.push(announced.as_ref());
+        self.numbers.push(number);
     }
-    Ok(numbered)
 }
 
 fn used_up() -> Problem {
@@ -191,7 +196,45 @@ struct Known {
     by_place: Vec<Option<Uid>>,
 }
 
+/// The UIDs of a listing.
+struct Given {
+    /// Ascending by UID, each with its place in the listing.
+    rows: Vec<(Uid, Place)>,
+    /// The lowest that has not been tried.
+    next: u32,
+    /// Messages that get none.
+    left_out: u64,
+}
+
 impl Known {
+    /// Gives each message of `listing` its UID: the one that it has, or a new one in POP3 order.
+    fn give(&self, listing: &PopEntries, max_size: Option<u64>) -> Result<Given, Problem> {
+        let mut given = Given {
+            rows: Vec::with_capacity(listing.len()),
+            next: self.next_uid,
+            left_out: 0,
+        };
+        for (at, size) in listing.sizes().enumerate() {
+            let uid = match self.by_place.get(at).copied().flatten() {
+                Some(uid) => uid,
+                None if max_size.is_some_and(|most| size > most) => {
+                    given.left_out += 1;
+                    continue;
+                }
+                None => loop {
+                    let uid = Uid::new(given.next).ok_or_else(used_up)?;
+                    given.next = given.next.wrapping_add(1);
+                    if !self.uids.contains(uid) {
+                        break uid;
+                    }
+                },
+            };
+            given.rows.push((uid, Place::of(at).ok_or_else(used_up)?));
+        }
+        given.rows.sort_by_key(|row| row.0);
+        Ok(given)
+    }
+
     fn of(
         disk: &OnDisk,
         remembered: &Remembered,
@@ -216,7 +259,13 @@ impl Known {
                 let uidl = uidl.filter(|_| present.get(&line.name).is_some());
                 let places = uidl.into_iter().flat_map(|uidl| by_uidl.get(uidl));
                 for place in places.filter(|place| !repeated.contains(place)) {
-                    known.by_place[place] = Some(line.uid);
+                    // The list may have it under another number than we have given it.
+                    known.by_place[place] = match Identity::parse(&line.name) {
+                        Some(Identity::Pop3(_, uid, digest)) if digest == digests[place] => {
+                            Some(uid)
+                        }
+                        _ => remembered.number_of(list.validity, line.uid),
+                    };
                 }
             }
         }
@@ -262,9 +311,14 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
-    use crate::mail::{PopEntry, UidList, Uidl};
+    use crate::config::{Rerun, Servers, UidlPolicy};
+    use crate::mail::{FolderPath, UidList, Uidl};
     use crate::plan::on_disk::DiskFile;
+    use crate::plan::seen::{self, Seen};
+    use crate::plan::{Past, Policy, SourceFolder, plan};
 
     fn maildrop(uidls: &[Option<&str>]) -> Maildrop {
         let entries = (1..).zip(uidls).map(|(number, uidl)| PopEntry {
@@ -427,6 +481,7 @@ mod tests {
                     (Uid::new(uid).unwrap(), UidlDigest::of(&uidl))
                 })
                 .to_vec(),
+            ..Remembered::default()
         };
         let maildrop = maildrop(&[Some("b"), Some("c"), Some("a")]);
         let disk = OnDisk {
@@ -446,5 +501,89 @@ mod tests {
         let numbered = number(&maildrop, &other, &remembered, None, 1).unwrap();
         let uids: Vec<u32> = told(&numbered).iter().map(|row| row.0).collect();
         assert_eq!(uids, [5, 6, 7]);
+    }
+
+    /// A server had given the number of a message to other mail, so that the target has it under another
+    /// UID: it keeps its number, or it would be taken for another message, and fetched once more.
+    #[test]
+    fn what_the_target_has_under_another_uid_keeps_its_number() {
+        let validity = UidValidity::new(77).unwrap();
+        let digest = |uidl: &str| UidlDigest::of(&Uidl::parse(uidl.as_bytes()).unwrap());
+        let uid = |uid| Uid::new(uid).unwrap();
+        let own = Identity::Pop3(validity, uid(5), digest("b")).base_name(8, 10);
+        let renumbered = BTreeMap::from([(5, 106)]);
+        let remembered = Remembered {
+            validity: Some(validity),
+            uids: vec![(uid(4), digest("a")), (uid(5), digest("b"))],
+            renumbered: renumbered.clone().into(),
+        };
+        let seen = Seen {
+            validity,
+            marked: seen::marked(&BTreeMap::from([(
+                String::new(),
+                UidSet::from_ranges([(4, 5)]),
+            )])),
+            pending: UidSet::default(),
+            renumbered: renumbered.into(),
+            written_next: Some(107),
+            foreign: UidSet::from_ranges([(5, 5)]),
+            writing: None,
+            paired: UidSet::default(),
+            collected: UidSet::default(),
+            deleted_at_source: UidSet::default(),
+        };
+        // (name of the file, what is remembered)
+        for (name, remembered, seen) in [
+            (own.as_str(), &remembered, Some(&seen)),
+            (own.as_str(), &Remembered::default(), None),
+            ("b", &remembered, Some(&seen)),
+        ] {
+            let list = format!("3 V77 N107\n4 Pa :a\n5 :local\n106 Pb :{name}\n");
+            let files = ["a", "local", name].map(|name| DiskFile::named(name, false, None));
+            let disk = OnDisk {
+                exists: true,
+                files: files.into_iter().collect(),
+                uidlist: Some(UidList::parse(list.as_bytes()).unwrap()),
+                ..OnDisk::default()
+            };
+            let listing = maildrop(&[Some("a"), Some("b"), Some("c")]);
+            let numbered = number(&listing, &disk, remembered, None, 1).unwrap();
+            let uids: Vec<u32> = told(&numbered).iter().map(|row| row.0).collect();
+            assert_eq!(uids, [4, 5, 107], "{name}");
+
+            let servers = Servers {
+                dovecot: true,
+                qmail: false,
+                courier: false,
+            };
+            let policy = Policy {
+                servers,
+                listed: servers,
+                uidls: UidlPolicy::default(),
+                rerun: Rerun::default(),
+            };
+            let source = SourceFolder {
+                owner: "ann",
+                path: &FolderPath::inbox(),
+                validity,
+                uid_next: numbered.uid_next,
+                in_root: true,
+                entries: &numbered.entries,
+                selected: None,
+                keywords: &numbered.keywords,
+                uidls: Some(&numbered.uidls),
+                digests: Some(&numbered.digests),
+                collected: None,
+                is_whole: true,
+            };
+            let past = Past {
+                seen,
+                rematched: None,
+            };
+            let plan = plan(&source, &past, &disk, &policy, 1).unwrap();
+            let on_target = plan.uids.iter().map(|uid| uid.map(Uid::value));
+            assert!(on_target.eq([Some(4), Some(106), Some(107)]), "{name}");
+            assert_eq!((plan.deliveries, plan.removals.len()), (1, 0), "{name}");
+        }
     }
 }

@@ -58,9 +58,13 @@ impl Renumbered {
         self.by_source.get(&uid).copied()
     }
 
-    /// The UID at the source of what the target calls `uid`, if that is another.
-    pub fn source(&self, uid: u32) -> Option<u32> {
-        self.by_target.get(&uid).copied()
+    /// The UID at the source of what the target has as `uid`. `None`: the source's message of that
+    /// UID has another on the target.
+    pub fn source_uid(&self, uid: Uid) -> Option<Uid> {
+        match self.by_target.get(&uid.value()) {
+            Some(source) => Uid::new(*source),
+            None => Some(uid).filter(|uid| self.target(uid.value()).is_none()),
+        }
     }
 
     /// The highest UID given so.
@@ -92,13 +96,9 @@ impl Seen {
         was_seen || self.deleted_at_source.contains(uid)
     }
 
-    /// The UID at the source of what the target has as `uid`. `None`: the source's message of that
-    /// UID has another on the target.
+    /// [`Renumbered::source_uid`].
     pub fn source_uid(&self, uid: Uid) -> Option<Uid> {
-        match self.renumbered.source(uid.value()) {
-            Some(source) => Uid::new(source),
-            None => Some(uid).filter(|uid| self.renumbered.target(uid.value()).is_none()),
-        }
+        self.renumbered.source_uid(uid)
     }
 
     /// All messages that were exported, or were about to be.

@@ -3,6 +3,7 @@
 use std::cell::LazyCell;
 use std::collections::HashMap;
 
+use super::announced::Finder;
 use super::numbers::Numbers;
 use super::on_disk::{DiskFile, OnDisk, Place};
 use super::recognise::Holds;
@@ -33,56 +34,14 @@ pub(super) fn desired(
         UidList::clone_head,
     );
     list.guid.get_or_insert_with(|| guid(source, validity));
-    let new_names = new_names(plan);
-    let line_of_entry = |index: usize, uid: Uid| {
-        let file = (*plan.files.get(index)?)?.at();
-        let old_line = line_of(disk, lines, file);
-        let is_new = old_line.is_none();
-        let mut line = old_line.unwrap_or_else(|| UidLine {
-            uid,
-            fields: Box::default(),
-            name: Box::default(),
-        });
-        line.uid = uid;
-        if let Some(name) = new_names.get(&file) {
-            line.name = (*name).into();
-        } else if is_new && let Some(file) = disk.files.get(file) {
-            line.name = file.base;
-        }
-        if mode != Mode::AfterCutover || is_new {
-            announce(&mut line, source, plan, index);
-        }
-        Some(line)
-    };
-    // Gone at the source and here: a run that was cut had removed the file.
-    let has_ended = |uid: Uid| {
-        let seen = past.seen.filter(|seen| seen.validity == source.validity);
-        let known = seen.and_then(|seen| {
-            let uid = seen.source_uid(uid)?;
-            seen.marks(uid).map(|_| uid)
-        });
-        let is_copy = |uid: Uid| {
-            source.collected.is_none() && seen.is_some_and(|seen| seen.collected.contains(uid))
-        };
-        mode == Mode::Merge && known.is_some_and(|uid| !source.has(uid) && !is_copy(uid))
-    };
-    // A message that went and came back at the source has its UIDL there.
-    let announced = LazyCell::new(|| source.uidls.map(Announcements::finder));
-    let line_that_stays = |number: u32| {
-        let mut line = old?.lines.get(number as usize)?;
-        if let Some(uid) = numbers.moved.get(&number) {
-            line.uid = *uid;
-        }
-        // The positions are those of the source's listing, in which it no longer is.
-        if source.uidls.is_some() && mode != Mode::AfterCutover && line.field('O').is_some() {
-            line.set_field('O', None);
-        }
-        let is_announced = |uidl| announced.as_ref().is_some_and(|finder| finder.has(uidl));
-        let is_taken = line.field('P').is_some_and(is_announced);
-        if is_taken && mode != Mode::AfterCutover {
-            line.set_field('P', None);
-        }
-        Some(line)
+    let maker = Maker {
+        source,
+        disk,
+        plan,
+        lines,
+        numbers,
+        new_names: new_names(plan),
+        announced: LazyCell::new(|| source.uidls.map(Announcements::finder)),
     };
     // What is still to be delivered gets its line with its file.
     let entries = (0..).zip(plan.files.iter().zip(&plan.uids));
@@ -95,7 +54,7 @@ pub(super) fn desired(
         Some(Holds::Entry) => false,
         Some(Holds::Other) => true,
         None => {
-            let goes = given.contains(uid) || has_ended(uid);
+            let goes = given.contains(uid) || (mode == Mode::Merge && has_ended(source, past, uid));
             mode != Mode::Mirror && goes_on.is_some() && !goes
         }
     };
@@ -107,28 +66,97 @@ pub(super) fn desired(
     });
     // Two lines of one UID would be no list; the first, which is the source's, counts.
     let lines = merged(entries, lines).filter_map(|(uid, origin)| match origin {
-        Origin::First(index) => line_of_entry(index as usize, uid),
-        Origin::Second(number) => line_that_stays(number),
+        Origin::First(index) => maker.line_of_entry(index as usize, uid),
+        Origin::Second(number) => maker.line_that_stays(number),
     });
     list.lines = match old {
         Some(old) => UidLines::sharing(lines, &old.lines),
         None => lines.collect(),
     };
-    let above_last = list
-        .lines
-        .uids()
-        .last()
-        .map_or(1, |uid| uid.value().saturating_add(1));
+    let last = list.lines.uids().last();
+    let above_last = last.map_or(1, |uid| uid.value().saturating_add(1));
     let above_source = match mode {
         Mode::AfterCutover if goes_on.is_some() => 1,
         _ => source.uid_next,
     };
-    list.next_uid = list
-        .next_uid
-        .max(numbers.next)
-        .max(above_source)
-        .max(above_last);
+    let next = list.next_uid.max(numbers.next);
+    list.next_uid = next.max(above_source).max(above_last);
     list
+}
+
+/// Makes the lines of a list.
+struct Maker<'a, F> {
+    source: &'a SourceFolder<'a>,
+    disk: &'a OnDisk,
+    plan: &'a FolderPlan,
+    /// Of each file its line on disk.
+    lines: &'a [Option<Place>],
+    numbers: &'a Numbers,
+    /// By file the base name that it is to have, where that changes.
+    new_names: HashMap<u32, &'a str>,
+    /// What POP3 announces.
+    announced: LazyCell<Option<Finder<'a>>, F>,
+}
+
+impl<'a, F: FnOnce() -> Option<Finder<'a>>> Maker<'a, F> {
+    /// The line of an entry that is on disk.
+    fn line_of_entry(&self, index: usize, uid: Uid) -> Option<UidLine> {
+        let file = (*self.plan.files.get(index)?)?.at();
+        let old_line = line_of(self.disk, self.lines, file);
+        let is_new = old_line.is_none();
+        let mut line = old_line.unwrap_or_else(|| UidLine {
+            uid,
+            fields: Box::default(),
+            name: Box::default(),
+        });
+        line.uid = uid;
+        if let Some(name) = self.new_names.get(&file) {
+            line.name = (*name).into();
+        } else if is_new && let Some(file) = self.disk.files.get(file) {
+            line.name = file.base;
+        }
+        if self.plan.mode != Mode::AfterCutover || is_new {
+            announce(&mut line, self.source, self.plan, index);
+        }
+        Some(line)
+    }
+
+    /// A line on disk that is no entry's, as it is to be.
+    fn line_that_stays(&self, number: u32) -> Option<UidLine> {
+        let mut line = self.disk.uidlist.as_ref()?.lines.get(number as usize)?;
+        if let Some(uid) = self.numbers.moved.get(&number) {
+            line.uid = *uid;
+        }
+        if self.plan.mode == Mode::AfterCutover {
+            return Some(line);
+        }
+        // The positions are those of the source's listing, in which it no longer is.
+        if self.source.uidls.is_some() && line.field('O').is_some() {
+            line.set_field('O', None);
+        }
+        // A message that went and came back at the source has its UIDL there.
+        let is_announced = |uidl| {
+            let announced = self.announced.as_ref();
+            announced.is_some_and(|finder| finder.has(uidl))
+        };
+        if line.field('P').is_some_and(is_announced) {
+            line.set_field('P', None);
+        }
+        Some(line)
+    }
+}
+
+/// Whether the message that the target has as `uid` is gone at the source, so that a line without a file is
+/// that of a message which a run that was cut has removed.
+fn has_ended(source: &SourceFolder<'_>, past: &Past<'_>, uid: Uid) -> bool {
+    let seen = past.seen.filter(|seen| seen.validity == source.validity);
+    let known = seen.and_then(|seen| {
+        let uid = seen.source_uid(uid)?;
+        let is_known = seen.marks(uid).is_some();
+        let is_copy = source.collected.is_none() && seen.collected.contains(uid);
+        (is_known && !is_copy).then_some(uid)
+    });
+    known.is_some_and(|uid| !source.has(uid))
 }
 
 fn new_names(plan: &FolderPlan) -> HashMap<u32, &str> {

@@ -63,150 +63,107 @@ impl Earlier {
 
 /// The whole file.
 pub fn text(stand: &Stand, earlier: &Earlier) -> String {
-    let mut text = Text(String::new());
-    let users = stand.users;
-    text.head(
-        "mailseed_run_info",
-        "gauge",
-        "Which mailseed runs, and what it does.",
-    );
-    let labels = [("command", &*stand.command), ("version", &*stand.version)];
-    text.sample("mailseed_run_info", &labels, 1);
+    let mut text = String::new();
+    for series in [
+        users(stand),
+        amounts(stand),
+        hosts(stand),
+        times(stand, earlier),
+    ] {
+        series.iter().for_each(|series| series.write_to(&mut text));
+    }
+    text
+}
 
-    text.head(
-        "mailseed_users_total",
-        "counter",
-        "Users that are done, by how they came out.",
-    );
-    for (status, count) in [
+fn users(stand: &Stand) -> Vec<Series<'_>> {
+    let users = stand.users;
+    let by_status = [
         ("ok", users.ok),
         ("partial", users.partial),
         ("failed", users.failed),
-    ] {
-        text.sample("mailseed_users_total", &[("status", status)], count);
-    }
-    text.one(
-        "mailseed_users_listed",
-        "gauge",
-        "Users that the run has.",
-        users.all,
-    );
-    let at_work = stand.at_work.len();
-    text.one(
-        "mailseed_users_at_work",
-        "gauge",
-        "Users whose turn it is now.",
-        at_work,
-    );
-
-    let failures = "mailseed_user_failures_total";
-    text.head(
-        failures,
-        "counter",
-        "Users that are not done, by the class of what stopped them.",
-    );
-    for class in Kind::value_variants() {
+    ];
+    let failures = Kind::value_variants().iter().map(|class| {
         let count = stand.failures.get(class).copied().unwrap_or(0);
-        text.sample(failures, &[("class", class.word())], count);
-    }
+        (class.word(), count)
+    });
+    let run = Sample {
+        labels: vec![("command", &*stand.command), ("version", &*stand.version)],
+        value: "1".to_owned(),
+    };
+    vec![
+        Series {
+            name: "mailseed_run_info",
+            kind: Type::Gauge,
+            help: "Which mailseed runs, and what it does.",
+            samples: vec![run],
+        },
+        counter(
+            "mailseed_users_total",
+            "Users that are done, by how they came out.",
+        )
+        .each("status", by_status),
+        gauge("mailseed_users_listed", "Users that the run has.").one(users.all),
+        gauge("mailseed_users_at_work", "Users whose turn it is now.").one(stand.at_work.len()),
+        counter(
+            "mailseed_user_failures_total",
+            "Users that are not done, by the class of what stopped them.",
+        )
+        .each("class", failures),
+    ]
+}
 
+fn amounts(stand: &Stand) -> Vec<Series<'_>> {
     let (messages, bytes) = (stand.messages, stand.bytes);
-    let of_messages = "Messages that have been fetched.";
-    text.one(
-        "mailseed_messages_fetched_total",
-        "counter",
-        of_messages,
-        messages.done,
-    );
-    text.one(
-        "mailseed_bytes_fetched_total",
-        "counter",
-        "Octets of them.",
-        bytes.done,
-    );
-    let expected = "Messages to fetch in this run, those of users not yet begun guessed.";
-    text.one(
-        "mailseed_messages_expected",
-        "gauge",
-        expected,
-        messages.expected,
-    );
-    text.one(
-        "mailseed_bytes_expected",
-        "gauge",
-        "Octets of them.",
-        bytes.expected,
-    );
+    vec![
+        counter(
+            "mailseed_messages_fetched_total",
+            "Messages that have been fetched.",
+        )
+        .one(messages.done),
+        counter("mailseed_bytes_fetched_total", "Octets of them.").one(bytes.done),
+        gauge(
+            "mailseed_messages_expected",
+            "Messages to fetch in this run, those of users not yet begun guessed.",
+        )
+        .one(messages.expected),
+        gauge("mailseed_bytes_expected", "Octets of them.").one(bytes.expected),
+    ]
+}
 
-    let resting = "mailseed_host_rest_end_timestamp_seconds";
-    let limited = "mailseed_host_users_limit";
-    let rests = || {
-        stand
-            .hosts
-            .iter()
-            .filter_map(|host| Some((host, host.rests_until?)))
-    };
-    if rests().next().is_some() {
-        text.head(
-            resting,
-            "gauge",
+fn hosts(stand: &Stand) -> Vec<Series<'_>> {
+    let hosts = stand.hosts.iter();
+    let rests = hosts
+        .clone()
+        .filter_map(|host| Some((&*host.host, seconds(host.rests_until?))));
+    let limits = hosts.filter_map(|host| Some((&*host.host, host.users_at_most?)));
+    vec![
+        gauge(
+            "mailseed_host_rest_end_timestamp_seconds",
             "Until when a host that throttles is left alone.",
-        );
-        for (host, until) in rests() {
-            text.sample(resting, &[("host", &*host.host)], seconds(until));
-        }
-    }
-    let limits = || {
-        stand
-            .hosts
-            .iter()
-            .filter_map(|host| Some((host, host.users_at_most?)))
-    };
-    if limits().next().is_some() {
-        text.head(
-            limited,
-            "gauge",
+        )
+        .each("host", rests),
+        gauge(
+            "mailseed_host_users_limit",
             "The most users at once on a host that wants fewer.",
-        );
-        for (host, users) in limits() {
-            text.sample(limited, &[("host", &*host.host)], users);
-        }
-    }
+        )
+        .each("host", limits),
+    ]
+}
 
-    let started = seconds(stand.started);
-    text.one(
-        "mailseed_run_start_timestamp_seconds",
-        "gauge",
-        "When this run began.",
-        started,
-    );
-    let at = seconds(stand.at);
-    text.one(
-        "mailseed_run_update_timestamp_seconds",
-        "gauge",
-        "When this was so.",
-        at,
-    );
+fn times(stand: &Stand, earlier: &Earlier) -> Vec<Series<'static>> {
     let last = earlier.with(stand);
-    for (name, value, help) in [
-        (
-            ENDED,
-            last.ended,
-            "When the last run that was not cut came to its end.",
-        ),
-        (EXIT, last.exit, "The exit status of that run."),
-        (SECONDS, last.seconds, "How long that run took."),
-        (
-            SUCCEEDED,
-            last.succeeded,
-            "When a run last ended with everything done.",
-        ),
-    ] {
-        if let Some(value) = value {
-            text.one(name, "gauge", help, value);
-        }
-    }
-    text.0
+    vec![
+        gauge(
+            "mailseed_run_start_timestamp_seconds",
+            "When this run began.",
+        )
+        .one(seconds(stand.started)),
+        gauge("mailseed_run_update_timestamp_seconds", "When this was so.").one(seconds(stand.at)),
+        gauge(ENDED, "When the last run that was not cut came to its end.").one_if(last.ended),
+        gauge(EXIT, "The exit status of that run.").one_if(last.exit),
+        gauge(SECONDS, "How long that run took.").one_if(last.seconds),
+        gauge(SUCCEEDED, "When a run last ended with everything done.").one_if(last.succeeded),
+    ]
 }
 
 /// The time as Prometheus has it.
@@ -214,28 +171,93 @@ fn seconds(time: jiff::Timestamp) -> f64 {
     time.as_duration().as_secs_f64()
 }
 
-struct Text(String);
+#[derive(Debug, Clone, Copy)]
+enum Type {
+    Counter,
+    Gauge,
+}
 
-impl Text {
-    fn one(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
-        self.head(name, kind, help);
-        self.sample(name, &[], value);
+/// A metric with its samples; without any it is not in the file.
+#[derive(Debug)]
+struct Series<'s> {
+    name: &'static str,
+    kind: Type,
+    help: &'static str,
+    samples: Vec<Sample<'s>>,
+}
+
+#[derive(Debug)]
+struct Sample<'s> {
+    labels: Vec<(&'static str, &'s str)>,
+    value: String,
+}
+
+fn counter<'s>(name: &'static str, help: &'static str) -> Series<'s> {
+    Series {
+        name,
+        kind: Type::Counter,
+        help,
+        samples: Vec::new(),
+    }
+}
+
+fn gauge<'s>(name: &'static str, help: &'static str) -> Series<'s> {
+    Series {
+        kind: Type::Gauge,
+        ..counter(name, help)
+    }
+}
+
+impl<'s> Series<'s> {
+    /// With one sample, without labels.
+    fn one(self, value: impl Display) -> Self {
+        self.one_if(Some(value))
     }
 
-    fn head(&mut self, name: &str, kind: &str, help: &str) {
-        // Writing to a text does not fail.
-        let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+    /// The same where there is a value.
+    fn one_if(mut self, value: Option<impl Display>) -> Self {
+        self.samples.extend(value.map(|value| Sample {
+            labels: Vec::new(),
+            value: value.to_string(),
+        }));
+        self
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        let labels = labels
-            .iter()
-            .map(|(label, value)| format!("{label}=\"{}\"", escaped(value)));
-        let labels = labels.collect::<Vec<_>>().join(",");
-        let _ = match labels.is_empty() {
-            true => writeln!(self.0, "{name} {value}"),
-            false => writeln!(self.0, "{name}{{{labels}}} {value}"),
+    /// With a sample for each value of one label.
+    fn each<V: Display>(
+        mut self,
+        label: &'static str,
+        values: impl IntoIterator<Item = (&'s str, V)>,
+    ) -> Self {
+        let samples = values.into_iter().map(|(of, value)| Sample {
+            labels: vec![(label, of)],
+            value: value.to_string(),
+        });
+        self.samples.extend(samples);
+        self
+    }
+
+    fn write_to(&self, text: &mut String) {
+        if self.samples.is_empty() {
+            return;
+        }
+        let (name, help) = (self.name, self.help);
+        let kind = match self.kind {
+            Type::Counter => "counter",
+            Type::Gauge => "gauge",
         };
+        // Writing to a text does not fail.
+        let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
+        for Sample { labels, value } in &self.samples {
+            let labels = labels
+                .iter()
+                .map(|(label, value)| format!("{label}=\"{}\"", escaped(value)));
+            let labels = labels.collect::<Vec<_>>().join(",");
+            let _ = match labels.is_empty() {
+                true => writeln!(text, "{name} {value}"),
+                false => writeln!(text, "{name}{{{labels}}} {value}"),
+            };
+        }
     }
 }
 

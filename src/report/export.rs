@@ -96,37 +96,33 @@ impl Tally for ExportReport {
     type Row = Row;
 
     fn take(&mut self, of: Outcome) -> (String, Status, Row) {
-        let Outcome { mut report, plan } = of;
+        let Outcome { report, plan } = of;
         let any = |is: fn(&Problem) -> bool| report.problems.iter().any(is);
         let ending = &mut self.ending;
         ending.interrupted |= any(|it| it.kind == Kind::Interrupted);
         ending.target_failed_all |= any(|it| it.kind == Kind::Target && it.reach == Reach::Run);
         ending.without_target += u64::from(any(|it| it.kind == Kind::Target));
-        let status = report.status();
-        ending.not_done |= status != Status::Ok;
+        ending.not_done |= report.status() != Status::Ok;
         self.totals.add(&report);
         self.lines.fit(&report);
-        let skips = std::mem::take(&mut report.skips);
-        let row = Row {
-            report: json::User::of(&report, skips),
-            plan,
-        };
-        (report.user, status, row)
+        let report = json::User::from(report);
+        (
+            report.name().to_owned(),
+            report.status(),
+            Row { report, plan },
+        )
     }
 }
 
 #[cfg(test)]
 impl Gathered<ExportReport> {
     /// What it was before it was read back.
-    pub fn of_run(run: &RunReport) -> Self {
+    pub fn of_run(run: RunReport) -> Self {
         let of = ExportReport {
             finished: run.finished,
-            ..ExportReport::begin(run.started, run.options.clone(), run.dry_run, false)
+            ..ExportReport::begin(run.started, run.options, run.dry_run, false)
         };
-        let users = run.users.iter();
-        let users = users.map(|user| json::User::of(user, user.skips.clone()));
-        let users = users.map(|user| json::user(user).expect("what was written"));
-        Self::of(of, users.map(Outcome::without_plan))
+        Self::of(of, run.users.into_iter().map(Outcome::without_plan))
     }
 }
 

@@ -138,7 +138,7 @@ pub(super) fn summary_fields(
         user.kept,
         user.changed,
         user.deleted,
-        user.skipped,
+        user.skipped(),
         user.uidls,
         user.uidls_missing,
         user.uidls_extra,
@@ -170,7 +170,7 @@ fn skipped(run: &Gathered<ExportReport>, out: &mut dyn Write) -> io::Result<()> 
                 user.user.as_str(),
                 &defused(&printable(&skip.folder)),
                 &number(skip.uid.map(u64::from)),
-                skip.uidl.as_deref().unwrap_or_default(),
+                &defused(skip.uidl.as_deref().unwrap_or_default()),
                 &number(skip.size),
                 &defused(&printable(&skip.reason)),
             ])?;
@@ -212,7 +212,7 @@ mod tests {
             attempts: 1,
             ..UserReport::new("-b,\"@d")
         };
-        partial.skip(Skip {
+        partial.skips.push(Skip {
             folder: "=cmd\x1b".into(),
             uid: Some(7),
             uidl: Some("+uidl".to_owned()),
@@ -276,7 +276,7 @@ mod tests {
         assert_eq!(skipped[0].join(","), "user,folder,uid,uidl,size,reason");
         assert_eq!(
             skipped[1].join("|"),
-            "-b,\"@d|'=cmd\\u{1b}|7|+uidl||'@reason,\\u{a}2"
+            "-b,\"@d|'=cmd\\u{1b}|7|'+uidl||'@reason,\\u{a}2"
         );
 
         let json = fs::read(dir.path().join("run.json")).expect("a file");

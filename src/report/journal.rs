@@ -4,11 +4,14 @@
 //! what it has done. The first line tells of the run, then each user is named, in list order; a line
 //! is added for each user that is done. At an orderly end the reports are made from it, in list order,
 //! and it is removed. While its run lives it is locked (`flock`). Without `--report` it has no name.
+//!
+//! A kill in the middle of a line tears it. That does no harm: a line is whole when its line end is there, a torn
+//! one is the last, and whoever reads it passes it over, so its user counts as one without a result.
 
 mod cut;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, Write};
+use std::io::{self, BufReader, BufWriter, Read as _, Seek as _, SeekFrom, Write};
 use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
@@ -27,12 +30,12 @@ pub(in crate::report) use cut::read;
 /// Its name in the report directory.
 pub const NAME: &str = "journal.jsonl";
 
-/// What is read at once.
+/// What is read at once, in bytes.
 const PIECE: usize = 16 << 10;
 
-/// A line up to so long is written with one call, so that a kill does not tear it; a torn one is passed over
-/// when the journal is read. Longer is that of a user with very many messages that were skipped.
-const ONE_CALL: usize = 64 << 10;
+/// What is written at once, in bytes. Most lines are shorter; that of a user of whom very many messages were skipped may
+/// not be.
+const WRITTEN_AT_ONCE: usize = 64 << 10;
 
 /// What the first line tells of the run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -75,7 +78,6 @@ pub struct Journal {
     path: Option<PathBuf>,
     /// Where the line of each user begins.
     places: Vec<Option<NonZeroU64>>,
-    end: u64,
 }
 
 impl Journal {
@@ -112,22 +114,19 @@ impl Journal {
                 file
             }
         };
-        let mut journal = Self {
+        let journal = Self {
             file,
             path,
             places: vec![None; head.users],
-            end: 0,
         };
-        let mut bytes = Vec::new();
-        let written = line(head, &mut bytes).and_then(|()| journal.write(&bytes));
-        written.map_err(|error| journal.not_written(error))?;
+        journal.append(|out| journal.line(head, out))?;
         Ok(journal)
     }
 
     /// Names the users, in list order: of a run that is killed is then known who is left.
     ///
     /// # Errors
-    /// It cannot be written (reach Run, kind Target).
+    /// It cannot be written (reach Run, kind Target), or what `users` gives.
     pub fn name<S: AsRef<str>>(
         &mut self,
         users: impl Iterator<Item = Result<S, Problem>>,
@@ -135,44 +134,36 @@ impl Journal {
         if self.path.is_none() {
             return Ok(());
         }
-        let mut lines = Vec::new();
-        for (at, user) in users.enumerate() {
-            let user = user?;
-            let user = user.as_ref();
-            line(&Named { at, user }, &mut lines).map_err(|error| self.not_written(error))?;
-            if lines.len() > PIECE {
-                self.write(&lines)
-                    .map_err(|error| self.not_written(error))?;
-                lines.clear();
+        self.append(|out| {
+            for (at, user) in users.enumerate() {
+                let user = user?;
+                let user = user.as_ref();
+                self.line(&Named { at, user }, out)?;
             }
-        }
-        self.write(&lines).map_err(|error| self.not_written(error))
+            Ok(())
+        })?;
+        Ok(())
     }
 
     /// Puts away what became of the user at place `at` of the list.
     ///
     /// # Errors
-    /// It cannot be written (reach Run, kind Target).
+    /// It cannot be written (reach Run, kind Target); what was put away before is still there.
     pub fn add(
         &mut self,
         at: usize,
         (user, status): (&str, Status),
         of: &impl Serialize,
     ) -> Result<(), Problem> {
-        let place = NonZeroU64::new(self.end);
         let told = Line {
             at,
             user,
             status,
             of,
         };
-        let mut out = BufWriter::with_capacity(ONE_CALL, &self.file);
-        let written = line(&told, &mut out).and_then(|()| out.flush());
-        drop(out);
-        let end = written.and_then(|()| self.file.stream_position());
-        self.end = end.map_err(|error| self.not_written(error))?;
+        let place = self.append(|out| self.line(&told, out))?;
         if let Some(known) = self.places.get_mut(at) {
-            *known = place;
+            *known = NonZeroU64::new(place);
         }
         Ok(())
     }
@@ -205,11 +196,33 @@ impl Journal {
         let _ = self.path.map(fs::remove_file);
     }
 
-    /// Appends whole lines with one call.
-    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        self.file.write_all(lines)?;
-        self.end += lines.len() as u64;
-        Ok(())
+    /// Appends the lines that `write` writes, all of them or nothing; where they begin.
+    fn append(
+        &self,
+        write: impl FnOnce(&mut BufWriter<&File>) -> Result<(), Problem>,
+    ) -> Result<u64, Problem> {
+        let mut file = &self.file;
+        let place = file.stream_position();
+        let place = place.map_err(|error| self.not_written(error))?;
+        let mut out = BufWriter::with_capacity(WRITTEN_AT_ONCE, file);
+        let written =
+            write(&mut out).and_then(|()| out.flush().map_err(|error| self.not_written(error)));
+        if let Err(problem) = written {
+            // Neither what is on disk of them nor what is still in memory: the next line begins here.
+            let _ = out.into_parts();
+            let _ = file.set_len(place);
+            let _ = file.seek(SeekFrom::Start(place));
+            return Err(problem);
+        }
+        Ok(place)
+    }
+
+    /// Writes `of` as a line.
+    fn line(&self, of: &impl Serialize, to: &mut impl Write) -> Result<(), Problem> {
+        serde_json::to_writer(&mut *to, of)
+            .map_err(io::Error::from)
+            .and_then(|()| to.write_all(b"\n"))
+            .map_err(|error| self.not_written(error))
     }
 
     fn not_written(&self, error: io::Error) -> Problem {
@@ -235,12 +248,6 @@ impl io::Read for Rest<'_> {
     }
 }
 
-/// Adds `of` as a line to `to`.
-fn line(of: &impl Serialize, to: &mut impl Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *to, of)?;
-    to.write_all(b"\n")
-}
-
 /// Takes the lock of a live run; whether another one has it. Where nothing can be locked nobody has.
 fn is_locked(file: &File) -> bool {
     let locked = rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive);
@@ -259,6 +266,8 @@ struct Read<R> {
 
 #[cfg(test)]
 mod tests {
+    use serde::ser::SerializeSeq as _;
+
     use super::*;
     use crate::report::{ExportReport, Gathered, Skip, UserReport, json};
     use crate::user::Outcome;
@@ -290,7 +299,7 @@ mod tests {
             added: 1,
             ..UserReport::new(names[1])
         };
-        bob.skip(Skip {
+        bob.skips.push(Skip {
             folder: "A".into(),
             uid: Some(1),
             uidl: None,
@@ -344,6 +353,61 @@ mod tests {
             }
             fs::write(dir.path().join(NAME), format!("{newer}\n")).unwrap();
             assert!(matches!(read(dir.path()), Err(json::Fault::Newer(_))));
+        }
+    }
+
+    /// A result whose line breaks off, as on a full disk, when a good deal of it is written.
+    struct BreaksOff;
+
+    impl Serialize for BreaksOff {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            let mut parts = serializer.serialize_seq(None)?;
+            parts.serialize_element(&"x".repeat(2 * WRITTEN_AT_ONCE))?;
+            Err(serde::ser::Error::custom("no space left"))
+        }
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_written_does_not_harm_the_others() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = ReportDir::prepare(parent.path()).unwrap();
+        let mut journal = Journal::begin(Some(&dir), &head("check")).unwrap();
+        journal.name(["a", "b", "c"].iter().map(Ok)).unwrap();
+        journal.add(1, ("b", Status::Ok), &"of b").unwrap();
+        let problem = journal.add(2, ("c", Status::Ok), &BreaksOff).unwrap_err();
+        assert_eq!((problem.kind, problem.reach), (Kind::Target, Reach::Run));
+        assert!(problem.to_string().contains("no space left"), "{problem}");
+        // Neither for this run, nor for whoever reads it after a kill.
+        let done = |journal: &Journal| {
+            let rows = journal.rows::<String>();
+            (
+                rows.collect::<Result<Vec<_>, _>>().unwrap(),
+                read(parent.path()).unwrap().unwrap().done,
+            )
+        };
+        assert_eq!(done(&journal), (vec!["of b".to_owned()], 1));
+        journal.add(0, ("a", Status::Ok), &"of a").unwrap();
+        assert_eq!(
+            done(&journal),
+            (vec!["of a".to_owned(), "of b".to_owned()], 2)
+        );
+    }
+
+    #[test]
+    fn a_long_line_torn_anywhere_is_that_of_a_user_who_is_left() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = ReportDir::prepare(parent.path()).unwrap();
+        let mut journal = Journal::begin(Some(&dir), &head("check")).unwrap();
+        journal.add(1, ("b", Status::Ok), &"of b").unwrap();
+        let path = parent.path().join(NAME);
+        let before = fs::metadata(&path).unwrap().len();
+        let long = "x".repeat(2 * WRITTEN_AT_ONCE);
+        journal.add(0, ("a", Status::Ok), &long).unwrap();
+        let whole = fs::metadata(&path).unwrap().len();
+        assert_eq!(read(parent.path()).unwrap().unwrap().done, 2);
+        for length in [whole - 1, before + WRITTEN_AT_ONCE as u64, before + 1] {
+            journal.file.set_len(length).unwrap();
+            assert_eq!(read(parent.path()).unwrap().unwrap().done, 1, "{length}");
         }
     }
 

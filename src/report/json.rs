@@ -150,11 +150,26 @@ fn skips<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Skip>, D::Err
 }
 
 impl User {
-    /// What is written of `user`, whose `skips` it takes: there may be millions.
-    pub(super) fn of(user: &UserReport, skips: Vec<Skip>) -> Self {
+    /// The name in the user list.
+    pub(super) fn name(&self) -> &str {
+        &self.user
+    }
+
+    /// How the user came out.
+    pub(super) fn status(&self) -> Status {
+        self.status
+    }
+}
+
+/// What is written of a user. Nothing is copied: there may be millions of skips.
+impl From<UserReport> for User {
+    fn from(user: UserReport) -> Self {
         Self {
-            skips,
             status: user.status(),
+            error: user.error(),
+            problems: user.problems.iter().map(Told::from).collect(),
+            skipped: user.skipped(),
+            user: user.user,
             folders: user.folders,
             messages: user.messages,
             bytes: user.bytes,
@@ -162,7 +177,6 @@ impl User {
             kept: user.kept,
             changed: user.changed,
             deleted: user.deleted,
-            skipped: user.skipped,
             uidls: user.uidls,
             uidls_missing: user.uidls_missing,
             uidls_extra: user.uidls_extra,
@@ -172,11 +186,9 @@ impl User {
             max_date_shift_s: user.max_date_shift_s,
             seconds: (user.seconds * 1000.0).round() / 1000.0,
             attempts: user.attempts,
-            error: user.error(),
-            problems: user.problems.iter().map(Told::from).collect(),
+            skips: user.skips,
+            notes: user.notes,
             added_bytes: user.added_bytes,
-            user: user.user.clone(),
-            notes: user.notes.clone(),
         }
     }
 }
@@ -243,7 +255,7 @@ fn interface(version: &str) -> Option<(u64, u64)> {
 
 /// What was written of a user.
 pub(super) fn user(read: User) -> Result<UserReport, Fault> {
-    let status = read.status;
+    let (status, skipped) = (read.status, read.skipped);
     let user = UserReport {
         user: read.user,
         folders: read.folders,
@@ -256,7 +268,6 @@ pub(super) fn user(read: User) -> Result<UserReport, Fault> {
         deleted: read.deleted,
         left_deleted: read.left_deleted,
         source_deleted: read.source_deleted,
-        skipped: read.skipped,
         uidls: read.uidls,
         uidls_missing: read.uidls_missing,
         uidls_extra: read.uidls_extra,
@@ -272,6 +283,12 @@ pub(super) fn user(read: User) -> Result<UserReport, Fault> {
         let name = &user.user;
         return Err(Fault::NoReport(format!(
             "the status of user {name:?} is not what its problems make it"
+        )));
+    }
+    if user.skipped() != skipped {
+        let name = &user.user;
+        return Err(Fault::NoReport(format!(
+            "not all that was skipped of user {name:?} is listed"
         )));
     }
     Ok(user)

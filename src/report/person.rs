@@ -57,7 +57,7 @@ pub fn tell(run: &Gathered<ExportReport>, out: &mut dyn Write) -> io::Result<()>
         for row in run.rows() {
             let (report, plan) = row?.parts()?;
             if !plan.is_empty() {
-                writeln!(out, "{}", report.user)?;
+                writeln!(out, "{}", printable(&report.user))?;
             }
             plan.iter().try_for_each(|line| writeln!(out, "{line}"))?;
         }
@@ -101,7 +101,7 @@ fn row(user: &UserReport) -> [String; 9] {
         count(user.messages),
         count(user.added),
         count(user.kept),
-        count(user.skipped),
+        count(user.skipped()),
         BinaryBytes(user.bytes).to_string(),
         duration(user.seconds),
     ]
@@ -129,6 +129,10 @@ fn reasons(out: &mut dyn Write, user: &UserReport) -> io::Result<()> {
     }
     for note in user.notes.iter().take(TOLD) {
         writeln!(out, "    note: {}", printable(note))?;
+    }
+    if user.notes.len() > TOLD {
+        let more = (user.notes.len() - TOLD) as u64;
+        writeln!(out, "    and {}", counted(more, "more note"))?;
     }
     Ok(())
 }
@@ -241,7 +245,7 @@ mod tests {
                 ..UserReport::new("日本@d\x1b")
             };
             for (folder, uid) in [(1, 1), (1, 2), (2, 3), (3, 4), (4, 5), (5, 6), (6, 7)] {
-                partial.skip(Skip {
+                partial.skips.push(Skip {
                     folder: format!("A/{folder}").into(),
                     uid: Some(uid),
                     uidl: None,

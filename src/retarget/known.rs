@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use crate::config::Servers;
 use crate::mail::courier::order::compare;
 use crate::mail::date::Seconds;
-use crate::mail::{Entry, Flags, FolderPath, KeywordTable, Uid, UidValidity, Uidl};
+use crate::mail::{Entry, Flags, FolderPath, KeywordTable, Uid, UidValidity, Uidl, UidlFault};
 use crate::naming::Identity;
 use crate::naming::message::size_field;
 use crate::plan::on_disk::{DiskFile, OnDisk};
@@ -29,87 +29,68 @@ pub(super) struct Known {
     pub uids: HashMap<Box<str>, Uid>,
     /// Messages that no list and no name has a UID for.
     pub without_uid: u64,
+    /// UIDLs that are announced and cannot be kept, with their messages.
+    pub lost_uidls: Vec<(Uid, Box<[u8]>, NotKept)>,
     /// The names that files had before a run that was cut.
     pub former: Former,
+}
+
+/// Why a folder cannot be known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Fault {
+    /// Servers take the two for one message, and rename one of them.
+    #[error("two files have the base name {0}")]
+    SameName(Box<str>),
+    /// The highest number is none that a server gives.
+    #[error("there are no UIDs left for mail that has none")]
+    NoUidsLeft,
+}
+
+/// Why a UIDL is not kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotKept {
+    /// It is none.
+    #[error(transparent)]
+    Invalid(#[from] UidlFault),
+    /// A message before it in the listing has it.
+    #[error("another message is announced by it too")]
+    Twice,
 }
 
 impl Known {
     /// By what lies on disk, read for the servers `from`, and by what their POP3 server announces, in its
     /// order; both know files that have been renamed by their `former` names. `None` where there is
-    /// nothing to know, or the UIDs are used up.
+    /// nothing to know: the new server begins it.
+    ///
+    /// # Errors
+    /// Two files have one name, or there are no UIDs left.
     pub fn of(
         disk: &OnDisk,
         former: Former,
         from: Servers,
         announced: Option<&[Listed]>,
         now: i64,
-    ) -> Option<Self> {
-        let list = disk.uidlist.as_ref();
-        let of_name = |file: &DiskFile| match Identity::parse(listed_name(&former, file))? {
-            Identity::Imap(validity, uid) | Identity::Pop3(validity, uid, _) => {
-                Some((validity, uid))
-            }
+    ) -> Result<Option<Self>, Fault> {
+        let Some(validity) = validity(disk, &former, now) else {
+            return Ok(None);
         };
-        let named = disk.files.iter().find_map(|file| of_name(&file));
-        let today = u32::try_from(now).ok().and_then(UidValidity::new);
-        if list.is_none() && disk.files.is_empty() {
-            // Nothing is known: the new server begins it.
-            return None;
-        }
-        let validity = list.map(|list| list.validity);
-        let validity = validity.or(named.map(|(validity, _)| validity)).or(today)?;
-
-        let mut uids: HashMap<Box<str>, Uid> = HashMap::with_capacity(disk.files.len());
-        let mut taken = HashSet::new();
-        let by_name: HashMap<Box<str>, Uid> = list
-            .iter()
-            .flat_map(|list| list.lines.iter())
-            .map(|line| (line.name, line.uid))
-            .collect();
-        let mut rest: Vec<DiskFile> = Vec::new();
-        for file in disk.files.iter() {
-            match by_name.get(listed_name(&former, &file)) {
-                Some(uid) if taken.insert(*uid) => {
-                    uids.insert(file.base.clone(), *uid);
-                }
-                _ => rest.push(file),
-            }
-        }
-        rest.retain(|file| {
-            let said = of_name(file).filter(|(of, _)| *of == validity && list.is_none());
-            match said {
-                Some((_, uid)) if taken.insert(uid) => {
-                    uids.insert(file.base.clone(), uid);
-                    false
-                }
-                _ => true,
-            }
-        });
-        // As servers do with mail that they have not seen yet.
-        rest.sort_by(|a, b| compare(&a.base, &b.base));
-        let above = taken.iter().map(|uid| uid.value().saturating_add(1)).max();
-        let mut next = list.map_or(1, |list| list.next_uid).max(above.unwrap_or(1));
-        let without_uid = rest.len() as u64;
-        for file in rest {
-            let uid = Uid::new(next).filter(|uid| uid.value() < u32::MAX)?;
-            next += 1;
-            uids.insert(file.base.clone(), uid);
-        }
+        let given = Given::of(disk, &former, validity)?;
         let mut known = Self {
             validity,
-            uid_next: next,
+            uid_next: given.next,
             entries: Vec::with_capacity(disk.files.len()),
             keywords: KeywordTable::default(),
             uidls: None,
-            uids,
-            without_uid,
+            uids: given.uids,
+            without_uid: given.new,
+            lost_uidls: Vec::new(),
             former,
         };
         known.add_entries(disk, from);
         if let Some(announced) = announced {
             known.add_uidls(disk, announced);
         }
-        Some(known)
+        Ok(Some(known))
     }
 
     fn add_entries(&mut self, disk: &OnDisk, from: Servers) {
@@ -173,12 +154,19 @@ impl Known {
         for (position, (base, uidl)) in (1..).zip(announced) {
             let file = by_listed.get(base);
             let place = file.and_then(|file| places.get(self.uids.get(file)?));
-            let uidl = Uidl::parse(uidl).ok();
-            if let (Some(place), Some(uidl)) = (place, uidl)
-                && given.insert(uidl.clone())
-                && let Some(slot) = uidls.get_mut(*place)
-            {
-                *slot = Some(Announced { position, uidl });
+            let Some((slot, entry)) =
+                place.and_then(|at| uidls.get_mut(*at).zip(self.entries.get(*at)))
+            else {
+                continue;
+            };
+            let kept = match Uidl::parse(uidl) {
+                Ok(uidl) if given.insert(uidl.clone()) => Ok(uidl),
+                Ok(_) => Err(NotKept::Twice),
+                Err(fault) => Err(NotKept::Invalid(fault)),
+            };
+            match kept {
+                Ok(uidl) => *slot = Some(Announced { position, uidl }),
+                Err(why) => self.lost_uidls.push((entry.uid, uidl.clone(), why)),
             }
         }
         self.uidls = Some(uidls.into_iter().collect());
@@ -205,6 +193,79 @@ impl Known {
             collected: None,
             is_whole: true,
         }
+    }
+}
+
+/// Which UIDs the files have.
+struct Given {
+    /// By base name.
+    uids: HashMap<Box<str>, Uid>,
+    /// The UID that the next message gets.
+    next: u32,
+    /// How many have got a new one.
+    new: u64,
+}
+
+impl Given {
+    /// Those that the list says, else those that the names say, else new ones.
+    fn of(disk: &OnDisk, former: &Former, validity: UidValidity) -> Result<Self, Fault> {
+        let list = disk.uidlist.as_ref();
+        let lines = list.iter().flat_map(|list| list.lines.iter());
+        let listed: HashMap<Box<str>, Uid> = lines.map(|line| (line.name, line.uid)).collect();
+        let said = |file: &DiskFile| match list {
+            Some(_) => listed.get(listed_name(former, file)).copied(),
+            None => {
+                let (of, uid) = said_by_name(former, file)?;
+                (of == validity).then_some(uid)
+            }
+        };
+        let mut uids: HashMap<Box<str>, Uid> = HashMap::with_capacity(disk.files.len());
+        let mut taken = HashSet::new();
+        let mut rest: Vec<Box<str>> = Vec::new();
+        for file in disk.files.iter() {
+            match said(&file).filter(|uid| taken.insert(*uid)) {
+                Some(uid) => {
+                    if uids.insert(file.base.clone(), uid).is_some() {
+                        return Err(Fault::SameName(file.base));
+                    }
+                }
+                None => rest.push(file.base),
+            }
+        }
+        // As servers do with mail that they have not seen yet.
+        rest.sort_by(|a, b| compare(a, b));
+        let above = taken.iter().map(|uid| uid.value().saturating_add(1)).max();
+        let mut next = list.map_or(1, |list| list.next_uid).max(above.unwrap_or(1));
+        let new = rest.len() as u64;
+        for base in rest {
+            let uid = Uid::new(next).filter(|uid| uid.value() < u32::MAX);
+            let uid = uid.ok_or(Fault::NoUidsLeft)?;
+            next += 1;
+            if uids.insert(base.clone(), uid).is_some() {
+                return Err(Fault::SameName(base));
+            }
+        }
+        Ok(Self { uids, next, new })
+    }
+}
+
+/// The UIDVALIDITY of the list, else that in a name, else a new one. `None`: there is no list, and no
+/// message.
+fn validity(disk: &OnDisk, former: &Former, now: i64) -> Option<UidValidity> {
+    if let Some(list) = &disk.uidlist {
+        return Some(list.validity);
+    }
+    let mut files = disk.files.iter().peekable();
+    files.peek()?;
+    let named = files.find_map(|file| said_by_name(former, &file));
+    let clock = UidValidity::new(u32::try_from(now).unwrap_or(u32::MAX));
+    named.map(|(validity, _)| validity).or(clock)
+}
+
+/// UIDVALIDITY and UID of the message in a file that mailseed has named.
+fn said_by_name(former: &Former, file: &DiskFile) -> Option<(UidValidity, Uid)> {
+    match Identity::parse(listed_name(former, file))? {
+        Identity::Imap(validity, uid) | Identity::Pop3(validity, uid, _) => Some((validity, uid)),
     }
 }
 
@@ -263,10 +324,9 @@ mod tests {
                 1,
             ),
             (&["x"], "", "1000 2 x=1", 1),
-            (&["x"], "3 V9 N4294967295\n", "none", 0),
             (&[], "", "none", 0),
         ] {
-            let known = Known::of(&disk(names, list), Former::new(), ALL, None, 1000);
+            let known = Known::of(&disk(names, list), Former::new(), ALL, None, 1000).unwrap();
             let got = known.map_or(("none".to_owned(), 0), |known| {
                 let mut uids: Vec<_> = known.uids.iter().collect();
                 uids.sort_by_key(|(_, uid)| **uid);
@@ -275,6 +335,19 @@ mod tests {
                 (head + &uids.collect::<String>(), known.without_uid)
             });
             assert_eq!(got, (want.to_owned(), new), "{names:?}");
+        }
+    }
+
+    #[test]
+    fn what_servers_would_not_agree_on_is_refused() {
+        let same = |name: &str| Fault::SameName(name.into());
+        for (names, list, fault) in [
+            (&["x"][..], "3 V9 N4294967295\n", Fault::NoUidsLeft),
+            (&["b:2,", "b:2,S"], "3 V9 N7\n2 :b\n", same("b")),
+            (&["x:2,S", "b", "x"], "3 V9 N7\n2 :b\n", same("x")),
+        ] {
+            let known = Known::of(&disk(names, list), Former::new(), ALL, None, 1000);
+            assert_eq!(known.err(), Some(fault), "{names:?}");
         }
     }
 
@@ -308,7 +381,15 @@ mod tests {
                 "1 S  -; 2 F NonJunk two@1; 3   -; ",
             ),
         ] {
-            let known = Known::of(&disk, former.clone(), from, Some(&announced), 1000).unwrap();
+            let known = Known::of(&disk, former.clone(), from, Some(&announced), 1000);
+            let known = known.unwrap().unwrap();
+            let lost = known.lost_uidls.iter();
+            let lost = lost.map(|(uid, uidl, why)| (uid.value(), &**uidl, *why));
+            let no_uidl = NotKept::Invalid(UidlFault::BadByte(b' '));
+            assert_eq!(
+                lost.collect::<Vec<_>>(),
+                [(3, &b"x y"[..], no_uidl), (1, b"two", NotKept::Twice)]
+            );
             let path = FolderPath::inbox();
             let source = known.as_source("x", &path, true);
             let mut got = String::new();

@@ -86,8 +86,14 @@ impl Moved {
         }
         let text = format!("{word}\n{}", journal::text(&self.places));
         control::replace_in_root(tree, FILE, |out| out.write_all(text.as_bytes()))?;
+        // Those above come first.
         for folder in moves {
-            removal::move_folder(tree, &folder.place, &folder.destination)?;
+            let Some(place) = after_those_above(folder) else {
+                continue;
+            };
+            if place != folder.destination {
+                removal::move_folder(tree, &place, &folder.destination)?;
+            }
         }
         self.note_in_records(retarget, tree)
     }
@@ -125,6 +131,13 @@ impl Moved {
         }
         Ok(())
     }
+}
+
+/// Where a folder lies when the directories above it have been moved.
+fn after_those_above(folder: &Folder) -> Option<MaildirFolder> {
+    let (last, _) = folder.place.components().split_last()?;
+    let (_, above) = folder.destination.components().split_last()?;
+    MaildirFolder::found([above, std::slice::from_ref(last)].concat())
 }
 
 /// Takes over which folders are subscribed; without `tree` nothing is written.

@@ -253,48 +253,7 @@ impl Job<'_> {
             arrivals.foresee(held);
         }
         for step in &self.plan.steps {
-            match step {
-                Step::CreateFolder => {}
-                Step::ReserveValidity => self.reserve_validity(dirs)?,
-                Step::WriteKeywords => {
-                    let text = self.plan.letters.to_text();
-                    control::replace(self.tree, dirs, "dovecot-keywords", |out| {
-                        std::io::Write::write_all(out, text.as_bytes())
-                    })?;
-                }
-                Step::Rename { file, to } => {
-                    let Some(file) = self.disk.files.get(*file) else {
-                        continue;
-                    };
-                    maildir::rename(dirs, &file, to.base.as_deref(), to.suffix.as_deref())
-                        .map_err(|error| self.failed("rename a message", error))?;
-                    arrivals.have_changed();
-                }
-                Step::Deliver { .. } => {
-                    if let Coming::Asked(fetch) = &mut coming {
-                        arrivals.bring(fetch)?;
-                    }
-                }
-                Step::Redate { file, mtime } => {
-                    self.redate(dirs, *file, *mtime)?;
-                    arrivals.have_changed();
-                }
-                Step::Arrange => {
-                    if let Coming::Asked(_) = &coming {
-                        arrivals.arrange()?;
-                    }
-                }
-                Step::RemoveIndexes => self.remove_indexes(dirs)?,
-                Step::WriteCourierKeywords => {
-                    arrivals.settle()?;
-                    courier::write_keywords(self, dirs, &arrivals.for_courier())?;
-                }
-                Step::WriteUidList => {
-                    arrivals.settle()?;
-                    let delivered = arrivals.for_courier();
-                    self.write_list(dirs, &arrivals.take_lines()?, &delivered)?;
-                }
-            }
+            self.take(step, dirs, arrivals, &mut coming)?;
         }
         if let Coming::Held(held) = coming {
             arrivals.release(held)?;
@@ -309,6 +268,58 @@ impl Job<'_> {
             count_quota(self.tree, bytes, messages, Change::More)?;
         }
         Ok(())
+    }
+
+    fn take(
+        &self,
+        step: &Step,
+        dirs: &FolderDirs,
+        arrivals: &mut Arrivals<'_>,
+        coming: &mut Coming<'_>,
+    ) -> Result<(), Problem> {
+        match step {
+            // It was opened, and so made.
+            Step::CreateFolder => Ok(()),
+            Step::ReserveValidity => self.reserve_validity(dirs),
+            Step::WriteKeywords => {
+                let text = self.plan.letters.to_text();
+                control::replace(self.tree, dirs, "dovecot-keywords", |out| {
+                    std::io::Write::write_all(out, text.as_bytes())
+                })
+            }
+            Step::Rename { file, to } => {
+                let Some(file) = self.disk.files.get(*file) else {
+                    return Ok(());
+                };
+                maildir::rename(dirs, &file, to.base.as_deref(), to.suffix.as_deref())
+                    .map_err(|error| self.failed("rename a message", error))?;
+                arrivals.have_changed();
+                Ok(())
+            }
+            Step::Deliver { .. } => match coming {
+                Coming::Asked(fetch) => arrivals.bring(fetch),
+                Coming::Held(_) => Ok(()),
+            },
+            Step::Redate { file, mtime } => {
+                self.redate(dirs, *file, *mtime)?;
+                arrivals.have_changed();
+                Ok(())
+            }
+            Step::Arrange => match coming {
+                Coming::Asked(_) => arrivals.arrange(),
+                Coming::Held(_) => Ok(()),
+            },
+            Step::RemoveIndexes => self.remove_indexes(dirs),
+            Step::WriteCourierKeywords => {
+                arrivals.settle()?;
+                courier::write_keywords(self, dirs, &arrivals.for_courier())
+            }
+            Step::WriteUidList => {
+                arrivals.settle()?;
+                let delivered = arrivals.for_courier();
+                self.write_list(dirs, &arrivals.take_lines()?, &delivered)
+            }
+        }
     }
 
     fn remove_indexes(&self, dirs: &FolderDirs) -> Result<(), Problem> {

@@ -172,9 +172,44 @@ fn is_of_the_dead(dir: &OwnedFd, name: &str) -> io::Result<bool> {
     let Some((pid, at)) = text.split_once(':') else {
         return Ok(false);
     };
-    let pid = pid.parse().ok().and_then(Pid::from_raw);
+    let pid = pid.parse().ok().filter(|pid| *pid > 0);
+    let pid = pid.and_then(Pid::from_raw);
     Ok(at == host()
         && pid.is_some_and(|pid| {
             rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH)
         }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tree::open_dir;
+    use super::*;
+
+    #[test]
+    fn a_lock_is_left_behind_when_its_process_is_known_to_be_dead() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = open_dir(rustix::fs::CWD, root.path()).unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let (dead, alive) = (child.id(), 1);
+        let here = host();
+        for (text, want) in [
+            (format!("{dead}:{here}"), true),
+            (our_mark(), true),
+            (format!("{alive}:{here}"), false),
+            (format!("{dead}:another-{here}"), false),
+            (format!("{dead}"), false),
+            // No process has such a number.
+            (format!("-{dead}:{here}"), false),
+            (format!("0:{here}"), false),
+            (String::new(), false),
+        ] {
+            std::fs::write(root.path().join(DOVECOT), &text).unwrap();
+            assert_eq!(is_left_behind(&dir, DOVECOT).unwrap(), want, "{text}");
+        }
+        let old = filetime::FileTime::from_unix_time(1_000_000_000, 0);
+        filetime::set_file_mtime(root.path().join(DOVECOT), old).unwrap();
+        assert!(is_left_behind(&dir, DOVECOT).unwrap(), "it is stale");
+        assert!(!is_left_behind(&dir, COURIER).unwrap(), "there is none");
+    }
 }

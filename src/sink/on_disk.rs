@@ -13,6 +13,7 @@ use super::tree::open_dir;
 use super::{control, courier, target_problem};
 use crate::config::Layout;
 use crate::mail::courier::CourierFiles;
+use crate::mail::uidlist::UidListFault;
 use crate::naming::message::size_field;
 use crate::naming::{Identity, KeywordLetters, MaildirFolder};
 use crate::plan::courier::unite;
@@ -236,27 +237,11 @@ pub fn scan_as_it_is(
     if let Some(name) = lists.own
         && let Some(list) = control::read_list(&dir, name).map_err(told)?
     {
-        let list = list.map_err(|fault| {
-            let what = format!("{folder}: {name} makes no sense");
-            Problem::new(Kind::Conflict, Reach::User, what)
-                .caused_by(fault)
-                .with_hint(
-                    "a server would number these messages anew; restore the file, or move the \
-                     folder away and run again",
-                )
-        })?;
-        disk.uidlist = Some(list);
+        disk.uidlist = Some(list.map_err(|fault| broken_list(folder, name, fault))?);
     }
     if lists.courier {
         let files = courier::read(&dir, folder.is_root()).map_err(told)?;
-        let present = disk.files.iter().map(|file| file.base).collect();
-        let served = lists.own == Some(DOVECOT_LIST);
-        let own = disk.uidlist.take();
-        let uiddb = files.uiddb.as_ref();
-        let united = unite(own.clone(), uiddb, served, lists.settled, &present);
-        disk.lists_differ = united != own;
-        disk.uidlist = united;
-        disk.courier = Some(files);
+        add_courier(&mut disk, files, lists);
     }
     disk.torn = torn(&disk, &messages).map_err(told)?;
     if let Some(bytes) = control::read(&dir, "dovecot-keywords").map_err(told)? {
@@ -266,6 +251,28 @@ pub fn scan_as_it_is(
     disk.is_locked = is_there("dovecot-uidlist.lock");
     disk.has_indexes = disk.is_locked || is_there("dovecot.index") || is_there("dovecot.index.log");
     Ok(disk)
+}
+
+fn broken_list(folder: &MaildirFolder, name: &str, fault: UidListFault) -> Problem {
+    let what = format!("{folder}: {name} makes no sense");
+    Problem::new(Kind::Conflict, Reach::User, what)
+        .caused_by(fault)
+        .with_hint(
+            "a server would number these messages anew; restore the file, or move the folder away \
+             and run again",
+        )
+}
+
+/// Puts what Courier's files say together with what the other list says, if there is one.
+fn add_courier(disk: &mut OnDisk, files: CourierFiles, lists: Lists) {
+    let present = disk.files.iter().map(|file| file.base).collect();
+    let served = lists.own == Some(DOVECOT_LIST);
+    let own = disk.uidlist.take();
+    let uiddb = files.uiddb.as_ref();
+    let united = unite(own.clone(), uiddb, served, lists.settled, &present);
+    disk.lists_differ = united != own;
+    disk.uidlist = united;
+    disk.courier = Some(files);
 }
 
 /// See [`OnDisk::torn`]. What is listed was on disk before.

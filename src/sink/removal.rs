@@ -122,7 +122,11 @@ pub fn remove_folder(tree: &Tree, folder: &MaildirFolder) -> Result<bool, Proble
         for part in ["new", "cur"] {
             match rustix::fs::unlinkat(&dir, part, AtFlags::REMOVEDIR) {
                 Ok(()) | Err(rustix::io::Errno::NOENT) => {}
-                Err(rustix::io::Errno::NOTEMPTY | rustix::io::Errno::EXIST) => return Ok(false),
+                Err(rustix::io::Errno::NOTEMPTY | rustix::io::Errno::EXIST) => {
+                    // Servers deliver to what they find.
+                    tree.make_dir(&dir, "new")?;
+                    return Ok(false);
+                }
                 Err(errno) => return Err(errno.into()),
             }
         }
@@ -179,4 +183,33 @@ pub fn move_folder(tree: &Tree, from: &MaildirFolder, to: &MaildirFolder) -> Res
         Ok(())
     };
     attempt().map_err(told)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::sink::sync::Syncer;
+
+    #[test]
+    fn a_folder_to_which_mail_has_come_stays_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let syncer = Arc::new(Syncer::default());
+        let tree = Tree::create(root.path(), None, Fsync::Never, syncer).unwrap();
+        let folder = MaildirFolder::found(vec![".A".to_owned()]).unwrap();
+        let there = root.path().join(".A");
+        for place in ["cur", "new"] {
+            tree.open_folder(&folder, true).unwrap();
+            let mail = there.join(place).join("late");
+            std::fs::write(&mail, "x").unwrap();
+            assert!(!remove_folder(&tree, &folder).unwrap(), "{place}");
+            for part in ["cur", "new", "tmp", "maildirfolder"] {
+                assert!(there.join(part).exists(), "{place}: {part}");
+            }
+            std::fs::remove_file(mail).unwrap();
+        }
+        assert!(remove_folder(&tree, &folder).unwrap());
+        assert!(!there.exists());
+    }
 }

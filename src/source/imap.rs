@@ -1,7 +1,8 @@
 //! A blocking IMAP session: the `imap` crate for login and logout, our own streaming reader for
 //! everything that opens, lists or fetches.
 //!
-//! Both work on one connection, through `imap/stream.rs`. The crate's commands have tags in `a`, ours in `x`.
+//! Both work on one connection, through `imap/stream.rs`. The crate's commands have tags in `a`, ours in `x`,
+//! and in `y` those that are sent before their turn (`imap/ahead.rs`).
 //! Folders are opened by EXAMINE and messages fetched by BODY.PEEK: nothing changes on the server, but
 //! for what [`Session::delete`] is told to delete.
 
@@ -33,11 +34,11 @@ mod search;
 mod sets;
 mod status;
 mod stream;
+mod talk;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::io::Write as _;
 use std::sync::Arc;
 
 use self::ahead::{Ahead, Question};
@@ -47,9 +48,10 @@ use self::extensions::Extensions;
 use self::heard::Heard;
 use self::items::Section;
 use self::login::Abilities;
-use self::reader::{Fault, Reader, Response};
+use self::reader::{Fault, Reader};
 use self::reply::connection_problem;
-use self::stream::{Inner, Shared, Warnings, Wire};
+use self::stream::{Inner, Shared};
+use self::talk::Talk;
 use super::login::Login;
 use super::net::{Connection, Endpoint, Line};
 use super::{
@@ -479,81 +481,6 @@ impl Session {
             self.dead = Some(problem.to_string());
             problem
         })
-    }
-}
-
-/// Our own side of the connection: commands out, responses in.
-struct Talk<'s> {
-    reader: Reader<&'s mut Wire>,
-    warnings: &'s mut Warnings,
-    tags: &'s mut u32,
-    extensions: &'s mut Extensions,
-    ahead: &'s mut Ahead,
-    line: &'s Line,
-    may_compress: &'s mut bool,
-}
-
-impl Talk<'_> {
-    /// Sends commands in one write; returns their tags. See [`Talk::send`].
-    fn write(&mut self, commands: &[&str]) -> Result<Vec<String>, Fault> {
-        let mut lines = String::new();
-        let commands = commands.iter();
-        let tags = commands
-            .map(|command| self.line(&mut lines, 'x', command))
-            .collect();
-        self.write_lines(&lines)?;
-        Ok(tags)
-    }
-
-    /// Adds the line of a command to `lines`; returns its tag.
-    fn line(&mut self, lines: &mut String, prefix: char, command: &str) -> String {
-        *self.tags += 1;
-        let tag = format!("{prefix}{}", self.tags);
-        for part in [&tag, " ", command, "\r\n"] {
-            lines.push_str(part);
-        }
-        tag
-    }
-
-    fn write_lines(&mut self, lines: &str) -> Result<(), Fault> {
-        let stream = self.reader.input().get_mut();
-        stream.write_all(lines.as_bytes())?;
-        stream.flush()?;
-        Ok(())
-    }
-
-    /// The next response that is FETCH, other data, or the end of a command. Warnings on the way
-    /// are kept.
-    fn next(&mut self) -> Result<Response, Fault> {
-        loop {
-            match self.hear()? {
-                Response::Status(_) | Response::Exists(_) => self.reader.unasked()?,
-                response => return Ok(response),
-            }
-        }
-    }
-
-    /// The same, or `* OK`, or EXISTS.
-    fn hear(&mut self) -> Result<Response, Fault> {
-        loop {
-            match self.warnings.cover_reply(self.reader.next())? {
-                Response::Status(reply) if reply.status == reply::Status::Ok => {
-                    let code = reply.code().map(|(code, _)| code);
-                    if code.is_some_and(|code| code.eq_ignore_ascii_case("ALERT")) {
-                        self.warnings.add(&reply.text);
-                    }
-                    return Ok(Response::Status(reply));
-                }
-                Response::Status(reply) => self.warnings.add(&reply.text),
-                Response::Rubbish => {
-                    let line = [b"not understood: ", self.reader.text()].concat();
-                    self.warnings.add(line);
-                }
-                Response::Continue => {}
-                response => return Ok(response),
-            }
-            self.reader.unasked()?;
-        }
     }
 }
 

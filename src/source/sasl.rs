@@ -21,9 +21,9 @@ pub enum Way {
 }
 
 /// The best way when the user named none. `offered` are the server's SASL mechanisms in upper
-/// case, `command` says whether its clear-text command may be used. With `hide` CRAM-MD5
-/// goes before all that send the password: for a line without encryption. OAuth mechanisms are never chosen: a password does not
-/// serve them. `None`: nothing on offer can carry this login.
+/// case, `command` says whether its clear-text command may be used. With `hide` CRAM-MD5 goes before
+/// all that send the password: for a line without encryption. OAuth mechanisms are never chosen: a
+/// password does not serve them. `None`: nothing on offer can carry this login.
 pub fn choose(offered: &[String], command: bool, login: &Login, hide: bool) -> Option<Way> {
     let sasl = |mechanism| {
         sasl_name(mechanism)

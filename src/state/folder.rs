@@ -11,7 +11,7 @@ use crate::mail::{FolderPath, Uid, UidSet, UidValidity, Uidl};
 use crate::matching::{Pairing, Stage};
 use crate::naming::message::UidlDigest;
 use crate::plan::pop3_only::Remembered;
-use crate::plan::seen::{Seen, marked};
+use crate::plan::seen::{Renumbered, Seen, marked};
 
 /// A folder as it was last seen at the source.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -249,6 +249,10 @@ impl Folder {
         Remembered {
             validity: self.uid_validity.and_then(UidValidity::new),
             uids: self.numbered.as_slice().to_vec(),
+            renumbered: match self.seen_validity == self.uid_validity {
+                true => self.renumbered.clone().into(),
+                false => Renumbered::default(),
+            },
         }
     }
 
@@ -264,6 +268,7 @@ impl Folder {
         Remembered {
             validity: self.seen_validity.and_then(UidValidity::new),
             uids: self.collected.as_slice().to_vec(),
+            ..Remembered::default()
         }
     }
 

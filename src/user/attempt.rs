@@ -15,7 +15,7 @@ use crate::config::User;
 use crate::mail::FolderPath;
 use crate::naming::MaildirFolder;
 use crate::plan::Policy;
-use crate::plan::folders::place;
+use crate::plan::folders::{Placed, place};
 use crate::plan::on_disk::OnDisk;
 use crate::plan::selection::Choice;
 use crate::problem::{Kind, Problem, Reach};
@@ -25,6 +25,7 @@ use crate::sink::on_disk::{scan, scan_as_it_is};
 use crate::sink::tree::Tree;
 use crate::source::{FolderList, imap};
 use crate::state;
+use crate::text::counted;
 
 pub(super) struct Attempt<'a> {
     pub(super) user: &'a User,
@@ -230,6 +231,7 @@ impl<'a> Attempt<'a> {
         Ok((session, list))
     }
 
+    /// Brings over all that IMAP shows, and INBOX's UIDLs from the `maildrop` beside it.
     fn export_imap(
         &mut self,
         tree: Option<&Tree>,
@@ -238,8 +240,8 @@ impl<'a> Attempt<'a> {
         maildrop: &mut Option<Beside<'_>>,
     ) -> Result<(), Problem> {
         self.memory.survey = Survey::default();
-        self.log
-            .line(Level::INFO, format!("{} folders", list.folders.len()));
+        let folders = counted(list.folders.len() as u64, "folder");
+        self.log.line(Level::INFO, folders);
         self.tell_of_names(list);
         if list.subscriptions_refused && self.context.config.selection.subscribed {
             let what = "the server does not tell which folders are subscribed";
@@ -260,36 +262,7 @@ impl<'a> Attempt<'a> {
             .iter()
             .filter_map(|placed| placed.target.as_ref().ok().cloned())
             .collect();
-        let mut postponed = None;
-        for (at, folder) in placed.iter().enumerate() {
-            if self.context.stop.load(Ordering::Relaxed) {
-                return Err(interrupted());
-            }
-            let is_inbox = folder.listed.path.is_inbox();
-            let mut beside = maildrop.as_mut().filter(|_| is_inbox);
-            let turns = &placed[at..];
-            self.look_ahead(&mut session, &choice, turns, beside.as_deref_mut())?;
-            let turn = (folder, &placed[at + 1..]);
-            let result = self.imap_folder(&mut session, &choice, turn, beside, tree);
-            for warning in session.take_warnings() {
-                self.log
-                    .line(Level::WARN, format!("the IMAP server says: {warning}"));
-            }
-            let path = &folder.listed.path;
-            match result {
-                // One folder may be in use; the others must not wait for it.
-                Err(problem) if problem.retry && problem.reach < Reach::User => {
-                    let problem = problem.in_folder(path);
-                    self.log.line(Level::WARN, problem.to_string());
-                    if postponed.is_some() {
-                        self.memory.tally.folder(path).problem = Some(problem);
-                    } else {
-                        postponed = Some(problem);
-                    }
-                }
-                result => self.go_on_after(path, result)?,
-            }
-        }
+        let postponed = self.imap_folders(&mut session, &choice, &placed, maildrop, tree)?;
         self.subscribe(tree, list, &choice)?;
         self.delete_at_source(&mut session, &list.folders, tree)?;
         if let Some(imap) = &self.user.imap {
@@ -304,9 +277,51 @@ impl<'a> Attempt<'a> {
             self.log.line(Level::WARN, line);
         }
         self.carry_out_removals(tree)?;
-        match postponed {
-            Some(problem) => Err(problem),
-            None => Ok(()),
+        postponed.map_or(Ok(()), Err)
+    }
+
+    /// Brings one folder after the other up to date. Returned is why one of them has to be tried again.
+    fn imap_folders(
+        &mut self,
+        session: &mut imap::Session,
+        choice: &Choice<'_>,
+        placed: &[Placed],
+        maildrop: &mut Option<Beside<'_>>,
+        tree: Option<&Tree>,
+    ) -> Result<Option<Problem>, Problem> {
+        let mut postponed = None;
+        for (at, folder) in placed.iter().enumerate() {
+            if self.context.stop.load(Ordering::Relaxed) {
+                return Err(interrupted());
+            }
+            let path = &folder.listed.path;
+            let mut beside = maildrop.as_mut().filter(|_| path.is_inbox());
+            self.look_ahead(session, choice, &placed[at..], beside.as_deref_mut())?;
+            let turn = (folder, &placed[at + 1..]);
+            let result = self.imap_folder(session, choice, turn, beside, tree);
+            self.tell_warnings(session);
+            match result {
+                // One folder may be in use; the others must not wait for it.
+                Err(problem) if problem.retry && problem.reach < Reach::User => {
+                    let problem = problem.in_folder(path);
+                    self.log.line(Level::WARN, problem.to_string());
+                    if postponed.is_some() {
+                        self.memory.tally.folder(path).problem = Some(problem);
+                    } else {
+                        postponed = Some(problem);
+                    }
+                }
+                result => self.go_on_after(path, result)?,
+            }
+        }
+        Ok(postponed)
+    }
+
+    /// Logs what people should know of what the session has read.
+    pub(super) fn tell_warnings(&self, session: &mut imap::Session) {
+        for warning in session.take_warnings() {
+            let line = format!("the IMAP server says: {warning}");
+            self.log.line(Level::WARN, line);
         }
     }
 

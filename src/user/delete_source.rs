@@ -24,7 +24,7 @@ use super::folder::{Digests, Folder};
 use super::interrupted;
 use super::on_target::on_target;
 use crate::config::SourceDeletion;
-use crate::mail::{Entry, Flags, FolderPath, Uid, UidSet, UidValidity};
+use crate::mail::{Entry, Flags, FolderPath, Uid, UidSet, UidValidity, octets};
 use crate::naming::MaildirFolder;
 use crate::plan::FolderPlan;
 use crate::plan::on_disk::OnDisk;
@@ -34,6 +34,7 @@ use crate::problem::{Kind, Problem, Reach};
 use crate::sink::tree::Tree;
 use crate::source::imap::Expunge;
 use crate::source::{ListedFolder, MessageList, imap, pop3};
+use crate::text::{counted, printable};
 
 /// A folder with what may be deleted of it at the source.
 #[derive(Debug)]
@@ -206,10 +207,7 @@ impl Attempt<'_> {
                 continue;
             };
             let result = self.delete_in_folder(session, listed, folder, tree, how);
-            for warning in session.take_warnings() {
-                let line = format!("the IMAP server says: {warning}");
-                self.log.line(Level::WARN, line);
-            }
+            self.tell_warnings(session);
             self.go_on_after(&folder.path, result)?;
         }
         Ok(())
@@ -334,14 +332,14 @@ impl Attempt<'_> {
     }
 
     fn tell(&mut self, folder: &Deletable) {
-        let octets: u64 = folder.messages.iter().map(|message| message.size).sum();
-        let count = folder.messages.len();
+        let octets = octets(folder.messages.iter().map(|message| message.size));
+        let count = folder.messages.len() as u64;
         let line = format!(
-            "  {}: delete at the source: {count} message{}, {octets} bytes",
+            "  {}: delete at the source: {}, {octets} bytes",
             folder.path,
-            if count == 1 { "" } else { "s" }
+            counted(count, "message")
         );
-        self.memory.plan.push(crate::text::printable(&line));
+        self.memory.plan.push(printable(&line));
         for message in &folder.messages {
             let line = format!(
                 "folder {}: would be deleted at the source: {} {}, {} bytes",
@@ -349,7 +347,7 @@ impl Attempt<'_> {
             );
             self.log.line(Level::INFO, line);
         }
-        self.memory.tally.folder(&folder.path).source_deleted = count as u64;
+        self.memory.tally.folder(&folder.path).source_deleted = count;
     }
 
     fn tell_gone(&mut self, folder: &Deletable, gone: &UidSet) {

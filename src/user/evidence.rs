@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::bodies::{FolderBodies, Keeping};
 use super::{Breaks, interrupted};
-use crate::mail::{Entry, PopEntries, PopNumber, Uid};
+use crate::mail::{Entry, PopEntries, PopNumber, Uid, octets};
 use crate::matching::{
     self, Attribute, ContentDigest, ContentHasher, Evidence, Foreseen, HeaderDigest, HeaderHasher,
 };
@@ -148,10 +148,9 @@ impl ReadAhead {
     /// Whether the maildrop was read whole, so that the pairing is going to ask for all of an INBOX of
     /// these messages too, of which there is no more.
     pub(super) fn has_whole(&self, inbox: &[Entry]) -> bool {
-        let bytes = inbox.iter().map(|entry| entry.size);
         !self.contents.is_empty()
             && inbox.len() <= self.contents.len()
-            && bytes.fold(0, u64::saturating_add) <= matching::CHEAP_BYTES
+            && octets(inbox.iter().map(|entry| entry.size)) <= matching::CHEAP_BYTES
     }
 }
 

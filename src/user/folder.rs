@@ -15,9 +15,9 @@ use super::imap_folder::Left;
 use super::listing::Stamp;
 use super::tally::Added;
 use crate::config::{Fsync, Layout};
-use crate::mail::{FolderPath, Uid};
+use crate::mail::{FolderPath, Uid, octets};
 use crate::naming::MaildirFolder;
-use crate::plan::on_disk::OnDisk;
+use crate::plan::on_disk::{OnDisk, Place};
 use crate::plan::seen::Seen;
 use crate::plan::{self, FolderPlan, Past, Policy, SourceFolder, Step, describe};
 use crate::problem::Problem;
@@ -95,44 +95,15 @@ impl Attempt<'_> {
         left: &mut Left,
     ) -> Result<(), Problem> {
         let policy = self.policy();
-        let past = Past {
-            seen: folder.seen.as_ref(),
-            rematched: Some(&folder.rematched),
-        };
-        let plan = plan::plan(&folder.source, &past, &disk, &policy, export::now())?;
+        let plan = self.plan(folder, &disk)?;
         self.note(folder, &plan);
-        if tree.is_some() {
-            self.context.progress.expect(plan.deliveries, plan.bytes);
-        }
-        let path = folder.source.path;
         self.memory.removals.add(folder, &disk, &plan);
-        let tally = self.memory.tally.folder(path);
-        let deleted = tree.map_or(0, |_| tally.source_deleted);
-        tally.kept = (plan.kept + deleted).saturating_sub(tally.added.messages);
-        // Now it is known which of those that are not selected are on disk.
-        let sizes = folder.source.entries.iter().map(|entry| entry.size);
-        tally.bytes = sizes.sum::<u64>() - plan.left_out_bytes;
-        tally.messages = folder.source.entries.len() as u64 - plan.left_out;
-        tally.messages += tally.skips.len() as u64 + deleted;
-        if folder.source.selected.is_some() {
-            tally.left_out = plan.left_out;
-        }
-        (tally.changed, tally.left_deleted) = (plan.changed, plan.left_deleted);
+        self.count_planned(folder, &plan, tree.is_none());
         let Some(tree) = tree else {
-            tally.kept = plan.kept;
-            tally.added = Added {
-                messages: plan.deliveries,
-                bytes: plan.bytes,
-            };
-            self.context
-                .space
-                .expect(&self.user.maildir, to_bring(folder, &plan));
-            self.note_deletable(folder, &disk, &plan, &Digests::new(), &|_| false);
-            let names = (folder.destination, folder.target);
-            let lines = describe::lines(&folder.source, names, &disk, &plan, &policy);
-            self.memory.plan.extend(lines);
+            self.foretell(folder, &disk, &plan);
             return Ok(());
         };
+        self.context.progress.expect(plan.deliveries, plan.bytes);
         let reserved = match plan.deliveries {
             0 => None,
             _ => {
@@ -140,10 +111,7 @@ impl Attempt<'_> {
                 self.context.space.reserve(&self.user.maildir, sizes)?
             }
         };
-        if plan.deliveries > 0 || plan.steps.contains(&Step::WriteUidList) {
-            self.note_pending(&folder.source, &plan);
-            self.save(Some(tree))?;
-        }
+        self.note_begun(folder, &plan, tree)?;
         let room = reserved.as_ref();
         let in_use = disk.is_in_use(policy.servers);
         // A lock that was left behind is taken over, and so removed.
@@ -153,6 +121,75 @@ impl Attempt<'_> {
             false => self.carry_out(folder, tree, disk, plan, fetch, (left, room))?,
             true => self.carry_out_in_use(folder, tree, disk, plan, fetch, (left, room))?,
         };
+        self.note_carried_out(folder, tree, &done)
+    }
+
+    fn plan(&self, folder: &Folder<'_>, disk: &OnDisk) -> Result<FolderPlan, Problem> {
+        let past = Past {
+            seen: folder.seen.as_ref(),
+            rematched: Some(&folder.rematched),
+        };
+        plan::plan(&folder.source, &past, disk, &self.policy(), export::now())
+    }
+
+    /// Fills the buckets of a folder with what its plan makes of the messages.
+    fn count_planned(&mut self, folder: &Folder<'_>, plan: &FolderPlan, is_dry_run: bool) {
+        let source = &folder.source;
+        let tally = self.memory.tally.folder(source.path);
+        let deleted = match is_dry_run {
+            true => 0,
+            false => tally.source_deleted,
+        };
+        tally.kept = (plan.kept + deleted).saturating_sub(tally.added.messages);
+        // Now it is known which of those that are not selected are on disk.
+        tally.bytes = octets(source.entries.iter().map(|entry| entry.size));
+        tally.bytes = tally.bytes.saturating_sub(plan.left_out_bytes);
+        tally.messages = source.entries.len() as u64 - plan.left_out;
+        tally.messages += tally.skips.len() as u64 + deleted;
+        if source.selected.is_some() {
+            tally.left_out = plan.left_out;
+        }
+        (tally.changed, tally.left_deleted) = (plan.changed, plan.left_deleted);
+        if is_dry_run {
+            tally.kept = plan.kept;
+            tally.added = Added {
+                messages: plan.deliveries,
+                bytes: plan.bytes,
+            };
+        }
+    }
+
+    /// Says in a dry run what would be done in a folder.
+    fn foretell(&mut self, folder: &Folder<'_>, disk: &OnDisk, plan: &FolderPlan) {
+        let sizes = to_bring(folder, plan);
+        self.context.space.expect(&self.user.maildir, sizes);
+        self.note_deletable(folder, disk, plan, &Digests::new(), &|_| false);
+        let names = (folder.destination, folder.target);
+        let lines = describe::lines(&folder.source, names, disk, plan, &self.policy());
+        self.memory.plan.extend(lines);
+    }
+
+    /// Has it on disk, before a plan is carried out, what that is about to deliver and which UIDs it gives.
+    fn note_begun(
+        &mut self,
+        folder: &Folder<'_>,
+        plan: &FolderPlan,
+        tree: &Tree,
+    ) -> Result<(), Problem> {
+        if plan.deliveries == 0 && !plan.steps.contains(&Step::WriteUidList) {
+            return Ok(());
+        }
+        self.note_pending(&folder.source, plan);
+        self.save(Some(tree))
+    }
+
+    /// Has it on disk, after a plan was carried out, what the folder is like now; and notes what has not come.
+    fn note_carried_out(
+        &mut self,
+        folder: &Folder<'_>,
+        tree: &Tree,
+        done: &Done,
+    ) -> Result<(), Problem> {
         let Done {
             plan,
             disk,
@@ -161,6 +198,7 @@ impl Attempt<'_> {
             added,
             digests,
         } = done;
+        let path = folder.source.path;
         // What a run that was cut had let appear may not be on disk yet; once it is remembered as
         // exported, a loss of it would be taken for a deletion.
         let was_cut = folder.seen.as_ref();
@@ -168,23 +206,19 @@ impl Attempt<'_> {
         if was_cut && tree.fsync() != Fsync::Never {
             tree.sync_all()?;
         }
-        self.skip(folder, &not_come);
-        self.postpone(folder, &postponed);
+        self.skip(folder, not_come);
+        self.postpone(folder, postponed);
         let missing = |index| {
             let key = (folder.key)(index);
             not_come.contains_key(&key) || postponed.binary_search(&key).is_ok()
         };
-        self.note_done(&folder.source, &plan, &folder.stamp, &missing);
+        self.note_done(&folder.source, plan, &folder.stamp, &missing);
         self.save(Some(tree))?;
-        self.note_deletable(folder, &disk, &plan, &digests, &missing);
-        self.note_linkable(&folder.source, folder.target, &disk, &plan, &missing);
-        self.log.line(
-            Level::INFO,
-            format!(
-                "folder {path}: {} added, {} were there, {} changed",
-                added.messages, plan.kept, plan.changed
-            ),
-        );
+        self.note_deletable(folder, disk, plan, digests, &missing);
+        self.note_linkable(&folder.source, folder.target, disk, plan, &missing);
+        let (added, kept, changed) = (added.messages, plan.kept, plan.changed);
+        let line = format!("folder {path}: {added} added, {kept} were there, {changed} changed");
+        self.log.line(Level::INFO, line);
         Ok(())
     }
 
@@ -274,15 +308,8 @@ impl Attempt<'_> {
         let (is_dated, were_there) = (disk.is_dated, std::mem::take(&mut plan.files));
         drop((disk, plan));
         let disk = self.scan(folder.target, is_dated)?;
-        let past = Past {
-            seen: folder.seen.as_ref(),
-            rematched: Some(&folder.rematched),
-        };
-        let now = plan::plan(&folder.source, &past, &disk, &policy, export::now())?;
-        if now.deliveries > 0 {
-            self.note_pending(&folder.source, &now);
-            self.save(Some(tree))?;
-        }
+        let now = self.plan(folder, &disk)?;
+        self.note_begun(folder, &now, tree)?;
         let job = folder.job(tree, layout, &policy, &disk, &now);
         let result = export::publish(&job, watch, folder.key, received);
         let tally = self.memory.tally.folder(path);
@@ -291,14 +318,9 @@ impl Attempt<'_> {
         tally.added.add(added.get());
         result?;
         if fetched.is_ok() {
-            // What was there when the folder was planned and has been taken away since.
-            for (index, file) in now.files.iter().enumerate() {
-                let key = (folder.key)(index);
-                if file.is_none() && now.uids[index].is_some() && were_there[index].is_some() {
-                    let why = "it vanished from the target while the folder was worked on";
-                    not_come.insert(key, why.to_owned());
-                }
-            }
+            let why = "it vanished from the target while the folder was worked on";
+            let vanished = vanished(&were_there, &now);
+            not_come.extend(vanished.map(|index| ((folder.key)(index), why.to_owned())));
         }
         self.memory.removals.replace(folder, &disk, &now);
         fetched?;
@@ -311,6 +333,19 @@ impl Attempt<'_> {
             digests: digests.take(),
         })
     }
+}
+
+/// The entries that were there when a folder was planned first, and have been taken away since; `now` would
+/// deliver them.
+fn vanished<'p>(
+    were_there: &'p [Option<Place>],
+    now: &'p FolderPlan,
+) -> impl Iterator<Item = usize> + 'p {
+    let entries = were_there.iter().zip(&now.files).zip(&now.uids);
+    let entries = entries.enumerate();
+    entries.filter_map(|(index, ((then, file), uid))| {
+        (then.is_some() && file.is_none() && uid.is_some()).then_some(index)
+    })
 }
 
 /// Counts what appears.

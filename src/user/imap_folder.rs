@@ -2,19 +2,23 @@
 
 use tracing::Level;
 
-use super::allowance::{self, Fetched};
+use super::allowance::{self, Allowance, Fetched};
 use super::attempt::Attempt;
-use super::connections::Way;
+use super::bodies::{Bodies, FolderBodies};
+use super::collect::Collected;
+use super::connections::{Connections, Way};
 use super::folder::{Folder, Skipping};
 use super::inbox::KnownPairs;
-use super::listing::{Stamp, digest};
+use super::links::Found;
+use super::listing::Stamp;
 use super::maildrop::Beside;
 use super::tally::Added;
 use crate::config::User;
-use crate::mail::{Entry, FolderPath, Uid, UidSet, UidValidity};
+use crate::mail::{Entry, FolderPath, Uid, UidSet, UidValidity, octets};
 use crate::naming::MaildirFolder;
 use crate::naming::message::UidlDigest;
 use crate::plan::folders::Placed;
+use crate::plan::on_disk::OnDisk;
 use crate::plan::selection::Choice;
 use crate::plan::{Announcements, Past, SourceFolder};
 use crate::problem::{Kind, Problem, Reach};
@@ -22,6 +26,7 @@ use crate::sink::arrivals::Arrivals;
 use crate::sink::export;
 use crate::sink::tree::Tree;
 use crate::source::{Examined, MessageList, imap};
+use crate::text::counted;
 
 /// A folder as IMAP shows it.
 pub(super) struct Shown<'p> {
@@ -178,7 +183,7 @@ impl Attempt<'_> {
         let folder = self.memory.tally.begin_folder(path);
         let count = selected_of(list, selected).count();
         folder.messages = (count + list.unreadable.len()) as u64;
-        folder.bytes = selected_of(list, selected).map(|entry| entry.size).sum();
+        folder.bytes = octets(selected_of(list, selected).map(|entry| entry.size));
         folder.left_out = (list.entries.len() - count) as u64;
         for (uid, why) in &list.unreadable {
             let uid = uid.map(Uid::value);
@@ -187,6 +192,8 @@ impl Attempt<'_> {
         }
     }
 
+    /// Brings a folder up to date that has been listed. `left` gets what is still to come of it, where that
+    /// is known when this fails.
     fn shown_folder(
         &mut self,
         session: &mut imap::Session,
@@ -205,31 +212,19 @@ impl Attempt<'_> {
         let ordered_by_date = self.context.config.target.servers.qmail && target.is_root();
         let dated = is_new || (ordered_by_date && maildrop.is_some());
         let mut disk = self.scan_as_it_is(target, dated)?;
-        self.complete(session, &mut shown.list, shown.examined.uid_validity, &disk)?;
+        let uid_validity = shown.examined.uid_validity;
+        self.complete(session, &mut shown.list, uid_validity, &disk)?;
         // Only now all dates and sizes are known that it goes by.
         self.select(shown);
-        let Some(validity) = shown.examined.uid_validity else {
-            return Err(Problem::new(
-                Kind::Protocol,
-                Reach::Folder,
-                "the server gives no UIDVALIDITY, so nothing tells its messages apart from one run to the next",
-            ));
-        };
+        let validity = uid_validity.ok_or_else(without_validity)?;
         let seen = self.past(&shown.placed.listed.path);
         let past = Past {
             seen: seen.as_ref(),
             rematched: None,
         };
-        let rematched = {
-            let source = shown.source(self.user, target, validity, None, None);
-            self.rematch(session, &source, target, &past, &disk)?
-        };
-        let mut stamp = Stamp {
-            highest_modseq: shown.examined.highest_modseq,
-            maildrop: None,
-        };
-        let mut collected = None;
-        let uidls = match maildrop {
+        let source = shown.source(self.user, target, validity, None, None);
+        let rematched = self.rematch(session, &source, target, &past, &disk)?;
+        let paired = match maildrop {
             Some(maildrop) => {
                 let maildrop = maildrop.take(&mut self.memory.pop3)?;
                 let known = KnownPairs {
@@ -238,100 +233,144 @@ impl Attempt<'_> {
                     seen: seen.as_ref(),
                     rematched: &rematched,
                 };
-                stamp.maildrop = Some(digest(&maildrop.listing));
-                let (pairing, listing) = self.pair(session, shown, maildrop, &known)?;
-                let listing = listing.entries;
-                // Before any file bears a UIDL: the next run would know that it does, not why.
-                self.save(tree)?;
-                self.foresee_paired(session, shown)?;
-                self.tell_of_pairs(&pairing);
-                let mut uidls = Announcements::of_pairs(&shown.list.entries, &pairing, &listing);
-                if self.context.config.uidls.collect {
-                    let past = (&disk, seen.as_ref());
-                    let pairs = (&pairing, &listing);
-                    collected =
-                        Some(self.collect(session, shown, pairs, validity, past, &mut uidls)?);
-                }
-                Some(uidls)
+                Some(self.pair_inbox(session, shown, maildrop, &known, (&disk, tree))?)
             }
             None => None,
         };
-        let list = &shown.list;
-        let key = |index: usize| list.entries[index].uid.value();
-        let digests = collected.as_ref().map(|collected| &collected.digests[..]);
-        let source = shown.source(self.user, target, validity, uidls.as_ref(), digests);
+        let uidls = paired.as_ref().map(|it| &it.uidls);
+        let collected = paired.as_ref().and_then(|it| it.collected.as_ref());
+        let digests = collected.map(|it| &it.digests[..]);
+        let entries = &shown.list.entries;
         let folder = Folder {
-            source,
+            source: shown.source(self.user, target, validity, uidls, digests),
             destination: &shown.placed.destination,
             target,
             seen,
             rematched,
-            stamp,
-            key: &key,
+            stamp: Stamp {
+                highest_modseq: shown.examined.highest_modseq,
+                maildrop: paired.as_ref().map(|it| it.maildrop.clone()),
+            },
+            key: &|index| entries[index].uid.value(),
             called: "UID",
         };
         self.mend(&folder, &mut disk, tree)?;
-        let path = &shown.placed.listed.path;
-        let links = self.find_links(session, shown, &folder, &disk)?;
-        let mut linked = 0;
+        self.bring(session, shown, &folder, collected, (disk, tree), left)
+    }
+
+    /// Brings a folder up to date of which all is known.
+    fn bring(
+        &mut self,
+        session: &mut imap::Session,
+        shown: &Shown<'_>,
+        folder: &Folder<'_>,
+        collected: Option<&Collected>,
+        (disk, tree): (OnDisk, Option<&Tree>),
+        left: &mut Left,
+    ) -> Result<(), Problem> {
+        let (path, validity) = (folder.source.path, folder.source.validity);
+        let links = self.find_links(session, shown, folder, &disk)?;
         let bodies = self.memory.bodies.take(path, validity);
-        let user = self.user;
-        let mut of_others = std::mem::take(&mut self.memory.bodies);
-        let stop = self.context.stop;
-        let mut connections = std::mem::take(&mut self.memory.connections);
-        let mut allowance = self.memory.allowance.take();
-        let within = (self.context.turn, tree);
-        let way = Way {
-            user,
-            logins: self.logins,
-            context: self.context,
-            log: self.log,
-            folder: &shown.placed.listed,
-            validity,
+        let mut fetching = Fetching {
+            session,
+            way: Way {
+                user: self.user,
+                logins: self.logins,
+                context: self.context,
+                log: self.log,
+                folder: &shown.placed.listed,
+                validity,
+            },
+            tree,
+            links,
+            linked: 0,
+            bodies,
+            collected,
+            of_others: std::mem::take(&mut self.memory.bodies),
+            connections: std::mem::take(&mut self.memory.connections),
+            allowance: self.memory.allowance.take(),
         };
-        let mut fetch = |wanted: Vec<(u32, u64)>, arrivals: &mut Arrivals<'_>| {
-            let count = wanted.len();
-            let mut own = links.deliver(&user.maildir, wanted, arrivals)?;
-            linked = count - own.len();
-            let mut copies = Vec::new();
-            if let Some(collected) = &collected {
-                (copies, own) = own.into_iter().partition(|(uid, _)| collected.has(*uid));
-            }
-            let own = bodies.deliver(own, arrivals)?.into_iter();
-            // In the room of what it is made from: it may be a million messages.
-            let own: Vec<(Uid, u64)> = own
-                .filter_map(|(uid, size)| Some((Uid::new(uid)?, size)))
-                .collect();
-            let Fetched {
-                mut refused,
-                mut postponed,
-            } = allowance::fetch(&mut allowance, &own, within, &mut |piece| {
-                connections.fetch(session, &way, piece, arrivals)
-            })?;
-            if let Some(collected) = &collected {
-                let more = allowance::fetch(&mut allowance, &copies, within, &mut |piece| {
-                    collected.fetch(session, piece, &mut of_others, stop, arrivals)
-                })?;
-                refused.extend(more.refused);
-                postponed.extend(more.postponed);
-                postponed.sort_unstable();
-            }
-            Ok(Fetched { refused, postponed })
-        };
-        let result = self.bring_up_to_date(&folder, disk, tree, &mut fetch, left);
-        if linked > 0 {
-            let line =
-                format!("folder {path}: {linked} messages are links to files of other folders");
+        let mut fetch =
+            |wanted: Vec<(u32, u64)>, arrivals: &mut Arrivals<'_>| fetching.fetch(wanted, arrivals);
+        let result = self.bring_up_to_date(folder, disk, tree, &mut fetch, left);
+        self.memory.bodies = fetching.of_others;
+        self.memory.connections = fetching.connections;
+        self.memory.allowance = fetching.allowance;
+        if fetching.linked > 0 {
+            let linked = counted(fetching.linked, "message");
+            let line = format!("folder {path}: {linked} linked to files of other folders");
             self.log.line(Level::INFO, line);
         }
-        self.memory.bodies = of_others;
-        self.memory.connections = connections;
-        self.memory.allowance = allowance;
         if result.is_err() {
-            self.memory.bodies.put_back(path, bodies);
+            self.memory.bodies.put_back(path, fetching.bodies);
         }
         result
     }
+}
+
+/// What brings the messages of a folder over IMAP, each on the shortest way.
+struct Fetching<'f> {
+    session: &'f mut imap::Session,
+    way: Way<'f>,
+    tree: Option<&'f Tree>,
+    /// Messages that other folders have on disk.
+    links: Found,
+    /// How many of those have been linked to.
+    linked: u64,
+    /// What pairing has read of the folder.
+    bodies: FolderBodies,
+    /// The messages that are copies of those in other folders.
+    collected: Option<&'f Collected>,
+    /// What pairing has read of the other folders.
+    of_others: Bodies,
+    connections: Connections,
+    allowance: Option<Allowance>,
+}
+
+impl Fetching<'_> {
+    fn fetch(
+        &mut self,
+        wanted: Vec<(u32, u64)>,
+        arrivals: &mut Arrivals<'_>,
+    ) -> Result<Fetched, Problem> {
+        let count = wanted.len();
+        let mut own = self
+            .links
+            .deliver(&self.way.user.maildir, wanted, arrivals)?;
+        self.linked = (count - own.len()) as u64;
+        let mut copies = Vec::new();
+        if let Some(collected) = self.collected {
+            (copies, own) = own.into_iter().partition(|(uid, _)| collected.has(*uid));
+        }
+        let own = self.bodies.deliver(own, arrivals)?.into_iter();
+        // In the room of what it is made from: it may be a million messages.
+        let own: Vec<(Uid, u64)> = own
+            .filter_map(|(uid, size)| Some((Uid::new(uid)?, size)))
+            .collect();
+        let within = (self.way.context.turn, self.tree);
+        let (session, connections) = (&mut *self.session, &mut self.connections);
+        let mut fetched = allowance::fetch(&mut self.allowance, &own, within, &mut |piece| {
+            connections.fetch(session, &self.way, piece, arrivals)
+        })?;
+        if let Some(collected) = self.collected {
+            let (bodies, stop) = (&mut self.of_others, self.way.context.stop);
+            let more = allowance::fetch(&mut self.allowance, &copies, within, &mut |piece| {
+                collected.fetch(session, piece, bodies, stop, arrivals)
+            })?;
+            fetched.refused.extend(more.refused);
+            fetched.postponed.extend(more.postponed);
+            fetched.postponed.sort_unstable();
+        }
+        Ok(fetched)
+    }
+}
+
+fn without_validity() -> Problem {
+    Problem::new(
+        Kind::Protocol,
+        Reach::Folder,
+        "the server gives no UIDVALIDITY, so nothing tells its messages apart from one run to the next",
+    )
 }
 
 /// The messages of `list` that may be delivered.

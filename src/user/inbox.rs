@@ -5,16 +5,21 @@ use std::collections::HashMap;
 use tracing::Level;
 
 use super::attempt::Attempt;
-use super::elsewhere::{self, KnownElsewhere, Search};
+use super::collect::Collected;
+use super::elsewhere::{self, KnownElsewhere, Search, is_the_same};
 use super::evidence::{ReadAhead, Sessions};
 use super::imap_folder::Shown;
+use super::listing::digest;
 use super::maildrop::Maildropped;
 use crate::mail::{FolderPath, Uid, UidList, UidValidity, Uidl};
 use crate::matching::{self, ImapSide, Known, Pairing, Why};
+use crate::plan::Announcements;
+use crate::plan::on_disk::OnDisk;
 use crate::plan::seen::Seen;
 use crate::plan::verdict::{Leftovers, judge};
 use crate::problem::Problem;
-use crate::source::{ListedFolder, Maildrop, imap};
+use crate::sink::tree::Tree;
+use crate::source::{Examined, ListedFolder, Maildrop, MessageList, imap};
 
 impl Attempt<'_> {
     /// Notes which folders UIDLs are to be looked for in.
@@ -25,9 +30,40 @@ impl Attempt<'_> {
         };
     }
 
+    /// Pairs INBOX with the maildrop, and adds the copies that it is to get of messages in other folders.
+    pub(super) fn pair_inbox(
+        &mut self,
+        session: &mut imap::Session,
+        inbox: &mut Shown<'_>,
+        maildrop: Maildropped,
+        known: &KnownPairs<'_>,
+        (disk, tree): (&OnDisk, Option<&Tree>),
+    ) -> Result<PairedInbox, Problem> {
+        let (pairing, listing) = self.pair(session, inbox, maildrop, known)?;
+        let maildrop = digest(&listing);
+        let listing = listing.entries;
+        // Before any file bears a UIDL: the next run would know that it does, not why.
+        self.save(tree)?;
+        self.foresee_paired(session, inbox)?;
+        self.tell_of_pairs(&pairing);
+        let mut uidls = Announcements::of_pairs(&inbox.list.entries, &pairing, &listing);
+        let mut collected = None;
+        if self.context.config.uidls.collect {
+            let pairs = (&pairing, &listing);
+            let past = (disk, known.seen);
+            let copies = self.collect(session, inbox, pairs, known.validity, past, &mut uidls)?;
+            collected = Some(copies);
+        }
+        Ok(PairedInbox {
+            uidls,
+            maildrop,
+            collected,
+        })
+    }
+
     /// Pairs INBOX with the maildrop. When something is left over that must not be, both are listed
     /// once more: mail may have come or gone in between.
-    pub(super) fn pair(
+    fn pair(
         &mut self,
         session: &mut imap::Session,
         inbox: &mut Shown<'_>,
@@ -56,10 +92,13 @@ impl Attempt<'_> {
             };
             listed_again = true;
             let fresh = opener.open(&mut self.memory.pop3)?;
-            let examined = session.examine(&inbox.placed.listed)?;
-            let mut list = session.list_messages(examined.exists)?;
-            let path = &inbox.placed.listed.path;
-            self.settle_leaving(path, examined.uid_validity, &mut list);
+            let (examined, list) = match self.list_inbox_again(session, inbox) {
+                Ok(listed) => listed,
+                Err(problem) => {
+                    fresh.session.quit();
+                    return Err(problem);
+                }
+            };
             if fresh.listing == maildrop.listing && list.entries == inbox.list.entries {
                 fresh.session.quit();
                 return Err(problem);
@@ -73,6 +112,20 @@ impl Attempt<'_> {
             self.select(inbox);
             maildrop = fresh;
         }
+    }
+
+    /// Lists INBOX once more, which must be the one that it was.
+    fn list_inbox_again(
+        &mut self,
+        session: &mut imap::Session,
+        inbox: &Shown<'_>,
+    ) -> Result<(Examined, MessageList), Problem> {
+        let path = &inbox.placed.listed.path;
+        let examined = session.examine(&inbox.placed.listed)?;
+        is_the_same(path, inbox.examined.uid_validity, examined.uid_validity)?;
+        let mut list = session.list_messages(examined.exists)?;
+        self.settle_leaving(path, examined.uid_validity, &mut list);
+        Ok((examined, list))
     }
 
     /// Pairs the two listings, and looks elsewhere for what they leave open.
@@ -224,6 +277,16 @@ impl Attempt<'_> {
             );
         }
     }
+}
+
+/// INBOX as it is paired with the maildrop.
+pub(super) struct PairedInbox {
+    /// For each of its messages what POP3 announces.
+    pub(super) uidls: Announcements,
+    /// [`digest`] of the listing that was paired.
+    pub(super) maildrop: String,
+    /// The copies of messages in other folders, the last of its messages, where they are collected.
+    pub(super) collected: Option<Collected>,
 }
 
 /// What an earlier run has written into the list file, by the UIDs that the source has now.

@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 
+use tracing::Level;
+
 use super::attempt::Attempt;
 use super::maildrop::Beside;
 use crate::mail::{Uid, UidSet, UidValidity, Uidl};
-use crate::naming::Identity;
 use crate::naming::message::size_field;
+use crate::naming::{Identity, MaildirFolder};
 use crate::plan::folders::Placed;
 use crate::plan::on_disk::OnDisk;
-use crate::plan::seen::{Seen, marked};
+use crate::plan::seen::{Marked, Seen};
 use crate::plan::{self, Announced, Announcements, FolderPlan, Mode, Past, SourceFolder};
 use crate::problem::Problem;
+use crate::report::UserLog;
 use crate::sink::export;
 use crate::source::combine::combine;
 use crate::source::imap::Session;
@@ -88,49 +91,18 @@ impl Attempt<'_> {
         else {
             return Ok(false);
         };
-        let path = &listed.path;
-        let config = self.context.config;
-        // Whether there is something to delete is not among what is remembered.
-        if config.rerun.deletes_at_source() {
-            return Ok(false);
-        }
-        let dated_by_order = config.target.servers.qmail && target.is_root();
-        let known = self.memory.book.record.known(path);
-        let (Some(known), Some(marks)) = (known, &listed.marks) else {
-            return Ok(false);
-        };
-        if dated_by_order
-            || !is_unchanged(known, marks)
-            || known.maildrop.is_some() != maildrop.is_some()
-        {
-            return Ok(false);
-        }
-        // The first that needs the listing, which may still be on its way.
         let has_pop3 = maildrop.is_some();
-        let memory = &mut self.memory.pop3;
-        if let Some(maildrop) = maildrop
-            && known.maildrop != Some(digest(&maildrop.get(memory)?.listing))
-        {
-            return Ok(false);
-        }
-        let (Some(seen), Some((messages, bytes))) = (known.past(), known.listed) else {
+        let Some(known) = self.unchanged(listed, target, maildrop)? else {
             return Ok(false);
         };
-        // What was left over is judged anew by each run.
-        let is_whole = |paired: &state::Paired| {
-            paired.missing.is_empty() && paired.extra.is_empty() && paired.elsewhere.is_empty()
-        };
-        if has_pop3 && !known.paired.as_ref().is_some_and(is_whole) {
-            return Ok(false);
-        }
-        let list = remembered(known);
+        let Unchanged { seen, list, .. } = &known;
         let disk = self.scan(target, false)?;
-        let uidls = has_pop3.then(|| announced(&list, &disk, &seen));
+        let uidls = has_pop3.then(|| announced(list, &disk, seen));
         let source = SourceFolder {
             owner: &self.user.name,
-            path,
+            path: &listed.path,
             validity: seen.validity,
-            uid_next: marks.uid_next.unwrap_or(1),
+            uid_next: known.uid_next,
             in_root: target.is_root(),
             entries: &list.entries,
             selected: None,
@@ -141,17 +113,18 @@ impl Attempt<'_> {
             is_whole: true,
         };
         let past = Past {
-            seen: Some(&seen),
+            seen: Some(seen),
             rematched: None,
         };
-        let Ok(plan) = plan::plan(&source, &past, &disk, &self.policy(), export::now()) else {
+        let policy = self.policy();
+        let Ok(plan) = plan::plan(&source, &past, &disk, &policy, export::now()) else {
             return Ok(false);
         };
-        if !plan.steps.is_empty() || !plan.removals.is_empty() || disk.has_lock() {
-            return Ok(false);
-        }
-        if let Some(uidls) = &uidls
-            && has_lost_uidls(&list, uidls, &plan, &disk, &seen)
+        let is_as_planned = plan.steps.is_empty() && plan.removals.is_empty() && !disk.has_lock();
+        if !is_as_planned
+            || uidls
+                .as_ref()
+                .is_some_and(|uidls| has_lost_uidls(list, uidls, &plan, &disk, seen))
         {
             return Ok(false);
         }
@@ -159,20 +132,64 @@ impl Attempt<'_> {
         self.note_linkable(&source, target, &disk, &plan, &|_| false);
         let tally = &mut self.memory.tally;
         tally.uidls += plan.uidls;
-        let folder = tally.begin_folder(path);
-        (folder.messages, folder.bytes) = (messages, bytes);
+        let folder = tally.begin_folder(&listed.path);
+        (folder.messages, folder.bytes) = (known.messages, known.bytes);
         folder.kept = plan.kept.saturating_sub(folder.added.messages);
         folder.left_deleted = plan.left_deleted;
-        if config.dry_run {
-            self.memory.plan.extend(plan::describe::lines(
-                &source,
-                (destination, target),
-                &disk,
-                &plan,
-                &self.policy(),
-            ));
+        if self.context.config.dry_run {
+            let names = (destination, target);
+            let lines = plan::describe::lines(&source, names, &disk, &plan, &policy);
+            self.memory.plan.extend(lines);
         }
         Ok(true)
+    }
+
+    /// What the source has of a folder, where it is there as it was when it was done, and nothing has to
+    /// be judged anew.
+    fn unchanged(
+        &mut self,
+        listed: &ListedFolder,
+        target: &MaildirFolder,
+        maildrop: Option<&mut Beside<'_>>,
+    ) -> Result<Option<Unchanged>, Problem> {
+        let config = self.context.config;
+        let dated_by_order = config.target.servers.qmail && target.is_root();
+        // Whether there is something to delete is not among what is remembered.
+        if dated_by_order || config.rerun.deletes_at_source() || !self.has_not_changed(listed) {
+            return Ok(None);
+        }
+        let Some(known) = self.memory.book.record.known(&listed.path) else {
+            return Ok(None);
+        };
+        if known.maildrop.is_some() != maildrop.is_some() {
+            return Ok(None);
+        }
+        if let Some(maildrop) = maildrop {
+            // The first that needs the listing, which may still be on its way.
+            let maildrop = maildrop.get(&mut self.memory.pop3)?;
+            // What was left over is judged anew by each run.
+            let is_whole = |paired: &state::Paired| {
+                paired.missing.is_empty() && paired.extra.is_empty() && paired.elsewhere.is_empty()
+            };
+            if known.maildrop != Some(digest(&maildrop.listing))
+                || !known.paired.as_ref().is_some_and(is_whole)
+            {
+                return Ok(None);
+            }
+        }
+        let marks = listed.marks.as_ref();
+        let unchanged = || {
+            let (messages, bytes) = known.listed?;
+            let seen = known.past()?;
+            Some(Unchanged {
+                list: combined(&seen.marked, Changes::default()),
+                seen,
+                uid_next: marks?.uid_next.unwrap_or(1),
+                messages,
+                bytes,
+            })
+        };
+        Ok(unchanged())
     }
 
     /// Opens a folder and lists its messages: all of them, though of those that the last run has
@@ -185,7 +202,10 @@ impl Attempt<'_> {
     ) -> Result<(Examined, MessageList), Problem> {
         match self.looked_at(session, listed)? {
             Some(looked_at) => Ok(looked_at),
-            None => look(session, listed, self.last_seen(listed, has_pop3).as_ref()),
+            None => {
+                let last_seen = self.last_seen(listed, has_pop3);
+                look(session, listed, last_seen.as_ref(), self.log)
+            }
         }
     }
 
@@ -259,6 +279,16 @@ impl Attempt<'_> {
     }
 }
 
+/// A folder that is at the source as it was when it was done.
+struct Unchanged {
+    seen: Seen,
+    list: MessageList,
+    uid_next: u32,
+    /// How many messages it has, and their octets.
+    messages: u64,
+    bytes: u64,
+}
+
 /// A folder as the last run has left it.
 pub(super) struct LastSeen {
     pub(super) uids: UidSet,
@@ -284,6 +314,7 @@ pub(super) fn look(
     session: &mut Session,
     listed: &ListedFolder,
     last_seen: Option<&LastSeen>,
+    log: &UserLog,
 ) -> Result<(Examined, MessageList), Problem> {
     let Some(last_seen) = last_seen else {
         let examined = session.examine(listed)?;
@@ -292,8 +323,12 @@ pub(super) fn look(
     };
     let (examined, news) = session.changes(listed, &last_seen.since())?;
     let list = match news {
-        News::Unsure(_) => session.list_messages(examined.exists)?,
-        News::Changes(changes) => combined(&last_seen.seen, *changes),
+        News::Unsure(why) => {
+            let line = format!("folder {}: listed once more in full: {why}", listed.path);
+            log.line(Level::INFO, line);
+            session.list_messages(examined.exists)?
+        }
+        News::Changes(changes) => combined(&last_seen.seen.marked, *changes),
     };
     Ok((examined, list))
 }
@@ -317,18 +352,9 @@ fn is_unchanged(known: &state::Folder, marks: &Marks) -> bool {
         && modseq == marks.highest_modseq
 }
 
-/// The listing of a folder in which nothing has changed.
-fn remembered(known: &state::Folder) -> MessageList {
-    let sets = marked(&known.seen);
-    let sets = sets.iter().map(|marked| {
-        let keywords = marked.keywords.iter().map(String::as_str).collect();
-        (&marked.uids, marked.flags, keywords)
-    });
-    combine(sets, Changes::default())
-}
-
-fn combined(seen: &Seen, changes: Changes) -> MessageList {
-    let sets = seen.marked.iter().map(|marked| {
+/// The listing of a folder that was `seen` so, after `changes`.
+fn combined(seen: &[Marked], changes: Changes) -> MessageList {
+    let sets = seen.iter().map(|marked| {
         let keywords = marked.keywords.iter().map(String::as_str).collect();
         (&marked.uids, marked.flags, keywords)
     });

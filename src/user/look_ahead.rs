@@ -220,7 +220,7 @@ impl Attempt<'_> {
             if kept > KEPT && !is_next {
                 continue;
             }
-            let looked = look(session, &placed.listed, last_seen.as_ref());
+            let looked = look(session, &placed.listed, last_seen.as_ref(), self.log);
             if let Err(problem) = &looked
                 && problem.reach >= Reach::User
             {

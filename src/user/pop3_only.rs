@@ -8,7 +8,7 @@ use super::folder::{Folder, Skipping};
 use super::imap_folder::Left;
 use super::listing::Stamp;
 use super::maildrop::Maildropped;
-use crate::mail::FolderPath;
+use crate::mail::{FolderPath, octets};
 use crate::naming::MaildirFolder;
 use crate::plan::SourceFolder;
 use crate::plan::folders::place;
@@ -51,7 +51,7 @@ impl Attempt<'_> {
         let folder = self.memory.tally.folder(&path);
         folder.left_out = numbered.left_out;
         folder.messages = numbered.entries.len() as u64;
-        folder.bytes = numbered.entries.iter().map(|entry| entry.size).sum();
+        folder.bytes = octets(numbered.entries.iter().map(|entry| entry.size));
         let mut left = None;
         let session = &mut maildrop.session;
         let result = self.numbered_inbox(tree, &place, &numbered, disk, session, &mut left);

@@ -8,7 +8,7 @@ use tracing::Level;
 use super::attempt::Attempt;
 use super::imap_folder::Shown;
 use super::listing::Stamp;
-use crate::mail::{Entry, FolderPath, Uid, UidSet, Uidl};
+use crate::mail::{Entry, FolderPath, Uid, UidSet, Uidl, octets};
 use crate::matching::Pairing;
 use crate::naming::MaildirFolder;
 use crate::plan::folders::Placed;
@@ -301,7 +301,7 @@ impl Attempt<'_> {
     ) {
         let before = self.past(source.path);
         let sets = seen::after(source, before.as_ref(), plan, missing);
-        let bytes = source.entries.iter().map(|entry| entry.size).sum();
+        let bytes = octets(source.entries.iter().map(|entry| entry.size));
         let folder = self.noted(source.path);
         if folder.seen_validity != Some(source.validity.value()) {
             folder.deleted_at_source = UidSet::default();

@@ -48,49 +48,20 @@ impl Attempt<'_> {
             if let Some(file) = disk.files.get(at)
                 && let Some(sketch) = sketch(&messages, &file).map_err(cannot)?
             {
-                old.push((at, sketch));
+                old.push((file, sketch));
             }
         }
-        let uids: Vec<Uid> = open.iter().map(|at| source.entries[*at].uid).collect();
-        let stop = self.context.stop;
-        let breaks = self.memory.breaks.entry(source.path.clone()).or_default();
-        let headers: HashMap<Uid, HeaderDigest> = imap_headers(session, stop, breaks, &uids)?
-            .into_iter()
-            .collect();
-        let new: Vec<(usize, Sketch)> = open
-            .iter()
-            .filter_map(|at| {
-                let entry = &source.entries[*at];
-                let header = *headers.get(&entry.uid)?;
-                let size = entry.size;
-                Some((*at, Sketch { size, header }))
-            })
-            .collect();
+        let new = self.listed_sketches(session, source, &open)?;
         let (mut pairs, doubtful) = rematch::by_header(&sketches(&old), &sketches(&new));
         if !doubtful.old.is_empty() {
             let mut contents = Vec::new();
             for place in &doubtful.old {
-                if let Some(file) = disk.files.get(old[*place].0)
-                    && let Some(digest) = content(&messages, &file).map_err(cannot)?
-                {
+                if let Some(digest) = content(&messages, &old[*place].0).map_err(cannot)? {
                     contents.push((*place, digest));
                 }
             }
-            let by_uid: HashMap<Uid, usize> = doubtful
-                .new
-                .iter()
-                .map(|place| (source.entries[new[*place].0].uid, *place))
-                .collect();
-            let mut wanted: Vec<Uid> = by_uid.keys().copied().collect();
-            wanted.sort_unstable();
-            let keeps = !self.context.config.dry_run;
-            let bodies = keeps.then(|| self.memory.bodies.of(source.path, Some(source.validity)));
-            let mut read: Vec<(usize, ContentDigest)> =
-                imap_contents(session, stop, (breaks, bodies), &wanted)?
-                    .into_iter()
-                    .filter_map(|(uid, digest)| Some((*by_uid.get(&uid)?, digest)))
-                    .collect();
-            read.sort_unstable_by_key(|(place, _)| *place);
+            let doubtful = doubtful.new.iter().map(|place| (new[*place].0, *place));
+            let read = self.listed_contents(session, source, doubtful.collect())?;
             pairs.extend(rematch::by_content(&contents, &read));
         }
         let line = format!(
@@ -102,11 +73,51 @@ impl Attempt<'_> {
         self.log.line(Level::INFO, line);
         let pairs = pairs.into_iter();
         Ok(pairs
-            .filter_map(|(one, other)| {
-                let file = disk.files.get(old[one].0)?;
-                Some((file.base, source.entries[new[other].0].uid))
-            })
+            .map(|(one, other)| (old[one].0.base.clone(), new[other].0))
             .collect())
+    }
+
+    /// What is known of entries without reading them whole.
+    fn listed_sketches(
+        &mut self,
+        session: &mut imap::Session,
+        source: &SourceFolder<'_>,
+        open: &[usize],
+    ) -> Result<Vec<(Uid, Sketch)>, Problem> {
+        let entries = open.iter().map(|at| &source.entries[*at]);
+        let uids: Vec<Uid> = entries.clone().map(|entry| entry.uid).collect();
+        let breaks = self.memory.breaks.entry(source.path.clone()).or_default();
+        let headers: HashMap<Uid, HeaderDigest> =
+            imap_headers(session, self.context.stop, breaks, &uids)?
+                .into_iter()
+                .collect();
+        let sketches = entries.filter_map(|entry| {
+            let header = *headers.get(&entry.uid)?;
+            let size = entry.size;
+            Some((entry.uid, Sketch { size, header }))
+        });
+        Ok(sketches.collect())
+    }
+
+    /// The contents of messages, by what stands for each.
+    fn listed_contents(
+        &mut self,
+        session: &mut imap::Session,
+        source: &SourceFolder<'_>,
+        places: HashMap<Uid, usize>,
+    ) -> Result<Vec<(usize, ContentDigest)>, Problem> {
+        let mut wanted: Vec<Uid> = places.keys().copied().collect();
+        wanted.sort_unstable();
+        let keeps = !self.context.config.dry_run;
+        let bodies = keeps.then(|| self.memory.bodies.of(source.path, Some(source.validity)));
+        let breaks = self.memory.breaks.entry(source.path.clone()).or_default();
+        let read =
+            imap_contents(session, self.context.stop, (breaks, bodies), &wanted)?.into_iter();
+        let mut read: Vec<(usize, ContentDigest)> = read
+            .filter_map(|(uid, digest)| Some((*places.get(&uid)?, digest)))
+            .collect();
+        read.sort_unstable_by_key(|(place, _)| *place);
+        Ok(read)
     }
 }
 

@@ -21,7 +21,7 @@ impl Added {
     /// Counts `other` in.
     pub(super) fn add(&mut self, other: Self) {
         self.messages += other.messages;
-        self.bytes += other.bytes;
+        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 }
 
@@ -136,9 +136,9 @@ impl Tally {
         for (_, folder) in self.folders {
             report.folders += 1;
             report.messages += folder.messages;
-            report.bytes += folder.bytes;
+            report.bytes = report.bytes.saturating_add(folder.bytes);
             report.added += folder.added.messages;
-            report.added_bytes += folder.added.bytes;
+            report.added_bytes = report.added_bytes.saturating_add(folder.added.bytes);
             report.kept += folder.kept;
             report.changed += folder.changed;
             report.left_deleted += folder.left_deleted;
@@ -163,7 +163,6 @@ impl Tally {
             }
             report.problems.extend(folder.problem);
         }
-        report.skipped = report.skips.len() as u64;
         // What ended the user is the first thing to be told.
         if let Some(failure) = failure {
             report.problems.insert(0, failure);

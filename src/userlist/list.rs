@@ -52,6 +52,10 @@ pub struct Scan {
     pub any_imap: bool,
     /// A row has a POP3 server.
     pub any_pop3: bool,
+    /// A row has a name or a password for IMAP alone.
+    pub any_imap_login: bool,
+    /// A row has a name or a password for POP3 alone.
+    pub any_pop3_login: bool,
     /// A row has a Maildir.
     pub any_maildir: bool,
     /// Rows that have neither a Maildir nor a subfolder.
@@ -68,6 +72,8 @@ impl Scan {
             any_password: false,
             any_imap: false,
             any_pop3: false,
+            any_imap_login: false,
+            any_pop3_login: false,
             any_maildir: false,
             bare: 0,
             doubled: HashSet::new(),
@@ -80,6 +86,8 @@ impl Scan {
         self.any_password |= row.has_password();
         self.any_imap |= row.imap.is_some();
         self.any_pop3 |= row.pop3.is_some();
+        self.any_imap_login |= row.imap_user.is_some() || row.imap_password.is_some();
+        self.any_pop3_login |= row.pop3_user.is_some() || row.pop3_password.is_some();
         self.any_maildir |= row.maildir.is_some();
         self.bare += u64::from(row.maildir.is_none() && row.subfolder.is_none());
     }

@@ -134,6 +134,16 @@ pub fn on_disk(file: &File) -> DiskFile {
     DiskFile::named(&file.name, file.in_new, Some(file.mtime))
 }
 
+/// What is read with `more` messages, which are read whatever their sizes say, and what is still only suspected.
+pub(super) fn with_certain(
+    (mut chosen, mut suspects): (UidSet, Vec<Uid>),
+    more: impl IntoIterator<Item = Uid>,
+) -> (UidSet, Vec<Uid>) {
+    chosen.extend(more);
+    suspects.retain(|uid| !chosen.contains(*uid));
+    (chosen, suspects)
+}
+
 /// Reads what is chosen and the first of the suspects; the other suspects only where one of those was
 /// rightly suspected.
 pub(super) fn in_two_goes(
@@ -166,4 +176,41 @@ pub(super) fn without_lies(found: Vec<Difference>, compared: &Compared) -> Vec<D
         it.what == What::Size && it.uid.is_some_and(|uid| compared.equal.contains(uid))
     };
     found.into_iter().filter(|it| !is_lie(it)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_lies_about_sizes_hides_no_message_under_another_uid() {
+        let uid = |number| Uid::new(number).expect("not 0");
+        let suspects = || (1..=100).map(uid).collect::<Vec<_>>();
+        // All sizes are lies; the messages 90 and 91 have changed places.
+        let read = |wanted: &UidSet| {
+            let mut compared = Compared::default();
+            for uid in wanted.iter() {
+                let of = |number: u32| blake3::hash(&number.to_be_bytes());
+                let is = match uid.value() {
+                    90 => 91,
+                    91 => 90,
+                    other => other,
+                };
+                let (old, new) = (of(uid.value()), of(is));
+                compared.note(&FolderPath::inbox(), uid, Some(&old), Some(&new));
+            }
+            Ok(compared)
+        };
+        let look = |certain: &[u32]| {
+            let certain = certain.iter().copied().map(uid);
+            let (chosen, suspects) = with_certain((UidSet::default(), suspects()), certain);
+            let compared = in_two_goes(chosen, suspects, read).expect("it is read");
+            (compared.differences.len(), compared.checked.len())
+        };
+        assert_eq!(look(&[]), (0, 20), "what is taken for lies is not read");
+        assert_eq!(look(&[90, 91]), (2, 22));
+        assert_eq!(look(&[1, 90, 91]), (2, 23));
+        let compared = in_two_goes(UidSet::default(), vec![uid(90), uid(92)], read).expect("read");
+        assert_eq!(compared.differences.len(), 1);
+    }
 }

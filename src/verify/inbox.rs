@@ -7,7 +7,7 @@ use super::difference::{Difference, What, unite};
 use super::maildrop::{Announced, Risk, compare};
 use super::tree::{COURIER, DOVECOT, QMAIL};
 use super::{Opened, Verify};
-use crate::announce::{self, Announcement, Doubt, Server};
+use crate::announce::{self, Announcement, Doubt, DovecotDoubt, Server};
 use crate::mail::{Entry, FolderPath, Uid, UidSet};
 use crate::matching::{self, ImapSide, Pairing};
 use crate::problem::Problem;
@@ -160,6 +160,32 @@ impl Shown {
     }
 }
 
+/// The messages without a UIDL that could be compared, of those of at most `max_size` octets: nothing tells
+/// whether they have come.
+pub(super) fn nameless(maildrop: &Maildrop, max_size: Option<u64>) -> Vec<Difference> {
+    let mut told = Vec::new();
+    for entry in maildrop.entries.iter() {
+        if entry.uidl.is_some() || max_size.is_some_and(|most| entry.size > most) {
+            continue;
+        }
+        let number = entry.number;
+        let faulty = &maildrop.faulty;
+        let at = faulty.binary_search_by_key(&number, |(number, ..)| *number);
+        let what = match at.ok().and_then(|at| faulty.get(at)) {
+            Some((_, text, fault)) => format!("POP3 message {number}, UIDL \"{text}\": {fault}"),
+            None => format!("POP3 message {number} has no UIDL"),
+        };
+        let why = "there is nothing to find it by: not looked at";
+        told.push(Difference::new(
+            Some(&FolderPath::inbox()),
+            What::Doubt,
+            what,
+            why,
+        ));
+    }
+    told
+}
+
 impl Verify<'_> {
     /// The servers that will announce the UIDLs of a Maildir, by name.
     pub(super) fn servers(&self) -> Vec<(&'static str, Server)> {
@@ -265,12 +291,14 @@ fn is_news(doubt: &Doubt) -> bool {
         doubt,
         Doubt::NoFiles(_)
             | Doubt::SameName(_)
-            | Doubt::WrongSize(_)
-            | Doubt::NoUidList
-            | Doubt::BrokenUidList(_)
-            | Doubt::UnfinishedUidList
-            | Doubt::LinesForOneName(_)
-            | Doubt::NewValidity(..)
+            | Doubt::Dovecot(
+                DovecotDoubt::WrongSize(_)
+                    | DovecotDoubt::NoUidList
+                    | DovecotDoubt::BrokenUidList(_)
+                    | DovecotDoubt::UnfinishedUidList
+                    | DovecotDoubt::LinesForOneName(_)
+                    | DovecotDoubt::NewValidity(..)
+            )
     );
     !is_told && !doubt.is_note()
 }
@@ -291,6 +319,7 @@ pub(super) fn announces_live(maildrop: &Maildrop) -> Vec<Announces<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mail::{PopEntry, Uidl, UidlFault};
 
     /// `UIDL=octets` words, in POP3 order; UIDs from 1.
     fn shown(text: &str, left_out: &[&str], is_honest: bool) -> Shown {
@@ -344,6 +373,26 @@ mod tests {
         ] {
             assert_eq!(told(&old, new), want);
         }
+        // A message that the old server did not name: whether it has come cannot be seen.
+        let listing = Maildrop {
+            entries: [(1, Some("a")), (2, None), (3, None), (4, None)]
+                .map(|(number, uidl)| PopEntry {
+                    number,
+                    size: u64::from(number),
+                    uidl: uidl.map(|it| Uidl::parse(it.as_bytes()).expect("a UIDL")),
+                })
+                .into_iter()
+                .collect(),
+            faulty: vec![(3, "x y".to_owned(), UidlFault::BadByte(b' '))],
+            has_uidls: true,
+        };
+        let olds: Vec<String> = nameless(&listing, Some(3))
+            .into_iter()
+            .map(|it| it.old)
+            .collect();
+        assert_eq!(olds[0], "POP3 message 2 has no UIDL");
+        assert!(olds[1].starts_with("POP3 message 3, UIDL \"x y\": it holds the byte 0x20"));
+        assert_eq!(olds.len(), 2);
         let lying = shown("a b", &[], false);
         assert_eq!(told(&lying, &[("a", 1, 10), ("b", 2, 11)]), "");
         let partly = shown("a", &["b"], true);

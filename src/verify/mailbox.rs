@@ -149,6 +149,7 @@ impl Verify<'_> {
         if let Some(opened) = maildrop {
             opened.session.quit();
         }
+        found.extend(self.moved_inbox(&old, folder));
         let messages = old.entries.len() as u64;
         let mut checked = UidSet::default();
         if self.has_tree() {
@@ -171,6 +172,17 @@ impl Verify<'_> {
         self.finding.messages += messages;
         self.finding.content_checked += checked.len();
         Ok(found)
+    }
+
+    /// That INBOX of a user with POP3 becomes another folder, and clients will find nothing.
+    fn moved_inbox(&self, old: &Old<'_>, folder: &Placed) -> Option<Difference> {
+        let place = &folder.destination;
+        let is_moved = old.path.is_inbox() && !place.is_inbox();
+        let is_noticed = self.user.pop3.is_some() && !old.entries.is_empty();
+        (is_moved && is_noticed).then(|| {
+            let why = format!("it becomes {place}, where POP3 shows nothing");
+            Difference::new(Some(old.path), What::Doubt, "", why)
+        })
     }
 
     /// What the old server has in a folder, and what it shows of it over POP3.

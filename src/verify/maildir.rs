@@ -228,9 +228,9 @@ impl Verify<'_> {
         Ok(())
     }
 
-    /// Reads a sample of the messages on both sides, those whose sizes differ and those whose files have
-    /// other names than they should; of a tree of which `first` has been looked at, those that are other
-    /// files there.
+    /// Reads a sample of the messages on both sides, those whose files have other names than they should, and
+    /// those whose sizes differ; of a tree of which `first` has been looked at, those that are other files
+    /// there.
     fn contents(
         &mut self,
         session: &mut imap::Session,
@@ -239,19 +239,18 @@ impl Verify<'_> {
         messages: &Messages,
     ) -> Result<Compared, Problem> {
         let content = self.context.verification.content;
-        let (mut chosen, mut suspects) = old.to_read(content, &self.user.name, &tree.entries);
-        let more = match first {
-            None => tree.misnamed(),
-            Some(first) => {
-                chosen = UidSet::default();
-                suspects = Vec::new();
-                tree.other_files(first)
+        let (sample, more) = match first {
+            None => {
+                let sample = old.to_read(content, &self.user.name, &tree.entries);
+                (sample, tree.misnamed())
             }
+            Some(first) => (Default::default(), tree.other_files(first)),
         };
-        if content != Content::None {
-            let more = more.into_iter();
-            suspects.extend(more.filter(|uid| old.entry(*uid).is_some() && !chosen.contains(*uid)));
-        }
+        let more = more.into_iter().filter(|uid| old.entry(*uid).is_some());
+        let (chosen, suspects) = match content {
+            Content::None => sample,
+            Content::All | Content::Sample => content::with_certain(sample, more),
+        };
         let mut files: BTreeMap<Uid, Vec<&File>> = BTreeMap::new();
         for (entry, file) in tree.entries.iter().zip(&tree.files) {
             files.entry(entry.uid).or_default().push(file);

@@ -1,12 +1,12 @@
 //! A user without IMAP: INBOX is what POP3 lists, and there is nothing else.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use super::content::{self, Compared};
 use super::difference::{Difference, What, add_live, unite};
 use super::disk::{self, File};
-use super::inbox::{Shown, announces_live};
+use super::inbox::{Shown, announces_live, nameless};
 use super::maildir::told_of;
 use super::maildrop::SHOWN;
 use super::sample::chosen;
@@ -41,7 +41,15 @@ impl Verify<'_> {
                 "the old POP3 server gives no UIDLs: there is nothing to tell messages apart by";
             found.push(Difference::new(Some(&inbox), What::Doubt, why, ""));
         }
-        let shown = Shown::of(&old.listing, self.context.config.selection.max_size);
+        let max_size = self.context.config.selection.max_size;
+        let shown = Shown::of(&old.listing, max_size);
+        let nameless = match old.listing.has_uidls {
+            true => nameless(&old.listing, max_size),
+            // That has been told of all of them.
+            false => Vec::new(),
+        };
+        let messages = shown.len() + nameless.len() as u64;
+        found.extend(nameless);
         let mut checked = UidSet::default();
         if let Some(place) = self.elsewhere() {
             let why = format!("it becomes {place}, where POP3 shows nothing: not looked at");
@@ -63,7 +71,7 @@ impl Verify<'_> {
         old.session.quit();
         self.finding.take(found);
         self.finding.folders = 1;
-        self.finding.messages = shown.len();
+        self.finding.messages = messages;
         self.finding.content_checked = checked.len();
         Ok(())
     }
@@ -148,10 +156,11 @@ impl Verify<'_> {
         let numbers = both.iter().filter_map(|(number, _)| Uid::new(*number));
         let wanted = self.wanted(&numbers.collect(), &old.listing);
         let was = self.read_pop3(old, &wanted)?;
+        let wanted: HashSet<u32> = wanted.iter().map(|(number, _)| *number).collect();
         let mut compared = Compared::default();
         let inbox = FolderPath::inbox();
         for (number, file) in both {
-            if !wanted.iter().any(|(wanted, _)| *wanted == number) {
+            if !wanted.contains(&number) {
                 continue;
             }
             let is = read_back(messages, &content::on_disk(file)).map_err(|error| {

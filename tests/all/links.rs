@@ -118,8 +118,8 @@ fn what_all_mail_shows_is_fetched_and_stored_once() {
         // Of the two virtual folders, of INBOX and Work for both, of All for Important.
         assert_eq!(heard.sent.matches("(UID EMAILID)").count(), 5);
         for line in [
-            "folder All: 6 messages are links to files of other folders",
-            "folder Important: 3 messages are links to files of other folders",
+            "folder All: 6 messages linked to files of other folders",
+            "folder Important: 3 messages linked to files of other folders",
         ] {
             assert!(output.stderr.contains(line), "{}", output.stderr);
         }
@@ -161,7 +161,7 @@ fn links_go_with_their_own_folder() {
     let destination = target.serve(Layout::MaildirPlusPlus);
     ImapView::select_each_folder(destination.imap_port(), "ann", "any");
     let output = target.export_ok(&only_imap, "ann", &LINK);
-    let line = "folder All: 6 messages are links";
+    let line = "folder All: 6 messages linked to files";
     assert!(output.stderr.contains(line), "{}", output.stderr);
     assert_like(&view(&cyrus), &destination);
 
@@ -171,7 +171,7 @@ fn links_go_with_their_own_folder() {
     append(&mut client, "Work", "moved", 9);
     append(&mut client, "All", "moved", 10);
     let output = target.export_ok(&only_imap, "ann", &LINK);
-    let line = "folder All: 1 messages are links to files of other folders";
+    let line = "folder All: 1 message linked to files of other folders";
     assert!(output.stderr.contains(line), "{}", output.stderr);
     let (inbox, all) = (files(&target, ""), files(&target, ".All"));
     assert_eq!(all[&8], inbox[&5]);
@@ -255,7 +255,7 @@ fn nothing_is_linked_to_an_inbox_that_has_dates_of_its_own() {
     let both = Source::both(cyrus.imap_port(), cyrus.pop3_port());
     let options = [&LINK[..], &["--target", "qmail,dovecot"]].concat();
     let output = target.export_ok(&both, "ann", &options);
-    let line = "folder All: 2 messages are links to files of other folders";
+    let line = "folder All: 2 messages linked to files of other folders";
     assert!(output.stderr.contains(line), "{}", output.stderr);
     let all = [(1, 1), (2, 2), (3, 1), (4, 1), (5, 3), (6, 2), (7, 2)];
     assert_eq!(counted(&target, ".All"), all);

@@ -11,7 +11,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
-use std::sync::{OnceLock, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -652,26 +653,7 @@ fn a_uidl_that_is_listed_twice() {
 /// Delivered after POP3 was listed and before IMAP was: no failure, both are listed again.
 #[test]
 fn mail_that_comes_between_the_two_listings() {
-    let mails = vec![mail("ua", "A", "first"), mail("ub", "B", "the second")];
-    let user = User::with("race", &listed_as(mails, &[1, 0]));
-    let source = &servers().source;
-    // What POP3 is asked for after its listing, while IMAP is not let through yet.
-    let (listed, is_listed) = mpsc::channel();
-    let pop3_port = through(
-        source.pop3_port(),
-        || {},
-        move |said| {
-            if said.starts_with(b"TOP ") {
-                let _ = listed.send(());
-            }
-        },
-    );
-    let mail_comes = move || {
-        is_listed.recv().expect("POP3 is not held up by IMAP");
-        deliver("race");
-    };
-    let imap_port = through(source.imap_port(), mail_comes, |_| {});
-    let output = user.mailseed_by((imap_port, pop3_port), "export", &["-v"]);
+    let (user, output, pop3_port) = race("race", |_| {});
     assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
     for line in [
         "POP3 at pop3+plain://127.0.0.1:PORT: 2 messages",
@@ -684,12 +666,75 @@ fn mail_that_comes_between_the_two_listings() {
     assert_eq!(user.judge("race"), Verdict::Right);
 }
 
+/// The same, and INBOX is another one when it is listed again: its UIDs hold for nothing that was
+/// found out before, so the user is begun anew.
+#[test]
+fn an_inbox_that_is_replaced_between_the_two_listings() {
+    let other = (VALIDITY + 1).to_string();
+    let told = AtomicUsize::new(0);
+    let (_, output, _) = race("replaced", move |said| {
+        let before = format!("[UIDVALIDITY {VALIDITY}]");
+        let at = said
+            .windows(before.len())
+            .position(|it| it == before.as_bytes());
+        if let Some(at) = at
+            && told.fetch_add(1, Ordering::Relaxed) > 0
+        {
+            let digits = at + "[UIDVALIDITY ".len();
+            said[digits..digits + other.len()].copy_from_slice(other.as_bytes());
+        }
+    });
+    assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
+    let why = "the folder was replaced by another while it was worked on";
+    assert!(output.stderr.contains(why), "{}", output.stderr);
+    let maildir = servers().destination.mail_dir("replaced");
+    let list = fs::read_to_string(maildir.join("dovecot-uidlist")).expect("it is there");
+    let head = format!("3 V{} ", VALIDITY + 1);
+    assert!(list.starts_with(&head), "{list}");
+    assert_eq!(list.lines().count(), 1 + 3, "{list}");
+}
+
+/// An export of a user of whom a mail comes after POP3 was listed and before IMAP was; `says` may
+/// change what the IMAP server says. With the port of POP3.
+fn race<'u>(
+    name: &'u str,
+    says: impl Fn(&mut [u8]) + Send + Sync + 'static,
+) -> (User<'u>, Output, u16) {
+    let mails = vec![mail("ua", "A", "first"), mail("ub", "B", "the second")];
+    let user = User::with(name, &listed_as(mails, &[1, 0]));
+    let source = &servers().source;
+    // What POP3 is asked for after its listing, while IMAP is not let through yet.
+    let (listed, is_listed) = mpsc::channel();
+    let pop3_port = through(
+        source.pop3_port(),
+        || {},
+        move |said| {
+            if said.starts_with(b"TOP ") {
+                let _ = listed.send(());
+            }
+        },
+        |_| {},
+    );
+    let to = name.to_owned();
+    let mail_comes = move || {
+        is_listed.recv().expect("POP3 is not held up by IMAP");
+        deliver(&to);
+    };
+    let says = Arc::new(says);
+    let says = move |said: &mut [u8]| says(said);
+    let imap_port = through(source.imap_port(), mail_comes, |_| {}, says);
+    let output = user.mailseed_by((imap_port, pop3_port), "export", &["-v"]);
+    (user, output, pop3_port)
+}
+
 /// A port that leads to another one of 127.0.0.1. Before the first connection is let through,
-/// `first` happens; `hears` is told what the clients say.
+/// `first` happens; `hears` is told what the clients say, `says` what the server does. Both may
+/// change it.
 fn through(
     port: u16,
     first: impl FnOnce() + Send + 'static,
-    hears: impl Fn(&[u8]) + Clone + Send + 'static,
+    hears: impl Fn(&mut [u8]) + Clone + Send + 'static,
+    says: impl Fn(&mut [u8]) + Clone + Send + 'static,
 ) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("loopback has free ports");
     let own = listener.local_addr().expect("it is bound").port();
@@ -703,19 +748,19 @@ fn through(
             let server = TcpStream::connect(("127.0.0.1", port)).expect("the server runs");
             let other = |stream: &TcpStream| stream.try_clone().expect("a descriptor");
             let (from, to) = (other(&client), other(&server));
-            let hears = hears.clone();
+            let (hears, says) = (hears.clone(), says.clone());
             thread::spawn(move || pass(from, to, hears));
-            thread::spawn(move || pass(server, client, |_| {}));
+            thread::spawn(move || pass(server, client, says));
         }
     });
     own
 }
 
 /// Until one side hangs up.
-fn pass(mut from: TcpStream, mut to: TcpStream, hears: impl Fn(&[u8])) {
+fn pass(mut from: TcpStream, mut to: TcpStream, hears: impl Fn(&mut [u8])) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        hears(&buffer[..length]);
+        hears(&mut buffer[..length]);
         if to.write_all(&buffer[..length]).is_err() {
             break;
         }

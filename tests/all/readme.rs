@@ -43,19 +43,7 @@ fn the_readme_links_every_topic_and_says_what_are_the_columns_of_the_list() {
         let link = format!("[{0}](src/help/{0}.md)", topic.name);
         assert!(readme.contains(&link), "{link}");
     }
-    for column in [
-        "user",
-        "password",
-        "imap_user",
-        "imap_password",
-        "pop3_user",
-        "pop3_password",
-        "imap",
-        "pop3",
-        "maildir",
-        "owner",
-        "subfolder",
-    ] {
+    for column in mailseed::userlist::column_names() {
         let column = format!("`{column}`");
         assert!(readme.contains(&column), "README: {column}");
         assert!(topic("user-list").contains(&column), "user-list: {column}");

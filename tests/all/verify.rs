@@ -299,6 +299,14 @@ fn a_sample_is_read_and_what_cannot_be_looked_at_is_no_pass() {
     let verified = verify(&source, &target, &[FIRST], &only);
     assert_eq!(verified.output.code, Some(0), "{}", verified.output.stdout);
     assert_eq!(verified.users[FIRST]["folders"], "1");
+    // All is there, but POP3 clients will find nothing of it.
+    let target = Target::new();
+    let moved = ["--map", "INBOX=Old"];
+    target.export_ok(&source, FIRST, &moved);
+    let verified = verify(&source, &target, &[FIRST], &moved);
+    assert_eq!(verified.output.code, Some(1));
+    let doubt = is_as_wanted(&["doubt INBOX -"], &verified.rows[FIRST]);
+    assert!(doubt, "{:?}", verified.rows);
 }
 
 /// Every kind of name, flag, date and content: an export of it has no difference, byte by byte.

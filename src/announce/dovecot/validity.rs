@@ -1,7 +1,6 @@
 //! The UIDVALIDITY that Dovecot makes for an INBOX without a usable list (`mailbox-uidvalidity.c`).
 
-use super::ValiditySource;
-use crate::announce::Controls;
+use crate::announce::{Controls, ValiditySource};
 
 /// How often Dovecot tries the next number before it looks at all files.
 const TRIES: usize = 10;

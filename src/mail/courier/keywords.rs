@@ -112,10 +112,10 @@ fn parse(bytes: &[u8]) -> BTreeMap<Box<str>, BTreeSet<String>> {
             .filter_map(|place| names.get(place))
             .map(|name| (*name).to_owned())
             .collect();
-        if !keywords.is_empty() {
-            messages.insert(base.into(), keywords);
-        }
+        // Of several lines for one message the last counts, whatever it says.
+        messages.insert(base.into(), keywords);
     }
+    messages.retain(|_, keywords| !keywords.is_empty());
     messages
 }
 
@@ -131,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_list_and_what_has_changed_since_are_put_together() {
-        let list = "NonJunk\n$Label1\n\na,S=3:0 1\nb:1\nc:\nrubbish\nd:9 x 0\n";
+        let list = "NonJunk\n$Label1\n\na,S=3:0 1\nb:1\nc:0\nc:\nrubbish\nd:9 x 0\n";
         let plain = CourierKeywords::gather(Some(list.as_bytes()), &[]);
         let want = "$Label1\nNonJunk\n\na,S=3:0 1\nb:0\nd:1\n";
         assert_eq!(text(&plain), want);

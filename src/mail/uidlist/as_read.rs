@@ -44,7 +44,7 @@ pub struct LineAsRead<'b> {
     pub uid: u32,
     /// Its fields as they stand, each with spaces behind it.
     pub fields: &'b [u8],
-    /// Its base name. Never empty of bytes but for a colon at its beginning.
+    /// Its base name. Empty where a colon begins the name, or where version 1 has none.
     pub name: &'b [u8],
 }
 

@@ -18,7 +18,7 @@ impl Planner<'_> {
                     .as_ref()
                     .map_or(entry.internal_date, |times| times[index].map(Seconds::from));
                 plan.deliveries += 1;
-                plan.bytes += entry.size;
+                plan.bytes = plan.bytes.saturating_add(entry.size);
                 plan.steps.push(Step::Deliver {
                     entry: number,
                     mtime,
@@ -27,7 +27,7 @@ impl Planner<'_> {
                 plan.left_deleted += 1;
             } else {
                 plan.left_out += 1;
-                plan.left_out_bytes += entry.size;
+                plan.left_out_bytes = plan.left_out_bytes.saturating_add(entry.size);
             }
         }
         let Some(times) = times.filter(|_| self.mode() != Mode::AfterCutover) else {

@@ -124,7 +124,7 @@ fn row(sum: &Sum, user: &Standing, troubles: Vec<usize>) -> User {
         report.messages,
         report.bytes,
         report.added + report.kept,
-        report.skipped,
+        report.skipped(),
         report.seconds,
         Rest {
             troubles,

@@ -36,7 +36,7 @@ fn strangers_text_is_text_wherever_it_stands() {
         notes: vec![SCRIPT.to_owned()],
         ..UserReport::new(format!("{SCRIPT}@{SCRIPT}"))
     };
-    user.skip(Skip {
+    user.skips.push(Skip {
         folder: SCRIPT.into(),
         uid: None,
         uidl: Some(SCRIPT.to_owned()),

@@ -3,7 +3,7 @@ use std::fs;
 use super::*;
 use crate::report::{Gathered, ReportDir, Skip, UserReport};
 
-fn written() -> (tempfile::TempDir, RunReport) {
+fn report() -> RunReport {
     let mut partial = UserReport {
         messages: 3,
         added: 1,
@@ -14,7 +14,7 @@ fn written() -> (tempfile::TempDir, RunReport) {
         notes: vec!["a note".to_owned()],
         ..UserReport::new("-b,\"@d\n")
     };
-    partial.skip(Skip {
+    partial.skips.push(Skip {
         folder: "<b>".into(),
         uid: Some(7),
         uidl: Some("u".to_owned()),
@@ -28,22 +28,25 @@ fn written() -> (tempfile::TempDir, RunReport) {
     failed
         .problems
         .push(Problem::new(Kind::Busy, Reach::Folder, "later"));
-    let run = RunReport {
+    RunReport {
         users: vec![UserReport::new("a"), partial, failed],
         started: Timestamp::UNIX_EPOCH,
         finished: Timestamp::from_second(60).unwrap(),
         options: serde_json::json!({"dry-run": false}),
         dry_run: false,
-    };
+    }
+}
+
+fn written() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let place = ReportDir::prepare(dir.path()).unwrap();
-    place.write(&Gathered::of_run(&run)).unwrap();
-    (dir, run)
+    place.write(&Gathered::of_run(report())).unwrap();
+    dir
 }
 
 #[test]
 fn what_was_read_is_written_as_it_was() {
-    let (dir, run) = written();
+    let (dir, run) = (written(), report());
     let found = read(dir.path()).unwrap();
     let back = found.run.unwrap();
     assert_eq!(back.totals(), run.totals());
@@ -53,7 +56,7 @@ fn what_was_read_is_written_as_it_was() {
     let again = tempfile::tempdir().unwrap();
     ReportDir::prepare(again.path())
         .unwrap()
-        .write(&Gathered::of_run(&back))
+        .write(&Gathered::of_run(back))
         .unwrap();
     for name in ["summary.csv", "skipped.csv", "run.json"] {
         let [before, after] =
@@ -73,7 +76,7 @@ c,ok,transparent,1,5,5,0,0,0,0.100,
 #[test]
 fn what_is_no_report_is_refused_in_clear_words() {
     type Harm = fn(&Path);
-    let cases: [(Harm, &str); 15] = [
+    let cases: [(Harm, &str); 16] = [
         (
             |dir| fs::remove_dir_all(dir).unwrap(),
             ": it is no directory (hint:",
@@ -116,6 +119,14 @@ fn what_is_no_report_is_refused_in_clear_words() {
                 )
             },
             "the status of user \"c\" is not what its problems make it",
+        ),
+        (
+            |dir| {
+                let path = dir.join("run.json");
+                let whole = fs::read_to_string(&path).unwrap();
+                fs::write(path, whole.replace("\"skipped\": 1", "\"skipped\": 2")).unwrap();
+            },
+            "not all that was skipped of user \"-b,\\\"@d\\n\" is listed",
         ),
         (
             |dir| cut(dir, "summary.csv"),
@@ -161,7 +172,7 @@ fn what_is_no_report_is_refused_in_clear_words() {
         ),
     ];
     for (harm, words) in cases {
-        let (dir, _) = written();
+        let dir = written();
         harm(dir.path());
         let problem = read(dir.path()).unwrap_err();
         assert_eq!((problem.kind, problem.reach), (Kind::Input, Reach::Run));

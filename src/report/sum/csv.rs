@@ -20,8 +20,8 @@ pub const MORE_COLUMNS: [&str; 10] = [
     "again_bytes",
 ];
 
-/// Writes the sum. Like `summary.csv` it is itself a user list for `--only-failed`; a user with whom
-/// nothing has begun is `failed` in it.
+/// Writes the sum. Like `summary.csv` it is itself a user list for `--only-failed`, which goes by the class too: a
+/// user whose run is `ok` may have differences that a verify found. Whoever nothing has begun with is `failed`.
 ///
 /// # Errors
 /// Those of `out`.

@@ -30,7 +30,7 @@ fn partial(name: &str, messages: u64) -> UserReport {
     let mut user = ok(name, messages);
     user.added -= 1;
     user.added_bytes -= 10;
-    user.skip(Skip {
+    user.skips.push(Skip {
         folder: "A".into(),
         uid: Some(7),
         uidl: None,
@@ -373,7 +373,7 @@ fn users_of_one_trouble_are_together_with_the_way_on() {
         let problem = Problem::new(Kind::Pairing, Reach::User, "3 left").with_hint("--ignore-it");
         user.problems.push(problem);
         for uid in 1..=3 {
-            user.skip(Skip {
+            user.skips.push(Skip {
                 folder: "INBOX".into(),
                 uid: Some(uid),
                 uidl: None,
@@ -450,7 +450,8 @@ fn the_csv_is_a_summary_with_more_columns() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), out).unwrap();
     let failed = crate::userlist::failed_users(file.path()).unwrap();
-    assert_eq!(failed, ["b", "c", "new"].map(str::to_owned).into());
+    // The run of the first is done, but a verify has found a difference.
+    assert_eq!(failed, ["=a", "b", "c", "new"].map(str::to_owned).into());
 }
 
 #[test]

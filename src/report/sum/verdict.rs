@@ -81,8 +81,8 @@ impl Verdict {
             if report.status() == Status::Partial {
                 reasons.extend((!report.problems.is_empty()).then(|| worst(report)));
                 reasons.extend(
-                    (report.skipped > 0)
-                        .then(|| format!("{} messages are skipped", report.skipped)),
+                    (report.skipped() > 0)
+                        .then(|| format!("{} messages are skipped", report.skipped())),
                 );
             }
             if reasons.is_empty() {

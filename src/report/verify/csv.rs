@@ -74,7 +74,7 @@ fn difference_row(user: &Finding, difference: &Difference) -> [String; 8] {
         user.user.clone(),
         free(&folder.map_or(String::new(), ToString::to_string)),
         difference.uid.map_or(String::new(), |uid| uid.to_string()),
-        printable(difference.uidl.as_deref().unwrap_or_default()),
+        free(difference.uidl.as_deref().unwrap_or_default()),
         difference.what.word().to_owned(),
         free(&difference.old),
         free(&difference.new),

@@ -99,7 +99,7 @@ fn the_files_read_back_and_hold_no_formula() {
         text("verify.csv"),
         "user,folder,uid,uidl,what,old,new,servers\n\
          =bob,INBOX,7,,flags,S,,\n\
-         =bob,INBOX,,=x\\u{1b},uidl,,number 3,dovecot courier\n\
+         =bob,INBOX,,'=x\\u{1b},uidl,,number 3,dovecot courier\n\
          =bob,,,,doubt,,\"1 more differences, which are not told one by one\",\n"
     );
     assert_eq!(

@@ -298,7 +298,7 @@ impl Talk<'_> {
         }
         let mut lines = String::new();
         while let Some(question) = self.ahead.next() {
-            let tag = self.line(&mut lines, PREFIX, &question.command);
+            let tag = self.add_command(&mut lines, PREFIX, &question.command);
             self.ahead.asked.push_back(Asked { question, tag });
             self.ahead.was_used = true;
         }

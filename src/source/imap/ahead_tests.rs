@@ -1,10 +1,8 @@
 //! What is asked ahead, against transcripts. A step `C:` has to have been sent when the server comes to
 //! it, so that one before an answer shows what did not wait for that answer.
 
-use super::script::{Keep, Script, anna, endpoint};
+use super::script::{Keep, Script, folder};
 use super::*;
-use crate::mail::FolderPath;
-use crate::source::net::Security;
 
 const LOGIN: &str = "S: * OK [CAPABILITY IMAP4rev1] hello\nC: a1 LOGIN \"anna\" \"s3cret-word\"\n\
                      S: a1 OK [CAPABILITY IMAP4rev1] in\n";
@@ -13,21 +11,9 @@ const LOGIN: &str = "S: * OK [CAPABILITY IMAP4rev1] hello\nC: a1 LOGIN \"anna\" 
 fn play(transcript: &str, act: impl Fn(&mut Session)) {
     for chunk in [usize::MAX, 1] {
         let script = Script::new(format!("{LOGIN}{transcript}").as_bytes(), chunk);
-        let mut session =
-            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        let mut session = script.open().unwrap();
         act(&mut session);
         script.finish();
-    }
-}
-
-fn folder(name: &str) -> ListedFolder {
-    ListedFolder {
-        wire_name: name.to_owned(),
-        path: FolderPath::new(vec![name.to_owned()]),
-        selectable: true,
-        special_use: None,
-        repaired: false,
-        marks: None,
     }
 }
 
@@ -381,8 +367,7 @@ fn what_is_under_way_at_the_end_is_read_before_the_good_bye() {
         + "S: y2 OK\nC: a2 LOGOUT\nS: * BYE\n";
     for chunk in [usize::MAX, 1] {
         let script = Script::new(format!("{LOGIN}{transcript}").as_bytes(), chunk);
-        let mut session =
-            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        let mut session = script.open().unwrap();
         foresee(&mut session, &[("A", Some(&[1]))]);
         session.logout();
         script.finish();

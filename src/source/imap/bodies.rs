@@ -26,8 +26,10 @@ const BATCH_BYTES: u64 = 64 << 20;
 pub const RANGE_LIMIT: usize = 350;
 /// Commands under way: the server begins the next while the last bytes of one are on the line.
 const IN_FLIGHT: usize = 2;
-/// The most of them where they ask for little.
+/// The most of them where they ask for little, and the most octets that they have: while the server waits for
+/// us to read it need not read, so that they have to fit the buffers between.
 const SMALL_IN_FLIGHT: usize = 8;
+const SMALL_COMMANDS: usize = 16 << 10;
 
 /// The beginning of the ascending `uids` as a sequence set of at most `most` messages, and how
 /// many it names. A range stands only for UIDs that are all asked for.
@@ -111,7 +113,8 @@ pub fn fetch(
         while let Some(next) = waiting.take().or_else(|| agenda.next(section)) {
             // What has been asked ahead may be answered at any time: Dovecot begins a FETCH while the
             // one before it waits for the line.
-            let may_send = has_room(&flight) || talk.ahead.has_asked(&next.command);
+            let may_send =
+                has_room(&flight, next.command.len()) || talk.ahead.has_asked(&next.command);
             let may_send = may_send && !talk.compresses_next();
             if !may_send || (!flight.is_empty() && !talk.ahead.is_next(&next.command)) {
                 waiting = Some(next);
@@ -181,10 +184,13 @@ fn load(flight: &VecDeque<Batch>) -> Load {
     })
 }
 
-/// Whether one more command may be sent: so many are under way at any rate, and more where they are
-/// too small to fill a long line.
-fn has_room(flight: &VecDeque<Batch>) -> bool {
-    let is_small = || load(flight).bytes < ahead::BYTES;
+/// Whether a command of so many octets may be sent beside those under way: some are at any rate, and more
+/// where they ask for too little to fill a long line.
+fn has_room(flight: &VecDeque<Batch>, octets: usize) -> bool {
+    let is_small = || {
+        let Load { bytes, commands } = load(flight);
+        bytes < ahead::BYTES && commands + octets <= SMALL_COMMANDS
+    };
     flight.len() < IN_FLIGHT || (flight.len() < SMALL_IN_FLIGHT && is_small())
 }
 
@@ -422,6 +428,14 @@ fn read_items(
         *body = Body::Streamed;
         if let Item::Literal(..) = item {
             talk.reader.literal(|piece| sink.data(piece))?;
+            if !talk.reader.list_goes_on() {
+                // What came is not all of it.
+                sink.abandon();
+                *body = Body::None;
+                return Err(Fault::Nonsense(
+                    "the message does not end where the server says",
+                ));
+            }
         } else {
             sink.data(talk.reader.text())?;
         }
@@ -506,6 +520,30 @@ mod tests {
                 ..Agenda::of(&fresh)
             };
             assert_eq!(agenda.next_count(), want, "{:?}", fresh.first());
+        }
+    }
+
+    #[test]
+    fn more_is_under_way_while_it_is_little() {
+        // (commands under way, octets of the answer to each, of each command, one more)
+        for (count, bytes, octets, more) in [
+            (1, 1 << 40, 8000, true),
+            (2, 16 << 20, 30, false),
+            (2, 1 << 20, 30, true),
+            (7, 1 << 20, 2000, true),
+            (8, 1, 30, false),
+            (2, 1 << 20, 5000, true),
+            (3, 1 << 20, 5000, false),
+        ] {
+            let batch = |at: usize| Batch {
+                tag: format!("x{at}"),
+                messages: Vec::new(),
+                load: Load::default().with(bytes, octets),
+                again: false,
+            };
+            let flight = (0..count).map(batch).collect();
+            let context = format!("{count} {bytes} {octets}");
+            assert_eq!(has_room(&flight, octets), more, "{context}");
         }
     }
 

@@ -1,9 +1,8 @@
 //! Marks and changes against transcripts.
 
-use super::script::{Script, anna, endpoint};
+use super::script::{Script, folder, logged_in};
 use super::*;
-use crate::mail::{Flags, FolderPath, UidValidity};
-use crate::source::net::Security;
+use crate::mail::{Flags, UidValidity};
 
 const CONDSTORE: &str = "CONDSTORE";
 const ESEARCH: &str = "CONDSTORE ESEARCH";
@@ -18,27 +17,11 @@ fn play(extensions: &str, transcript: &str, act: impl Fn(&mut Session)) {
 }
 
 fn play_in(chunk: usize, extensions: &str, transcript: &str, act: impl Fn(&mut Session)) {
-    let transcript = format!(
-        "S: * OK hello\nC: a1 CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: a1 OK\n\
-         C: a2 LOGIN \"anna\" \"s3cret-word\"\nS: a2 OK in\nC: a3 CAPABILITY\n\
-         S: * CAPABILITY IMAP4rev1 {extensions}\nS: a3 OK\n{transcript}"
-    );
+    let transcript = logged_in(extensions) + transcript;
     let script = Script::new(transcript.as_bytes(), chunk);
-    let mut session =
-        Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+    let mut session = script.open().unwrap();
     act(&mut session);
     script.finish();
-}
-
-fn folder(wire_name: &str) -> ListedFolder {
-    ListedFolder {
-        wire_name: wire_name.to_owned(),
-        path: FolderPath::new(vec![wire_name.to_owned()]),
-        selectable: true,
-        special_use: None,
-        repaired: false,
-        marks: None,
-    }
 }
 
 /// A folder last seen under UIDVALIDITY 7 and HIGHESTMODSEQ 50.
@@ -653,14 +636,9 @@ fn floods_end_here_too() {
         ("S: * 1 FETCH (UID 1 FLAGS (\n", 10_007),
     ] {
         let flood = line.repeat(times);
-        let transcript = format!(
-            "S: * OK hello\nC: a1 CAPABILITY\nS: * CAPABILITY\nS: a1 OK\n\
-             C: a2 LOGIN \"anna\" \"s3cret-word\"\nS: a2 OK in\nC: a3 CAPABILITY\n\
-             S: * CAPABILITY {QRESYNC}\nS: a3 OK\n{opened}{flood}"
-        );
+        let transcript = logged_in(QRESYNC) + opened + &flood;
         let script = Script::new(transcript.as_bytes(), usize::MAX);
-        let mut session =
-            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        let mut session = script.open().unwrap();
         let known = set("1:3");
         let problem = session
             .changes(&folder("A"), &since(&known, 10))
@@ -720,7 +698,7 @@ S: x7 OK
 ";
 
 fn second_look(script: &Script) -> Result<Vec<News>, Problem> {
-    let mut session = Session::open(script.connection(None), &anna(), &endpoint(Security::Tls))?;
+    let mut session = script.open()?;
     session.list_folders(true)?;
     let known = set("1:7");
     ["INBOX", "B"]

@@ -87,8 +87,8 @@ pub fn open(
     Ok(Ok(Opened { examined, resynced }))
 }
 
-/// The commands by which [`open`] opens the folder `name`, to be asked ahead; `since` as there, `is_first`: none has been
-/// opened before. `None`: there are none.
+/// The commands by which [`open`] opens the folder `name`, to be asked ahead; `since` as there,
+/// `is_first`: none has been opened before. `None`: there are none.
 pub fn commands(
     extensions: &Extensions,
     name: &str,

@@ -46,6 +46,8 @@ pub fn select(
         return Ok(Err(Problem::new(Kind::Refused, Reach::Folder, what)));
     };
     let tags = talk.send(&[&format!("SELECT {name}")])?;
+    // Whatever comes of it: what was opened for reading is open no more.
+    talk.ahead.opened(None);
     let mut now = None;
     let mut take = |reply: &Reply| {
         if let Some((code, value)) = reply.code()
@@ -113,17 +115,14 @@ pub fn piece(
         false => "",
     };
     let asked: UidSet = set.parse().map_err(|_| Fault::Broken("a set of ours"))?;
-    let mut left = search::Found::new(usize::try_from(asked.len()).unwrap_or(usize::MAX));
-    let reply = search::one(
-        talk,
-        &format!("UID SEARCH {return_all}UID {set}"),
-        &mut left,
-    )?;
-    if reply.status != Status::Ok {
-        let problem = reply.refusal("to say what it has removed", Reach::Folder);
-        return Ok((UidSet::default(), Some(problem)));
-    }
-    let left = left.set().intersection(&asked);
+    let command = format!("UID SEARCH {return_all}UID {set}");
+    let left = match search::one(talk, &command, asked.len())? {
+        Ok(left) => left.intersection(&asked),
+        Err(reply) => {
+            let problem = reply.refusal("to say what it has removed", Reach::Folder);
+            return Ok((UidSet::default(), Some(problem)));
+        }
+    };
     let problem = (!left.is_empty()).then(|| {
         let what = format!(
             "the server was told to remove {} messages and still has {} of them: UID {left}",
@@ -149,32 +148,16 @@ fn run(talk: &mut Talk<'_>, command: &str) -> Result<Reply, Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Session;
-    use super::super::script::{Script, anna, endpoint};
+    use super::super::script::{Script, folder, logged_in};
     use super::*;
-    use crate::mail::FolderPath;
-    use crate::source::ListedFolder;
-    use crate::source::net::Security;
 
     /// What a deletion of `uids` leaves: what has gone, and the problem.
     fn play(abilities: &str, transcript: &str, uids: &str, how: Expunge) -> (String, String) {
-        let login = format!(
-            "S: * OK hello\nC: a1 CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: a1 OK\n\
-             C: a2 LOGIN \"anna\" \"s3cret-word\"\nS: a2 OK in\nC: a3 CAPABILITY\n\
-             S: * CAPABILITY IMAP4rev1 {abilities}\nS: a3 OK\n{transcript}"
-        );
-        let script = Script::new(login.as_bytes(), 7);
-        let mut session =
-            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        let whole = logged_in(abilities) + transcript;
+        let script = Script::new(whole.as_bytes(), 7);
+        let mut session = script.open().unwrap();
         assert_eq!(session.expunges_by_uid(), abilities.contains("UIDPLUS"));
-        let folder = ListedFolder {
-            wire_name: "A&-B".to_owned(),
-            path: FolderPath::new(vec!["A&B".to_owned()]),
-            selectable: true,
-            special_use: None,
-            repaired: false,
-            marks: None,
-        };
+        let folder = folder("A&-B");
         let mut all = UidSet::default();
         let deleted = session.delete(
             &folder,
@@ -264,6 +247,24 @@ mod tests {
             assert_eq!(gone, "", "{transcript}");
             assert!(problem.contains(want), "{problem}");
         }
+    }
+
+    /// A folder that was opened for reading, and another to delete from.
+    #[test]
+    fn what_was_open_before_is_open_no_more() {
+        let transcript = logged_in("")
+            + "C: x1 EXAMINE \"A\"\nS: * 4 EXISTS\nS: * OK [UIDVALIDITY 5]\nS: x1 OK\n\
+               C: x2 SELECT \"B\"\nS: x2 NO not now\n";
+        let script = Script::new(transcript.as_bytes(), 7);
+        let mut session = script.open().unwrap();
+        session.examine(&folder("A")).unwrap();
+        assert!(session.has_open(&folder("A")));
+        let (validity, nothing) = (UidValidity::new(5).unwrap(), UidSet::default());
+        let how = Expunge::ByUid;
+        let refused = session.delete(&folder("B"), validity, &nothing, how, &mut |_| Ok(()));
+        assert!(refused.unwrap().is_some());
+        assert!(!session.has_open(&folder("A")));
+        script.finish();
     }
 
     #[test]

@@ -40,6 +40,19 @@ struct Namespaces {
     others: Vec<Vec<u8>>,
 }
 
+/// What the server has told.
+#[derive(Debug, Default)]
+struct Told {
+    listed: Vec<Listed>,
+    subscribed: Vec<Listed>,
+    /// Lines that make no sense, printable.
+    unreadable: Vec<String>,
+    /// Of all names.
+    octets: usize,
+    namespaces: Namespaces,
+    marks: MarksByName,
+}
+
 /// Asks for everything in one write, and sorts the answers. The inner error is the refusal of
 /// LIST; that of NAMESPACE or LSUB is a warning. `then` is what is going to be asked next, and is asked
 /// ahead.
@@ -58,22 +71,53 @@ pub fn list(
         let own = commands.iter().map(|it| Question::short((*it).to_owned()));
         talk.ahead.expect(own.chain(then).collect());
     }
-    let tags = talk.send(&commands)?;
+    let (told, replies) = ask(talk, &commands)?;
+    let mut subscriptions_refused = false;
+    for (command, reply) in commands.iter().zip(&replies) {
+        if reply.status == Status::Ok {
+            continue;
+        }
+        let problem = reply.refusal(command, Reach::User);
+        if command.starts_with("LIST") {
+            // Perhaps for the sake of one folder, perhaps it never works.
+            if status::ask_less(talk.extensions, with_marks) {
+                talk.warnings.add(problem.to_string());
+                return list(talk, has_namespaces, with_marks, Vec::new());
+            }
+            return Ok(Err(problem));
+        }
+        subscriptions_refused |= command.starts_with("LSUB");
+        talk.warnings.add(problem.to_string());
+    }
+    let Told {
+        listed,
+        subscribed,
+        mut unreadable,
+        namespaces,
+        mut marks,
+        ..
+    } = told;
+    let mut list = sort(listed, subscribed, &namespaces);
+    list.subscriptions_refused = subscriptions_refused;
+    list.unusable.append(&mut unreadable);
+    for folder in list.folders.iter_mut().filter(|folder| folder.selectable) {
+        folder.marks = marks.remove(&folder.wire_name);
+    }
+    Ok(Ok(list))
+}
+
+/// Sends `commands` and reads all that the server tells, and its reply to each of them.
+fn ask(talk: &mut Talk<'_>, commands: &[&str]) -> Result<(Told, Vec<Reply>), Fault> {
+    let tags = talk.send(commands)?;
+    let mut told = Told::default();
     // A server may work on what was asked ahead before it has listed all: its answers are not told
     // apart from those to LIST, and it is asked again.
     let mut are_mixed = false;
     let mut replies: Vec<Option<Reply>> = commands.iter().map(|_| None).collect();
-    let mut namespaces = Namespaces::default();
-    let mut marks = MarksByName::default();
-    let (mut listed, mut subscribed, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
-    let mut octets = 0usize;
     while replies.iter().any(Option::is_none) {
-        let data = match talk.hear()? {
+        let is_of_folders = match talk.hear()? {
             // Words for people.
-            Response::Status(reply) if reply.code().is_none() => {
-                talk.reader.unasked()?;
-                continue;
-            }
+            Response::Status(reply) if reply.code().is_none() => true,
             Response::Tagged(tag, reply) => {
                 let slot = tags.iter().position(|sent| *sent == tag);
                 match slot.and_then(|at| replies.get_mut(at)) {
@@ -83,30 +127,39 @@ pub fn list(
                 }
                 continue;
             }
-            Response::Data => talk.reader.text().to_ascii_uppercase(),
-            _ => Vec::new(),
-        };
-        let lines = match data.as_slice() {
-            b"LIST" => &mut listed,
-            b"LSUB" => &mut subscribed,
-            b"NAMESPACE" => {
-                match parse_namespaces(&mut talk.reader) {
-                    Ok(parsed) => namespaces = parsed,
-                    Err(Fault::Nonsense(why)) => talk.warnings.add(format!("NAMESPACE: {why}")),
-                    Err(fault) => return Err(fault),
+            Response::Data => match talk.reader.text().to_ascii_uppercase().as_slice() {
+                word @ (b"LIST" | b"LSUB") => {
+                    told.take_line(talk, word == b"LSUB")?;
+                    continue;
                 }
-                talk.reader.unasked()?;
-                continue;
-            }
-            b"STATUS" => {
-                marks.take(talk)?;
-                continue;
-            }
-            _ => {
-                are_mixed |= talk.ahead.is_under_way();
-                talk.reader.unasked()?;
-                continue;
-            }
+                b"STATUS" => {
+                    told.marks.take(talk)?;
+                    continue;
+                }
+                b"NAMESPACE" => {
+                    told.take_namespaces(talk)?;
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
+        };
+        are_mixed |= !is_of_folders && talk.ahead.is_under_way();
+        talk.reader.unasked()?;
+    }
+    if are_mixed {
+        talk.ahead.stumbled();
+        talk.give_up_asked()?;
+    }
+    Ok((told, replies.into_iter().flatten().collect()))
+}
+
+impl Told {
+    /// Reads what follows the word LIST, or LSUB where it `is_subscription`.
+    fn take_line(&mut self, talk: &mut Talk<'_>, is_subscription: bool) -> Result<(), Fault> {
+        let lines = match is_subscription {
+            true => &mut self.subscribed,
+            false => &mut self.listed,
         };
         if lines.len() >= FOLDER_LIMIT {
             return Err(Fault::Broken(
@@ -114,8 +167,8 @@ pub fn list(
             ));
         }
         let line = parse_listed(&mut talk.reader);
-        octets += line.as_ref().map_or(0, |line| line.name.len());
-        if octets > NAMES_LIMIT {
+        self.octets += line.as_ref().map_or(0, |line| line.name.len());
+        if self.octets > NAMES_LIMIT {
             return Err(Fault::Broken(
                 "the server lists longer names of folders than anyone has",
             ));
@@ -123,43 +176,28 @@ pub fn list(
         match line {
             // A parent of subscribed folders, not subscribed itself (RFC 3501 section 6.3.9): Courier
             // shows such for LSUB "" "*" too.
-            Ok(line) if line.noselect && data == b"LSUB" => talk.reader.unasked()?,
+            Ok(line) if line.noselect && is_subscription => talk.reader.unasked()?,
             Ok(line) => lines.push(line),
             Err(Fault::Nonsense(why)) => {
                 talk.reader.unasked()?;
                 talk.warnings.add(format!("a folder's line: {why}"));
-                unreadable.push(printable_bytes(talk.reader.line(), SHOWN_LENGTH));
+                let shown = printable_bytes(talk.reader.line(), SHOWN_LENGTH);
+                self.unreadable.push(shown);
             }
             Err(fault) => return Err(fault),
         }
+        Ok(())
     }
-    if are_mixed {
-        talk.ahead.stumbled();
-        talk.give_up_asked()?;
-    }
-    let mut subscriptions_refused = false;
-    for (command, reply) in commands.iter().zip(&replies) {
-        if let Some(reply) = reply.as_ref().filter(|reply| reply.status != Status::Ok) {
-            let problem = reply.refusal(command, Reach::User);
-            if command.starts_with("LIST") {
-                // Perhaps for the sake of one folder, perhaps it never works.
-                if status::ask_less(talk.extensions, with_marks) {
-                    talk.warnings.add(problem.to_string());
-                    return list(talk, has_namespaces, with_marks, Vec::new());
-                }
-                return Ok(Err(problem));
-            }
-            subscriptions_refused |= command.starts_with("LSUB");
-            talk.warnings.add(problem.to_string());
+
+    /// Reads what follows the word NAMESPACE. Nonsense is a warning.
+    fn take_namespaces(&mut self, talk: &mut Talk<'_>) -> Result<(), Fault> {
+        match parse_namespaces(&mut talk.reader) {
+            Ok(namespaces) => self.namespaces = namespaces,
+            Err(Fault::Nonsense(why)) => talk.warnings.add(format!("NAMESPACE: {why}")),
+            Err(fault) => return Err(fault),
         }
+        Ok(())
     }
-    let mut list = sort(listed, subscribed, &namespaces);
-    list.subscriptions_refused = subscriptions_refused;
-    list.unusable.append(&mut unreadable);
-    for folder in list.folders.iter_mut().filter(|folder| folder.selectable) {
-        folder.marks = marks.remove(&folder.wire_name);
-    }
-    Ok(Ok(list))
 }
 
 fn parse_listed<R: std::io::BufRead>(reader: &mut Reader<R>) -> Result<Listed, Fault> {

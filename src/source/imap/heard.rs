@@ -53,7 +53,9 @@ impl<'k> Heard<'k> {
                 let outcome = match word.as_slice() {
                     b"VANISHED" => self.take_vanished(talk),
                     b"SEARCH" => sets::search(&mut talk.reader).and_then(|uids| self.find(&uids)),
-                    b"ESEARCH" => sets::esearch(&mut talk.reader).and_then(|uids| self.find(&uids)),
+                    // Of several commands under way one is SEARCH.
+                    b"ESEARCH" => sets::esearch(&mut talk.reader, |_| true)
+                        .and_then(|uids| self.find(&uids.unwrap_or_default())),
                     _ => Ok(()),
                 };
                 match outcome {

@@ -66,15 +66,10 @@ pub fn list(talk: &mut Talk<'_>, exists: u32) -> Result<Result<MessageList, Prob
         talk.warnings.add(problem.to_string());
     }
     if missing > 0 {
-        let why = format!(
-            "the server left {missing} of {exists} messages out of its listing{}",
-            {
-                match reply.status {
-                    Status::Ok => String::new(),
-                    _ => format!(": {}", reply.shown()),
-                }
-            }
-        );
+        let mut why = format!("the server left {missing} of {exists} messages out of its listing");
+        if reply.status != Status::Ok {
+            why = format!("{why}: {}", reply.shown());
+        }
         list.unreadable.push((None, why));
     }
     Ok(Ok(list))

@@ -1,6 +1,6 @@
 //! From the greeting to a session that is logged in, in as few round trips as the server allows.
 //!
-//! What a server can do it tells by itself in its greeting and in its answer to the login, mostly. The
+//! What a server can do it mostly tells by itself, in its greeting and in its answer to the login. The
 //! greeting is believed only where nothing is trusted less than what follows it: it comes over TLS, or
 //! the admin has asked for a line without. What was said before STARTTLS may be anyone's word and is
 //! never looked at (RFC 3501 section 6.2.1).
@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use imap::types::Capabilities;
 use imap::{Authenticator, Client};
 
+use super::examine::quoted;
 use super::reader::Fault;
 use super::reply::{Reply, Status};
 use super::stream::Shared;
@@ -47,8 +48,8 @@ impl Abilities {
     }
 }
 
-/// Reads the greeting if it is still to come, and logs in, once, when `may_log_in` says so. Returned is the text of the greeting
-/// too, if it was read here.
+/// Reads the greeting if it is still to come, and logs in, once, when `may_log_in` says so. Returned is
+/// the text of the greeting too, if it was read here.
 ///
 /// # Errors
 /// Kind Auth where the server refuses the login; Busy where it asks to come back later; Protocol
@@ -84,7 +85,8 @@ pub fn log_in(
         Way::Command => {
             // Before it is sent: nothing that the server says from now on may repeat it.
             let secret = login.secret.clone();
-            let cover = move |text: &str| secret.scrub(text);
+            let sent: Vec<String> = quoted(secret.expose()).into_iter().collect();
+            let cover = move |text: &str| sasl::scrub(&secret, &sent, text);
             shared.lock().warnings.cover_by(cover);
             client
                 .login(&login.name, login.secret.expose())
@@ -273,10 +275,7 @@ fn refusal(
     // Not under one lock: `scrub` may take it as well.
     let fault = shared.lock().fault.take();
     let fault = fault.map(|fault| match fault {
-        Fault::Bye(reply) => Fault::Bye(Reply {
-            text: scrub(&reply.text),
-            ..reply
-        }),
+        Fault::Bye(reply) => Fault::Bye(reply.covered(&scrub)),
         fault => fault,
     });
     shared.lock().fault = fault;

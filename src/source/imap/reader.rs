@@ -63,7 +63,7 @@ impl From<Problem> for Fault {
 pub enum Response {
     /// `* OK`, `* NO`, `* BAD`, `* BYE` or `* PREAUTH`; complete.
     Status(Reply),
-    /// The end of the command with this tag; complete.
+    /// The end of the command with this tag, which is for the caller to know; complete.
     Tagged(String, Reply),
     /// `* n FETCH`.
     Fetch,
@@ -152,11 +152,15 @@ impl<R: BufRead> Reader<R> {
         match self.begin() {
             Response::Status(reply) if reply.status == Status::Bye => Err(Fault::Bye(reply)),
             Response::Tagged(_, reply) if reply.status == Status::Bye => Err(Fault::Bye(reply)),
+            response @ Response::Tagged(..) => {
+                self.unasked = 0;
+                Ok(response)
+            }
             response => Ok(response),
         }
     }
 
-    /// How many responses were of no use, for [`Reader::resume`].
+    /// How many responses were of no use since a command ended, for [`Reader::resume`].
     pub fn unasked_so_far(&self) -> u32 {
         self.unasked
     }
@@ -164,7 +168,7 @@ impl<R: BufRead> Reader<R> {
     /// Counts a response that served nothing.
     ///
     /// # Errors
-    /// `Broken` after [`UNASKED_LIMIT`] of them: the server would keep us for ever.
+    /// `Broken` after [`UNASKED_LIMIT`] of them since a command ended: the server would keep us for ever.
     pub fn unasked(&mut self) -> Result<(), Fault> {
         self.unasked += 1;
         if self.unasked > UNASKED_LIMIT {

@@ -41,49 +41,63 @@ impl Status {
     }
 }
 
-/// A status response.
+/// A status response. What it means is taken from the words as the server sent them, and not from
+/// `text`: there a password may be covered that stands in a UIDVALIDITY, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reply {
     /// Its condition.
     pub status: Status,
     /// What follows, response code included. Not made printable.
     pub text: String,
+    code: Option<(String, String)>,
+    rest: Option<Rest>,
+    is_busy: bool,
 }
 
 impl Reply {
     /// The reply of `status` with `text`, of which the beginning is kept.
     pub fn new(status: Status, text: &[u8]) -> Self {
+        const BUSY: [&str; 3] = ["INUSE", "SERVERBUG", "CONTACTADMIN"];
         let text = &text[..text.len().min(TEXT_LIMIT)];
+        let text = String::from_utf8_lossy(text).into_owned();
+        let code = code(&text);
+        let name = code.map(|(name, _)| name);
+        let rest = rest::wanted(name, &text);
+        let by_code =
+            name.is_some_and(|name| BUSY.iter().any(|busy| busy.eq_ignore_ascii_case(name)));
         Self {
             status,
-            text: String::from_utf8_lossy(text).into_owned(),
+            rest,
+            is_busy: by_code || rest.is_some() || text.to_ascii_lowercase().contains("temporar"),
+            code: code.map(|(name, value)| (name.to_owned(), value.to_owned())),
+            text,
+        }
+    }
+
+    /// The same, told in the words that `cover` makes of its text.
+    #[must_use]
+    pub fn covered(self, cover: impl Fn(&str) -> String) -> Self {
+        Self {
+            text: cover(&self.text),
+            ..self
         }
     }
 
     /// The response code (`[UIDVALIDITY 17]`): its name, and what follows that.
     pub fn code(&self) -> Option<(&str, &str)> {
-        let (inside, _) = self.text.strip_prefix('[')?.split_once(']')?;
-        Some(inside.split_once(' ').unwrap_or((inside, "")))
+        let (name, value) = self.code.as_ref()?;
+        Some((name, value))
     }
 
     /// Whether the server asks to come back later: by a code of RFC 5530, or by the words of
     /// servers that know none (Exchange, Gmail, Courier, older Dovecot).
     pub fn is_busy(&self) -> bool {
-        const CODES: [&str; 3] = ["INUSE", "SERVERBUG", "CONTACTADMIN"];
-        let by_code = self
-            .code()
-            .is_some_and(|(code, _)| CODES.iter().any(|busy| busy.eq_ignore_ascii_case(code)));
-        by_code || self.rest().is_some() || self.text.to_ascii_lowercase().contains("temporar")
-    }
-
-    /// The rest that the server asks for.
-    fn rest(&self) -> Option<Rest> {
-        rest::wanted(self.code().map(|(code, _)| code), &self.text)
+        self.is_busy
     }
 
     /// `problem`, which this reply is the reason of, with the rest that it asks for.
     pub fn with_rest(&self, problem: Problem) -> Problem {
-        match self.rest() {
+        match self.rest {
             Some(rest) => problem.resting(rest.of_host, rest.seconds),
             None => problem,
         }
@@ -92,7 +106,7 @@ impl Reply {
     /// Whether the server wants fewer commands for now. Narrower than [`Reply::is_busy`]: of a
     /// FETCH, Dovecot says `[SERVERBUG]` where one message is damaged, and will say so for ever.
     pub fn is_throttling(&self) -> bool {
-        self.rest().is_some()
+        self.rest.is_some()
     }
 
     /// The problem that a refusal of `command` is.
@@ -117,6 +131,12 @@ impl Reply {
     }
 }
 
+/// The response code that `text` begins with.
+fn code(text: &str) -> Option<(&str, &str)> {
+    let (inside, _) = text.strip_prefix('[')?.split_once(']')?;
+    Some(inside.split_once(' ').unwrap_or((inside, "")))
+}
+
 /// The problem that an end of the connection is.
 pub fn connection_problem(error: io::Error) -> Problem {
     let what = match error.kind() {
@@ -128,7 +148,7 @@ pub fn connection_problem(error: io::Error) -> Problem {
 }
 
 /// The problem that a server's BYE is.
-pub fn bye_problem(reply: &Reply) -> Problem {
+fn bye_problem(reply: &Reply) -> Problem {
     let kind = if reply.is_busy() {
         Kind::Busy
     } else {

@@ -9,10 +9,12 @@ use std::collections::VecDeque;
 use std::io::{self, BufReader, Read, Write};
 use std::sync::{Arc, Mutex};
 
+use super::Session;
+use crate::mail::FolderPath;
 use crate::problem::{Kind, Problem, Reach};
-use crate::source::BodySink;
 use crate::source::login::{Login, Secret};
 use crate::source::net::{Connection, Endpoint, Protocol, Security};
+use crate::source::{BodySink, ListedFolder};
 
 #[derive(Debug)]
 enum Step {
@@ -82,6 +84,11 @@ impl Script {
             greeting: greeting.map(str::to_owned),
             line: Default::default(),
         }
+    }
+
+    /// The session of `anna` with it, over TLS.
+    pub fn open(&self) -> Result<Session, Problem> {
+        Session::open(self.connection(None), &anna(), &endpoint(Security::Tls))
     }
 
     /// All that the server's side of `transcript` would send.
@@ -170,6 +177,27 @@ impl Write for Script {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// The transcript of a login as `anna` to a server that has `extensions`.
+pub fn logged_in(extensions: &str) -> String {
+    format!(
+        "S: * OK hello\nC: a1 CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: a1 OK\n\
+         C: a2 LOGIN \"anna\" \"s3cret-word\"\nS: a2 OK in\nC: a3 CAPABILITY\n\
+         S: * CAPABILITY IMAP4rev1 {extensions}\nS: a3 OK\n"
+    )
+}
+
+/// A folder that is called so everywhere.
+pub fn folder(name: &str) -> ListedFolder {
+    ListedFolder {
+        wire_name: name.to_owned(),
+        path: FolderPath::new(vec![name.to_owned()]),
+        selectable: true,
+        special_use: None,
+        repaired: false,
+        marks: None,
     }
 }
 

@@ -6,8 +6,9 @@
 
 use super::Talk;
 use super::gather::most;
-use super::reader::{Fault, Response, Token, number};
+use super::reader::{Fault, Response};
 use super::reply::{Reply, Status};
+use super::sets::{self, Collected};
 use crate::mail::{Entry, UidSet};
 use crate::problem::{Problem, Reach};
 
@@ -20,7 +21,7 @@ pub fn search(
     keys: &str,
     entries: &[Entry],
 ) -> Result<Result<UidSet, Problem>, Fault> {
-    let mut found = Found::new(entries.len());
+    let mut found = Collected::default();
     let is_whole = entries.len() <= PIECE;
     for piece in entries.chunks(PIECE) {
         let (Some(first), Some(last)) = (piece.first(), piece.last()) else {
@@ -37,170 +38,66 @@ pub fn search(
             command.push_str(&format!("UID {}:{} ", first.uid, last.uid));
         }
         command.push_str(keys);
-        let reply = one(talk, &command, &mut found)?;
-        if reply.status != Status::Ok {
-            return Ok(Err(reply.refusal("to search the folder", Reach::Folder)));
+        match one(talk, &command, piece.len() as u64)? {
+            Ok(uids) => found.add(&uids, most(entries.len() as u64))?,
+            Err(reply) => return Ok(Err(reply.refusal("to search the folder", Reach::Folder))),
         }
     }
     let known: UidSet = entries.iter().map(|entry| entry.uid).collect();
     Ok(Ok(found.set().intersection(&known)))
 }
 
-/// What has been found, as ranges.
-pub(super) struct Found {
-    ranges: Vec<(u32, u32)>,
-    most: usize,
-}
-
-impl Found {
-    /// Nothing yet, of so many messages.
-    pub(super) fn new(messages: usize) -> Self {
-        Self {
-            ranges: Vec::new(),
-            most: most(messages as u64),
-        }
-    }
-
-    /// All of it.
-    pub(super) fn set(self) -> UidSet {
-        UidSet::from_ranges(self.ranges)
-    }
-
-    fn add(&mut self, first: u32, last: u32) -> Result<(), Fault> {
-        if let Some((_, end)) = self.ranges.last_mut()
-            && first == last
-            && end.checked_add(1) == Some(first)
-        {
-            *end = first;
-            return Ok(());
-        }
-        if self.ranges.len() >= self.most {
-            return Err(Fault::Broken("the server finds messages without end"));
-        }
-        self.ranges.push((first, last));
-        Ok(())
-    }
-}
-
-/// One command; what it finds is put at the end of `found`.
-pub(super) fn one(talk: &mut Talk<'_>, command: &str, found: &mut Found) -> Result<Reply, Fault> {
+/// One command: what it finds among so many messages. The inner error is its refusal.
+pub(super) fn one(
+    talk: &mut Talk<'_>,
+    command: &str,
+    messages: u64,
+) -> Result<Result<UidSet, Reply>, Fault> {
     let tags = talk.send(&[command])?;
-    let mut answered = false;
+    let mut found = Collected::default();
+    let mut is_answered = false;
     loop {
-        let outcome = match talk.next()? {
+        let word = match talk.next()? {
             Response::Tagged(tag, reply) if tags.contains(&tag) => {
-                if reply.status == Status::Ok && !answered {
+                if reply.status != Status::Ok {
+                    return Ok(Err(reply));
+                }
+                if !is_answered {
                     talk.warnings
                         .add("UID SEARCH was not answered: taken for nothing found");
                 }
-                return Ok(reply);
+                return Ok(Ok(found.set()));
             }
-            Response::Tagged(..) => {
-                return Err(Fault::never_sent());
-            }
-            Response::Data if talk.reader.text().eq_ignore_ascii_case(b"SEARCH") => {
-                numbers(talk, found)
-            }
-            Response::Data if talk.reader.text().eq_ignore_ascii_case(b"ESEARCH") => {
-                ranges(talk, &tags, found)
-            }
-            _ => {
-                talk.reader.unasked()?;
-                continue;
-            }
+            Response::Tagged(..) => return Err(Fault::never_sent()),
+            Response::Data => talk.reader.text().to_ascii_uppercase(),
+            _ => Vec::new(),
         };
-        // Half an answer would be taken for all of it.
-        match outcome {
+        let is_ours = |said: &[u8]| tags.iter().any(|tag| tag.as_bytes() == said);
+        let uids = match word.as_slice() {
+            b"SEARCH" => sets::search(&mut talk.reader).map(Some),
+            b"ESEARCH" => sets::esearch(&mut talk.reader, is_ours),
+            _ => Ok(None),
+        };
+        match uids {
+            Ok(Some(uids)) => {
+                found.add(&uids, most(messages))?;
+                is_answered = true;
+            }
+            Ok(None) => {}
+            // Half an answer would be taken for all of it.
             Err(Fault::Nonsense(why)) => return Err(Fault::Broken(why)),
-            outcome => answered |= outcome?,
+            Err(fault) => return Err(fault),
         }
         talk.reader.unasked()?;
     }
 }
 
-/// `* SEARCH 2 3 6 (MODSEQ 917162500)`; the last is RFC 7162's.
-fn numbers(talk: &mut Talk<'_>, found: &mut Found) -> Result<bool, Fault> {
-    loop {
-        match talk.reader.token()? {
-            Token::Atom => {
-                let uid = uid(talk.reader.text())?;
-                found.add(uid, uid)?;
-            }
-            Token::Open | Token::End => return Ok(true),
-            _ => {
-                return Err(Fault::Nonsense(
-                    "the answer to UID SEARCH is no list of UIDs",
-                ));
-            }
-        }
-    }
-}
-
-/// `* ESEARCH (TAG "x7") UID ALL 2:4,6`; false where it answers another command.
-fn ranges(talk: &mut Talk<'_>, tags: &[String], found: &mut Found) -> Result<bool, Fault> {
-    let reader = &mut talk.reader;
-    let mut token = reader.token()?;
-    if token == Token::Open {
-        let mut ours = false;
-        loop {
-            match reader.token()? {
-                Token::Close => break,
-                Token::Atom | Token::Quoted => {
-                    ours |= tags.iter().any(|tag| tag.as_bytes() == reader.text());
-                }
-                _ => return Err(Fault::Nonsense("the answer to UID SEARCH has no tag")),
-            }
-        }
-        if !ours {
-            return Ok(false);
-        }
-        token = reader.token()?;
-    }
-    while token == Token::Atom {
-        if reader.text().eq_ignore_ascii_case(b"UID") {
-            token = reader.token()?;
-            continue;
-        }
-        let is_all = reader.text().eq_ignore_ascii_case(b"ALL");
-        if !is_all {
-            reader.skip_value()?;
-            token = reader.token()?;
-            continue;
-        }
-        if reader.token()? != Token::Atom {
-            return Err(Fault::Nonsense("the answer to UID SEARCH has no set"));
-        }
-        for range in reader.text().split(|byte| *byte == b',') {
-            let mut ends = range.splitn(2, |byte| *byte == b':');
-            let first = uid(ends.next().unwrap_or_default())?;
-            let last = ends.next().map_or(Ok(first), uid)?;
-            found.add(first, last)?;
-        }
-        token = reader.token()?;
-    }
-    match token {
-        Token::End => Ok(true),
-        _ => Err(Fault::Nonsense("the answer to UID SEARCH makes no sense")),
-    }
-}
-
-fn uid(digits: &[u8]) -> Result<u32, Fault> {
-    number(digits)
-        .and_then(|number| u32::try_from(number).ok())
-        .filter(|uid| *uid > 0)
-        .ok_or(Fault::Nonsense(
-            "the answer to UID SEARCH is no list of UIDs",
-        ))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::Session;
-    use super::super::script::{Script, anna, endpoint};
+    use super::super::script::{Script, logged_in};
     use super::*;
     use crate::mail::{Flags, KeywordSet, Uid};
     use crate::problem::Kind;
-    use crate::source::net::Security;
 
     /// Plays `transcript` after a login to a server with these capabilities.
     fn play(
@@ -209,14 +106,9 @@ mod tests {
         keys: &str,
         entries: &[Entry],
     ) -> (Result<String, Problem>, Vec<String>) {
-        let login = format!(
-            "S: * OK hello\nC: a1 CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: a1 OK\n\
-             C: a2 LOGIN \"anna\" \"s3cret-word\"\nS: a2 OK in\nC: a3 CAPABILITY\n\
-             S: * CAPABILITY IMAP4rev1 {capabilities}\nS: a3 OK\n{transcript}"
-        );
-        let script = Script::new(login.as_bytes(), 5);
-        let mut session =
-            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        let whole = logged_in(capabilities) + transcript;
+        let script = Script::new(whole.as_bytes(), 5);
+        let mut session = script.open().unwrap();
         let found = session.search(keys, entries);
         script.finish();
         (found.map(|set| set.to_string()), session.take_warnings())
@@ -308,6 +200,8 @@ mod tests {
             "UID ALL 1:",
             "UID ALL *",
             "UID (1)",
+            // Sequence numbers.
+            "(TAG \"x1\") ALL 2",
         ] {
             let transcript = format!("{ask}S: * ESEARCH {answer}\n");
             let problem = play("ESEARCH", &transcript, "FOO", &few).0.unwrap_err();

@@ -60,16 +60,33 @@ pub fn search<R: BufRead>(reader: &mut Reader<R>) -> Result<UidSet, Fault> {
 }
 
 /// Reads what follows the word ESEARCH: the UIDs of its ALL, which is left out where there are none.
+/// `None` where it says that it answers a command whose tag `is_ours` does not know.
 ///
 /// # Errors
 /// `Nonsense` where it has no UIDs; those of the reader.
-pub fn esearch<R: BufRead>(reader: &mut Reader<R>) -> Result<UidSet, Fault> {
+pub fn esearch<R: BufRead>(
+    reader: &mut Reader<R>,
+    is_ours: impl Fn(&[u8]) -> bool,
+) -> Result<Option<UidSet>, Fault> {
+    let mut token = reader.token()?;
+    if token == Token::Open {
+        let mut ours = false;
+        loop {
+            match reader.token()? {
+                Token::Close => break,
+                Token::Atom | Token::Quoted => ours |= is_ours(reader.text()),
+                _ => return Err(Fault::Nonsense("ESEARCH has a tag that is none")),
+            }
+        }
+        if !ours {
+            return Ok(None);
+        }
+        token = reader.token()?;
+    }
     let mut by_uid = false;
     let mut uids = UidSet::default();
     loop {
-        match reader.token()? {
-            // Which command it answers: there is but one.
-            Token::Open => while !matches!(reader.token()?, Token::Close | Token::End) {},
+        match token {
             Token::Atom if reader.text().eq_ignore_ascii_case(b"UID") => by_uid = true,
             Token::Atom if reader.text().eq_ignore_ascii_case(b"ALL") => {
                 uids = match reader.token()? {
@@ -79,9 +96,11 @@ pub fn esearch<R: BufRead>(reader: &mut Reader<R>) -> Result<UidSet, Fault> {
                 .ok_or(Fault::Nonsense("ESEARCH has no set of UIDs"))?;
             }
             Token::Atom => reader.skip_value()?,
-            Token::End if by_uid || uids.is_empty() => return Ok(uids),
+            // Without the word they are sequence numbers (RFC 4731 section 3.1).
+            Token::End if by_uid || uids.is_empty() => return Ok(Some(uids)),
             _ => return Err(Fault::Nonsense("ESEARCH has no UIDs")),
         }
+        token = reader.token()?;
     }
 }
 
@@ -187,6 +206,11 @@ mod tests {
         for (line, want) in [
             ("ESEARCH (TAG \"x2\") UID ALL 4:19,21,28", "4:19,21,28"),
             ("ESEARCH (TAG x2) UID", ""),
+            ("ESEARCH UID ALL 4", "4"),
+            ("ESEARCH (TAG \"x3\") UID ALL 4", "not ours"),
+            ("ESEARCH (TAG \"x2\"", "!"),
+            ("ESEARCH UID (1)", "!"),
+            ("ESEARCH UID ALL 1:", "!"),
             ("ESEARCH (TAG \"x2\")", ""),
             ("esearch uid count 3 all 1:3 modseq 9 X (a (b))", "1:3"),
             ("ESEARCH UID MIN 1 ALL 1:2", "1:2"),
@@ -196,8 +220,10 @@ mod tests {
             ("ESEARCH UID ALL *", "!"),
             ("ESEARCH UID COUNT", "!"),
         ] {
-            let show = |uids: UidSet| uids.to_string();
-            assert_eq!(parsed(line, esearch, show), want, "{line}");
+            let show =
+                |uids: Option<UidSet>| uids.map_or("not ours".to_owned(), |it| it.to_string());
+            let got = parsed(line, |reader| esearch(reader, |tag| tag == b"x2"), show);
+            assert_eq!(got, want, "{line}");
         }
     }
 }

@@ -57,8 +57,8 @@ fn folded(name: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The LIST command, `with_marks` where those can be told with it. Where one thing is asked for, all have to be: what plain LIST may tell unasked
-/// it then does not.
+/// The LIST command, `with_marks` where those can be told with it. Where one thing is asked for, all have
+/// to be: what plain LIST may tell unasked it then does not.
 pub fn list_command(extensions: Extensions, with_marks: bool) -> String {
     let mut options = Vec::new();
     if extensions.special_use {

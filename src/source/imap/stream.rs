@@ -3,7 +3,8 @@
 //! The crate gets one response per read, so it never holds bytes that are ours, and it gets a
 //! plain rendering made here, never what the server wrote: the few responses that a login and a
 //! logout need, in the form that the crate's parser knows. It panics on some of what servers send
-//! and gets out of step on more (8-bit text, `* NO`, unknown data); none of that reaches it. The text of the server's replies is kept here for our own messages.
+//! and gets out of step on more (8-bit text, `* NO`, unknown data); none of that reaches it. The
+//! text of the server's replies is kept here for our own messages.
 
 use std::fmt;
 use std::io::{self, BufReader, Read, Write};
@@ -49,10 +50,20 @@ impl Warnings {
     /// Adds one; beyond a hundred they are only counted.
     pub fn add(&mut self, text: impl AsRef<[u8]>) {
         if self.texts.len() < WARNING_LIMIT {
-            let text = printable_bytes(text.as_ref(), WARNING_LENGTH);
-            self.texts.push(self.covered(&text));
+            // Of a secret that was cut in two no half would be known.
+            let text = self.covered(&String::from_utf8_lossy(text.as_ref()));
+            let text = printable_bytes(text.as_bytes(), WARNING_LENGTH);
+            self.texts.push(text);
         } else {
             self.omitted += 1;
+        }
+    }
+
+    /// Keeps what a status response by the way warns of: any but OK, and that where it is an alert.
+    pub fn note(&mut self, reply: &Reply) {
+        let is_alert = |(code, _): (&str, &str)| code.eq_ignore_ascii_case("ALERT");
+        if reply.status != Status::Ok || reply.code().is_some_and(is_alert) {
+            self.add(&reply.text);
         }
     }
 
@@ -75,10 +86,7 @@ impl Warnings {
 
     /// A response, or what came in place of one, with words that may be told.
     pub fn cover_reply(&self, came: Result<Response, Fault>) -> Result<Response, Fault> {
-        let covered = |reply: Reply| Reply {
-            text: self.covered(&reply.text),
-            ..reply
-        };
+        let covered = |reply: Reply| reply.covered(|text| self.covered(text));
         match came {
             Ok(Response::Tagged(tag, reply)) => Ok(Response::Tagged(tag, covered(reply))),
             Ok(Response::Status(reply)) => Ok(Response::Status(covered(reply))),
@@ -229,15 +237,7 @@ impl Inner {
                 };
                 return Ok(());
             }
-            Response::Status(reply) if reply.status == Status::Ok => {
-                if reply
-                    .code()
-                    .is_some_and(|(code, _)| code.eq_ignore_ascii_case("ALERT"))
-                {
-                    self.warnings.add(&reply.text);
-                }
-            }
-            Response::Status(reply) => self.warnings.add(&reply.text),
+            Response::Status(reply) => self.warnings.note(&reply),
             Response::Data if reader.text().eq_ignore_ascii_case(b"CAPABILITY") => {
                 self.capabilities = words_of(reader.rest());
             }

@@ -3,24 +3,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::script::{Keep, Script, anna, endpoint};
+use super::script::{Keep, Script, anna, endpoint, folder, logged_in};
 use super::*;
-use crate::mail::{Flags, FolderPath, UidValidity};
+use crate::mail::{Flags, UidValidity};
 use crate::source::SpecialUse;
 use crate::source::login::{Login, Mechanism, Secret};
 use crate::source::net::Security;
-
-const LOGIN: &[u8] = b"\
-S: * OK hello
-C: a1 CAPABILITY
-S: * CAPABILITY IMAP4rev1
-S: a1 OK
-C: a2 LOGIN \"anna\" \"s3cret-word\"
-S: a2 OK in
-C: a3 CAPABILITY
-S: * CAPABILITY IMAP4rev1 NAMESPACE
-S: a3 OK
-";
 
 const WHOLE: &[u8] = include_bytes!("../../../fixtures/imap/session.txt");
 
@@ -34,13 +22,18 @@ fn wanted(uids: &[(u32, u64)]) -> Vec<(Uid, u64)> {
         .collect()
 }
 
+/// The server of a transcript that begins after the login.
+fn server(transcript: &[u8], chunk: usize) -> Script {
+    let login = logged_in("NAMESPACE");
+    Script::new(&[login.as_bytes(), transcript].concat(), chunk)
+}
+
 /// Plays `transcript` after a login, in whole lines and byte by byte, and checks that `act` does
 /// what it says.
 fn play(transcript: &[u8], act: impl Fn(&mut Session)) {
     for chunk in [usize::MAX, 1] {
-        let script = Script::new(&[LOGIN, transcript].concat(), chunk);
-        let mut session =
-            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        let script = server(transcript, chunk);
+        let mut session = script.open().unwrap();
         act(&mut session);
         script.finish();
     }
@@ -69,8 +62,7 @@ fn a_server_says_what_it_is_or_its_greeting_does() {
              C: a2 CAPABILITY\nS: * CAPABILITY IMAP4rev1 ID\nS: a2 OK\nC: x1 ID NIL\n{answer}"
         );
         let script = Script::new(transcript.as_bytes(), 3);
-        let mut session =
-            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        let mut session = script.open().unwrap();
         assert_eq!(session.software().unwrap(), want, "{answer}");
         script.finish();
     }
@@ -80,20 +72,9 @@ fn a_server_says_what_it_is_or_its_greeting_does() {
     });
 }
 
-fn folder(wire_name: &str) -> ListedFolder {
-    ListedFolder {
-        wire_name: wire_name.to_owned(),
-        path: FolderPath::new(vec![wire_name.to_owned()]),
-        selectable: true,
-        special_use: None,
-        repaired: false,
-        marks: None,
-    }
-}
-
 /// All that a session can be asked, in the order of `WHOLE`.
 fn whole_session(script: &Script, sink: &mut Keep) -> Result<(), Problem> {
-    let mut session = Session::open(script.connection(None), &anna(), &endpoint(Security::Tls))?;
+    let mut session = script.open()?;
     let folders = session.list_folders(true)?;
     let sent = folders
         .folders
@@ -153,8 +134,7 @@ fn a_whole_session_sends_what_it_should_and_nothing_else() {
 #[test]
 fn a_whole_session_gives_what_the_server_holds() {
     let script = Script::new(WHOLE, usize::MAX);
-    let mut session =
-        Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+    let mut session = script.open().unwrap();
     let folders = session.list_folders(true).unwrap();
     let named: Vec<_> = folders
         .folders
@@ -364,7 +344,7 @@ fn logins_that_are_refused() {
     ] {
         for chunk in [usize::MAX, 1] {
             let script = Script::new(transcript.as_bytes(), chunk);
-            let problem = Session::open(script.connection(None), &anna(), &endpoint(Security::Tls))
+            let problem = script.open()
                 .map(drop)
                 .unwrap_err();
             let shown = problem.to_string();
@@ -377,6 +357,59 @@ fn logins_that_are_refused() {
             }
         }
     }
+}
+
+/// A password may be a part of what the server has to say, and is told to nobody all the same.
+#[test]
+fn the_password_is_hidden_from_people_and_from_nothing_else() {
+    let login = |secret: &str| Login {
+        secret: Secret::new(secret.to_owned()),
+        ..anna()
+    };
+    let transcript = logged_in("").replace("s3cret-word", "1294")
+        + "C: x1 EXAMINE \"a\"\nS: * 3 EXISTS\nS: * OK [UIDVALIDITY 1294690616] 1294\n\
+           S: * OK [UIDNEXT 51294]\nS: * NO 1294 is no good password\nS: x1 OK\n\
+           C: x2 EXAMINE \"b\"\nS: x2 NO [INUSE] by 1294\n";
+    let script = Script::new(transcript.as_bytes(), 7);
+    let endpoint = endpoint(Security::Tls);
+    let mut session = Session::open(script.connection(None), &login("1294"), &endpoint).unwrap();
+    let examined = session.examine(&folder("a")).unwrap();
+    assert_eq!(examined.uid_validity, UidValidity::new(1_294_690_616));
+    assert_eq!(examined.uid_next, Some(51_294));
+    assert_eq!(
+        session.take_warnings(),
+        ["[secret] is no good password".to_owned()]
+    );
+    let busy = session.examine(&folder("b")).unwrap_err();
+    assert_eq!(busy.kind, Kind::Busy);
+    assert!(busy.to_string().ends_with("by [secret]"), "{busy}");
+    script.finish();
+    // As it goes over the line, whole and cut.
+    const HELLO: &str = "S: * OK [CAPABILITY IMAP4rev1] hi\n\
+                         C: a1 LOGIN \"anna\" \"open\\\"sesame\\\\42\"\n";
+    let open = |answer: &str| {
+        let script = Script::new(format!("{HELLO}S: {answer}\n").as_bytes(), 7);
+        let login = login("open\"sesame\\42");
+        Session::open(script.connection(None), &login, &endpoint)
+    };
+    for echo in [
+        "\"open\\\"sesame\\\\42\"",
+        "open\\\"sesame\\\\",
+        "open\"sesame\\42",
+    ] {
+        let problem = open(&format!("a1 BAD LOGIN anna {echo}")).unwrap_err();
+        let text = problem.to_string();
+        assert_eq!(problem.kind, Kind::Auth, "{text}");
+        assert!(text.contains("LOGIN anna"), "{text}");
+        assert!(!text.contains("open") && !text.contains("sesame"), "{text}");
+    }
+    // Where a warning is cut the secret has gone already.
+    let long = "-".repeat(292);
+    let answer =
+        format!("* NO {long} \"open\\\"sesame\\\\42\"\nS: a1 OK [CAPABILITY IMAP4rev1] in");
+    let warnings = open(&answer).unwrap().take_warnings().concat();
+    assert!(warnings.starts_with(&long), "{warnings}");
+    assert!(!warnings.contains("open"), "{warnings}");
 }
 
 #[test]
@@ -755,6 +788,33 @@ fn bodies_of_odd_servers() {
     });
 }
 
+/// By a server that miscounts, so that the rest of the message stands where its list goes on.
+#[test]
+fn a_message_that_goes_on_beyond_its_literal_is_not_taken_for_whole() {
+    for rest in ["lo)", "", "\nS: lo)"] {
+        let said = |tag: &str| {
+            format!(
+                "S: * 1 FETCH (UID 1 BODY[] {{3}}\nS: hel{rest}\nS: * 2 FETCH (UID 2 BODY[] {{1}}\n\
+                 S: b FLAGS ())\nS: {tag} OK\n"
+            )
+        };
+        let transcript = "C: x1 UID FETCH 1:2 (UID BODY.PEEK[])\n".to_owned()
+            + &said("x1")
+            + "C: x2 UID FETCH 1 (UID BODY.PEEK[])\n"
+            + &said("x2");
+        play(transcript.as_bytes(), |session| {
+            let mut sink = Keep::default();
+            let refused = session
+                .fetch_bodies(&wanted(&[(1, 5), (2, 1)]), &mut sink)
+                .unwrap();
+            assert_eq!(sink.messages, [(2, b"b".to_vec())], "{rest:?}");
+            let why = "the server's answer makes no sense: the message does not end where the server says";
+            assert_eq!(refused, [(1, why.to_owned())], "{rest:?}");
+            assert_eq!(sink.abandoned, 2);
+        });
+    }
+}
+
 #[test]
 fn a_refused_range_is_asked_for_one_by_one() {
     play(
@@ -841,10 +901,8 @@ fn what_ends_a_fetch() {
             0,
         ),
     ] {
-        let transcript = [LOGIN, ASK.as_bytes(), lines.as_bytes()].concat();
-        let script = Script::new(&transcript, usize::MAX);
-        let mut session =
-            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        let script = server(format!("{ASK}{lines}").as_bytes(), usize::MAX);
+        let mut session = script.open().unwrap();
         let mut sink = Keep {
             room,
             ..Keep::default()
@@ -863,6 +921,21 @@ fn what_ends_a_fetch() {
     }
 }
 
+/// A folder of a million messages, and a server that has much to say beside them.
+#[test]
+fn what_is_of_no_use_is_counted_for_each_command() {
+    let noise = "S: * 1 EXISTS\n".repeat(reader::UNASKED_LIMIT as usize - 10);
+    let transcript = format!(
+        "C: x1 UID FETCH 1 (UID BODY.PEEK[])\n{noise}S: x1 OK\n\
+         C: x2 UID FETCH 1 (UID BODY.PEEK[])\n{noise}S: * 1 FETCH (UID 1 BODY[] {{1}}\nS: a)\nS: x2 OK\n"
+    );
+    let script = server(transcript.as_bytes(), usize::MAX);
+    let mut sink = Keep::default();
+    let mut session = script.open().unwrap();
+    session.fetch_bodies(&wanted(&[(1, 1)]), &mut sink).unwrap();
+    assert_eq!(sink.messages.len(), 1);
+}
+
 #[test]
 fn floods_end() {
     const ASK: &str = "C: x1 UID FETCH 1 (UID BODY.PEEK[])\n";
@@ -874,10 +947,8 @@ fn floods_end() {
         "S: rubbish\n",
     ] {
         let flood = line.repeat(reader::UNASKED_LIMIT as usize + 1);
-        let transcript = [LOGIN, ASK.as_bytes(), flood.as_bytes()].concat();
-        let script = Script::new(&transcript, usize::MAX);
-        let mut session =
-            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        let script = server(format!("{ASK}{flood}").as_bytes(), usize::MAX);
+        let mut session = script.open().unwrap();
         let problem = session
             .fetch_bodies(&wanted(&[(1, 9)]), &mut Keep::default())
             .unwrap_err();
@@ -888,9 +959,7 @@ fn floods_end() {
         let flood = line.repeat(400_000);
         let transcript = format!("S: * OK\nC: a1 CAPABILITY\n{flood}");
         let script = Script::new(transcript.as_bytes(), usize::MAX);
-        let problem = Session::open(script.connection(None), &anna(), &endpoint(Security::Tls))
-            .map(drop)
-            .unwrap_err();
+        let problem = script.open().map(drop).unwrap_err();
         assert!(problem.to_string().contains("end"), "{line}: {problem}");
     }
 }
@@ -923,8 +992,7 @@ fn attributes_are_not_asked_on_of_who_does_not_know_them() {
 
 #[test]
 fn what_is_announced_is_asked_for() {
-    let login = String::from_utf8_lossy(LOGIN).replace("NAMESPACE", "X-GM-EXT-1 OBJECTID");
-    let transcript = login
+    let transcript = logged_in("X-GM-EXT-1 OBJECTID")
         + "C: x1 UID FETCH 1:2 (UID X-GM-MSGID)\n\
            S: * 2 FETCH (X-GM-MSGID 1278455344230334865 UID 2)\n\
            S: * 1 FETCH (X-GM-MSGID 7 UID 3)\nS: x1 OK\n\
@@ -933,8 +1001,7 @@ fn what_is_announced_is_asked_for() {
            S: * 1 FETCH (UID 1 BODY[HEADER.FIELDS (MESSAGE-ID)] {21}\nS: Message-ID: <a@b>\n\
            S: \nS: )\nS: x3 OK\n";
     let script = Script::new(transcript.as_bytes(), usize::MAX);
-    let mut session =
-        Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+    let mut session = script.open().unwrap();
     let mut ask = |attribute, uids: &[Uid]| {
         let values = session.fetch_attributes(attribute, uids).unwrap();
         let plain = values.into_iter().map(|(uid, text)| (uid.value(), text));
@@ -977,18 +1044,16 @@ fn special_uses_are_asked_for_where_they_can_be() {
         ("SPECIAL-USE X-GM-EXT-1", "", PLAIN, ("x1", "x2")),
         ("SPECIAL-USE LIST-EXTENDED", &refused, PLAIN, ("x3", "x4")),
     ] {
+        let login = logged_in(capabilities);
         let transcript = format!(
-            "S: * OK hello\nC: a1 CAPABILITY\nS: * CAPABILITY IMAP4rev1\nS: a1 OK\n\
-             C: a2 LOGIN \"anna\" \"s3cret-word\"\nS: a2 OK\nC: a3 CAPABILITY\n\
-             S: * CAPABILITY IMAP4rev1 {capabilities}\nS: a3 OK\n{before}C: {one} {list}\n\
+            "{login}{before}C: {one} {list}\n\
              C: {two} {LSUB}\n\
              S: * LIST (\\HasNoChildren \\sent) \"/\" Gesendet\n\
              S: * LIST (\\All \\Archive) \"/\" All\nS: * LIST (\\Noselect) \"/\" Other\n\
              S: {one} OK\nS: {two} OK\n"
         );
         let script = Script::new(transcript.as_bytes(), 7);
-        let mut session =
-            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        let mut session = script.open().unwrap();
         let list = session.list_folders(true).unwrap();
         script.finish();
         let uses = list.folders.iter().map(|folder| folder.special_use);
@@ -1015,8 +1080,7 @@ fn messages_are_identified_by_what_the_server_has() {
              S: a1 OK [CAPABILITY IMAP4rev1 {extensions}] in\n"
         );
         let script = Script::new(transcript.as_bytes(), usize::MAX);
-        let session =
-            Session::open(script.connection(None), &anna(), &endpoint(Security::Tls)).unwrap();
+        let session = script.open().unwrap();
         assert_eq!(session.identifies_by(), want, "{extensions}");
         script.finish();
     }

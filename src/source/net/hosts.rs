@@ -28,6 +28,7 @@ use super::Pacing;
 use super::meter::Meter;
 use crate::logging::SUMMARY;
 use crate::problem::{Kind, Problem, Reach};
+use crate::text::counted;
 use host::Host;
 use host::WRONG_IN_A_ROW;
 pub use queue::Queue;
@@ -380,8 +381,5 @@ impl Drop for Turn<'_> {
 }
 
 fn users(count: usize) -> String {
-    match count {
-        1 => "1 user".to_owned(),
-        count => format!("{count} users"),
-    }
+    counted(count as u64, "user")
 }

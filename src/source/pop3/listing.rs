@@ -15,6 +15,9 @@ use crate::text::printable_bytes;
 /// More messages than any maildrop has; a limit to what a hostile server can make us hold.
 const ENTRIES: usize = 5_000_000;
 
+/// The most characters of a line, or of what is no UIDL, in a report.
+const LINE_SHOWN: usize = 100;
+
 /// What a listing asks for, in this order.
 pub(super) const COMMANDS: [&str; 3] = ["STAT\r\n", "UIDL\r\n", "LIST\r\n"];
 
@@ -24,8 +27,6 @@ struct Reading {
     /// `None`: the server knows no UIDL.
     uidls: Option<Uidls>,
     sizes: Octets,
-    /// The first line that made no sense.
-    nonsense: Option<String>,
 }
 
 /// What UIDL lists.
@@ -35,6 +36,8 @@ struct Uidls {
     /// An empty text is no UIDL.
     texts: Strings,
     faulty: Vec<(PopNumber, String, UidlFault)>,
+    /// The first line that made no sense.
+    nonsense: Option<String>,
 }
 
 /// What LIST lists.
@@ -42,6 +45,8 @@ struct Uidls {
 struct Octets {
     numbers: Numbers,
     sizes: Sizes,
+    /// The first line that made no sense.
+    nonsense: Option<String>,
 }
 
 impl<S: Read + Write> Session<S> {
@@ -74,13 +79,7 @@ impl<S: Read + Write> Session<S> {
             self.wire.send(COMMANDS.concat().as_bytes())?;
             is_asked = true;
         }
-        let answer = |session: &mut Self, command: usize| {
-            if !is_asked {
-                session.wire.send(COMMANDS[command].as_bytes())?;
-            }
-            session.wire.answer()
-        };
-        let count = match answer(self, 0)? {
+        let count = match self.answer(0, is_asked)? {
             Ok(text) => stat_count(text.as_bytes()),
             Err(text) => return Err(self.refused("STAT", &text)),
         };
@@ -89,58 +88,77 @@ impl<S: Read + Write> Session<S> {
             (count as usize).saturating_mul(2).saturating_add(1000)
         });
         let most = most.min(ENTRIES);
-        let mut nonsense = None;
-        let mut note = |command: &str, line: &[u8]| {
-            nonsense.get_or_insert_with(|| (command.to_owned(), line.to_vec()));
-        };
         // Some servers refuse to list what is empty.
-        let empty = count == Some(0);
-        let uidls = match answer(self, 1)? {
-            Ok(_) => {
-                let mut uidls = Uidls::default();
-                self.wire.lines(most, |line| match uidl_line(line) {
-                    Some((number, bytes)) => uidls.push(number, bytes),
-                    None => note("UIDL", line),
-                })?;
-                Some(uidls)
-            }
-            Err(_) if empty && self.capabilities.uidl => Some(Uidls::default()),
+        let is_empty = count == Some(0);
+        let uidls = match self.answer(1, is_asked)? {
+            Ok(_) => Some(self.read_uidls(most)?),
+            Err(_) if is_empty && self.capabilities.uidl => Some(Uidls::default()),
             // A passing fault must not be taken for a server without UIDL.
             Err(text) if self.capabilities.uidl || refusal(&text, false) == Kind::Busy => {
                 return Err(self.refused("UIDL", &text));
             }
             Err(_) => None,
         };
-        let mut sizes = Octets::default();
-        match answer(self, 2)? {
-            Ok(_) => self.wire.lines(most, |line| match list_line(line) {
-                Some((number, size)) => {
-                    sizes.numbers.push(number);
-                    sizes.sizes.push(size);
-                }
-                None => note("LIST", line),
-            })?,
-            Err(_) if empty => {}
+        let sizes = match self.answer(2, is_asked)? {
+            Ok(_) => self.read_sizes(most)?,
+            Err(_) if is_empty => Octets::default(),
             Err(text) => return Err(self.refused("LIST", &text)),
-        }
-        // A server may echo the login anywhere.
-        let nonsense = nonsense.map(|(command, line)| {
-            let line = String::from_utf8_lossy(&line).into_owned();
-            let line = self.wire.without_hidden(line);
-            format!("{command} line {:?}", printable_bytes(line.as_bytes(), 100))
-        });
-        let uidls = uidls.map(|mut uidls| {
-            for (_, text, _) in &mut uidls.faulty {
-                *text = self.wire.without_hidden(std::mem::take(text));
-            }
-            uidls
-        });
+        };
         Ok(Reading {
             count,
             uidls,
             sizes,
-            nonsense,
         })
+    }
+
+    /// The answer to the command of that place in [`COMMANDS`], which is sent first unless it has been.
+    fn answer(
+        &mut self,
+        command: usize,
+        is_asked: bool,
+    ) -> Result<Result<String, String>, Problem> {
+        if !is_asked {
+            self.wire.send(COMMANDS[command].as_bytes())?;
+        }
+        self.wire.answer()
+    }
+
+    /// The lines of the UIDL listing, at most so many.
+    fn read_uidls(&mut self, most: usize) -> Result<Uidls, Problem> {
+        let mut uidls = Uidls::default();
+        let mut nonsense = None;
+        self.wire.lines(most, |line| match uidl_line(line) {
+            Some((number, bytes)) => uidls.push(number, bytes),
+            None => _ = nonsense.get_or_insert_with(|| line.to_vec()),
+        })?;
+        // A server may echo the login anywhere.
+        for (_, text, _) in &mut uidls.faulty {
+            *text = self.wire.without_hidden(std::mem::take(text));
+        }
+        uidls.nonsense = nonsense.map(|line| self.shown(&line));
+        Ok(uidls)
+    }
+
+    /// The lines of the LIST listing, at most so many.
+    fn read_sizes(&mut self, most: usize) -> Result<Octets, Problem> {
+        let mut octets = Octets::default();
+        let mut nonsense = None;
+        self.wire.lines(most, |line| match list_line(line) {
+            Some((number, size)) => {
+                octets.numbers.push(number);
+                octets.sizes.push(size);
+            }
+            None => _ = nonsense.get_or_insert_with(|| line.to_vec()),
+        })?;
+        octets.nonsense = nonsense.map(|line| self.shown(&line));
+        Ok(octets)
+    }
+
+    /// A line that makes no sense, as it may be told.
+    fn shown(&self, line: &[u8]) -> String {
+        let line = String::from_utf8_lossy(line).into_owned();
+        let line = self.wire.without_hidden(line);
+        printable_bytes(line.as_bytes(), LINE_SHOWN)
     }
 
     fn refused(&mut self, command: &str, text: &str) -> Problem {
@@ -158,7 +176,7 @@ impl Uidls {
             Ok(uidl) => self.texts.push(uidl.as_str()),
             Err(fault) => {
                 self.texts.push("");
-                let shown = printable_bytes(bytes, 100);
+                let shown = printable_bytes(bytes, LINE_SHOWN);
                 self.faulty.push((number, shown, fault));
             }
         }
@@ -167,10 +185,14 @@ impl Uidls {
 
 /// The maildrop, or in what the reading contradicts itself.
 fn combine(reading: Reading) -> Result<Maildrop, String> {
-    if let Some(line) = reading.nonsense {
-        return Err(line);
+    let of_uidl = reading.uidls.as_ref().and_then(|it| it.nonsense.as_ref());
+    let of_list = reading.sizes.nonsense.as_ref();
+    for (command, nonsense) in [("UIDL", of_uidl), ("LIST", of_list)] {
+        if let Some(line) = nonsense {
+            return Err(format!("{command} line \"{line}\""));
+        }
     }
-    let Octets { numbers, sizes } = reading.sizes;
+    let Octets { numbers, sizes, .. } = reading.sizes;
     let (numbers, sizes) = match sorted("LIST", &numbers)? {
         None => (numbers, sizes),
         Some((numbers, order)) => {
@@ -207,6 +229,7 @@ fn texts_for(listed: &Numbers, uidls: Uidls) -> Result<Texts, String> {
         numbers,
         texts,
         mut faulty,
+        ..
     } = uidls;
     let (numbers, texts) = match sorted("UIDL", &numbers)? {
         None => (numbers, texts),

@@ -203,16 +203,9 @@ impl<S: Read + Write> Session<S> {
         loop {
             let chunk = self.wire.chunk().map_err(|problem| at(problem, number))?;
             let length = chunk.len();
-            left = left.checked_sub(length as u64).ok_or_else(|| {
-let what = format!(
-                    "the server lists no message of more than {largest} octets and sends this one without end"
-                );
-                // Without this message the others may come.
-                at(
-                    Problem::new(Kind::Protocol, Reach::User, what).worth_retry(true),
-                    number,
-                )
-            })?;
+            left = left
+                .checked_sub(length as u64)
+                .ok_or_else(|| at(endless(largest), number))?;
             match unstuffer.push(chunk, |bytes| sink.data(bytes))? {
                 Some(used) => {
                     self.wire.consume(used);
@@ -222,6 +215,16 @@ let what = format!(
             }
         }
     }
+}
+
+/// The problem of a message that goes on and on, where the largest is listed with so many octets.
+fn endless(largest: u64) -> Problem {
+    let what = format!(
+        "the server lists no message of more than {largest} octets and sends this one without \
+         end"
+    );
+    // Without this message the others may come.
+    Problem::new(Kind::Protocol, Reach::User, what).worth_retry(true)
 }
 
 fn at(problem: Problem, number: PopNumber) -> Problem {

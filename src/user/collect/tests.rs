@@ -74,6 +74,7 @@ fn copies_of_what_cannot_be_found_stay_as_they_were() {
         uids: [(1_000_900, "d"), (1_000_901, "c"), (1_000_902, "gone")]
             .map(|(value, text)| (uid(value), UidlDigest::of(&uidl(text))))
             .to_vec(),
+        ..Remembered::default()
     };
     let seen = Seen {
         validity: UidValidity::new(7).unwrap(),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::mail::Uid;
+use crate::mail::{Uid, octets};
 
 /// From so many octets, or so many messages, on a login more is worth its time.
 const MUCH: u64 = 32 << 20;
@@ -23,12 +23,7 @@ type Piece = Vec<(Uid, u64)>;
 
 /// Whether `wanted` is worth more than one connection.
 pub(super) fn is_much(wanted: &[(Uid, u64)]) -> bool {
-    wanted.len() >= MANY || octets(wanted) >= MUCH
-}
-
-fn octets(wanted: &[(Uid, u64)]) -> u64 {
-    let sizes = wanted.iter().map(|(_, size)| *size);
-    sizes.fold(0, u64::saturating_add)
+    wanted.len() >= MANY || octets(wanted.iter().map(|(_, size)| *size)) >= MUCH
 }
 
 /// The messages that nobody has taken yet.
@@ -60,7 +55,7 @@ fn cut(wanted: &[(Uid, u64)], connections: usize) -> VecDeque<Piece> {
     let mut wanted = wanted.to_vec();
     wanted.sort_unstable_by_key(|(uid, _)| *uid);
     let weight = |(_, size): &(Uid, u64)| size.saturating_add(OVERHEAD);
-    let all = wanted.iter().map(weight).fold(0, u64::saturating_add);
+    let all = octets(wanted.iter().map(weight));
     let pieces = PIECES.saturating_mul(connections as u64).max(1);
     let enough = (all / pieces).max(LEAST);
     let mut cut = VecDeque::new();

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use tracing::Level;
 
 use super::{Folder, Skipping};
+use crate::mail::octets;
 use crate::problem::Problem;
 use crate::sink::arrivals::Arrivals;
 use crate::user::Breaks;
@@ -79,7 +80,7 @@ impl Attempt<'_> {
             let uidl = announced.map(|announced| announced.uidl.to_string());
             pending.push(skipping.row(uid, uidl, Some(entry.size)));
         }
-        let octets = pending.iter().filter_map(|skip| skip.size).sum();
+        let octets = octets(pending.iter().filter_map(|skip| skip.size));
         let problem = Allowance::reached(cap, pending.len(), octets).in_folder(path);
         self.log.line(Level::WARN, problem.to_string());
         let tally = self.memory.tally.folder(path);

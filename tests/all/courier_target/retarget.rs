@@ -208,6 +208,80 @@ fn a_run_killed_at_each_rename_is_ended_by_the_next() {
     assert!(kills >= 6, "{kills}");
 }
 
+/// Folders below folders, one of them in a directory that is none itself. A run that was cut between two
+/// of them is ended by the next.
+#[test]
+fn folders_below_others_are_encoded_anew_in_the_layout_fs() {
+    let tree = crate::support::tree::TempTree::new();
+    let root = tree.path();
+    let utf8 = ["Été/B/é", "Tom & é", "Tom & é/é", "plain/é"];
+    let mutf7 = [
+        "&AMk-t&AOk-/B/&AOk-",
+        "Tom &- &AOk-",
+        "Tom &- &AOk-/&AOk-",
+        "plain/&AOk-",
+    ];
+    for folder in ["."].iter().chain(&utf8) {
+        for part in ["cur", "new", "tmp"] {
+            fs::create_dir_all(root.join(folder).join(part)).expect("it can be written");
+        }
+        let name = root.join(folder).join("cur/1.a:2,S");
+        fs::write(name, format!("Subject: {folder}\n\n")).expect("it can be written");
+        let list = format!("3 V7 N9 G{:032x}\n5 :1.a\n", folder.len());
+        fs::write(root.join(folder).join("dovecot-uidlist"), list).expect("it can be written");
+    }
+    let encode = |from, to| {
+        let more = [
+            "--layout",
+            "fs",
+            "--from-folder-encoding",
+            from,
+            "--folder-encoding",
+            to,
+        ];
+        let done = retarget(root, "dovecot", "dovecot", &more);
+        assert_eq!(done.code, Some(0), "{}\n{}", done.stdout, done.stderr);
+    };
+    let folders = || -> Vec<String> {
+        let all = walkdir::WalkDir::new(root).into_iter();
+        let all = all.map(|entry| entry.expect("the tree stands still").into_path());
+        let lists = all.filter(|path| path.ends_with("cur") && path.parent() != Some(root));
+        let paths = lists.map(|path| {
+            let folder = path.parent().expect("cur lies in it");
+            let list = fs::read_to_string(folder.join("dovecot-uidlist"));
+            assert!(
+                list.is_ok_and(|list| list.ends_with("\n5 :1.a\n")),
+                "{folder:?}"
+            );
+            folder
+                .strip_prefix(root)
+                .expect("below")
+                .display()
+                .to_string()
+        });
+        let mut paths: Vec<String> = paths.collect();
+        paths.sort_unstable();
+        paths
+    };
+    let sorted = |names: [&str; 4]| {
+        let mut names = names.map(str::to_owned);
+        names.sort_unstable();
+        names
+    };
+    encode("utf8", "mutf7");
+    assert_eq!(folders(), sorted(mutf7));
+    for (now, before) in [
+        ("&AMk-t&AOk-/B/&AOk-", "&AMk-t&AOk-/B/é"),
+        ("Tom &- &AOk-/&AOk-", "Tom &- &AOk-/é"),
+    ] {
+        fs::rename(root.join(now), root.join(before)).expect("it can be renamed");
+        encode("utf8", "mutf7");
+        assert_eq!(folders(), sorted(mutf7), "{before}");
+    }
+    encode("mutf7", "utf8");
+    assert_eq!(folders(), sorted(utf8));
+}
+
 fn copy(from: &Target, to: &Target) {
     let home = |target: &Target| {
         let maildir = target.maildir("ann");

@@ -281,11 +281,11 @@ fn a_user_that_does_not_fit_is_not_begun_and_the_others_come() {
 fn assert_full(output: &program::Output, disk: &SmallDisk, whole: &State) {
     let said = format!("{}{}", output.stdout, output.stderr);
     assert_eq!(output.code, Some(3), "{said}");
-    let maildir = maildir(&disk).display().to_string();
+    let maildir = maildir(disk).display().to_string();
     for words in ["No space left on device", "make space", &maildir] {
         assert!(said.contains(words), "{words}: {said}");
     }
-    let state = state_on(&disk);
+    let state = state_on(disk);
     assert_eq!(state.temporary(), 0, "{state:?}");
     if let Some(fault) = state.fault(whole, false) {
         panic!("{fault}");

@@ -172,7 +172,7 @@ pub fn user(n: usize, run: usize) -> UserReport {
         }
         _ => {}
     }
-    let come = user.messages - user.skipped;
+    let come = user.messages - user.skipped();
     user.added = if run == 0 {
         come
     } else {
@@ -187,7 +187,7 @@ pub fn user(n: usize, run: usize) -> UserReport {
 
 fn skip(user: &mut UserReport, uids: std::ops::Range<u32>, folder: &str, reason: &str) {
     for uid in uids {
-        user.skip(Skip {
+        user.skips.push(Skip {
             folder: folder.into(),
             uid: Some(uid),
             uidl: None,

@@ -17,10 +17,10 @@ const MAILDIRS: u64 = 520;
 const PHRASES: &[&str] = &[
     "there is no courierpop3dsizelist",
     "courierpop3dsizelist is not read",
-    "make no sense and are not read",
+    "in courierpop3dsizelist that Courier cannot read",
     "with more than one line in courierpop3dsizelist",
     "without a line in courierpop3dsizelist",
-    "have no file",
+    "of the list without a file",
     "announced more than once",
     "not as RFC 1939 wants it",
     "a name with a leading dot",

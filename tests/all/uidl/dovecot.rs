@@ -26,7 +26,7 @@ const PHRASES: &[&str] = &[
     "a new UIDVALIDITY of the time",
     "a new UIDVALIDITY, ",
     "without a line in dovecot-uidlist: Dovecot gives",
-    "have no file",
+    "of the list without a file",
     "announced more than once",
     "not as RFC 1939 wants it",
     "a name with a leading dot",

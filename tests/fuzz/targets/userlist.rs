@@ -50,31 +50,19 @@ pub fn run(data: &[u8]) {
     assert_eq!(told(&again.rows), told(&list.rows));
 }
 
-const COLUMNS: [&str; 11] = [
-    "user",
-    "password",
-    "imap_user",
-    "imap_password",
-    "pop3_user",
-    "pop3_password",
-    "imap",
-    "pop3",
-    "maildir",
-    "owner",
-    "subfolder",
-];
-
 fn written(rows: &[UserRow]) -> Vec<u8> {
     let mut csv = csv::WriterBuilder::new()
         .quote_style(csv::QuoteStyle::Always)
         .from_writer(Vec::new());
-    csv.write_record(COLUMNS).expect("memory takes it");
+    csv.write_record(userlist::column_names())
+        .expect("memory takes it");
     for row in rows {
         csv.write_record(fields(row)).expect("memory takes it");
     }
     csv.into_inner().expect("memory takes it")
 }
 
+/// The values of `row`, in the order of [`userlist::column_names`].
 fn fields(row: &UserRow) -> [String; 11] {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let url = |value: &Option<_>| value.as_ref().map_or(String::new(), ToString::to_string);

@@ -8,22 +8,45 @@ use super::{Axis, RIGHT, apart, count_ticks, figure, number, place, thousands, x
 use crate::report::html::scale;
 use crate::report::sum::{Point, Run};
 
-/// Class of its colour, name, and how many users it has at a point.
-type Layer = (&'static str, &'static str, fn(&Point) -> u64);
+/// Users who stand alike.
+struct Layer {
+    /// The class of its colour.
+    class: &'static str,
+    name: &'static str,
+    users: fn(&Point) -> u64,
+}
 
-/// Layers of users, of which the lowest is what is done.
+/// From the lowest up, which is what is done.
+const LAYERS: [Layer; 4] = [
+    Layer {
+        class: "c0",
+        name: "ok",
+        users: |it| it.ok,
+    },
+    Layer {
+        class: "c2",
+        name: "partial",
+        users: |it| it.partial,
+    },
+    Layer {
+        class: "c3",
+        name: "failed",
+        users: |it| it.failed,
+    },
+    Layer {
+        class: "c4",
+        name: "to come",
+        users: |it| it.to_come,
+    },
+];
+
+/// The layers, one on the other.
 pub(super) fn plot(points: &[Point], first: &Run) -> Markup {
-    let users = points
-        .first()
-        .map_or(0, |it| it.ok + it.partial + it.failed + it.to_come);
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "seconds since 1970 are below 2^52"
-    )]
-    let seconds = |at: jiff::Timestamp| at.as_second() as f64;
-    let (Some(last), begin) = (points.last(), first.started) else {
+    let Some(last) = points.last() else {
         return html! {};
     };
+    let begin = first.started;
+    let users = last.ok + last.partial + last.failed + last.to_come;
     // The last run's outcome gets some room.
     let end = seconds(last.at) + (seconds(last.at) - seconds(begin)) * 0.06;
     let x = Axis::x(seconds(begin), end, RIGHT);
@@ -31,12 +54,6 @@ pub(super) fn plot(points: &[Point], first: &Run) -> Markup {
     // Half a user is none.
     ticks.retain(|(value, _)| value.fract() == 0.0);
     let y = Axis::y(0.0, ticks.last().map_or(1.0, |(value, _)| *value));
-    let layers: [Layer; 4] = [
-        ("c0", "ok", |it| it.ok),
-        ("c2", "partial", |it| it.partial),
-        ("c3", "failed", |it| it.failed),
-        ("c4", "to come", |it| it.to_come),
-    ];
     let start = Point {
         at: begin,
         ok: 0,
@@ -44,43 +61,28 @@ pub(super) fn plot(points: &[Point], first: &Run) -> Markup {
         failed: 0,
         to_come: users,
     };
-    let mut below = vec![0; points.len() + 1];
+    let points: Vec<Point> = std::iter::once(start)
+        .chain(points.iter().copied())
+        .collect();
+    let times: Vec<f64> = points.iter().map(|it| x.at(seconds(it.at))).collect();
+    let mut below = vec![0; points.len()];
     let mut shapes = Vec::new();
     let mut labels: Vec<(f64, String)> = Vec::new();
-    for (class, name, value) in layers {
-        let values: Vec<u64> = std::iter::once(&start).chain(points).map(value).collect();
+    for layer in &LAYERS {
         let above: Vec<u64> = below
             .iter()
-            .zip(&values)
-            .map(|(below, it)| below + it)
+            .zip(&points)
+            .map(|(below, point)| below + (layer.users)(point))
             .collect();
-        let times = std::iter::once(&start).chain(points);
-        let times: Vec<f64> = times.map(|it| x.at(seconds(it.at))).collect();
-        let mut path = String::new();
-        let mut draw = |verb: char, x: f64, count: u64| {
-            let _ = write!(path, "{verb}{} {}", place(x), place(y.at(number(count))));
-        };
-        // There along the upper edge, back along the lower one; what a run did is known at its end.
-        draw('M', times[0], above[0]);
-        for step in 1..times.len() {
-            draw('L', times[step], above[step - 1]);
-            draw('L', times[step], above[step]);
-        }
-        draw('L', x.end, above[points.len()]);
-        draw('L', x.end, below[points.len()]);
-        for step in (1..times.len()).rev() {
-            draw('L', times[step], below[step]);
-            draw('L', times[step], below[step - 1]);
-        }
-        draw('L', times[0], below[0]);
-        path.push('Z');
-        if let (Some(top), Some(bottom), Some(count)) = (above.last(), below.last(), values.last())
-            && *count > 0
-        {
+        shapes.push((layer.class, outline((&times, x.end), (&below, &above), &y)));
+        let count = (layer.users)(last);
+        if let (Some(top), Some(bottom), true) = (above.last(), below.last(), count > 0) {
             let middle = y.at(f64::midpoint(number(*top), number(*bottom)));
-            labels.push((middle, format!("{} {name}", thousands(number(*count)))));
+            labels.push((
+                middle,
+                format!("{} {}", thousands(number(count)), layer.name),
+            ));
         }
-        shapes.push((class, path));
         below = above;
     }
     apart(&mut labels);
@@ -93,4 +95,32 @@ pub(super) fn plot(points: &[Point], first: &Run) -> Markup {
         (x_ticks(&x, &scale::moments(begin, last.at), "time (UTC)"))
     };
     figure("Users by status", "after each run", &drawing)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "seconds since 1970 are below 2^52"
+)]
+fn seconds(at: jiff::Timestamp) -> f64 {
+    at.as_second() as f64
+}
+
+/// The path around a layer: there along its upper edge, back along the lower one. What a run did is known at its
+/// end, so that each number holds up to the next of the `times`, and the last one up to `end`.
+fn outline((times, end): (&[f64], f64), (below, above): (&[u64], &[u64]), y: &Axis) -> String {
+    let mut corners: Vec<(f64, u64)> = Vec::new();
+    let until = |step: usize| times.get(step + 1).copied().unwrap_or(end);
+    for (step, (time, count)) in times.iter().zip(above).enumerate() {
+        corners.extend([(*time, *count), (until(step), *count)]);
+    }
+    for (step, (time, count)) in times.iter().zip(below).enumerate().rev() {
+        corners.extend([(until(step), *count), (*time, *count)]);
+    }
+    let mut path = String::new();
+    for (at, (x, count)) in corners.into_iter().enumerate() {
+        let verb = if at == 0 { 'M' } else { 'L' };
+        let _ = write!(path, "{verb}{} {}", place(x), place(y.at(number(count))));
+    }
+    path.push('Z');
+    path
 }

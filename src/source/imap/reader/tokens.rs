@@ -89,6 +89,12 @@ impl<R: BufRead> Reader<R> {
         Ok(true)
     }
 
+    /// Whether the list that was being read goes on here: with a space before what comes next, or with its
+    /// closing parenthesis. Where it does not, the literal before was longer than announced.
+    pub fn list_goes_on(&self) -> bool {
+        matches!(self.line.get(self.at), Some(b' ' | b'\t' | b')'))
+    }
+
     /// Skips one value of any shape: an atom, a string, or a list however deep.
     ///
     /// # Errors

@@ -130,7 +130,7 @@ impl Tuner {
 
     /// The host has refused someone while so many were there.
     pub fn refused(&mut self, users: usize, now: Instant) {
-        let known = self.refused.map_or(usize::MAX, |(users, _)| users);
+        let known = self.refused_of_late(now).unwrap_or(usize::MAX);
         self.refused = Some((users.min(known).max(2), now));
         let share = users.saturating_sub(1).min(self.share).max(1);
         if share < self.share {
@@ -261,8 +261,7 @@ impl Tuner {
         };
         // With users that take long what is too many stays too many for long.
         let step = if large_steps { best / 2 } else { best / 6 };
-        let recent = self.refused.filter(|(_, then)| now - *then < REFUSED);
-        let limits = [self.too_many, recent.map(|(users, _)| users)];
+        let limits = [self.too_many, self.refused_of_late(now)];
         let limit = limits.into_iter().flatten().min().unwrap_or(usize::MAX);
         let next = match limit {
             usize::MAX => best + step.max(1),
@@ -273,6 +272,12 @@ impl Tuner {
             true => self.turn_to(Trial::More, next, now),
             false => self.hold(now),
         }
+    }
+
+    /// The number of users that was refused, as long as it is not to be tried again.
+    fn refused_of_late(&self, now: Instant) -> Option<usize> {
+        let (users, then) = self.refused?;
+        (now - then < REFUSED).then_some(users)
     }
 
     fn try_fewer(&mut self, now: Instant) {

@@ -250,6 +250,20 @@ fn it_follows_a_server_that_changes() {
 }
 
 #[test]
+fn what_was_refused_long_ago_is_no_limit_any_more() {
+    let mut tuner = Tuner::new(32);
+    let now = Instant::now();
+    tuner.refused(3, now);
+    assert_eq!(tuner.refused_of_late(now), Some(3));
+    let later = now + REFUSED;
+    assert_eq!(tuner.refused_of_late(later), None);
+    tuner.refused(20, later);
+    assert_eq!(tuner.refused_of_late(later), Some(20));
+    tuner.refused(25, later);
+    assert_eq!(tuner.refused_of_late(later), Some(20));
+}
+
+#[test]
 fn where_too_few_wait_nothing_is_tried() {
     let mut tuner = Tuner::new(32);
     let now = Instant::now();
