@@ -210,7 +210,7 @@ fn what_is_typed_wrong_is_told_with_what_to_type() {
         ),
         (
             full("--users typo.csv --password-file password"),
-            &["typo.csv line 1: unknown column \"usr\": is user meant?"],
+            &["typo.csv line 1: there is no column user: the first row names the columns; column 1: is user meant?"],
         ),
         (
             format!("export --imap localhost {TO} --users users.csv --password-file password"),
@@ -337,7 +337,7 @@ fn what_a_server_refuses_is_told_with_what_to_type() {
         (
             "a full disk",
             3,
-            format!("--imap {imaps} {ca} {on_full}"),
+            format!("--imap {imaps} {ca} {on_full} --min-free 0"),
             &[
                 "No space left on device",
                 "make space on the target and run again: it goes on where it stopped",
