@@ -61,35 +61,53 @@ impl Check<'_> {
                 stop: self.context.stop,
             };
             let told = search.run(policy, &opened.listing, &inbox.examined, &mut pairing)?;
-            for note in told {
-                self.finding.mailbox.note(note);
-            }
-            opened.session.quit();
+            let Opened {
+                session: maildrop,
+                listing,
+            } = opened;
+            maildrop.quit();
             let is_whole = pairing.missing.is_empty() && pairing.extra.is_empty();
-            if is_whole || listed_again {
-                return Ok((pairing, opened.listing));
-            }
-            listed_again = true;
-            if self.pop3_delay.pause(Instant::now()) > PATIENCE {
-                let note = "the POP3 server wants a long pause between two logins, so it was \
-                            listed once: mail that came or went meanwhile is not told apart";
-                self.finding.mailbox.note(note);
-                return Ok((pairing, opened.listing));
-            }
-            let fresh = match self.open_again() {
-                Ok(fresh) => fresh,
-                Err(problem) if problem.reach == Reach::Run => return Err(problem),
-                // Some servers want a pause between two sessions and do not say so.
-                Err(_) => return Ok((pairing, opened.listing)),
+            let again = match is_whole || listed_again {
+                true => None,
+                false => self.listed_again(session, inbox, &listing)?,
             };
-            let examined = session.examine(&inbox.folder.listed)?;
-            let list = session.list_messages(examined.exists)?;
-            if fresh.listing == opened.listing && list.entries == inbox.list.entries {
-                fresh.session.quit();
-                return Ok((pairing, opened.listing));
-            }
-            (inbox.examined, inbox.list) = (examined, list);
-            opened = fresh;
+            let Some(again) = again else {
+                told.into_iter()
+                    .for_each(|note| self.finding.mailbox.note(note));
+                return Ok((pairing, listing));
+            };
+            listed_again = true;
+            opened = again;
         }
+    }
+
+    /// The maildrop once more and a listing of `inbox` that goes with it, if one of them is another now, and
+    /// can be had.
+    fn listed_again(
+        &mut self,
+        session: &mut imap::Session,
+        inbox: &mut Inbox<'_>,
+        listing: &Maildrop,
+    ) -> Result<Option<Opened>, Problem> {
+        if self.pop3_delay.pause(Instant::now()) > PATIENCE {
+            let note = "the POP3 server wants a long pause between two logins, so it was \
+                        listed once: mail that came or went meanwhile is not told apart";
+            self.finding.mailbox.note(note);
+            return Ok(None);
+        }
+        let fresh = match self.open_again() {
+            Ok(fresh) => fresh,
+            Err(problem) if problem.reach == Reach::Run => return Err(problem),
+            // Some servers want a pause between two sessions and do not say so.
+            Err(_) => return Ok(None),
+        };
+        let examined = session.examine(&inbox.folder.listed)?;
+        let list = session.list_messages(examined.exists)?;
+        if fresh.listing == *listing && list.entries == inbox.list.entries {
+            fresh.session.quit();
+            return Ok(None);
+        }
+        (inbox.examined, inbox.list) = (examined, list);
+        Ok(Some(fresh))
     }
 }

@@ -8,11 +8,12 @@ use crate::mail::{FolderPath, PopEntry, PopNumber};
 use crate::naming::uidl::hold;
 use crate::plan::on_disk::OnDisk;
 use crate::plan::pop3_only::{self, Remembered};
+use crate::plan::selection::Choice;
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::export::now;
 use crate::source::login::Login;
 use crate::source::pop3::Pipelining;
-use crate::source::{BodySink, Maildrop, pop3};
+use crate::source::{BodySink, FolderList, Maildrop, pop3};
 
 /// What a POP3 server lists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,6 +202,13 @@ impl Check<'_> {
             mailbox.count(&FolderPath::inbox(), entry.size, message);
         }
         if !listing.has_uidls {
+            return;
+        }
+        let list = FolderList::default();
+        let choice = Choice::of(&self.context.config.selection, self.user, &list);
+        let place = choice.destination(&FolderPath::inbox());
+        if !place.is_inbox() {
+            self.judge_lost_uidls(&place);
             return;
         }
         let numbered = match pop3_only::number(

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Stat};
+use rustix::io::Errno;
 
 use crate::mail::courier::CourierKeywords;
 use crate::naming::MaildirFolder;
@@ -18,7 +19,8 @@ use crate::sink::{control, courier};
 pub struct Disk {
     /// The message files of `new` and `cur`.
     pub files: Vec<File>,
-    /// Names with a leading dot, and what is no regular file; with the reason why no server shows it.
+    /// Names with a leading dot, and what is no regular file, with the reason why no server shows it; a `tmp`
+    /// that is missing.
     pub odd: Vec<(String, &'static str)>,
     /// The list of UIDs that Dovecot or mailseed has, where the folder is to have one and has it.
     pub uid_list: Option<Vec<u8>>,
@@ -108,6 +110,14 @@ fn attempt(root: &Path, folder: &MaildirFolder, lists: Lists) -> io::Result<Opti
         disk.surroundings
             .push((name, Access::of(&rustix::fs::fstat(&part)?)));
         disk.messages(&part, in_new)?;
+    }
+    match rustix::fs::statat(&dir, "tmp", AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(stat) => disk.surroundings.push(("tmp", Access::of(&stat))),
+        Err(Errno::NOENT) => {
+            let why = "it is not there, and without it nothing can be delivered";
+            disk.odd.push(("tmp".to_owned(), why));
+        }
+        Err(error) => return Err(error.into()),
     }
     let own = lists.own.into_iter().chain(["dovecot-keywords"]);
     let of_courier = courier::CONTROL.into_iter().filter(|_| lists.courier);

@@ -36,22 +36,7 @@ pub fn compare(path: &FolderPath, old: &View<'_>, new: &View<'_>, rules: Rules) 
         path,
         differences: Vec::new(),
     };
-    if old.validity != new.validity {
-        let shown = |validity: Option<UidValidity>| validity.map(|it| it.to_string());
-        let (was, is) = (shown(old.validity), shown(new.validity));
-        found.add(
-            None,
-            What::UidValidity,
-            was.unwrap_or_default(),
-            is.unwrap_or_default(),
-        );
-    }
-    let last = old.entries.last().map_or(0, |entry| entry.uid.value());
-    let given = last.max(old.uid_next.map_or(0, |next| next.saturating_sub(1)));
-    if let Some(next) = new.uid_next.filter(|next| *next <= given) {
-        let least = u64::from(given) + 1;
-        found.add(None, What::UidNext, least.to_string(), next.to_string());
-    }
+    found.numbering(old, new);
     let mut left = old.entries.iter().peekable();
     let mut right = new.entries.iter().peekable();
     let mut before: Option<Uid> = None;
@@ -107,6 +92,22 @@ impl Found<'_> {
     fn add(&mut self, uid: Option<Uid>, what: What, old: String, new: String) {
         let difference = Difference::new(Some(self.path), what, old, new);
         self.differences.push(difference.at(uid));
+    }
+
+    /// UIDVALIDITY, and whether the UIDs that come next are new.
+    fn numbering(&mut self, old: &View<'_>, new: &View<'_>) {
+        if old.validity != new.validity {
+            let shown =
+                |validity: Option<UidValidity>| validity.map_or(String::new(), |it| it.to_string());
+            let (was, is) = (shown(old.validity), shown(new.validity));
+            self.add(None, What::UidValidity, was, is);
+        }
+        let last = old.entries.last().map_or(0, |entry| entry.uid.value());
+        let given = last.max(old.uid_next.map_or(0, |next| next.saturating_sub(1)));
+        if let Some(next) = new.uid_next.filter(|next| *next <= given) {
+            let least = u64::from(given) + 1;
+            self.add(None, What::UidNext, least.to_string(), next.to_string());
+        }
     }
 
     fn message(

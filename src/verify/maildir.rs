@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use super::content::{self, Compared, in_two_goes, without_lies};
 use super::difference::{Difference, What, unite};
-use super::disk::{self, Access, File};
+use super::disk::{self, Access, Disk, File};
 use super::folder::{Rules, compare, shown_date};
 use super::inbox::Shown;
 use super::mailbox::Old;
@@ -42,27 +42,8 @@ impl Verify<'_> {
             Ok(target) => target,
             Err(problem) => return Ok((gone(problem.what()), UidSet::default())),
         };
-        let root = &self.user.maildir;
-        let told = |error| {
-            let mut place = root.clone();
-            place.extend(target.components());
-            let mut problem = target_problem(&format!("read {}", place.display()), error);
-            // The other folders can be looked at.
-            problem.reach = match problem.reach {
-                Reach::User => Reach::Folder,
-                other => other,
-            };
-            problem.in_folder(path)
-        };
-        let lists = self.policy().lists(target.is_root());
-        let Some(mut disk) = disk::read(root, target, lists).map_err(told)? else {
+        let Some((disk, surroundings)) = self.on_disk(path, target, shown.is_some())? else {
             return Ok((gone(""), UidSet::default()));
-        };
-        let surroundings = Surroundings {
-            access: std::mem::take(&mut disk.surroundings),
-            owner: self.owner()?,
-            messages: Messages::open(root, target).map_err(told)?,
-            orders_dates: target.is_root() && shown.is_some() && self.orders_dates(),
         };
         let mut counted = HashMap::new();
         let mut trees: Vec<(&'static str, Tree)> = Vec::new();
@@ -82,8 +63,7 @@ impl Verify<'_> {
                 &mut counted,
             )?;
             let first = trees.first().map(|(_, first)| first);
-            let messages = &surroundings.messages;
-            let compared = self.contents(session, old, (&tree, first), messages)?;
+            let compared = self.contents(session, old, (&tree, first), &surroundings.messages)?;
             checked.extend(compared.checked.iter());
             let found = self.shown_over_imap(old, shown, &mut tree, &surroundings, compared);
             by_server.push((server, found));
@@ -98,6 +78,39 @@ impl Verify<'_> {
             found.extend(self.announced(shown, &views)?);
         }
         Ok((found, checked))
+    }
+
+    /// What lies in a folder of the Maildir, and what is around that; `None`: the folder is not there. Whether
+    /// the folder `is_shown` by POP3.
+    fn on_disk(
+        &self,
+        path: &FolderPath,
+        target: &MaildirFolder,
+        is_shown: bool,
+    ) -> Result<Option<(Disk, Surroundings)>, Problem> {
+        let root = &self.user.maildir;
+        let told = |error| {
+            let mut place = root.clone();
+            place.extend(target.components());
+            let mut problem = target_problem(&format!("read {}", place.display()), error);
+            // The other folders can be looked at.
+            problem.reach = match problem.reach {
+                Reach::User => Reach::Folder,
+                other => other,
+            };
+            problem.in_folder(path)
+        };
+        let lists = self.policy().lists(target.is_root());
+        let Some(mut disk) = disk::read(root, target, lists).map_err(told)? else {
+            return Ok(None);
+        };
+        let surroundings = Surroundings {
+            access: std::mem::take(&mut disk.surroundings),
+            owner: self.owner()?,
+            messages: Messages::open(root, target).map_err(told)?,
+            orders_dates: target.is_root() && is_shown && self.orders_dates(),
+        };
+        Ok(Some((disk, surroundings)))
     }
 
     /// What one server shows of a folder over IMAP.

@@ -37,70 +37,102 @@ pub fn compare(
     sizes: bool,
 ) -> (Vec<Difference>, Risk) {
     let known: HashMap<&[u8], usize> = old.iter().map(|it| it.uidl).zip(0..).collect();
-    let mut met = vec![false; old.len()];
-    let mut differences = Vec::new();
-    let mut risk = Risk::default();
-    let mut add = |what, uidl: &[u8], old: String, new: String| {
-        differences.push(Difference {
+    let mut found = Comparison {
+        old,
+        met: vec![false; old.len()],
+        order: Vec::with_capacity(new.len()),
+        differences: Vec::new(),
+        risk: Risk::default(),
+    };
+    for (number, is) in (1..).zip(new) {
+        match known.get(is.uidl) {
+            Some(at) => found.known(*at, number, is, sizes),
+            None => found.unknown(number, is),
+        }
+    }
+    found.gone();
+    found.moved();
+    (found.differences, found.risk)
+}
+
+/// The old list against the new one, as far as that has been looked at. Places are from 0, numbers from 1.
+struct Comparison<'c, 'a> {
+    old: &'c [Announced<'a>],
+    /// Which of the old messages the new side has.
+    met: Vec<bool>,
+    /// Of those that both have, the new side's order in places of the old one.
+    order: Vec<usize>,
+    differences: Vec<Difference>,
+    risk: Risk,
+}
+
+impl Comparison<'_, '_> {
+    fn add(&mut self, what: What, uidl: &[u8], old: String, new: String) {
+        self.differences.push(Difference {
             uidl: Some(printable_bytes(uidl, SHOWN)),
             ..Difference::new(Some(&FolderPath::inbox()), what, old, new)
         });
-    };
-    // Of those that both have, the new side's order in numbers of the old one. Clients show mail in the
-    // order in which it comes: one that moved is told by the least number of moves.
-    let mut order = Vec::with_capacity(new.len());
-    for (number, is) in (1..).zip(new) {
-        let number: usize = number;
-        match known.get(is.uidl) {
-            Some(at) if !std::mem::replace(&mut met[*at], true) => {
-                order.push(*at);
-                if sizes && old[*at].octets != is.octets {
-                    let (was, is) = (old[*at].octets.to_string(), is.octets.to_string());
-                    add(What::PopSize, new[number - 1].uidl, was, is);
-                }
-            }
-            Some(at) => add(
-                What::Doubled,
+    }
+
+    /// The new side's message `number`, whose UIDL is that of the old one at place `at`.
+    fn known(&mut self, at: usize, number: usize, is: &Announced<'_>, sizes: bool) {
+        if std::mem::replace(&mut self.met[at], true) {
+            let was = number_at(at);
+            self.add(What::Doubled, is.uidl, was, format!("number {number}"));
+            return;
+        }
+        self.order.push(at);
+        let was = self.old[at].octets;
+        if sizes && was != is.octets {
+            self.add(
+                What::PopSize,
                 is.uidl,
-                format!("number {}", at + 1),
-                format!("number {number}"),
-            ),
-            None => {
-                risk.messages += 1;
-                risk.octets += is.octets;
-                add(
-                    What::Uidl,
-                    is.uidl,
-                    String::new(),
-                    format!("number {number}"),
-                );
-            }
+                was.to_string(),
+                is.octets.to_string(),
+            );
         }
     }
-    for (at, was) in old.iter().enumerate().filter(|(at, _)| !met[*at]) {
-        add(
-            What::Uidl,
-            was.uidl,
-            format!("number {}", at + 1),
-            String::new(),
-        );
+
+    /// The new side's message `number`, whose UIDL the old one does not have.
+    fn unknown(&mut self, number: usize, is: &Announced<'_>) {
+        self.risk.messages += 1;
+        self.risk.octets += is.octets;
+        let is_at = format!("number {number}");
+        self.add(What::Uidl, is.uidl, String::new(), is_at);
     }
-    let gone = met.iter().filter(|met| !**met).count() as u64;
-    risk.fresh = risk.messages.saturating_sub(gone);
-    let stays = longest_ascent(&order);
-    for (place, at) in order.iter().enumerate().filter(|(place, _)| !stays[*place]) {
-        let after = match place.checked_sub(1) {
-            Some(before) => format!("after number {}", order[before] + 1),
-            None => "first".to_owned(),
-        };
-        add(
-            What::Order,
-            old[*at].uidl,
-            format!("number {}", at + 1),
-            after,
-        );
+
+    /// Those of the old messages that the new side does not have.
+    fn gone(&mut self) {
+        let met = self.met.iter().enumerate();
+        let gone: Vec<usize> = met.filter(|(_, met)| !**met).map(|(at, _)| at).collect();
+        for at in &gone {
+            self.add(
+                What::Uidl,
+                self.old[*at].uidl,
+                number_at(*at),
+                String::new(),
+            );
+        }
+        self.risk.fresh = self.risk.messages.saturating_sub(gone.len() as u64);
     }
-    (differences, risk)
+
+    /// Clients show mail in the order in which it comes: what moved is told by the least number of moves.
+    fn moved(&mut self) {
+        let order = std::mem::take(&mut self.order);
+        let stays = longest_ascent(&order);
+        for (place, at) in order.iter().enumerate().filter(|(place, _)| !stays[*place]) {
+            let after = match place.checked_sub(1) {
+                Some(before) => format!("after {}", number_at(order[before])),
+                None => "first".to_owned(),
+            };
+            self.add(What::Order, self.old[*at].uidl, number_at(*at), after);
+        }
+    }
+}
+
+/// The number of a message at place `at`, in words.
+fn number_at(at: usize) -> String {
+    format!("number {}", at + 1)
 }
 
 /// Which of `numbers`, all different, belong to a longest ascending part of them.

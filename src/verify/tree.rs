@@ -258,7 +258,7 @@ impl Tree {
             // Directories may be another's work, and with it what they let others do; Courier's files
             // may be Courier's.
             let mode = match *name {
-                "the folder" | "new" | "cur" | "courierimapkeywords" => (0o700, 0),
+                "the folder" | "new" | "cur" | "tmp" | "courierimapkeywords" => (0o700, 0),
                 name if name.starts_with("courier") => (0o600, 0),
                 _ => file_mode,
             };

@@ -495,6 +495,15 @@ fn forty_users_with_every_failure_among_them() {
     let told = "the dates do not keep the POP3 order in 11 places";
     assert!(output.stdout.contains(told), "{}", output.stdout);
 
+    // POP3 shows INBOX only, whichever protocols the old server has.
+    let moved = ["--only", pop3_only, "--only", tls, "--subfolder", "Old"];
+    let output = check(&users, &target, &[&common[..], &moved].concat());
+    assert_eq!(output.code, Some(1), "{}", output.stdout);
+    for uidls in [3, 2] {
+        let told = format!("INBOX becomes Old, where POP3 shows none of its {uidls} UIDLs");
+        assert!(output.stdout.contains(&told), "{}", output.stdout);
+    }
+
     // The report names who is to be looked at again; dots are no trouble in the other layout.
     let again = format!("{report_dir}/check.csv");
     let more = ["--only-failed", &again, "--only", "dots", "--layout", "fs"];

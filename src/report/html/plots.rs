@@ -45,19 +45,17 @@ struct Axis {
 }
 
 impl Axis {
+    /// From left to right, with so much room to the right.
     fn x(from: f64, to: f64, right: f64) -> Self {
-        let (start, end) = (LEFT, WIDTH - right);
-        Self {
-            from,
-            to,
-            start,
-            end,
-            logarithmic: false,
-        }
+        Self::linear((from, to), (LEFT, WIDTH - right))
     }
 
+    /// From the bottom up.
     fn y(from: f64, to: f64) -> Self {
-        let (start, end) = (HEIGHT - BOTTOM, TOP);
+        Self::linear((from, to), (HEIGHT - BOTTOM, TOP))
+    }
+
+    fn linear((from, to): (f64, f64), (start, end): (f64, f64)) -> Self {
         Self {
             from,
             to,

@@ -278,6 +278,13 @@ pub const ANY: &[Spoiling] = &[
         &["folder Archive -"],
     ),
     (
+        "a folder without tmp",
+        |it| {
+            fs::remove_dir_all(it.folder("Archive").join("tmp")).expect("removed");
+        },
+        &["doubt Archive -"],
+    ),
+    (
         "a folder more",
         |it| {
             for part in ["cur", "new", "tmp"] {
@@ -296,6 +303,13 @@ pub const OF_ROOT: &[Spoiling] = &[
             std::os::unix::fs::chown(it.file("INBOX", 5), Some(5001), None).expect("root may");
         },
         &["owner INBOX 5"],
+    ),
+    (
+        "a place for deliveries owned by another",
+        |it| {
+            std::os::unix::fs::chown(it.root.join("tmp"), Some(5001), None).expect("root may");
+        },
+        &["owner INBOX -"],
     ),
     (
         "a list owned by another",
