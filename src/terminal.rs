@@ -68,6 +68,14 @@ impl Write for Results {
     }
 }
 
+/// The last line may have no end.
+impl Drop for Results {
+    fn drop(&mut self) {
+        // Nobody to tell is no failure.
+        let _ = self.flush();
+    }
+}
+
 /// How wide the terminal is that `to` leads to, where it leads to one that says so.
 fn columns(to: impl AsFd) -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(to).ok()?;

@@ -389,3 +389,18 @@ fn colours_are_for_terminals_and_read_on_any_ground() {
         assert!(!said.contains('\x1b'), "{arguments}: {said:?}");
     }
 }
+
+/// They are for programs, also where someone looks on.
+#[test]
+fn lines_of_json_are_whole_on_a_terminal() {
+    let desk = Desk::new();
+    let failing = "export --imap imaps://localhost:1 --maildir \"$PWD/{user}\" --user ann \
+                   --password-file password --retries 0 --progress none --log-format json";
+    let out = desk.on_terminal(failing, &[]).stdout;
+    let lines: Vec<&str> = out.lines().filter(|it| it.starts_with('{')).collect();
+    assert!(lines.iter().any(|it| it.len() > COLUMNS), "{out}");
+    for line in lines {
+        let object = serde_json::from_str::<serde_json::Value>(line);
+        assert!(object.is_ok_and(|it| it.is_object()), "{line}");
+    }
+}

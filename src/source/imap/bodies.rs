@@ -13,6 +13,7 @@ use super::reply::{Reply, Status};
 use crate::mail::Uid;
 use crate::problem::Reach;
 use crate::source::{BodySink, Refused, most_octets};
+use crate::text::printable_bytes;
 
 /// The most messages of one command, and the most of their bytes.
 const BATCH_COUNT: usize = 1000;
@@ -30,6 +31,9 @@ const IN_FLIGHT: usize = 2;
 /// us to read it need not read, so that they have to fit the buffers between.
 const SMALL_IN_FLIGHT: usize = 8;
 const SMALL_COMMANDS: usize = 16 << 10;
+
+/// The most characters of why a message does not come: it may be as many as there are messages.
+const WHY_LENGTH: usize = 300;
 
 /// The beginning of the ascending `uids` as a sequence set of at most `most` messages, and how
 /// many it names. A range stands only for UIDs that are all asked for.
@@ -293,7 +297,7 @@ fn settle(
             true => "the server did not send it".to_owned(),
             false => format!("the server refused: {}", reply.shown()),
         });
-        refused.push((wanted.uid, crate::text::printable(&why)));
+        refused.push((wanted.uid, printable_bytes(why.as_bytes(), WHY_LENGTH)));
     }
     Ok(())
 }
@@ -428,7 +432,7 @@ fn read_items(
         *body = Body::Streamed;
         if let Item::Literal(..) = item {
             talk.reader.literal(|piece| sink.data(piece))?;
-            if !talk.reader.list_goes_on() {
+            if !talk.reader.list_goes_on()? {
                 // What came is not all of it.
                 sink.abandon();
                 *body = Body::None;

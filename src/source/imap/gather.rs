@@ -92,7 +92,7 @@ impl Gathered {
     /// Reads a FETCH response, of which there may be at most `most`.
     ///
     /// # Errors
-    /// `Broken` beyond that; those of the reader but `Nonsense`.
+    /// `Broken` beyond that, or for too many that are of no use; those of the reader but `Nonsense`.
     pub fn take(&mut self, talk: &mut Talk<'_>, most: usize) -> Result<(), Fault> {
         if self.partials.len() + self.unreadable.len() >= most {
             return Err(Fault::Broken(
@@ -102,16 +102,20 @@ impl Gathered {
         let mut partial = Partial::default();
         let outcome = self.read(talk, &mut partial);
         match (outcome, partial.uid) {
-            (Ok(()), Some(_)) => self.partials.push(partial),
+            (Ok(()), Some(_)) => {
+                self.partials.push(partial);
+                return Ok(());
+            }
             (Ok(()), None) if partial.is_listing() => {
                 let why = "the server listed it without a UID";
                 self.unreadable.push((None, why.to_owned()));
             }
             // A change of flags that someone else made.
-            (Ok(()), None) => talk.reader.unasked()?,
+            (Ok(()), None) => {}
             (Err(Fault::Nonsense(why)), Some(uid)) if partial.is_complete() => {
                 talk.warnings.add(format!("UID {uid}: {why}"));
                 self.partials.push(partial);
+                return Ok(());
             }
             (Err(Fault::Nonsense(why)), uid) => {
                 let why = format!("the server's line about it makes no sense: {why}");
@@ -119,7 +123,8 @@ impl Gathered {
             }
             (Err(fault), _) => return Err(fault),
         }
-        Ok(())
+        // Why a line is of no use takes more room than a message that it could tell of.
+        talk.reader.unasked()
     }
 
     fn read(&mut self, talk: &mut Talk<'_>, partial: &mut Partial) -> Result<(), Fault> {

@@ -813,6 +813,14 @@ fn a_message_that_goes_on_beyond_its_literal_is_not_taken_for_whole() {
             assert_eq!(sink.abandoned, 2);
         });
     }
+    // What stands between is no more than a line end.
+    let transcript = b"C: x1 UID FETCH 1 (UID BODY.PEEK[])\nS: * 1 FETCH (UID 1 BODY[] {3}\nS: hel\nS: )\nS: x1 OK\n";
+    play(transcript, |session| {
+        let mut sink = Keep::default();
+        session.fetch_bodies(&wanted(&[(1, 3)]), &mut sink).unwrap();
+        assert_eq!(sink.messages, [(1, b"hel".to_vec())]);
+        assert_eq!(session.take_warnings(), [""; 0]);
+    });
 }
 
 #[test]

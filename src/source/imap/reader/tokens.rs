@@ -3,7 +3,7 @@
 
 use std::io::BufRead;
 
-use super::{Fault, LITERAL_LIMIT, Reader, number};
+use super::{Fault, LITERAL_LIMIT, Reader, fill, number};
 
 /// A piece of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,10 +89,18 @@ impl<R: BufRead> Reader<R> {
         Ok(true)
     }
 
-    /// Whether the list that was being read goes on here: with a space before what comes next, or with its
-    /// closing parenthesis. Where it does not, the literal before was longer than announced.
-    pub fn list_goes_on(&self) -> bool {
-        matches!(self.line.get(self.at), Some(b' ' | b'\t' | b')'))
+    /// Whether the list that was being read goes on here, with a space before what comes next, or ends.
+    /// Where it does neither, the literal before was longer than announced. A line end that a server has put
+    /// between it and the closing parenthesis is passed over.
+    ///
+    /// # Errors
+    /// `Io` or `Broken`.
+    pub fn list_goes_on(&mut self) -> Result<bool, Fault> {
+        if self.at == self.line.len() && fill(&mut self.input)?.first() == Some(&b')') {
+            self.read_line()?;
+        }
+        let next = self.line.get(self.at);
+        Ok(matches!(next, Some(b' ' | b'\t' | b')')))
     }
 
     /// Skips one value of any shape: an atom, a string, or a list however deep.
