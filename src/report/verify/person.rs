@@ -3,11 +3,10 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use indicatif::{BinaryBytes, HumanCount};
-
 use super::VerifyReport;
+use crate::report::figures::{count, downloaded_again, things};
 use crate::report::{Exit, Gathered};
-use crate::text::{counted, printable};
+use crate::text::printable;
 use crate::verify::{Finding, Verdict};
 
 pub(super) const HEAD: [&str; 6] = [
@@ -81,25 +80,21 @@ impl VerifyReport {
         let sums = &self.sums;
         writeln!(
             out,
-            "messages: {} in {} folders; {} were read on both sides; {} differences",
+            "messages: {} in {}; {} were read on both sides; {}",
             count(sums.messages),
-            count(sums.folders),
+            things(sums.folders, "folder"),
             count(sums.content_checked),
-            count(sums.differences)
+            things(sums.differences, "difference")
         )?;
-        let unknown = match self.looks.failed() {
-            0 => String::new(),
-            failed => format!(
-                ", not counting {} that could not be looked at",
-                counted(failed, "user")
+        let again = downloaded_again(sums.again_messages, sums.again_bytes);
+        match self.looks.failed() {
+            0 => writeln!(out, "{again}"),
+            failed => writeln!(
+                out,
+                "{again}, not counting {} that could not be looked at",
+                things(failed, "user")
             ),
-        };
-        writeln!(
-            out,
-            "POP3 clients that leave mail on the server would download {} messages ({}) again{unknown}",
-            count(sums.again_messages),
-            BinaryBytes(sums.again_bytes)
-        )
+        }
     }
 }
 
@@ -131,8 +126,4 @@ pub(super) fn cells(user: &Finding) -> [String; 6] {
         count(user.count()),
         printable(&Verdict::of(user).to_string()),
     ]
-}
-
-fn count(number: u64) -> String {
-    HumanCount(number).to_string()
 }
