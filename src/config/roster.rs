@@ -10,7 +10,7 @@ use super::rows::Rows;
 use super::targets::Targets;
 use super::users::{Everyone, Look, Owners};
 use crate::problem::{Kind, Problem, Reach};
-use crate::userlist::UserRow;
+use crate::userlist::{self, UserRow};
 
 /// The users of a run, in the order of the user list.
 #[derive(Debug)]
@@ -26,6 +26,7 @@ pub struct Users {
     groups: HashMap<usize, Vec<usize>>,
     counts: Counts,
     needs_privilege: bool,
+    stays_with_root: bool,
 }
 
 /// How many users the whole list has.
@@ -64,6 +65,11 @@ impl Users {
         self.needs_privilege
     }
 
+    /// Whether some of the list's files are to belong to root, since nobody says whose they are to be.
+    pub fn stays_with_root(&self) -> bool {
+        self.stays_with_root
+    }
+
     /// How many the whole list has.
     pub fn counts(&self) -> &Counts {
         &self.counts
@@ -94,7 +100,7 @@ impl Users {
     /// What to call the user at place `at` whose name cannot be read.
     pub fn line(&self, at: usize) -> String {
         let line = self.kept.get(at).map_or(0, |place| place.line);
-        format!("(line {line} of the user list)")
+        userlist::nameless(line)
     }
 
     /// The name of the user at place `at`.

@@ -2,10 +2,9 @@
 
 use std::io::{self, Write};
 
-use indicatif::HumanCount;
-
 use serde::{Deserialize, Serialize};
 
+use super::figures::count;
 use super::table::Table;
 use super::{Exit, Status};
 use crate::problem::{Kind, Problem};
@@ -51,6 +50,11 @@ impl<const N: usize> Looks<N> {
     /// How the process should end.
     pub fn exit(&self) -> Exit {
         self.statuses.exit()
+    }
+
+    /// How many could not be looked at.
+    pub fn failed(&self) -> u64 {
+        self.statuses.failed
     }
 
     /// Writes the line of each user, then how many there are and how they stand.
@@ -103,10 +107,10 @@ impl Statuses {
         writeln!(
             out,
             "users: {}, of these {} transparent, {} not, {} failed",
-            HumanCount(self.ok + self.partial + self.failed),
-            HumanCount(self.ok),
-            HumanCount(self.partial),
-            HumanCount(self.failed)
+            count(self.ok + self.partial + self.failed),
+            count(self.ok),
+            count(self.partial),
+            count(self.failed)
         )
     }
 }

@@ -3,9 +3,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use indicatif::{BinaryBytes, HumanCount};
-
 use super::VerifyReport;
+use crate::report::figures::{count, downloaded_again, things};
 use crate::report::{Exit, Gathered};
 use crate::text::printable;
 use crate::verify::{Finding, Verdict};
@@ -56,11 +55,14 @@ impl Gathered<VerifyReport> {
         if of.exit() == Exit::Ok {
             return Ok(());
         }
-        match dir.map(|dir| printable(&dir.to_string_lossy())) {
+        let file = |dir: &Path, name| printable(&dir.join(name).to_string_lossy());
+        match dir {
             Some(dir) => writeln!(
                 out,
-                "{dir}/verify.csv has a row for each difference; once it is mended, verify again with \
-                 --only-failed {dir}/verified.csv"
+                "{} has a row for each difference; once it is mended, verify again with --only-failed {} and \
+                 another --report",
+                file(dir, "verify.csv"),
+                file(dir, "verified.csv")
             ),
             None if of.all => {
                 writeln!(out, "--report DIR writes all differences to DIR/verify.csv")
@@ -78,18 +80,21 @@ impl VerifyReport {
         let sums = &self.sums;
         writeln!(
             out,
-            "messages: {} in {} folders; {} were read on both sides; {} differences",
+            "messages: {} in {}; {} were read on both sides; {}",
             count(sums.messages),
-            count(sums.folders),
+            things(sums.folders, "folder"),
             count(sums.content_checked),
-            count(sums.differences)
+            things(sums.differences, "difference")
         )?;
-        writeln!(
-            out,
-            "POP3 clients that leave mail on the server would download {} messages ({}) again",
-            count(sums.again_messages),
-            BinaryBytes(sums.again_bytes)
-        )
+        let again = downloaded_again(sums.again_messages, sums.again_bytes);
+        match self.looks.failed() {
+            0 => writeln!(out, "{again}"),
+            failed => writeln!(
+                out,
+                "{again}, not counting {} that could not be looked at",
+                things(failed, "user")
+            ),
+        }
     }
 }
 
@@ -121,8 +126,4 @@ pub(super) fn cells(user: &Finding) -> [String; 6] {
         count(user.count()),
         printable(&Verdict::of(user).to_string()),
     ]
-}
-
-fn count(number: u64) -> String {
-    HumanCount(number).to_string()
 }
