@@ -3,7 +3,7 @@
 use super::known::Known;
 use crate::config::Servers;
 use crate::mail::FolderPath;
-use crate::plan::FolderPlan;
+use crate::plan::{FolderPlan, describe};
 use crate::text::{counted, printable, printable_raw};
 
 /// What the servers `to` will not have of a folder, a line each.
@@ -16,18 +16,8 @@ pub(super) fn lost(path: &FolderPath, to: Servers, seen: &Known, plan: &FolderPl
             "folder {path}: UID {uid}: {who} cannot hold the UIDL {uidl}: {why}"
         ));
     }
-    if plan.name_breaks > 0 {
-        lost.push(format!(
-            "folder {path}: Courier lists by name, which does not keep the POP3 order in {} places",
-            plan.name_breaks
-        ));
-    }
-    if plan.order_breaks > 0 {
-        lost.push(format!(
-            "folder {path}: the dates do not keep the POP3 order in {} places",
-            plan.order_breaks
-        ));
-    }
+    let breaks = describe::order_breaks(plan).into_iter();
+    lost.extend(breaks.map(|told| format!("folder {path}: {told}")));
     if !plan.homeless_keywords.is_empty() {
         let keywords = plan.homeless_keywords.join(", ");
         lost.push(format!(
