@@ -33,7 +33,7 @@ pub use rerun::{DeleteSource, Rerun};
 pub use retarget::Retarget;
 pub use running::Running;
 pub use selection::Selection;
-pub use source::{Login, Source, Users};
+pub use source::{Accounts, Login, Source, Users};
 pub use status::Status;
 pub use target::{Form, Server, Target};
 pub use uidl::{Pop3Server, Uidl};
@@ -65,19 +65,29 @@ Environment:
 }
 use environment;
 
-const AFTER_ALL: &str = "\
-Begin with `mailseed help runbook`; `mailseed help` lists the other topics.";
-
-const AFTER_ALL_LONG: &str = concat!(
-    environment!(),
-    "
+/// How `export` ends, and with it `mailseed` as a whole.
+macro_rules! exit_status {
+    () => {
+        "\
 Exit status:
     0  Everything is done
     1  Some users or messages are not done: the result and --report say which
     2  The command line or the user list is wrong: nothing was started
     3  The target is not usable (disk full, no permission): stopped
   130  Interrupted: run it again to go on
+"
+    };
+}
+use exit_status;
 
+const AFTER_ALL: &str = "\
+Begin with `mailseed help runbook`; `mailseed help` lists the other topics.";
+
+const AFTER_ALL_LONG: &str = concat!(
+    environment!(),
+    "\n",
+    exit_status!(),
+    "
 Examples:
   mailseed help runbook
   mailseed check --job mailseed.toml -j auto --report reports/check/
@@ -331,13 +341,13 @@ mod tests {
         };
         assert!(dry_run);
         assert_eq!(options.target.form.target, [Server::Qmail, Server::Dovecot]);
-        assert_eq!(options.login.auth, Some(Mechanism::CramMd5));
+        assert_eq!(options.accounts.login.auth, Some(Mechanism::CramMd5));
         assert_eq!(
             (options.running.pacing.jobs, options.running.verbose),
             (Jobs::Fixed(8), 2)
         );
-        assert_eq!(options.users.only, ["a", "b"]);
-        assert_eq!(options.login.master_separator, "-");
+        assert_eq!(options.accounts.users.only, ["a", "b"]);
+        assert_eq!(options.accounts.login.master_separator, "-");
         assert!(Cli::try_parse_from(["mailseed", "export", "-q", "-v"]).is_err());
     }
 }

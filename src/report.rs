@@ -7,6 +7,7 @@
 pub mod check;
 pub mod counts;
 mod export;
+mod figures;
 pub mod files;
 mod gathered;
 pub mod html;

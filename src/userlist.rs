@@ -16,7 +16,7 @@ use crate::source::login::Secret;
 use crate::source::net::{Endpoint, Protocol};
 
 pub use self::doubles::{Doubles, Suspects};
-pub use self::list::{List, ReadAt, Scan};
+pub use self::list::{List, Scan};
 
 /// One row.
 #[derive(Debug, Clone, Default)]
@@ -57,19 +57,17 @@ impl UserRow {
 }
 
 /// A row as it was read.
-#[derive(Debug)]
-pub struct ReadRow {
+struct ReadRow {
     /// What could be read of it.
-    pub row: UserRow,
+    row: UserRow,
     /// The line that it begins on, from 1.
-    pub line: u64,
+    line: u64,
     /// What is wrong with it; nothing may start unless this is empty.
-    pub faults: Vec<String>,
+    faults: Vec<String>,
 }
 
 /// The rows of a list that is read piece by piece.
-#[derive(Debug)]
-pub struct Rows<R> {
+struct Rows<R> {
     records: Records<R>,
     columns: Vec<Column>,
     header_line: u64,
@@ -112,7 +110,7 @@ impl<R: Read> Rows<R> {
     ///
     /// # Errors
     /// What is wrong with its header, with the line.
-    pub fn begin(file: R) -> Result<Self, (u64, String)> {
+    fn begin(file: R) -> Result<Self, (u64, String)> {
         let mut records = Records::new(file, PIECE, (0, 1));
         let head = records.head();
         if matches!(
@@ -136,11 +134,6 @@ impl<R: Read> Rows<R> {
             records,
             header_line,
         })
-    }
-
-    /// The line of the header.
-    pub fn header_line(&self) -> u64 {
-        self.header_line
     }
 }
 
@@ -351,11 +344,19 @@ pub fn endpoint(url: &str, expected: Protocol) -> Result<Endpoint, String> {
     Endpoint::parse(url, expected).map_err(|problem| problem.to_string())
 }
 
+/// What a user is called whose row, on `line`, can no longer be read.
+pub fn nameless(line: u32) -> String {
+    format!("{NAMELESS}{line} of the user list)")
+}
+
+/// What [`nameless`] begins with.
+const NAMELESS: &str = "(line ";
+
 /// The users of a `summary.csv` that failed or are partial; in the CSV of `mailseed report` also those of whom a
 /// verify has found that clients will notice the move.
 ///
 /// # Errors
-/// The file cannot be read, or is no such report (reach Run, kind Input).
+/// The file cannot be read, or is no such report, or has users that it cannot name (reach Run, kind Input).
 pub fn failed_users(path: &Path) -> Result<HashSet<String>, Problem> {
     let wrong = |what: &str| {
         Problem::new(
@@ -370,10 +371,19 @@ pub fn failed_users(path: &Path) -> Result<HashSet<String>, Problem> {
         wrong("it is no report of mailseed")
             .with_hint("give the summary.csv of an earlier --report DIR")
     };
-    read_failed(file).map_err(|fault| match fault {
+    let failed = read_failed(file).map_err(|fault| match fault {
         Some(error) => no_report().caused_by(error),
         None => no_report(),
-    })
+    })?;
+    // They would be passed over as if they were no longer in the list.
+    let unnamed = failed.iter().filter(|user| user.starts_with(NAMELESS));
+    match unnamed.count() {
+        0 => Ok(failed),
+        unnamed => Err(wrong(&format!(
+            "the user list was changed while it ran, so {unnamed} of its users are known by their line alone"
+        ))
+        .with_hint("run it without --only-failed: what is there is kept")),
+    }
 }
 
 fn read_failed(file: impl Read) -> Result<HashSet<String>, Option<csv::Error>> {
@@ -574,5 +584,14 @@ mod tests {
             assert!(read_failed(wrong.as_bytes()).is_err(), "{wrong:?}");
         }
         assert!(failed_users(Path::new("/nonexistent/summary.csv")).is_err());
+        let mut report = tempfile::NamedTempFile::new().unwrap();
+        let unnamed = nameless(7);
+        let text = format!("user,status\na,failed\n{unnamed},failed\n{unnamed}x,failed\n");
+        std::io::Write::write_all(&mut report, text.as_bytes()).unwrap();
+        let told = failed_users(report.path()).unwrap_err().to_string();
+        assert!(
+            told.contains("2 of its users are known by their line alone"),
+            "{told}"
+        );
     }
 }

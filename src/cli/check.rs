@@ -2,9 +2,7 @@
 
 use clap::Args;
 
-use super::{
-    Delivery, Export, Form, Login, Rerun, Running, Selection, Source, TARGET, Target, Uidls, Users,
-};
+use super::{Accounts, Delivery, Export, Form, Rerun, Running, Selection, TARGET, Target, Uidls};
 use crate::config::Fsync;
 
 /// What follows the options in its help.
@@ -28,15 +26,9 @@ Examples:
 #[derive(Debug, Args)]
 #[group(skip)]
 pub struct Check {
-    /// The servers.
+    /// Whose mail, on which servers, and how to log in there.
     #[command(flatten)]
-    pub source: Source,
-    /// How to log in.
-    #[command(flatten)]
-    pub login: Login,
-    /// Whose mail.
-    #[command(flatten)]
-    pub users: Users,
+    pub accounts: Accounts,
 
     /// The Maildir of each user, as for export
     ///
@@ -62,9 +54,7 @@ pub struct Check {
 impl From<Check> for Export {
     fn from(check: Check) -> Self {
         Self {
-            source: check.source,
-            login: check.login,
-            users: check.users,
+            accounts: check.accounts,
             target: Target {
                 maildir: check.maildir,
                 form: check.form,

@@ -4,20 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Login, RUNNING, Rerun, Running, Selection, Source, TARGET, Target, Uidls, Users};
+use super::{Accounts, RUNNING, Rerun, Running, Selection, TARGET, Target, Uidls};
 use crate::source::net::Compress;
 
 /// What follows the options in its help.
 pub(super) const AFTER_EXPORT: &str = concat!(
     super::environment!(),
+    "\n",
+    super::exit_status!(),
     "
-Exit status:
-    0  Everything is done
-    1  Some users or messages are not done: the result and --report say which
-    2  The command line or the user list is wrong: nothing was started
-    3  The target is not usable (disk full, no permission): stopped
-  130  Interrupted: run it again to go on
-
 Examples:
   mailseed export --imap imaps://old.example.com \\
     --pop3 pop3s://old.example.com --user ann@example.com \\
@@ -48,15 +43,9 @@ Examples:
 #[derive(Debug, Args)]
 #[group(skip)]
 pub struct Export {
-    /// The servers.
+    /// Whose mail, on which servers, and how to log in there.
     #[command(flatten)]
-    pub source: Source,
-    /// How to log in.
-    #[command(flatten)]
-    pub login: Login,
-    /// Whose mail.
-    #[command(flatten)]
-    pub users: Users,
+    pub accounts: Accounts,
     /// Where it goes.
     #[command(flatten)]
     pub target: Target,

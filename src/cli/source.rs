@@ -13,6 +13,20 @@ use super::{LOGIN, SOURCE, USERS};
 use crate::source::login::Mechanism;
 use crate::source::net::Fingerprint;
 
+/// Whose mail, on which servers, and how to log in there.
+#[derive(Debug, Args)]
+pub struct Accounts {
+    /// The servers.
+    #[command(flatten)]
+    pub source: Source,
+    /// How to log in.
+    #[command(flatten)]
+    pub login: Login,
+    /// Whose mail.
+    #[command(flatten)]
+    pub users: Users,
+}
+
 /// The servers.
 #[derive(Debug, Args)]
 #[command(next_help_heading = SOURCE)]

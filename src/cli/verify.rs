@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{
-    Delivery, Export, Form, Login, Rerun, Running, Selection, Source, TARGET, Target, Uidls, Users,
-};
+use super::{Accounts, Delivery, Export, Form, Rerun, Running, Selection, TARGET, Target, Uidls};
 use crate::announce::UidlFormat;
 use crate::config::{Content, Fsync};
 
@@ -30,15 +28,9 @@ Examples:
 #[derive(Debug, Args)]
 #[group(skip)]
 pub struct Verify {
-    /// The old servers.
+    /// Whose mail, on which old servers, and how to log in there.
     #[command(flatten)]
-    pub source: Source,
-    /// How to log in.
-    #[command(flatten)]
-    pub login: Login,
-    /// Whose mail.
-    #[command(flatten)]
-    pub users: Users,
+    pub accounts: Accounts,
 
     /// The Maildir of each user, as for export
     ///
@@ -107,9 +99,7 @@ impl Verify {
     /// The export that is verified, and what is looked at.
     pub fn split(self) -> (Export, Verifying) {
         let export = Export {
-            source: self.source,
-            login: self.login,
-            users: self.users,
+            accounts: self.accounts,
             target: Target {
                 maildir: self.maildir,
                 form: self.form,

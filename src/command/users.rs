@@ -43,7 +43,7 @@ fn begin(
 ) -> Result<Job, Vec<Problem>> {
     let config = Config::from_cli(typed, task)?;
     let verification = verifying.map(|verifying| {
-        let verification = Verification::from_cli(verifying, &typed.login)?;
+        let verification = Verification::from_cli(verifying, &typed.accounts.login)?;
         verification.fits(&config).map(|()| verification)
     });
     let history = match task {

@@ -88,8 +88,8 @@ pub enum SecretSource {
     /// It is known already.
     Known(Secret),
     /// The first line that this shell command prints, run when the user's turn comes. `{user}`
-    /// has been filled in, safe for the shell.
-    Command(String),
+    /// has been filled in, safe for the shell. There may be a password in it.
+    Command(Secret),
 }
 
 impl Credential {
@@ -101,7 +101,7 @@ impl Credential {
     pub fn resolve(&self, limit: Duration) -> Result<Login, Problem> {
         let secret = match &self.secret {
             SecretSource::Known(secret) => secret.clone(),
-            SecretSource::Command(command) => secret_command::first_line(command, limit)?,
+            SecretSource::Command(command) => secret_command::first_line(command.expose(), limit)?,
         };
         Ok(Login {
             name: self.name.clone(),

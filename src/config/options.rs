@@ -16,9 +16,9 @@ pub(super) fn options(typed: &cli::Export, shard: Option<Shard>, dry_run: bool) 
         ("shard", json!(shard.map(|it| it.to_string()))),
     ]);
     let all = [
-        source(&typed.source),
-        login(&typed.login),
-        users(&typed.users),
+        source(&typed.accounts.source),
+        login(&typed.accounts.login),
+        users(&typed.accounts.users),
         target(&typed.target),
         selection::options(&typed.selection),
         rerun(&typed.rerun),

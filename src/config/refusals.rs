@@ -39,19 +39,19 @@ pub(super) fn options_alone(typed: &cli::Export, faults: &mut Faults) {
     if !(1..=86_400).contains(&typed.running.timeout) {
         faults.refuse("--timeout takes 1 to 86400 seconds");
     }
-    if !typed.source.tls_fingerprint.is_empty()
-        && (typed.source.tls_insecure || typed.source.tls_ca.is_some())
+    if !typed.accounts.source.tls_fingerprint.is_empty()
+        && (typed.accounts.source.tls_insecure || typed.accounts.source.tls_ca.is_some())
     {
         faults.refuse(
             "--tls-fingerprint says alone which certificates are accepted: leave out --tls-ca and --tls-insecure",
         );
     }
-    if typed.source.tls_insecure && typed.source.tls_ca.is_some() {
+    if typed.accounts.source.tls_insecure && typed.accounts.source.tls_ca.is_some() {
         faults.refuse(
             "--tls-insecure accepts any certificate, so that --tls-ca has no effect: leave one out",
         );
     }
-    match (&typed.users.users, &typed.users.user) {
+    match (&typed.accounts.users.users, &typed.accounts.users.user) {
         (None, None) => faults.refuse(
             "whose mail? Give --users FILE or --user NAME (`mailseed export --help` ends with examples)",
         ),
@@ -59,7 +59,7 @@ pub(super) fn options_alone(typed: &cli::Export, faults: &mut Faults) {
             "--users and --user exclude each other: use --only NAME to take one user of the list",
         ),
         (None, Some(_)) => {
-            if !typed.users.only.is_empty() || typed.users.only_failed.is_some() {
+            if !typed.accounts.users.only.is_empty() || typed.accounts.users.only_failed.is_some() {
                 faults.refuse("--only and --only-failed narrow a list: use --users with them");
             }
         }

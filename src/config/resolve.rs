@@ -13,6 +13,7 @@ use super::roster::Users;
 use super::rows::Rows;
 use super::secrets::Logins;
 use super::template::Template;
+use super::uidls::uidl_options;
 use super::users::Everyone;
 use super::{
     Config, Owner, Pop3Order, Selection, Servers, TargetPolicy, Task, UidlPolicy, pacing, rerun,
@@ -55,7 +56,7 @@ pub(super) fn resolve(
     });
 
     if !faults.is_empty() {
-        return Err(faults.into_problems(&list_name(&typed.users)));
+        return Err(faults.into_problems(&list_name(&typed.accounts.users)));
     }
     let dry_run = task == Task::Plan;
     Ok(Config {
@@ -67,10 +68,10 @@ pub(super) fn resolve(
         uidls,
         rerun: rerun::from_cli(&typed.rerun),
         tls: TlsPolicy {
-            ca_file: typed.source.tls_ca.clone(),
-            insecure: typed.source.tls_insecure,
-            legacy: typed.source.tls_legacy,
-            fingerprints: typed.source.tls_fingerprint.clone(),
+            ca_file: typed.accounts.source.tls_ca.clone(),
+            insecure: typed.accounts.source.tls_insecure,
+            legacy: typed.accounts.source.tls_legacy,
+            fingerprints: typed.accounts.source.tls_fingerprint.clone(),
         },
         pacing,
         daily_cap,
@@ -119,10 +120,12 @@ fn everyone(
     password: Option<OsString>,
     faults: &mut Faults,
 ) -> Everyone {
-    let source = &typed.source;
+    let source = &typed.accounts.source;
     Everyone {
-        listed: typed.users.users.is_some(),
-        logins: Logins::read(&typed.login, password, &mut |fault| faults.refuse(fault)),
+        listed: typed.accounts.users.users.is_some(),
+        logins: Logins::read(&typed.accounts.login, password, &mut |fault| {
+            faults.refuse(fault)
+        }),
         imap: server(source.imap.as_deref(), "--imap", Protocol::Imap, faults),
         pop3: server(source.pop3.as_deref(), "--pop3", Protocol::Pop3, faults),
         imap_typed: source.imap.is_some(),
@@ -138,20 +141,20 @@ fn everyone(
         form: (target.layout, target.encoding),
         subfolder: selection.subfolder.clone(),
         imap_options: selection::imap_options(&typed.selection),
-        apop: typed.login.auth == Some(Mechanism::Apop),
+        apop: typed.accounts.login.auth == Some(Mechanism::Apop),
     }
 }
 
 /// The users to work on, and what they were narrowed to.
 fn users(typed: &cli::Export, everyone: Everyone, faults: &mut Faults) -> (Users, Narrowing) {
-    let rows = Rows::of(&typed.users, faults);
-    let mut wanted = Wanted::read(&typed.users, faults);
+    let rows = Rows::of(&typed.accounts.users, faults);
+    let mut wanted = Wanted::read(&typed.accounts.users, faults);
     let before = faults.rows();
     let scan = rows.scan(faults, |row| wanted.see(&row.user));
     let list_is_whole = faults.rows() == before && scan.rows > 0;
     if let Rows::List(list) = &rows {
         if list.is_exposed() && scan.any_password {
-            let path = list_name(&typed.users);
+            let path = list_name(&typed.accounts.users);
             faults.warn(format!(
                 "{path} holds passwords and can be read by others: chmod 600 it"
             ));
@@ -160,24 +163,26 @@ fn users(typed: &cli::Export, everyone: Everyone, faults: &mut Faults) -> (Users
             wanted.missing(list, &scan, faults);
         }
     }
-    if typed.login.master_user.is_some() && scan.any_password {
+    if typed.accounts.login.master_user.is_some() && scan.any_password {
         faults.warn(
             "the passwords in the user list are not used: --master-user logs in for everyone",
         );
     }
-    if typed.login.password_command.is_some() && typed.login.password_file.is_some() {
+    if typed.accounts.login.password_command.is_some()
+        && typed.accounts.login.password_file.is_some()
+    {
         faults.warn("--password-file is not used: --password-command says what the passwords are");
     }
     for (protocol, logins, server) in [
         (
             "imap",
             scan.any_imap_login,
-            typed.source.imap.is_some() || scan.any_imap,
+            typed.accounts.source.imap.is_some() || scan.any_imap,
         ),
         (
             "pop3",
             scan.any_pop3_login,
-            typed.source.pop3.is_some() || scan.any_pop3,
+            typed.accounts.source.pop3.is_some() || scan.any_pop3,
         ),
     ] {
         if logins && !server {
@@ -186,9 +191,16 @@ fn users(typed: &cli::Export, everyone: Everyone, faults: &mut Faults) -> (Users
             ));
         }
     }
+    let for_uidls = uidl_options(&typed.uidls);
+    if !for_uidls.is_empty() && typed.accounts.source.pop3.is_none() && !scan.any_pop3 {
+        faults.warn(format!(
+            "{} are for UIDLs: there is no --pop3 URL",
+            for_uidls.join(", ")
+        ));
+    }
     let narrowing = Narrowing {
         names: wanted.names(faults),
-        shard: shard(&typed.users, faults),
+        shard: shard(&typed.accounts.users, faults),
     };
     let users = Users::of((rows, &scan), everyone, &narrowing, faults);
     if users.needs_privilege() {

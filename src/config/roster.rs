@@ -10,7 +10,7 @@ use super::rows::Rows;
 use super::targets::Targets;
 use super::users::{Everyone, Look, Owners};
 use crate::problem::{Kind, Problem, Reach};
-use crate::userlist::UserRow;
+use crate::userlist::{self, UserRow};
 
 /// The users of a run, in the order of the user list.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Users {
     /// What to call the user at place `at` whose name cannot be read.
     pub fn line(&self, at: usize) -> String {
         let line = self.kept.get(at).map_or(0, |place| place.line);
-        format!("(line {line} of the user list)")
+        userlist::nameless(line)
     }
 
     /// The name of the user at place `at`.

@@ -24,7 +24,8 @@ pub struct Logins {
 /// A secret that no row brought.
 #[derive(Debug)]
 enum Shared {
-    Command(String),
+    /// There may be a password in it.
+    Command(Secret),
     Known(Secret),
     /// It was refused already, which is not to be told again for each user.
     Refused,
@@ -59,7 +60,7 @@ impl Logins {
             (Some(command), ..) if command.trim().is_empty() => {
                 Some(take(Err("--password-command is empty".to_owned())))
             }
-            (Some(command), ..) => Some(Shared::Command(command.clone())),
+            (Some(command), ..) => Some(Shared::Command(Secret::new(command.clone()))),
             (None, Some(file), _) => Some(take(password_file("--password-file", file))),
             (None, None, Some(password)) => Some(take(variable(password))),
             (None, None, None) => None,
@@ -100,7 +101,8 @@ impl Logins {
             (Some(password), _, None) => SecretSource::Known(password.clone()),
             (_, Some(Shared::Known(secret)), _) => SecretSource::Known(secret.clone()),
             (_, Some(Shared::Command(command)), _) => {
-                SecretSource::Command(secret_command::fill(command, &row.user)?)
+                let command = secret_command::fill(command.expose(), &row.user)?;
+                SecretSource::Command(Secret::new(command))
             }
             (_, Some(Shared::Refused), _) => return Ok(None),
             (_, None, _) => return Err(format!("there is no password for {}", own.protocol)),
@@ -184,7 +186,7 @@ mod tests {
         let credential = credential.expect("a login").expect("a login");
         let secret = match credential.secret {
             SecretSource::Known(secret) => secret.expose().to_owned(),
-            SecretSource::Command(command) => format!("$({command})"),
+            SecretSource::Command(command) => format!("$({})", command.expose()),
         };
         (credential.name, credential.authzid, secret)
     }

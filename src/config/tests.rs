@@ -134,12 +134,13 @@ fn no_secret_prints() {
     let line = with(&["--imap", "imaps://i.example", "--pop3", "pop3s://p.example"]);
     for env in [None, Some("hunter2")] {
         let config = resolve(list, env, &line).expect("all is well");
-        assert!(!format!("{config:?}").contains("hunter2"));
+        assert!(!format!("{config:?} {:?}", users(&config)).contains("hunter2"));
         assert!(!config.options.to_string().contains("hunter2"));
     }
     let command = ["--password-command", "echo hunter2"];
     let config = resolve("user\na@d\n", None, &[&line[..], &command].concat()).expect("well");
     assert!(!config.options.to_string().contains("hunter2"));
+    assert!(!format!("{config:?} {:?}", users(&config)).contains("hunter2"));
 }
 
 /// The list, MAILSEED_PASSWORD, the command line, how the refusals read.
@@ -460,6 +461,9 @@ fn what_does_not_stop_it_is_a_warning() {
         "y",
         "--pop3-order",
         "date",
+        "--ignore-extra-uidls",
+        "--pop3-collect",
+        "inbox",
         "-q",
         "--progress",
         "plain",
@@ -471,6 +475,7 @@ fn what_does_not_stop_it_is_a_warning() {
         "the passwords in the user list are not used",
         "--password-file is not used",
         "pop3_user and pop3_password in the user list are not used: there is no --pop3 URL",
+        "--ignore-extra-uidls, --pop3-collect are for UIDLs: there is no --pop3 URL",
     ];
     for (warning, want) in config.warnings.iter().zip(wanted) {
         assert!(warning.contains(want), "{warning}, not {want}");
@@ -533,7 +538,7 @@ fn what_a_verify_asks_is_refused_where_it_makes_no_sense() {
             panic!("not a verify");
         };
         let (export, typed) = verify.split();
-        match Verification::from_cli(&typed, &export.login) {
+        match Verification::from_cli(&typed, &export.accounts.login) {
             Ok(_) => Vec::new(),
             Err(problems) => problems.iter().map(ToString::to_string).collect(),
         }
@@ -574,7 +579,7 @@ fn a_verify_that_would_look_at_nothing_is_refused() {
             panic!("not a verify");
         };
         let (export, typed) = verify.split();
-        let verification = Verification::from_cli(&typed, &export.login).expect("sound");
+        let verification = Verification::from_cli(&typed, &export.accounts.login).expect("sound");
         match verification.fits(&config) {
             Ok(()) => Vec::new(),
             Err(problems) => problems.iter().map(ToString::to_string).collect(),

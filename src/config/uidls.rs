@@ -52,6 +52,21 @@ impl UidlPolicy {
     }
 }
 
+/// The options that do nothing without POP3, as far as they are used.
+pub(super) fn uidl_options(typed: &cli::Uidls) -> Vec<&'static str> {
+    [
+        (typed.ignore_missing_uidls, "--ignore-missing-uidls"),
+        (typed.ignore_extra_uidls, "--ignore-extra-uidls"),
+        (typed.pop3_all_mailboxes, "--pop3-all-mailboxes"),
+        (typed.pop3_collect.is_some(), "--pop3-collect"),
+        (typed.skip_size_check, "--skip-size-check"),
+        (typed.uidl_template.is_some(), "--uidl-template"),
+    ]
+    .into_iter()
+    .filter_map(|(used, option)| used.then_some(option))
+    .collect()
+}
+
 /// What to do with a UIDL or an order that the target cannot hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
 pub enum Unholdable {

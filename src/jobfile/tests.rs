@@ -219,11 +219,11 @@ fn the_example_is_sound_for_all_that_take_it() {
         let arguments = arguments(typed, Cli::command()).expect("it is sound");
         let told = Cli::try_parse_from(arguments.all).expect("clap takes it");
         let (users, form, running) = match told.command {
-            cli::Command::Check(typed) => (typed.users, typed.form, typed.running),
-            cli::Command::Verify(typed) => (typed.users, typed.form, typed.running),
+            cli::Command::Check(typed) => (typed.accounts.users, typed.form, typed.running),
+            cli::Command::Verify(typed) => (typed.accounts.users, typed.form, typed.running),
             cli::Command::Plan { options: typed, .. }
             | cli::Command::Export { options: typed, .. } => {
-                (typed.users, typed.target.form, typed.running)
+                (typed.accounts.users, typed.target.form, typed.running)
             }
             other => panic!("{other:?}"),
         };

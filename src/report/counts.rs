@@ -3,8 +3,7 @@
 use std::cmp::Reverse;
 use std::io::{self, Write};
 
-use indicatif::HumanCount;
-
+use super::figures::count;
 use crate::config::Users;
 use crate::text::printable;
 
@@ -17,7 +16,6 @@ const TOLD: usize = 50;
 /// Those of `out`.
 pub fn tell(users: &Users, shard: Option<&str>, out: &mut dyn Write) -> io::Result<()> {
     let counts = users.counts();
-    let count = |number: u64| HumanCount(number).to_string();
     writeln!(out, "users in the list: {}", count(counts.users))?;
     if users.len() as u64 != counts.users || shard.is_some() {
         writeln!(out, "users of this run: {}", count(users.len() as u64))?;

@@ -2,10 +2,9 @@
 
 use std::io::{self, Write};
 
-use indicatif::HumanCount;
-
 use serde::{Deserialize, Serialize};
 
+use super::figures::count;
 use super::table::Table;
 use super::{Exit, Status};
 use crate::problem::{Kind, Problem};
@@ -103,10 +102,10 @@ impl Statuses {
         writeln!(
             out,
             "users: {}, of these {} transparent, {} not, {} failed",
-            HumanCount(self.ok + self.partial + self.failed),
-            HumanCount(self.ok),
-            HumanCount(self.partial),
-            HumanCount(self.failed)
+            count(self.ok + self.partial + self.failed),
+            count(self.ok),
+            count(self.partial),
+            count(self.failed)
         )
     }
 }

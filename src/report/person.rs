@@ -2,11 +2,12 @@
 
 use std::io::{self, Write};
 
-use indicatif::{BinaryBytes, HumanCount};
+use indicatif::BinaryBytes;
 
+use super::figures::{count, duration, things};
 use super::table::Table;
 use super::{ExportReport, Gathered, Skip, Status, Totals, UserReport};
-use crate::text::{counted, printable};
+use crate::text::printable;
 
 /// Reasons and problems told for one user; the files of `--report` hold all.
 const TOLD: usize = 5;
@@ -93,7 +94,6 @@ pub(super) fn users(told: &[&UserReport], out: &mut dyn Write) -> io::Result<()>
 }
 
 fn row(user: &UserReport) -> [String; 9] {
-    let count = |number: u64| HumanCount(number).to_string();
     [
         printable(&user.user),
         user.status().word().to_owned(),
@@ -113,7 +113,7 @@ fn reasons(out: &mut dyn Write, user: &UserReport) -> io::Result<()> {
     }
     if user.problems.len() > TOLD {
         let more = (user.problems.len() - TOLD) as u64;
-        writeln!(out, "    and {}", counted(more, "more problem"))?;
+        writeln!(out, "    and {}", things(more, "more problem"))?;
     }
     let alike = alike(&user.skips);
     for group in alike.iter().take(TOLD) {
@@ -124,7 +124,7 @@ fn reasons(out: &mut dyn Write, user: &UserReport) -> io::Result<()> {
         writeln!(
             out,
             "    and {} (--report DIR lists them all)",
-            counted(rest as u64, "more message")
+            things(rest as u64, "more message")
         )?;
     }
     for note in user.notes.iter().take(TOLD) {
@@ -132,7 +132,7 @@ fn reasons(out: &mut dyn Write, user: &UserReport) -> io::Result<()> {
     }
     if user.notes.len() > TOLD {
         let more = (user.notes.len() - TOLD) as u64;
-        writeln!(out, "    and {}", counted(more, "more note"))?;
+        writeln!(out, "    and {}", things(more, "more note"))?;
     }
     Ok(())
 }
@@ -150,7 +150,7 @@ fn skipped(out: &mut dyn Write, group: &[Skip]) -> io::Result<()> {
     };
     write!(out, "    not exported: {}", printable(&first.folder))?;
     if group.len() > 1 {
-        write!(out, ", {} messages", HumanCount(group.len() as u64))?;
+        write!(out, ", {}", things(group.len() as u64, "message"))?;
     } else {
         if let Some(uid) = first.uid {
             write!(out, " UID {uid}")?;
@@ -169,7 +169,6 @@ pub(super) fn totals(
     dry_run: bool,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let count = |number: u64| HumanCount(number).to_string();
     writeln!(
         out,
         "users: {}, of these {} ok, {} partial, {} failed",
@@ -180,8 +179,8 @@ pub(super) fn totals(
     )?;
     if totals.source_deleted > 0 {
         let verb = if dry_run { "to delete" } else { "deleted" };
-        let deleted = count(totals.source_deleted);
-        writeln!(out, "{verb} at the source: {deleted} messages")?;
+        let deleted = things(totals.source_deleted, "message");
+        writeln!(out, "{verb} at the source: {deleted}")?;
     }
     writeln!(
         out,
@@ -208,23 +207,6 @@ pub(super) fn totals(
         return Ok(());
     }
     writeln!(out, "changes: {}", changes.join(", "))
-}
-
-/// A duration with as much detail as it deserves.
-pub(super) fn duration(seconds: f64) -> String {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "it saturates, and is for the eye"
-    )]
-    let whole = seconds.round() as u64;
-    if seconds < 59.95 {
-        format!("{seconds:.1}s")
-    } else if whole < 3600 {
-        format!("{}m{:02}s", whole / 60, whole % 60)
-    } else {
-        format!("{}h{:02}m", whole / 3600, whole % 3600 / 60)
-    }
 }
 
 #[cfg(test)]
@@ -293,19 +275,5 @@ mod tests {
         );
         assert_eq!(told(false), want);
         assert!(told(true).contains("fine@d           ok"));
-    }
-
-    #[test]
-    fn durations() {
-        for (seconds, want) in [
-            (0.0, "0.0s"),
-            (59.94, "59.9s"),
-            (59.96, "1m00s"),
-            (3599.4, "59m59s"),
-            (3599.6, "1h00m"),
-            (360_000.0, "100h00m"),
-        ] {
-            assert_eq!(duration(seconds), want);
-        }
     }
 }

@@ -145,7 +145,7 @@ impl List {
     ///
     /// # Errors
     /// What is wrong with its header, with the line.
-    pub fn rows(&self) -> Result<Rows<ReadAt<'_>>, (u64, String)> {
+    fn rows(&self) -> Result<Rows<ReadAt<'_>>, (u64, String)> {
         Rows::begin(ReadAt::new(&self.file, 0))
     }
 
@@ -160,7 +160,7 @@ impl List {
                 return scan;
             }
         };
-        let header_line = rows.header_line();
+        let header_line = rows.header_line;
         let mut users = Doubles::default();
         let mut any = false;
         for ReadRow { row, line, faults } in rows {
@@ -236,8 +236,7 @@ impl List {
 }
 
 /// Reads a file from a place of its own on.
-#[derive(Debug)]
-pub struct ReadAt<'f> {
+struct ReadAt<'f> {
     file: &'f File,
     at: u64,
 }

@@ -4,11 +4,12 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use indicatif::{BinaryBytes, HumanCount};
+use indicatif::BinaryBytes;
 
 use super::CheckReport;
 use crate::check::{Finding, Scheme, Server, Verdict, class};
 use crate::report::Gathered;
+use crate::report::figures::{count, things};
 use crate::text::printable;
 
 pub(super) const HEAD: [&str; 10] = [
@@ -91,10 +92,10 @@ impl Sums {
         self.tell_failures(out)?;
         writeln!(
             out,
-            "messages: {} ({}) in {} folders; the largest has {}",
+            "messages: {} ({}) in {}; the largest has {}",
             count(self.messages),
             BinaryBytes(self.bytes),
-            count(self.folders),
+            things(self.folders, "folder"),
             BinaryBytes(self.largest)
         )?;
         writeln!(
@@ -121,7 +122,7 @@ impl Sums {
         for (endpoint, kinds) in &self.software {
             let told = kinds.iter().take(TOLD);
             let mut told: Vec<String> = told
-                .map(|(kind, times)| format!("{} ({})", printable(kind), users(*times)))
+                .map(|(kind, times)| format!("{} ({})", printable(kind), things(*times, "user")))
                 .collect();
             if kinds.len() > TOLD {
                 told.push(format!("and {} more", kinds.len() - TOLD));
@@ -142,7 +143,7 @@ impl Sums {
             writeln!(
                 out,
                 "UIDLs of {endpoint}: {scheme} ({}){format}",
-                users(*times)
+                things(*times, "user")
             )?;
         }
         Ok(())
@@ -190,13 +191,4 @@ pub(super) fn cells(user: &Finding) -> [String; 10] {
         uidls,
         printable(&Verdict::of(user).to_string()),
     ]
-}
-
-fn count(number: u64) -> String {
-    HumanCount(number).to_string()
-}
-
-fn users(number: u64) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{} user{s}", count(number))
 }

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use indicatif::{BinaryBytes, HumanCount};
 use serde::Serialize;
 
+use crate::report::figures::{downloaded_again, things};
 use crate::report::sum::advice::Trouble;
 use crate::report::sum::domains;
 use crate::report::sum::person::moment;
@@ -159,10 +159,9 @@ fn lines(user: &Standing) -> Vec<String> {
     }
     if let Some(look) = user.look() {
         if look.of.again_messages > 0 {
-            lines.push(format!(
-                "POP3 clients that leave mail on the server would download {} messages ({}) again",
-                HumanCount(look.of.again_messages),
-                BinaryBytes(look.of.again_bytes)
+            lines.push(downloaded_again(
+                look.of.again_messages,
+                look.of.again_bytes,
             ));
         }
         let differences = look.differences.iter().take(TOLD);
@@ -202,7 +201,7 @@ fn skipped(skips: &[Skip]) -> Vec<String> {
         let which = match (count, first.uid, &first.uidl) {
             (1, Some(uid), _) => format!("UID {uid}"),
             (1, None, Some(uidl)) => format!("UIDL {uidl}"),
-            (count, ..) => format!("{count} messages"),
+            (count, ..) => things(*count, "message"),
         };
         lines.push(format!("skipped: {folder}: {which}: {reason}"));
     }

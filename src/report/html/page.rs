@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{data, plots, summary, to_do};
-use crate::report::person::duration;
+use crate::report::figures::duration;
 use crate::report::sum::person::{MIB, moment};
 use crate::report::sum::{Run, Sum, rate};
 use crate::text::printable;

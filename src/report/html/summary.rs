@@ -1,10 +1,10 @@
 //! The sums: verdicts as one bar, and the numbers.
 
-use indicatif::{BinaryBytes, HumanCount};
+use indicatif::BinaryBytes;
 use maud::{Markup, html};
 
 use crate::report::Totals;
-use crate::report::person::duration;
+use crate::report::figures::{count, duration, things};
 use crate::report::sum::{Class, Sum, per_second, rate};
 
 pub(super) fn section(sum: &Sum) -> Markup {
@@ -90,7 +90,7 @@ fn tiles(totals: &Totals, sum: &Sum) -> Markup {
         )))
         (tile("Messages skipped", &count(totals.skipped), "each with its reason in skipped.csv"))
         (tile("Mail at the source", &BinaryBytes(totals.bytes).to_string(), &format!(
-            "in {} folders", count(totals.folders)
+            "in {}", things(totals.folders, "folder")
         )))
         (tile("POP3 UIDLs", &count(totals.uidls), &format!(
             "{} messages without one, {} without a message",
@@ -108,10 +108,6 @@ fn tiles(totals: &Totals, sum: &Sum) -> Markup {
 
 fn tile(name: &str, value: &str, more: &str) -> Markup {
     html! { div { dt { (name) } dd { b { (value) } small { (more) } } } }
-}
-
-fn count(number: u64) -> String {
-    HumanCount(number).to_string()
 }
 
 /// `part` of `all` in percent, never rounded up to all or down to nothing.

@@ -2,10 +2,11 @@
 
 use std::io::{self, Write};
 
-use indicatif::{BinaryBytes, HumanCount};
+use indicatif::BinaryBytes;
 
 use super::{Class, Run, Standing, Sum, rate};
-use crate::report::person::{self, duration};
+use crate::report::figures::{count, duration};
+use crate::report::person;
 use crate::report::table::Table;
 use crate::report::{Status, UserReport};
 use crate::text::printable;
@@ -48,13 +49,13 @@ pub fn tell(sum: &Sum, out: &mut dyn Write) -> io::Result<()> {
     person::users(&told, out)?;
     verified(sum, out)?;
     domains(sum, out)?;
-    for (class, count) in Class::ALL.iter().zip(sum.classes()) {
-        if count > 0 {
+    for (class, users) in Class::ALL.iter().zip(sum.classes()) {
+        if users > 0 {
             writeln!(
                 out,
                 "{}: {} ({})",
                 class.word(),
-                HumanCount(count),
+                count(users),
                 class.meaning()
             )?;
         }
@@ -101,7 +102,6 @@ fn verified(sum: &Sum, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn run(run: &Run) -> [String; 8] {
-    let count = |number: u64| HumanCount(number).to_string();
     let speed = |speed: Option<f64>| speed.map_or("-".to_owned(), rate);
     [
         printable(&run.dir.to_string_lossy()),
@@ -128,7 +128,6 @@ fn domains(sum: &Sum, out: &mut dyn Write) -> io::Result<()> {
     if domains.len() < 2 {
         return Ok(());
     }
-    let count = |number: u64| HumanCount(number).to_string();
     let rows: Vec<_> = domains
         .iter()
         .take(TOLD)

@@ -436,7 +436,7 @@ fn the_csv_is_a_summary_with_more_columns() {
     assert_eq!(
         rows[1],
         "=a,ok,0,5,5000,5,0,0,0,0,5,0,0,0,2.000,0,,0,0,0,5000,not transparent,not transparent: \
-         because verify finds 1 differences: 1 flags,1,1,1970-01-01T00:00:00Z,'-d,partial,not transparent \
+         because verify finds 1 difference: 1 flags,1,1,1970-01-01T00:00:00Z,'-d,partial,not transparent \
          because 1 flags,1,1000"
     );
     assert!(rows[2].ends_with(",'-d,,,,"), "{}", rows[2]);
@@ -474,14 +474,14 @@ user       status   folders  messages  added  kept  skipped      size  time
 b@y\\u{1b}  partial        0         3      2     0        1  2.93 KiB  2.0s
     not exported: A UID 7: it is too large
 
-a@x: not transparent: because verify finds 1 differences: flags of 1 message
+a@x: not transparent: because verify finds 1 difference: flags of 1 message
 
 domain   users  transparent  accepted  not transparent  not done  messages      size
 x            1            0         0                1         0     7,200  6.87 MiB
 y\\u{1b}      1            0         0                1         0         3  2.93 KiB
 
 not transparent: 2 (moved in part, or a verify found differences)
-verified: 0 transparent, 1 not, 1 never; POP3 clients that leave mail on the server would download 1 messages (1000 B) again
+verified: 0 transparent, 1 not, 1 never; POP3 clients that leave mail on the server would download 1 message (1000 B) again
 users: 2, of these 1 ok, 1 partial, 0 failed
 messages: 7,203 (6.87 MiB), of these 7,202 added, 0 kept, 1 skipped; took 1h01m
 ";

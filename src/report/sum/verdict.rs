@@ -4,6 +4,7 @@
 use super::Standing;
 use crate::problem::Problem;
 use crate::report::{Status, UserReport};
+use crate::text::counted;
 
 /// What a boss wants to know of a user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -158,8 +159,8 @@ fn differing(user: &Standing) -> Option<String> {
     match found.status {
         Status::Ok => None,
         Status::Partial => Some(format!(
-            "verify finds {} differences: {why}",
-            found.differences
+            "verify finds {}: {why}",
+            counted(found.differences, "difference")
         )),
         Status::Failed => Some(format!("verify: {}", found.error)),
     }

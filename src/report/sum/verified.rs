@@ -1,9 +1,8 @@
 //! What the verifies say of all users together.
 
-use indicatif::{BinaryBytes, HumanCount};
-
 use super::Sum;
 use crate::report::Status;
+use crate::report::figures::{count, downloaded_again};
 
 /// How many users the latest verify of each found how, and what POP3 clients would do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,12 +27,10 @@ impl Looks {
     /// The numbers in words.
     pub fn words(&self) -> String {
         format!(
-            "{} transparent, {}; POP3 clients that leave mail on the server would download {} messages \
-             ({}) again",
-            HumanCount(self.transparent),
+            "{} transparent, {}; {}",
+            count(self.transparent),
             self.rest(),
-            HumanCount(self.again_messages),
-            BinaryBytes(self.again_bytes)
+            downloaded_again(self.again_messages, self.again_bytes)
         )
     }
 
@@ -44,9 +41,9 @@ impl Looks {
             (self.outdated, "before their latest run"),
             (self.never, "never"),
         ];
-        let parts = parts.iter().filter(|(count, _)| *count > 0);
-        let parts = parts.map(|(number, what)| format!(", {} {what}", HumanCount(*number)));
-        format!("{} not{}", HumanCount(self.not), parts.collect::<String>())
+        let parts = parts.iter().filter(|(number, _)| *number > 0);
+        let parts = parts.map(|(number, what)| format!(", {} {what}", count(*number)));
+        format!("{} not{}", count(self.not), parts.collect::<String>())
     }
 }
 

@@ -3,9 +3,8 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use indicatif::{BinaryBytes, HumanCount};
-
 use super::VerifyReport;
+use crate::report::figures::{count, downloaded_again, things};
 use crate::report::{Exit, Gathered};
 use crate::text::printable;
 use crate::verify::{Finding, Verdict};
@@ -78,18 +77,14 @@ impl VerifyReport {
         let sums = &self.sums;
         writeln!(
             out,
-            "messages: {} in {} folders; {} were read on both sides; {} differences",
+            "messages: {} in {}; {} were read on both sides; {}",
             count(sums.messages),
-            count(sums.folders),
+            things(sums.folders, "folder"),
             count(sums.content_checked),
-            count(sums.differences)
+            things(sums.differences, "difference")
         )?;
-        writeln!(
-            out,
-            "POP3 clients that leave mail on the server would download {} messages ({}) again",
-            count(sums.again_messages),
-            BinaryBytes(sums.again_bytes)
-        )
+        let again = downloaded_again(sums.again_messages, sums.again_bytes);
+        writeln!(out, "{again}")
     }
 }
 
@@ -121,8 +116,4 @@ pub(super) fn cells(user: &Finding) -> [String; 6] {
         count(user.count()),
         printable(&Verdict::of(user).to_string()),
     ]
-}
-
-fn count(number: u64) -> String {
-    HumanCount(number).to_string()
 }

@@ -65,7 +65,7 @@ c           0         0     0            0  not transparent because the login fa
 
 users: 3, of these 1 transparent, 1 not, 1 failed
 messages: 1,212 in 4 folders; 62 were read on both sides; 3 differences
-POP3 clients that leave mail on the server would download 1 messages (2.00 KiB) again
+POP3 clients that leave mail on the server would download 1 message (2.00 KiB) again
 ";
     let more = "\
 -v tells the first differences of each user, --report DIR writes all of them to DIR/verify.csv

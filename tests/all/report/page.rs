@@ -217,7 +217,7 @@ fn tells_verdicts(page: &mut Browser) {
         (0, "transparent, verified", "UTC: transparent".to_owned()),
         (
             1,
-            "not transparent: because verify finds 1 differences: keywords of 1 message",
+            "not transparent: because verify finds 1 difference: keywords of 1 message",
             format!("verify: {SCRIPT}  : keywords (courier): {SCRIPT} became Work"),
         ),
         (

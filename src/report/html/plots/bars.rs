@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 
 use super::{Axis, count_ticks, figure, number, place, x_ticks, y_ticks};
+use crate::report::figures::duration;
 use crate::report::html::scale::Tick;
-use crate::report::person::duration;
 use crate::report::sum::person::MIB;
 use crate::report::sum::{Run, rate};
 
