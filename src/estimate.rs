@@ -93,7 +93,8 @@ fn rate(job: &Job, history: &[Past]) -> Rate {
     Rate {
         per_second: per_second as f64,
         basis: format!(
-            "an assumption, 340 kB/s for each of {at_once} users at once: --history with earlier runs knows better"
+            "340 kB/s assumed for each of {} at once, which --history with earlier runs would know",
+            counted(at_once, "user")
         ),
     }
 }

@@ -98,6 +98,7 @@ impl Others<'_> {
             pop3_breaks,
             ahead,
             bodies,
+            stop,
             ..
         } = &mut self.search;
         Sessions {
@@ -108,6 +109,7 @@ impl Others<'_> {
             ahead: *ahead,
             imap_ahead: None,
             bodies: bodies.as_mut().map(|bodies| bodies.of(&path, validity)),
+            stop,
         }
     }
 

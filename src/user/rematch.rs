@@ -137,7 +137,9 @@ impl Attempt<'_> {
         let uids: Vec<Uid> = entries.clone().map(|entry| entry.uid).collect();
         let breaks = self.memory.breaks.entry(source.path.clone()).or_default();
         let headers: HashMap<Uid, HeaderDigest> =
-            imap_headers(session, breaks, &uids)?.into_iter().collect();
+            imap_headers(session, self.context.stop, breaks, &uids)?
+                .into_iter()
+                .collect();
         let mut sketches = Vec::with_capacity(uids.len());
         let mut without_header = Vec::new();
         for entry in entries {
@@ -168,7 +170,8 @@ impl Attempt<'_> {
         let keeps = !self.context.config.dry_run;
         let bodies = keeps.then(|| self.memory.bodies.of(source.path, Some(source.validity)));
         let breaks = self.memory.breaks.entry(source.path.clone()).or_default();
-        let read = imap_contents(session, breaks, bodies, &wanted)?.into_iter();
+        let read =
+            imap_contents(session, self.context.stop, (breaks, bodies), &wanted)?.into_iter();
         let mut read: Vec<(usize, ContentDigest)> = read
             .filter_map(|(uid, digest)| Some((*places.get(&uid)?, digest)))
             .collect();
