@@ -184,7 +184,7 @@ pub(super) fn renewed(
     new.keywords
         .retain(|keyword| letters.letter(keyword).is_some());
     Renewed {
-        suffix: (new != old).then(|| new.suffix(letters)),
+        suffix: (new != old).then(|| new.suffix(letters) + beyond_flags(file)),
         keywords: for_courier,
     }
 }
@@ -199,6 +199,12 @@ pub(super) fn was_touched(file: &DiskFile, before: &Marked, keywords: Keywords<'
             .retain(|keyword| keywords.letters.letter(keyword).is_some());
     }
     (now.flags, now.keywords) != (before.flags, before.keywords)
+}
+
+/// What the suffix of a file says behind its flags, comma and all; servers leave it as it is.
+fn beyond_flags(file: &DiskFile) -> &str {
+    let info = file.suffix.rsplit_once(":2,").map_or("", |(_, info)| info);
+    info.find(',').map_or("", |at| &info[at..])
 }
 
 fn in_lower_case<'k>(keywords: impl Iterator<Item = &'k str>) -> Vec<String> {

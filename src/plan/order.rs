@@ -1,7 +1,7 @@
 //! POP3 order as file dates, for qmail: the messages are served by mtime, in whole seconds, and a
 //! file dated now or later is not served at all (qmail-pop3d, `maildir_scan`).
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 /// A message of INBOX with what is known of its date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,22 +42,49 @@ pub fn arrange(messages: &[Dated], now: i64) -> Vec<Option<i64>> {
     let chosen = if in_order { lazily } else { ideal };
 
     let mut times: Vec<Option<i64>> = messages.iter().map(|message| message.date).collect();
-    let mut used: HashSet<i64> = chosen.iter().copied().collect();
-    for (index, time) in order.iter().zip(chosen) {
-        times[*index] = Some(time);
+    for (index, time) in order.iter().zip(&chosen) {
+        times[*index] = Some(*time);
     }
     // What POP3 did not show so far will be shown by qmail: at its own date, in a second of its own.
-    for (message, time) in messages.iter().zip(&mut times) {
-        if message.position.is_none()
-            && let Some(time) = time
-        {
-            *time = message.on_disk.unwrap_or(*time).min(now - 2);
-            while !used.insert(*time) {
-                *time -= 1;
-            }
+    let others = messages.iter().zip(&mut times);
+    let others = others.filter_map(|(message, time)| match message.position {
+        None => Some((message, time.as_mut()?)),
+        Some(_) => None,
+    });
+    let mut others = others.peekable();
+    if others.peek().is_some() {
+        let mut seconds = Seconds::without(&chosen);
+        for (message, time) in others {
+            *time = seconds.take(message.on_disk.unwrap_or(*time).min(now - 2));
         }
     }
     times
+}
+
+/// Which seconds have a message. Of each that has, one at or above the next that may be free: many
+/// messages may have one date.
+struct Seconds(HashMap<i64, i64>);
+
+impl Seconds {
+    /// With all free but for those.
+    fn without(taken: &[i64]) -> Self {
+        Self(taken.iter().map(|second| (*second, second - 1)).collect())
+    }
+
+    /// Takes the latest free second that is not later than `wanted`.
+    fn take(&mut self, wanted: i64) -> i64 {
+        let mut free = wanted;
+        while let Some(next) = self.0.get(&free) {
+            free = *next;
+        }
+        // All that were looked at lead below it from now on.
+        let mut at = wanted;
+        while at > free {
+            at = self.0.insert(at, free - 1).unwrap_or(free);
+        }
+        self.0.insert(free, free - 1);
+        free
+    }
 }
 
 /// Dates for messages that come after the cutover: each of those without a file above `last`, the
@@ -194,5 +221,13 @@ mod tests {
             breaks(&[message(Some(1), 9, None), message(Some(2), 9, None)]),
             1
         );
+        // A whole mailbox of one date, or nearly.
+        let mut many = vec![message(None, 50, None); 5000];
+        many[0] = message(Some(1), 40, None);
+        many[4999] = message(None, 60, None);
+        let times = arrange(&many, 1000);
+        let want = (-4949..=50).rev().filter(|time| *time != 40).map(Some);
+        assert_eq!((times[0], times[4999]), (Some(40), Some(60)));
+        assert!(times[1..4999].iter().copied().eq(want.take(4998)));
     }
 }

@@ -584,6 +584,12 @@ fn flags_follow_the_source_or_both_sides() {
         let plan = gone.plan(&there, DOVECOT).unwrap();
         assert_eq!(plan.removals.is_empty(), on_disk != before, "{cell}");
     }
+    // What a name says behind the flags stays.
+    let three = ours(3);
+    let list = format!("3 V{VALIDITY} N500 G{GUID}\n3 :{three}\n");
+    let there = disk(&[&format!("{three}:2,,more")], &list);
+    let flagged = Source::folder(&["A"], &[3]).seen(&[("", &[3])]);
+    assert_eq!(flagged.steps(&there, DOVECOT), ["rename 0 to :2,S,more"]);
     // Nothing is known of the past: what is on the target stays.
     let unknown = Source::folder(&["A"], &[3]);
     let three = ours(3);
