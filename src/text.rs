@@ -1,4 +1,4 @@
-//! Strangers' text made safe for a terminal, a log or a report.
+//! Words for people: strangers' text made safe for a terminal, a log or a report, and numbers of things.
 
 /// `text` on one line, without control characters (they could drive a terminal) and without the
 /// characters that reorder text (they could disguise a name). Each is shown as `\u{..}`; a
@@ -15,12 +15,6 @@ pub fn printable(text: &str) -> String {
         }
     }
     out
-}
-
-/// `1 message`, `2 messages`: a number of what is called `one` where it is alone.
-pub fn counted(number: u64, one: &str) -> String {
-    let s = if number == 1 { "" } else { "s" };
-    format!("{number} {one}{s}")
 }
 
 /// [`printable`] for bytes: what is not UTF-8 is shown as the replacement character, and at most
@@ -44,6 +38,12 @@ pub fn printable_raw(bytes: &[u8]) -> String {
         }
     }
     out
+}
+
+/// `1 message`, `2 messages`: a number of what is called `one` where it is alone.
+pub fn counted(number: u64, one: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {one}{s}")
 }
 
 #[cfg(test)]

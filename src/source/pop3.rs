@@ -22,7 +22,7 @@ use std::io::{BufReader, Read, Write};
 use std::time::Duration;
 
 use self::proto::Capabilities;
-use self::wire::{Reply, Wire, words};
+use self::wire::{Reply, Wire};
 use super::login::Login;
 use super::net::{Connection, Endpoint, Stream};
 use crate::problem::{Kind, Problem, Reach};
@@ -215,7 +215,8 @@ fn read_greeting<S: Read + Write>(wire: &mut Wire<S>) -> Result<String, Problem>
                 Kind::Auth => Kind::Busy,
                 kind => kind,
             };
-            let what = format!("the server turned the connection away: {}", words(&text));
+            let words = wire.words(&text);
+            let what = format!("the server turned the connection away: {words}");
             let problem = delayed(Problem::new(kind, Reach::User, what), &text);
             // It does not know yet who asks.
             let is_of_host = kind == Kind::Busy && !proto::wants_delay(&text);

@@ -8,7 +8,7 @@ use md5::{Digest as _, Md5};
 
 use super::delayed;
 use super::proto::{Capabilities, refusal};
-use super::wire::{Reply, Wire, words};
+use super::wire::{Reply, Wire};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::login::{Login, Mechanism, REFUSED_HINT};
 use crate::source::net::{Endpoint, Security};
@@ -131,8 +131,8 @@ fn user_pass<S: Read + Write>(wire: &mut Wire<S>, login: &Login) -> Result<(), P
         format!("PASS {}", login.secret.expose()),
     ] {
         if let Err(text) = wire.ask(&command)? {
-            let text = sasl::scrub(&login.secret, &[], &text);
-            return Err(refused(login, "USER and PASS", &text));
+            let told = wire.words(&sasl::scrub(&login.secret, &[], &text));
+            return Err(refused(login, "USER and PASS", &text, &told));
         }
     }
     Ok(())
@@ -149,8 +149,11 @@ fn apop<S: Read + Write>(wire: &mut Wire<S>, stamp: &str, login: &Login) -> Resu
     match wire.ask(&format!("APOP {} {digest}", login.name))? {
         Ok(_) => Ok(()),
         Err(text) => {
-            let text = sasl::scrub(&login.secret, &[digest], &text);
-            Err(without_password(refused(login, "APOP", &text), login))
+            let told = wire.words(&sasl::scrub(&login.secret, &[digest], &text));
+            Err(without_password(
+                refused(login, "APOP", &text, &told),
+                login,
+            ))
         }
     }
 }
@@ -181,11 +184,12 @@ fn auth<S: Read + Write>(
         let challenge = match wire.reply()? {
             Reply::Ok(_) => return Ok(()),
             Reply::Err(text) => {
-                let mut text = exchange.scrub(&text);
+                let mut told = exchange.scrub(&text);
                 if let Some(failure) = exchange.failure().filter(|failure| !failure.is_empty()) {
-                    text = format!("{text} {failure}");
+                    told = format!("{told} {failure}");
                 }
-                let problem = refused(login, &format!("AUTH {name}"), &text);
+                let told = wire.words(&told);
+                let problem = refused(login, &format!("AUTH {name}"), &text, &told);
                 return Err(if mechanism == Mechanism::CramMd5 {
                     without_password(problem, login)
                 } else {
@@ -218,13 +222,10 @@ fn decoded(mechanism: Mechanism, challenge: &str) -> Result<Vec<u8>, Problem> {
     }
 }
 
-/// `text` is the server's, scrubbed.
-fn refused(login: &Login, by: &str, text: &str) -> Problem {
-    let what = format!(
-        "the POP3 server refused the login of {} by {by}: {}",
-        login.name,
-        words(text)
-    );
+/// `text` is the server's, by which it is understood; `told` is what people may read of it.
+fn refused(login: &Login, by: &str, text: &str, told: &str) -> Problem {
+    let name = &login.name;
+    let what = format!("the POP3 server refused the login of {name} by {by}: {told}");
     let problem = delayed(Problem::new(refusal(text, true), Reach::User, what), text);
     match problem.kind {
         Kind::Auth => problem.with_hint(REFUSED_HINT),

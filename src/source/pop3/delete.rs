@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 
 use super::Session;
-use super::wire::words;
 use crate::mail::PopNumber;
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::Refused;
@@ -31,7 +30,7 @@ impl<S: Read + Write> Session<S> {
             self.wire.send(commands.collect::<String>().as_bytes())?;
             for number in numbers {
                 if let Err(text) = self.wire.answer()? {
-                    refused.push((*number, words(&text)));
+                    refused.push((*number, self.wire.words(&text)));
                 }
             }
         }
@@ -49,7 +48,7 @@ impl<S: Read + Write> Session<S> {
             Err(text) => {
                 let what = format!(
                     "the server did not remove all messages that it was told to: {}",
-                    words(&text)
+                    self.wire.words(&text)
                 );
                 Err(Problem::new(Kind::Refused, Reach::Folder, what))
             }

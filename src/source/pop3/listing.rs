@@ -5,7 +5,6 @@ use std::io::{Read, Write};
 use super::Session;
 use super::delayed;
 use super::proto::{list_line, refusal, stat_count, uidl_line};
-use super::wire::words;
 use crate::mail::pop_entries::{Numbers, Sizes};
 use crate::mail::{PopEntries, PopNumber, Strings, Uidl, UidlFault};
 use crate::problem::{Kind, Problem, Reach};
@@ -164,7 +163,7 @@ impl<S: Read + Write> Session<S> {
     fn refused(&mut self, command: &str, text: &str) -> Problem {
         // With commands sent ahead, their replies are still to come.
         self.wire.give_up();
-        let what = format!("the server refused {command}: {}", words(text));
+        let what = format!("the server refused {command}: {}", self.wire.words(text));
         delayed(Problem::new(refusal(text, false), Reach::User, what), text)
     }
 }

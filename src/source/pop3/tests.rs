@@ -501,6 +501,22 @@ fn a_refused_login_is_tried_once_and_its_words_are_scrubbed() {
     );
 }
 
+/// It is hidden from people, and the reply is understood all the same.
+#[test]
+fn a_password_may_be_a_word_of_the_server() {
+    let script = "S: +OK\nC: CAPA\nS: -ERR\nC: USER u\nS: +OK\nC: PASS mailbox\n\
+                  S: -ERR mailbox in use\n";
+    let pipe = Pipe::open(script, 9);
+    let stream = BufReader::new(pipe.clone());
+    let problem = start(stream, &login("u", "mailbox", None)).unwrap_err();
+    assert_eq!((problem.kind, problem.retry), (Kind::Busy, true));
+    assert!(
+        problem.to_string().ends_with("[secret] in use"),
+        "{problem}"
+    );
+    pipe.assert_done();
+}
+
 #[test]
 fn what_cannot_work_is_not_tried() {
     let text = refused("not-offered", Some(Mechanism::CramMd5), Kind::Auth);

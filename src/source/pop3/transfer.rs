@@ -4,7 +4,6 @@ use std::io::{Read, Write};
 
 use super::proto::shuts_out;
 use super::unstuff::Unstuffer;
-use super::wire::words;
 use super::{Session, Top, delayed};
 use crate::mail::PopNumber;
 use crate::problem::{Kind, Problem, Reach};
@@ -174,11 +173,14 @@ impl<S: Read + Write> Session<S> {
                 // [SYS/TEMP] is not among these: a server that cannot read one file says so of that
                 // message every time, and the others must go on.
                 Err(text) if shuts_out(&text) => {
-                    let what = format!("the server stopped giving messages: {}", words(&text));
+                    let what = format!(
+                        "the server stopped giving messages: {}",
+                        self.wire.words(&text)
+                    );
                     let problem = delayed(Problem::new(Kind::Busy, Reach::User, what), &text);
                     return Err(at(problem, *number));
                 }
-                Err(text) => refused.push((*number, words(&text))),
+                Err(text) => refused.push((*number, self.wire.words(&text))),
             }
             ahead -= 1;
         }

@@ -12,8 +12,8 @@ const LINE_LIMIT: usize = 64 * 1024;
 /// How much of a server's words goes into a problem, in characters.
 const WORDS: usize = 300;
 
-/// A status line, its text made UTF-8.
-#[derive(Debug)]
+/// A status line, its text made UTF-8. It goes to people by [`Wire::words`] only: a password may be in it, and
+/// may be a word by which the reply is understood.
 pub(super) enum Reply {
     Ok(String),
     Err(String),
@@ -46,6 +46,12 @@ impl<S: Read + Write> Wire<S> {
         if text.len() > 3 {
             self.hidden.push(text.to_owned());
         }
+    }
+
+    /// A server's words as they may be told, cut to a readable length.
+    pub(super) fn words(&self, text: &str) -> String {
+        let text = self.without_hidden(text.to_owned());
+        printable_bytes(text.as_bytes(), WORDS)
     }
 
     /// `text` as it may be told.
@@ -144,14 +150,11 @@ impl<S: Read + Write> Wire<S> {
         let line = self.line()?;
         let nonsense = match status(line) {
             Some(Status::Ok(rest)) => return Ok(Reply::Ok(text(rest))),
-            Some(Status::Err(rest)) => {
-                let words = text(rest);
-                return Ok(Reply::Err(self.without_hidden(words)));
-            }
+            Some(Status::Err(rest)) => return Ok(Reply::Err(text(rest))),
             Some(Status::Challenge(rest)) => return Ok(Reply::Challenge(text(rest))),
             None => text(line),
         };
-        let words = words(&self.without_hidden(nonsense));
+        let words = self.words(&nonsense);
         self.broken = true;
         Err(Problem::new(
             Kind::Protocol,
@@ -212,9 +215,4 @@ impl<S: Read + Write> Wire<S> {
         };
         Problem::new(Kind::Network, Reach::User, what).caused_by(error)
     }
-}
-
-/// A server's words cut to a readable length.
-pub(super) fn words(text: &str) -> String {
-    printable_bytes(text.as_bytes(), WORDS)
 }
