@@ -1,6 +1,8 @@
 //! What ends a run from outside: a signal, or the end of its window. Either asks it to stop after the messages
 //! at hand.
 
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -40,6 +42,8 @@ impl Ending {
                 tracing::warn!("signals cannot be caught; an interrupted run will stop at once");
             }
         }
+        // Without that word it stops as well.
+        let _ = answer_signals();
         ending
     }
 
@@ -86,6 +90,24 @@ impl Ending {
             exit => exit,
         }
     }
+}
+
+/// Says at the first signal that it has been heard: what is at hand may take a while.
+fn answer_signals() -> io::Result<()> {
+    let (mut heard, raised) = UnixStream::pair()?;
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::low_level::pipe::register(signal, raised.try_clone()?)?;
+    }
+    let answer = move || {
+        if heard.read_exact(&mut [0]).is_ok() {
+            tracing::warn!(
+                "asked to stop: it ends after the messages at hand; asked once more it ends at once, and a later \
+                 run goes on from there, too"
+            );
+        }
+    };
+    let thread = thread::Builder::new().name("signals".to_owned());
+    thread.spawn(answer).map(drop)
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub fn lines(job: &Job, history: &[Past]) -> Vec<String> {
     let rate = rate(job, history);
     let mut lines = Vec::new();
     if job.bytes > 0 {
-        let took = job.looked + transfer(job.bytes as f64, &rate);
+        let took = job.looked.saturating_add(transfer(job.bytes as f64, &rate));
         lines.push(format!(
             "to fetch: {} in {} messages, in about {} (basis: {}, and {} to look at {} users, as now)",
             BinaryBytes(job.bytes),
@@ -93,7 +93,8 @@ fn rate(job: &Job, history: &[Past]) -> Rate {
     Rate {
         per_second: per_second as f64,
         basis: format!(
-            "an assumption, 340 kB/s for each of {at_once} users at once: --history with earlier runs knows better"
+            "340 kB/s assumed for each of {} at once, which --history with earlier runs would know",
+            counted(at_once, "user")
         ),
     }
 }
@@ -121,7 +122,7 @@ fn delta(job: &Job, history: &[Past], rate: &Rate) -> String {
         return "not known before a second run of the same users is in --history".to_owned();
     }
     let a_day = bytes / days;
-    let took = job.looked + transfer(a_day, rate);
+    let took = job.looked.saturating_add(transfer(a_day, rate));
     format!(
         "about {} come in a day; a run a day after the one before takes about {} (basis: what {} brought of {} users that were there already, {:.1} days in all; and as above)",
         shown(a_day),

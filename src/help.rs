@@ -124,13 +124,22 @@ pub fn page(about: &str) -> Result<Vec<u8>, Problem> {
         .ok_or_else(|| unknown(about, &command()))
 }
 
-/// Writes all manual pages into `dir`, which is made where it is not there.
+/// Writes all manual pages into `dir`, which is made where it is not there. If it is called `man1`, man looks for
+/// no pages of another section there: those of section 7 go into `man7` beside it.
 ///
 /// # Errors
 /// The directory or a file cannot be written (reach Run, kind Target).
 pub fn write_pages(dir: &Path) -> Result<(), Problem> {
-    let write = |Page { file, roff, .. }: Page| std::fs::write(dir.join(file), roff);
+    let topics = match dir.file_name().is_some_and(|name| name == "man1") {
+        true => dir.with_file_name("man7"),
+        false => dir.to_owned(),
+    };
+    let write = |Page { file, roff, .. }: Page| {
+        let dir = if file.ends_with(".7") { &topics } else { dir };
+        std::fs::write(dir.join(file), roff)
+    };
     std::fs::create_dir_all(dir)
+        .and_then(|()| std::fs::create_dir_all(&topics))
         .and_then(|()| pages::all().into_iter().try_for_each(write))
         .map_err(|error| {
             let what = format!("the manual pages cannot be written to {}", dir.display());

@@ -81,8 +81,8 @@ pub struct SourceFolder<'a> {
     /// `entries` are such copies, each with the digest of its UIDL, which stands for it in file names.
     /// `None`: nothing is collected.
     pub collected: Option<&'a [UidlDigest]>,
-    /// Whether `entries` are all messages that the source has. Where it listed some in words that make
-    /// no sense, one that is missing may still be there.
+    /// Whether `entries` are all messages that the source has, and it is known which files hold them.
+    /// Where it listed some in words that make no sense, one that is missing may still be there.
     pub is_whole: bool,
 }
 
@@ -309,8 +309,6 @@ pub struct FolderPlan {
     /// Lines of other mail that get a new UID: a server has given theirs while the source gave it to
     /// another message.
     pub moved: u64,
-    /// Messages on the target that the source never had.
-    pub local: u64,
     /// Copies of messages in other folders that an earlier run has collected, where nothing is
     /// collected now: by the UIDs that they were given, also those that were deleted on the target.
     pub copies: UidSet,

@@ -6,6 +6,7 @@
 //! names before any list mentions them, each list is replaced as a whole, and a run that was cut is
 //! ended by the next. Nothing of the old servers is removed.
 
+mod announced;
 pub mod journal;
 mod known;
 mod places;
@@ -29,8 +30,8 @@ use crate::sink::sync::Syncer;
 use crate::sink::target_problem;
 use crate::sink::tree::Tree;
 use crate::text::{counted, printable, printable_raw};
-use journal::Former;
-use known::{Known, Listed};
+use journal::Journal;
+use known::Known;
 use places::Moved;
 
 /// A tree and what is to become of it.
@@ -181,7 +182,8 @@ impl Retarget {
         outcome: &mut Outcome,
         out: &mut impl Write,
     ) -> Result<(), Problem> {
-        let Some(seen) = self.known(folder)? else {
+        let journal = Journal::read(&self.maildir, &folder.place)?;
+        let Some(seen) = self.known(folder, &journal)? else {
             return Ok(());
         };
         let owner = self.owner_name();
@@ -215,18 +217,8 @@ impl Retarget {
                 "folder {path}: UID {uid}: {who} cannot hold the UIDL {uidl}: {why}"
             ));
         }
-        if plan.name_breaks > 0 {
-            lost.push(format!(
-                "folder {path}: Courier lists by name, which does not keep the POP3 order in {} places",
-                plan.name_breaks
-            ));
-        }
-        if plan.order_breaks > 0 {
-            lost.push(format!(
-                "folder {path}: the dates do not keep the POP3 order in {} places",
-                plan.order_breaks
-            ));
-        }
+        let breaks = describe::order_breaks(plan).into_iter();
+        lost.extend(breaks.map(|told| format!("folder {path}: {told}")));
         if !plan.homeless_keywords.is_empty() {
             let keywords = plan.homeless_keywords.join(", ");
             lost.push(format!(
@@ -258,7 +250,8 @@ impl Retarget {
         let marker = self.layout == Layout::MaildirPlusPlus;
         let dirs = tree.open_folder(&folder.place, marker)?;
         let _lock = ListLock::take(tree, &dirs, self.policy().lists(is_root), stop)?;
-        let Some(seen) = self.known(folder)? else {
+        let journal = Journal::read(&self.maildir, &folder.place)?;
+        let Some(seen) = self.known(folder, &journal)? else {
             return Ok(());
         };
         let owner = self.owner_name();
@@ -280,14 +273,31 @@ impl Retarget {
             delivered: &|_| {},
             digested: None,
         };
-        journal::write(tree, &dirs, &plan, &disk, &seen.former)?;
+        let renamed = journal.with(self.announcer_word(), &plan, &disk);
+        if renamed != journal && !renamed.former.is_empty() {
+            renamed.write(tree, &dirs)?;
+        }
         let no_key = |_| 0;
         export::carry_out(&job, watch, &no_key, &mut |_| Ok(()))?;
-        journal::forget(&dirs)
+        // Lists that say the new names need no others; names that are announced do.
+        let is_by_names = is_root && !matches!(self.announcer, announce::Server::Dovecot(_));
+        match is_by_names && !renamed.former.is_empty() {
+            true => Ok(()),
+            false => journal::forget(&dirs),
+        }
+    }
+
+    /// The word for the old POP3 server.
+    fn announcer_word(&self) -> &'static str {
+        match self.announcer {
+            announce::Server::Dovecot(_) => "dovecot",
+            announce::Server::Qmail => "qmail",
+            announce::Server::Courier => "courier",
+        }
     }
 
     /// What the old servers know of a folder. `None`: it has no messages, and no list.
-    fn known(&self, folder: &Folder) -> Result<Option<Known>, Problem> {
+    fn known(&self, folder: &Folder, journal: &Journal) -> Result<Option<Known>, Problem> {
         let in_root = folder.place.is_root();
         let policy = Policy {
             servers: self.from,
@@ -303,13 +313,12 @@ impl Retarget {
             let lists = self.policy().lists(in_root);
             disk.uidlist = self.scan(folder, lists)?.uidlist;
         }
-        let former = journal::read(&self.maildir, &folder.place)?;
         let announced = match in_root {
-            true => Some(self.announced(&former)?),
+            true => Some(self.announced(journal)?),
             false => None,
         };
         let announced = announced.as_deref();
-        let known = Known::of(&disk, former, self.from, announced, export::now());
+        let known = Known::of(&disk, &journal.former, self.from, announced, export::now());
         known.map_err(|fault| {
             let hint = match &fault {
                 known::Fault::SameName(_) => "give one of them another name, or remove it if both are one message",
@@ -321,25 +330,21 @@ impl Retarget {
         })
     }
 
-    /// What the old POP3 server announces, in its order. Files that have been renamed already are known
-    /// to it by their former names.
-    fn announced(&self, former: &Former) -> Result<Vec<Listed>, Problem> {
-        let mut maildrop = announce::load(&self.maildir)?;
-        for file in &mut maildrop.files {
-            let Ok(base) = std::str::from_utf8(file.base()) else {
-                continue;
-            };
-            if let Some(old) = former.get(base) {
-                let suffix = &file.name[base.len()..];
-                file.name = [old.as_bytes(), suffix].concat().into();
-            }
-        }
-        let listing = announce::list(&maildrop, &self.announcer, export::now());
-        let listed = listing.entries.into_iter().filter_map(|entry| {
-            let base = maildrop.files.get(entry.file)?.base();
-            Some((std::str::from_utf8(base).ok()?.into(), entry.uidl))
-        });
-        Ok(listed.collect())
+    /// What the old POP3 server announces, or did before files were renamed.
+    fn announced(&self, journal: &Journal) -> Result<Vec<known::Listed>, Problem> {
+        let maildrop = announce::load(&self.maildir)?;
+        let none = journal::Former::new();
+        // Another server announces by the names that it finds.
+        let former = match journal.is_of(self.announcer_word()) {
+            true => &journal.former,
+            false => &none,
+        };
+        Ok(announced::announced(
+            &maildrop,
+            &self.announcer,
+            former,
+            export::now(),
+        ))
     }
 
     fn scan(&self, folder: &Folder, lists: Lists) -> Result<plan::on_disk::OnDisk, Problem> {

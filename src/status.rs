@@ -128,20 +128,24 @@ fn words(dir: &Path, stand: &Stand, life: Life, now: Timestamp) -> Vec<String> {
         }
         _ => format!("at work as process {pid} on {machine}, {ago} ago:"),
     };
-    let dir = crate::text::printable(&dir.display().to_string());
-    let mut lines = vec![format!("{dir}: {command}, begun {}, {how}", stand.started)];
+    let shown = crate::text::printable(&dir.display().to_string());
+    let mut lines = vec![format!(
+        "{shown}: {command}, begun {}, {how}",
+        stand.started
+    )];
     lines.extend(stand.lines().into_iter().map(|line| format!("  {line}")));
-    lines.extend(again(stand, life, &dir).map(|again| format!("  again     {again}")));
+    lines.extend(again(stand, life, dir).map(|again| format!("  again     {again}")));
     lines
 }
 
 /// How to do what is not done.
-fn again(stand: &Stand, life: Life, dir: &str) -> Option<String> {
+fn again(stand: &Stand, life: Life, dir: &Path) -> Option<String> {
     let file = match &*stand.command {
         "check" => "check.csv",
         "verify" => "verified.csv",
         _ => "summary.csv",
     };
+    let file = crate::text::printable(&dir.join(file).display().to_string());
     let users = stand.users;
     match life {
         Life::Cut | Life::Silent => Some(
@@ -150,10 +154,10 @@ fn again(stand: &Stand, life: Life, dir: &str) -> Option<String> {
         ),
         _ if users.partial + users.failed == 0 => None,
         Life::AtWork => Some(format!(
-            "when it has ended, with --only-failed {dir}/{file} and another --report"
+            "when it has ended, with --only-failed {file} and another --report"
         )),
         Life::Ended => Some(format!(
-            "the same command with --only-failed {dir}/{file} and another --report"
+            "the same command with --only-failed {file} and another --report"
         )),
     }
 }

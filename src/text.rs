@@ -46,9 +46,21 @@ pub fn counted(number: u64, one: &str) -> String {
     format!("{number} {one}{s}")
 }
 
+/// [`counted`] with its verb, in the form for one and in that for more: `1 message is`, `2 messages are`.
+pub fn counted_with(number: u64, one: &str, (singular, plural): (&str, &str)) -> String {
+    let verb = if number == 1 { singular } else { plural };
+    format!("{} {verb}", counted(number, one))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_counted_agrees_with_its_number() {
+        let told = [0, 1, 2].map(|number| counted_with(number, "UIDL", ("has", "have")));
+        assert_eq!(told, ["0 UIDLs have", "1 UIDL has", "2 UIDLs have"]);
+    }
 
     #[test]
     fn control_and_bidi_characters_are_shown_not_sent() {

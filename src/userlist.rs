@@ -153,7 +153,7 @@ fn columns(names: &[String]) -> Result<Vec<Column>, String> {
             .find(|(separator, _)| only.contains(*separator))
         && only
             .split(separator)
-            .any(|name| find(name.trim()).is_some())
+            .any(|name| closest_column(name.trim()).is_some())
     {
         return Err(format!(
             "the columns are separated by {word}: save the list with commas between them"
@@ -268,7 +268,7 @@ fn row(record: Record, columns: &[Column]) -> ReadRow {
             for (column, value) in columns.iter().zip(fields) {
                 if *column == Column::User {
                     row.user = value;
-                    if let Err(fault) = sound_name(&row.user) {
+                    if let Err(fault) = sound_user(&row.user) {
                         faults.push(format!("user: {fault}"));
                     }
                 } else if !value.is_empty()
@@ -322,6 +322,15 @@ pub fn sound_name(name: &str) -> Result<(), String> {
         Err("there is a control character (such as a line end) in it".to_owned())
     } else {
         Ok(())
+    }
+}
+
+/// Refuses also what a spreadsheet has left beside the name: it would be part of a directory's name. A login
+/// name is the server's own affair.
+fn sound_user(name: &str) -> Result<(), String> {
+    match name.trim() == name {
+        true => sound_name(name),
+        false => Err(format!("{name:?} begins or ends with a space")),
     }
 }
 
@@ -495,6 +504,12 @@ mod tests {
             (b"user,user\na,b\n", 1, "user is there twice"),
             (b"user,\na,b\n", 1, "no name"),
             (b"user;password\na;b\n", 1, "semicolons"),
+            (b"User;Password\na;b\n", 1, "semicolons"),
+            (
+                b"user\na\nb \n",
+                3,
+                "user: \"b \" begins or ends with a space",
+            ),
             (b"user\tpassword\na\tb\n", 1, "tabs"),
             (b"\xff\xfeu\0s\0", 1, "UTF-16"),
             (b"\xfe\xff\0u\0s", 1, "UTF-16"),

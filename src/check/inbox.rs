@@ -46,6 +46,7 @@ impl Check<'_> {
                 ahead: None,
                 imap_ahead: None,
                 bodies: None,
+                stop: self.context.stop,
             };
             let mut pairing = matching::pair(policy, &side, &opened.listing, [], &mut sessions)?;
             let search = Search {

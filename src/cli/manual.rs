@@ -40,7 +40,8 @@ pub struct Man {
 
     /// Write all pages into this directory
     ///
-    /// As mailseed.1, mailseed-export.1, mailseed-runbook.7 ...
+    /// As mailseed.1, mailseed-export.1, mailseed-runbook.7 ...; where DIR is called man1, the topics (section
+    /// 7) go into man7 beside it, where man looks for them
     #[arg(long, value_name = "DIR")]
     pub dir: Option<PathBuf>,
 }

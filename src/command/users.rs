@@ -1,6 +1,6 @@
 //! The commands over many users: `check`, `plan`, `export`, `verify`.
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 
 use super::{close_files, refused};
 use crate::cli;
@@ -17,6 +17,7 @@ use crate::report::{
 use crate::run;
 use crate::space::Space;
 use crate::terminal::{self, Results};
+use crate::text::printable;
 use crate::window::{self, Moment};
 
 /// Does `task` for all users that `typed` has.
@@ -72,6 +73,11 @@ impl Job {
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
+        if matches!(task, Task::Export | Task::Plan) && config.users.stays_with_root() {
+            tracing::warn!(
+                "without --owner the mail belongs to root, and hardly a mail server serves such: name whose it is to be"
+            );
+        }
         let exit = match (task, &self.verification) {
             (Task::Check, _) => check(config, voice, &progress),
             (_, Some(verification)) => verify(config, verification, voice, &progress),
@@ -113,12 +119,15 @@ fn check(config: &Config, voice: Voice, progress: &Progress) -> Result<Exit, Pro
     let ending = Ending::on_signals().within(&config.windows);
     let is_left = run::check(config, &mut gathered, progress, &ending.stop)?;
     progress.finish();
-    if let Some(dir) = report_dir {
+    if let Some(dir) = &report_dir {
         dir.write_check(&gathered)?;
     }
-    // As for an export, nobody to tell is no failure.
-    let _ = gathered.tell(&mut Results::stdout());
+    let mut out = Results::stdout();
     let exit = ending.exit(gathered.tally.exit(), is_left);
+    // As for an export, nobody to tell is no failure.
+    let _ = gathered
+        .tell(&mut out)
+        .and_then(|()| tell_on("check", (report_dir.as_ref(), "check.csv"), exit, &mut out));
     gathered.end();
     Ok(exit)
 }
@@ -193,10 +202,11 @@ fn export(
     let is_left = run::run((config, &space), &mut gathered, progress, &ending.stop)?;
     progress.finish();
     gathered.tally.finished = jiff::Timestamp::now();
-    if let Some(dir) = report_dir {
+    if let Some(dir) = &report_dir {
         dir.write(&gathered)?;
     }
     let mut out = Results::stdout();
+    let exit = ending.exit(gathered.tally.exit(), is_left);
     let estimates = match task {
         Task::Plan => estimates(&gathered.tally, &space, config, history),
         _ => Vec::new(),
@@ -205,11 +215,37 @@ fn export(
     let _ = person::tell(&gathered, &mut out).and_then(|()| {
         estimates
             .iter()
-            .try_for_each(|line| writeln!(out, "{line}"))
+            .try_for_each(|line| writeln!(out, "{line}"))?;
+        let dir = report_dir.as_ref().filter(|_| task == Task::Export);
+        tell_on("run", (dir, "summary.csv"), exit, &mut out)
     });
-    let exit = ending.exit(gathered.tally.exit(), is_left);
     gathered.end();
     Ok(exit)
+}
+
+/// Where it is told what is not done, and how it is done once that is mended.
+fn tell_on(
+    again: &str,
+    (dir, file): (Option<&ReportDir>, &str),
+    exit: Exit,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let Some(dir) = dir.filter(|_| exit != Exit::Ok) else {
+        return Ok(());
+    };
+    let file = dir.path().join(file);
+    let file = printable(&file.to_string_lossy());
+    if exit == Exit::Interrupted {
+        return writeln!(
+            out,
+            "the same command goes on from there, with another --report"
+        );
+    }
+    writeln!(
+        out,
+        "{file} tells what is not done, and why; once it is mended, {again} again with --only-failed {file} and \
+         another --report"
+    )
 }
 
 /// What a plan says besides of time and room.

@@ -64,6 +64,11 @@ impl Owner {
         let (uid, gid) = (Uid::effective(), Gid::effective());
         !uid.is_root() && (self.uid != uid.as_raw() || self.gid != gid.as_raw())
     }
+
+    /// Whether files that are given to nobody belong to root.
+    pub fn is_root_by_itself() -> bool {
+        Uid::effective().is_root()
+    }
 }
 
 fn group_number(group: &str) -> Result<u32, String> {

@@ -26,6 +26,7 @@ pub struct Users {
     groups: HashMap<usize, Vec<usize>>,
     counts: Counts,
     needs_privilege: bool,
+    stays_with_root: bool,
 }
 
 /// How many users the whole list has.
@@ -62,6 +63,11 @@ impl Users {
     /// Whether some of the list's files are to have another owner, for which this process is not privileged.
     pub(super) fn needs_privilege(&self) -> bool {
         self.needs_privilege
+    }
+
+    /// Whether some of the list's files are to belong to root, since nobody says whose they are to be.
+    pub fn stays_with_root(&self) -> bool {
+        self.stays_with_root
     }
 
     /// How many the whole list has.

@@ -37,9 +37,9 @@ fn the_time_it_takes_is_told_with_its_basis() {
             34 * 16 * 1_000_000,
             &[],
             &[
-                "to fetch: 518.80 MiB in 5,000 messages, in about 4 minutes (basis: an assumption, 340 kB/s \
-               for each of 16 users at once: --history with earlier runs knows better, and 2 minutes to look \
-               at 1,000 users, as now)",
+                "to fetch: 518.80 MiB in 5,000 messages, in about 4 minutes (basis: 340 kB/s assumed \
+               for each of 16 users at once, which --history with earlier runs would know, and 2 minutes to \
+               look at 1,000 users, as now)",
             ],
         ),
         (

@@ -104,8 +104,26 @@ impl View<'_> {
             .then_some(uid)
     }
 
-    /// Whether the record knows of a message with this UID.
+    /// The old server's UID of the message that has `uid` on the target, if it is one of the old server's: the
+    /// record's UIDs are those of the old server. What has no UID here keeps its own.
+    pub fn source_uid(&self, uid: Uid) -> Option<Uid> {
+        let Some(folder) = self.record else {
+            return Some(uid);
+        };
+        let renumbered = folder.renumbered.iter();
+        let was = |(_, here): &(&u32, &u32)| **here == uid.value();
+        if let Some((there, _)) = renumbered.clone().find(was) {
+            return Uid::new(*there);
+        }
+        let is_anothers = folder.foreign.contains(uid) && self.line_of(uid).is_some();
+        (!is_anothers).then_some(uid)
+    }
+
+    /// Whether the record knows of the message with this UID.
     pub fn has_recorded(&self, uid: Uid) -> bool {
+        let Some(uid) = self.source_uid(uid) else {
+            return false;
+        };
         self.record.is_some_and(|folder| {
             let paired = folder.paired.as_ref();
             let mut skipped = folder.skipped.iter();

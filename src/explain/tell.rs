@@ -189,6 +189,7 @@ impl Story<'_> {
     /// Why the message was not exported.
     fn left_out(&self, uid: Uid) -> Option<String> {
         let folder: &Folder = self.view.record?;
+        let uid = self.view.source_uid(uid)?;
         let mut skipped = folder.skipped.iter();
         if let Some(skipped) = skipped.find(|one| one.uid == Some(uid.value())) {
             let uidl = skipped.uidl.as_ref();

@@ -160,3 +160,26 @@ fn messages_are_found_by_all_their_names() {
     assert_eq!(hits(&Key::new("1"), &other), []);
     assert_eq!(hits(&Key::new("Other:1"), &other), [message(1, Some(0))]);
 }
+
+#[test]
+fn the_uids_of_the_record_are_those_of_the_old_server() {
+    let mut record = inbox_record();
+    let folder = record.folder(&FolderPath::inbox());
+    // After the cutover the target has given 5 to mail of its own, and the old server's 5 is 19 here.
+    folder.renumbered = [(5, 19)].into();
+    folder.foreign = [uid(5)].into_iter().collect();
+    let paired = folder.paired.as_mut().unwrap();
+    let found = [uid(4), uid(5)].into_iter().collect();
+    paired.stages.insert("header".to_owned(), found);
+    let view = inbox(&record);
+    for (here, there, is_recorded) in [
+        (3, Some(3), false),
+        (4, Some(4), true),
+        (5, None, false),
+        (8, Some(8), true),
+        (19, Some(5), true),
+    ] {
+        assert_eq!(view.source_uid(uid(here)), there.map(uid), "{here}");
+        assert_eq!(view.has_recorded(uid(here)), is_recorded, "{here}");
+    }
+}

@@ -34,28 +34,33 @@ pub struct Subscriptions {
     separator: char,
     /// What stands before all names but INBOX itself.
     prefix: &'static str,
-    lines: Vec<String>,
+    /// As bytes: what is not UTF-8 is none of ours, and stays as it is.
+    lines: Vec<Vec<u8>>,
 }
 
 impl Subscriptions {
-    /// Reads the file; a missing or empty one becomes an empty list of version 2. Lines that are
-    /// not UTF-8 are kept as well as they can be shown.
+    /// Reads the file; a missing or empty one becomes an empty list of version 2.
     pub fn parse(bytes: Option<&[u8]>, form: Form) -> Self {
-        let text = String::from_utf8_lossy(bytes.unwrap_or_default());
-        let (separator, body) = match (form, text.strip_prefix(VERSION_2)) {
-            (Form::Courier, _) => ('.', text.as_ref()),
+        let bytes = bytes.unwrap_or_default();
+        let (separator, body) = match (form, bytes.strip_prefix(VERSION_2.as_bytes())) {
+            (Form::Courier, _) => ('.', bytes),
             (_, Some(body)) => ('\t', body),
-            (_, None) if text.is_empty() => ('\t', ""),
-            (Form::Dovecot(Layout::MaildirPlusPlus), None) => ('.', text.as_ref()),
-            (Form::Dovecot(Layout::Fs), None) => ('/', text.as_ref()),
+            (_, None) if bytes.is_empty() => ('\t', bytes),
+            (Form::Dovecot(Layout::MaildirPlusPlus), None) => ('.', bytes),
+            (Form::Dovecot(Layout::Fs), None) => ('/', bytes),
         };
+        let lines = body.split(|byte| *byte == b'\n');
+        let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
         Self {
             separator,
             prefix: match form {
                 Form::Dovecot(_) => "",
                 Form::Courier => "INBOX.",
             },
-            lines: body.lines().map(str::to_owned).collect(),
+            lines: lines
+                .filter(|line| !line.is_empty())
+                .map(<[u8]>::to_vec)
+                .collect(),
         }
     }
 
@@ -63,7 +68,7 @@ impl Subscriptions {
     /// longer subscribed there, and new ones. Says how many lines came or went.
     pub fn change(&mut self, ended: &[String], new: &[String]) -> usize {
         let stays: HashSet<&String> = new.iter().collect();
-        let ended: HashSet<String> = ended
+        let ended: HashSet<Vec<u8>> = ended
             .iter()
             .filter(|name| !stays.contains(name))
             .filter_map(|name| self.line(name))
@@ -76,7 +81,7 @@ impl Subscriptions {
 
     /// Makes the list what `names` say. Says how many lines came or went.
     pub fn become_like(&mut self, names: &[String]) -> usize {
-        let wanted: HashSet<String> = names.iter().filter_map(|name| self.line(name)).collect();
+        let wanted: HashSet<Vec<u8>> = names.iter().filter_map(|name| self.line(name)).collect();
         let count = self.lines.len();
         self.lines.retain(|line| wanted.contains(line));
         let removed = count - self.lines.len();
@@ -85,9 +90,9 @@ impl Subscriptions {
 
     /// Adds `names` that are missing; says how many those were.
     fn add(&mut self, names: &[String]) -> usize {
-        let mut known: HashSet<String> = self.lines.iter().cloned().collect();
+        let mut known: HashSet<Vec<u8>> = self.lines.iter().cloned().collect();
         let before = self.lines.len();
-        let lines: Vec<String> = names.iter().filter_map(|name| self.line(name)).collect();
+        let lines: Vec<Vec<u8>> = names.iter().filter_map(|name| self.line(name)).collect();
         for line in lines {
             if known.insert(line.clone()) {
                 self.lines.push(line);
@@ -97,20 +102,21 @@ impl Subscriptions {
     }
 
     /// `name` as the file has it; `None` where its version cannot say it.
-    fn line(&self, name: &str) -> Option<String> {
+    fn line(&self, name: &str) -> Option<Vec<u8>> {
         let ambiguous = self.separator != '\t' && name.contains(self.separator);
         let prefix = match name {
             "INBOX" => "",
             _ => self.prefix,
         };
         let parts = name.replace('\t', &self.separator.to_string());
-        (!ambiguous).then(|| format!("{prefix}{parts}"))
+        (!ambiguous).then(|| format!("{prefix}{parts}").into_bytes())
     }
 
     /// The names in the file, the parts of each with TAB between them.
     pub fn names(&self) -> Vec<String> {
         let names = self.lines.iter().filter_map(|line| {
-            let name = match line.as_str() {
+            let line = std::str::from_utf8(line).ok()?;
+            let name = match line {
                 "INBOX" => line,
                 _ => line.strip_prefix(self.prefix)?,
             };
@@ -126,11 +132,9 @@ impl Subscriptions {
         } else {
             ""
         };
-        let lines = self.lines.iter().flat_map(|line| [line.as_str(), "\n"]);
-        std::iter::once(head)
-            .chain(lines)
-            .collect::<String>()
-            .into_bytes()
+        let lines = self.lines.iter().flat_map(|line| [line.as_slice(), b"\n"]);
+        let all = std::iter::once(head.as_bytes()).chain(lines);
+        all.flatten().copied().collect()
     }
 }
 
@@ -173,6 +177,19 @@ mod tests {
             assert_eq!(String::from_utf8(subscriptions.to_bytes()).unwrap(), want);
             assert_eq!(subscriptions.change(&names, &names), 0);
         }
+    }
+
+    #[test]
+    fn what_is_not_utf_8_stays_as_it_is() {
+        let old = b"INBOX.caf\xe9\n\nINBOX.A";
+        let mut subscriptions = Subscriptions::parse(Some(old), Form::Courier);
+        assert_eq!(subscriptions.names(), ["A"]);
+        let names = ["A", "B"].map(str::to_owned);
+        assert_eq!(subscriptions.change(&[], &names), 1);
+        assert_eq!(
+            subscriptions.to_bytes(),
+            b"INBOX.caf\xe9\nINBOX.A\nINBOX.B\n"
+        );
     }
 
     #[test]

@@ -42,6 +42,22 @@ pub fn lines(
     lines
 }
 
+/// Where the target cannot keep the POP3 order.
+pub fn order_breaks(plan: &FolderPlan) -> Vec<String> {
+    let mut told = Vec::new();
+    if plan.name_breaks > 0 {
+        let places = counted(plan.name_breaks, "place");
+        told.push(format!(
+            "Courier lists by name, which does not keep the POP3 order in {places}"
+        ));
+    }
+    if plan.order_breaks > 0 {
+        let places = counted(plan.order_breaks, "place");
+        told.push(format!("the dates do not keep the POP3 order in {places}"));
+    }
+    told
+}
+
 /// What is made and written besides messages and lists.
 fn of_steps(source: &SourceFolder<'_>, target: &MaildirFolder, plan: &FolderPlan) -> Vec<String> {
     let parts = plan.steps.iter().filter_map(|step| match step {

@@ -34,7 +34,7 @@ impl Planner<'_> {
     pub fn run(&self) -> Result<FolderPlan, Problem> {
         let unholdable = self.unholdable()?;
         let mut found = recognise(self.source, self.disk, self.past);
-        let local = self.local(&found)?;
+        self.allow_local(&found)?;
         let wanted = self.wanted(&found);
         let mut numbers = self.numbers(&found, &wanted)?;
         let (letters, homeless_keywords) = self.letters(&wanted);
@@ -68,7 +68,6 @@ impl Planner<'_> {
             renumbered: std::mem::take(&mut numbers.renumbered),
             foreign: std::mem::take(&mut numbers.foreign),
             moved: numbers.moved.len() as u64,
-            local,
             copies: found.copies(self.source, self.disk, self.past, self.mode()),
             kept_copies: found.kept_copies(),
             list: None,

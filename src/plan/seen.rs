@@ -115,16 +115,6 @@ impl Seen {
             _ => (self.written_next, &self.foreign),
         }
     }
-
-    /// How many messages were exported.
-    pub fn len(&self) -> u64 {
-        self.marked.iter().map(|marked| marked.uids.len()).sum()
-    }
-
-    /// Whether no message was.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 /// Gathers messages by their flags and keywords, each combination as words: the Maildir letters of
@@ -319,7 +309,7 @@ mod tests {
         assert_eq!(seen.source_uid(uid(100)), Some(uid(3)));
         assert_eq!(seen.source_uid(uid(2)), Some(uid(2)));
         assert_eq!(seen.source_uid(uid(3)), None);
-        assert_eq!(seen.len(), 5);
+        assert_eq!(seen.uids().to_string(), "1:3,7,9");
         let mut again = Gathered::default();
         again.add_marked(uid(3), three);
         assert_eq!(

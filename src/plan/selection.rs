@@ -10,6 +10,7 @@ use crate::config::selection::AllMail;
 use crate::config::{Selection, User};
 use crate::mail::{Entry, FolderPath, UidSet};
 use crate::source::{FolderList, ListedFolder, SpecialUse};
+use crate::text::counted_with;
 
 /// The usual names of folders with a special use, as Dovecot's example configuration has them.
 const USUAL_NAMES: [(SpecialUse, &str); 5] = [
@@ -278,7 +279,11 @@ impl<'a> Choice<'a> {
             (all + 1, taken + u64::from(self.takes(&it.path)))
         });
         if taken < all {
-            let note = format!("{} of {all} folders are not selected", all - taken);
+            let note = format!(
+                "{} of {} not selected",
+                all - taken,
+                counted_with(all, "folder", ("is", "are"))
+            );
             self.notes.push(note);
         }
     }

@@ -148,13 +148,16 @@ impl Source {
             seen: self.seen.as_ref(),
             rematched: self.rematched.as_ref(),
         };
-        let policy = Policy {
+        plan(&source, &past, disk, &self.policy(servers, uidls), NOW)
+    }
+
+    fn policy(&self, servers: Servers, uidls: UidlPolicy) -> Policy {
+        Policy {
             servers,
             listed: servers,
             uidls,
             rerun: self.rerun,
-        };
-        plan(&source, &past, disk, &policy, NOW)
+        }
     }
 
     fn borrowed(&self) -> SourceFolder<'_> {
@@ -261,26 +264,8 @@ fn list_text(list: &UidList) -> String {
 
 /// What the folder looks like when `plan` has been carried out.
 fn after(source: &Source, disk: &OnDisk, plan: &FolderPlan, servers: Servers) -> OnDisk {
-    let folder = SourceFolder {
-        owner: "ann",
-        path: &source.path,
-        validity: UidValidity::new(source.validity).unwrap(),
-        uid_next: source.uid_next,
-        in_root: source.path.is_inbox(),
-        entries: &source.entries,
-        selected: source.selected.as_ref(),
-        keywords: &source.keywords,
-        uidls: source.uidls.as_ref(),
-        digests: None,
-        collected: source.copies.as_deref(),
-        is_whole: true,
-    };
-    let policy = Policy {
-        servers,
-        listed: servers,
-        uidls: UidlPolicy::default(),
-        rerun: source.rerun,
-    };
+    let folder = source.borrowed();
+    let policy = source.policy(servers, UidlPolicy::default());
     let mut done = disk.clone();
     done.exists = true;
     let mut lines = Vec::new();
@@ -487,7 +472,7 @@ fn what_another_tool_staged_under_the_same_uids_is_the_same_mail_if_size_and_dat
     );
     change(&mut staged.files, 0, |file| file.mtime = Some(7001));
     let plan = source.plan(&staged, DOVECOT).unwrap();
-    assert_eq!((plan.deliveries, plan.local, plan.moved), (2, 1, 1));
+    assert_eq!((plan.deliveries, plan.moved), (2, 1));
 }
 
 /// What a cell of the decision table does with UID 7 of a folder that has UID 3 too.
@@ -617,29 +602,14 @@ fn a_message_that_was_listed_in_words_without_sense_is_not_taken_for_deleted() {
             .seen(&[("S", &[3, 7])])
             .mode(mode);
         let folder = |is_whole| SourceFolder {
-            owner: "ann",
-            path: &source.path,
-            validity: UidValidity::new(VALIDITY).unwrap(),
-            uid_next: 500,
-            in_root: false,
-            entries: &source.entries,
-            selected: None,
-            keywords: &source.keywords,
-            uidls: None,
-            digests: None,
-            collected: None,
             is_whole,
+            ..source.borrowed()
         };
         let past = Past {
             seen: source.seen.as_ref(),
             rematched: None,
         };
-        let policy = Policy {
-            servers: DOVECOT,
-            listed: DOVECOT,
-            uidls: UidlPolicy::default(),
-            rerun: source.rerun,
-        };
+        let policy = source.policy(DOVECOT, UidlPolicy::default());
         for (is_whole, removals) in [(true, 1), (false, 0)] {
             let plan = plan(&folder(is_whole), &past, &there, &policy, NOW).unwrap();
             assert_eq!(plan.removals.len(), removals, "{mode:?} {is_whole}");
@@ -750,20 +720,7 @@ fn no_uid_has_two_contents() {
     // The next run knows all of them, and moves nobody again.
     let mut seen = source.seen.clone().unwrap();
     seen.marked = seen::marked(&seen::after(
-        &SourceFolder {
-            owner: "ann",
-            path: &source.path,
-            validity: UidValidity::new(VALIDITY).unwrap(),
-            uid_next: 502,
-            in_root: true,
-            entries: &source.entries,
-            selected: None,
-            keywords: &source.keywords,
-            uidls: None,
-            digests: None,
-            collected: None,
-            is_whole: true,
-        },
+        &source.borrowed(),
         source.seen.as_ref(),
         &plan,
         &|_| false,
@@ -799,7 +756,7 @@ fn a_local_mail_that_no_list_has_leaves_the_source_its_uid() {
     source.uid_next = 501;
     let plan = source.plan(&there, DOVECOT).unwrap();
     assert_eq!(plan.uids[1].map(Uid::value), Some(500));
-    assert_eq!((plan.local, plan.moved), (1, 0));
+    assert_eq!((plan.kept, plan.moved), (1, 0));
     let done = after(&source, &there, &plan, DOVECOT);
     assert_eq!(done.uidlist.unwrap().next_uid, 501);
 }

@@ -2,6 +2,7 @@
 
 use crate::config::UidlPolicy;
 use crate::problem::{Kind, Problem, Reach};
+use crate::text::counted_with;
 
 /// What the pairing of POP3 with INBOX left over.
 #[derive(Debug, Clone, Default)]
@@ -22,17 +23,19 @@ pub fn judge(leftovers: &Leftovers, policy: &UidlPolicy) -> Result<(), Problem> 
     let mut complaints = Vec::new();
     let mut flags = Vec::new();
     if !leftovers.missing.is_empty() && !policy.ignore_missing {
+        let count = leftovers.missing.len() as u64;
         complaints.push(format!(
-            "{} INBOX messages have no UIDL ({})",
-            leftovers.missing.len(),
+            "{} no UIDL ({})",
+            counted_with(count, "INBOX message", ("has", "have")),
             some(&leftovers.missing)
         ));
         flags.push("--ignore-missing-uidls");
     }
     if !leftovers.extra.is_empty() && !policy.ignore_extra {
+        let count = leftovers.extra.len() as u64;
         complaints.push(format!(
-            "{} UIDLs have no message in INBOX ({})",
-            leftovers.extra.len(),
+            "{} no message in INBOX ({})",
+            counted_with(count, "UIDL", ("has", "have")),
             some(&leftovers.extra)
         ));
         flags.push("--ignore-extra-uidls");
@@ -79,7 +82,7 @@ mod tests {
         assert_eq!(
             problem.to_string(),
             "folder INBOX: 5 INBOX messages have no UIDL (UID 1, UID 2, UID 3, ...); \
-             1 UIDLs have no message in INBOX (abc: no message has this content); \
+             1 UIDL has no message in INBOX (abc: no message has this content); \
              INBOX was not published (hint: --ignore-missing-uidls --ignore-extra-uidls exports \
              the user all the same; if the POP3 server shows other folders too, \
              --pop3-all-mailboxes finds their UIDLs)"
@@ -92,7 +95,7 @@ mod tests {
             judge(&leftovers, &lenient)
                 .unwrap_err()
                 .to_string()
-                .contains("1 UIDLs")
+                .contains("1 UIDL has")
         );
         let both = UidlPolicy {
             ignore_extra: true,

@@ -52,6 +52,11 @@ impl<const N: usize> Looks<N> {
         self.statuses.exit()
     }
 
+    /// How many could not be looked at.
+    pub fn failed(&self) -> u64 {
+        self.statuses.failed
+    }
+
     /// Writes the line of each user, then how many there are and how they stand.
     pub fn tell(
         &self,

@@ -1,6 +1,6 @@
-//! What a folder's files were called before they got other names: as long as the lists of the old servers
-//! say the old ones, nothing else tells which message a file is. Written before the first file is
-//! renamed, removed when the lists are in place.
+//! What a folder's files were called before they got other names. As long as the lists of the old servers
+//! say the old ones, nothing else tells which message a file is; and qmail and Courier announce by names,
+//! so that INBOX keeps them for a second run. Written before the first file is renamed.
 
 use std::collections::HashMap;
 use std::io::{self, Write as _};
@@ -18,47 +18,75 @@ const FILE: &str = "mailseed.retarget";
 /// By the base name that a file has, the one that it had.
 pub type Former = HashMap<Box<str>, Box<str>>;
 
-/// Reads what a run that was cut has left in a folder.
-///
-/// # Errors
-/// Those of the file system.
-pub(super) fn read(root: &Path, folder: &MaildirFolder) -> Result<Former, Problem> {
-    let attempt = || -> io::Result<Former> {
-        let Some(dir) = on_disk::open_existing(root, folder)? else {
-            return Ok(Former::new());
-        };
-        let bytes = control::read(&dir, FILE)?.unwrap_or_default();
-        Ok(parse(&String::from_utf8_lossy(&bytes)))
-    };
-    attempt().map_err(|error| target_problem(&format!("read {FILE}"), error))
+/// The names of a folder.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Journal {
+    /// The word for the POP3 server that announced by the former names.
+    announcer: String,
+    /// The names.
+    pub former: Former,
 }
 
-/// Writes what the files are called that `plan` renames, and those that a run has renamed before it was
-/// cut.
-///
-/// # Errors
-/// Those of the file system.
-pub(super) fn write(
-    tree: &Tree,
-    dirs: &FolderDirs,
-    plan: &FolderPlan,
-    disk: &OnDisk,
-    former: &Former,
-) -> Result<(), Problem> {
-    let renames = plan.steps.iter().filter_map(|step| match step {
-        Step::Rename { file, to } => Some((to.base.as_ref()?, disk.files.get(*file)?.base)),
-        _ => None,
-    });
-    let mut all = former.clone();
-    for (new, now) in renames {
-        // Its first name is the one that the lists say.
-        let first = former.get(&now).cloned().unwrap_or(now);
-        all.insert(new.clone(), first);
+impl Journal {
+    /// Reads what an earlier run has left in a folder.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn read(root: &Path, folder: &MaildirFolder) -> Result<Self, Problem> {
+        let attempt = || -> io::Result<Self> {
+            let Some(dir) = on_disk::open_existing(root, folder)? else {
+                return Ok(Self::default());
+            };
+            let bytes = control::read(&dir, FILE)?.unwrap_or_default();
+            let text = String::from_utf8_lossy(&bytes);
+            let (announcer, names) = text.split_once('\n').unwrap_or_default();
+            Ok(Self {
+                announcer: announcer.to_owned(),
+                former: parse(names),
+            })
+        };
+        attempt().map_err(|error| target_problem(&format!("read {FILE}"), error))
     }
-    if all.is_empty() {
-        return Ok(());
+
+    /// Whether the POP3 server of this word announced by the former names.
+    pub fn is_of(&self, announcer: &str) -> bool {
+        self.announcer == announcer
     }
-    control::replace(tree, dirs, FILE, |out| out.write_all(text(&all).as_bytes()))
+
+    /// This journal with what `plan` is to rename in it, for the POP3 server of this word; without what
+    /// is no longer there.
+    pub fn with(&self, announcer: &str, plan: &FolderPlan, disk: &OnDisk) -> Self {
+        let files = disk.files.by_base();
+        let mut former = Former::new();
+        if self.is_of(announcer) {
+            let there = self.former.iter();
+            let there = there.filter(|(new, _)| files.get(new).is_some());
+            former.extend(there.map(|(new, old)| (new.clone(), old.clone())));
+        }
+        for step in &plan.steps {
+            if let Step::Rename { file, to } = step
+                && let Some(new) = &to.base
+                && let Some(now) = disk.files.get(*file)
+            {
+                // Its first name is the one by which it is announced.
+                let first = former.remove(&now.base).unwrap_or(now.base);
+                former.insert(new.clone(), first);
+            }
+        }
+        Self {
+            announcer: announcer.to_owned(),
+            former,
+        }
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write(&self, tree: &Tree, dirs: &FolderDirs) -> Result<(), Problem> {
+        let text = format!("{}\n{}", self.announcer, text(&self.former));
+        control::replace(tree, dirs, FILE, |out| out.write_all(text.as_bytes()))
+    }
 }
 
 /// Forgets it all.

@@ -13,7 +13,7 @@ use crate::plan::{Announced, Announcements, SourceFolder};
 
 use super::journal::Former;
 
-/// A message as a POP3 server announces it: the base name of its file, its UIDL.
+/// A message as the old POP3 server announces it: the base name that its file has, its UIDL.
 pub(super) type Listed = (Box<str>, Box<[u8]>);
 
 /// A folder as its servers have it.
@@ -31,8 +31,6 @@ pub(super) struct Known {
     pub without_uid: u64,
     /// UIDLs that are announced and cannot be kept, with their messages.
     pub lost_uidls: Vec<(Uid, Box<[u8]>, NotKept)>,
-    /// The names that files had before a run that was cut.
-    pub former: Former,
 }
 
 /// Why a folder cannot be known.
@@ -59,22 +57,22 @@ pub(super) enum NotKept {
 
 impl Known {
     /// By what lies on disk, read for the servers `from`, and by what their POP3 server announces, in its
-    /// order; both know files that have been renamed by their `former` names. `None` where there is
+    /// order. Lists may know files that have been renamed by their `former` names. `None` where there is
     /// nothing to know: the new server begins it.
     ///
     /// # Errors
     /// Two files have one name, or there are no UIDs left.
     pub fn of(
         disk: &OnDisk,
-        former: Former,
+        former: &Former,
         from: Servers,
         announced: Option<&[Listed]>,
         now: i64,
     ) -> Result<Option<Self>, Fault> {
-        let Some(validity) = validity(disk, &former, now) else {
+        let Some(validity) = validity(disk, former, now) else {
             return Ok(None);
         };
-        let given = Given::of(disk, &former, validity)?;
+        let given = Given::of(disk, former, validity)?;
         let mut known = Self {
             validity,
             uid_next: given.next,
@@ -84,16 +82,15 @@ impl Known {
             uids: given.uids,
             without_uid: given.new,
             lost_uidls: Vec::new(),
-            former,
         };
-        known.add_entries(disk, from);
+        known.add_entries(disk, former, from);
         if let Some(announced) = announced {
-            known.add_uidls(disk, announced);
+            known.add_uidls(announced);
         }
         Ok(Some(known))
     }
 
-    fn add_entries(&mut self, disk: &OnDisk, from: Servers) {
+    fn add_entries(&mut self, disk: &OnDisk, former: &Former, from: Servers) {
         let lines = disk.uidlist.iter().flat_map(|list| list.lines.iter());
         let sizes: HashMap<Box<str>, u64> = lines
             .filter_map(|line| Some((line.name.clone(), line.field('W')?.parse().ok()?)))
@@ -103,7 +100,7 @@ impl Known {
             let Some(uid) = self.uids.get(&file.base) else {
                 continue;
             };
-            let name = listed_name(&self.former, &file);
+            let name = former_name(former, &file);
             let letters = file.suffix.rsplit_once(":2,").map_or("", |(_, it)| it);
             let letters = letters.split(',').next().unwrap_or_default();
             let mut flags = Flags::empty();
@@ -118,13 +115,14 @@ impl Known {
                 }
             }
             if let Some(files) = courier {
-                // A run that was cut may have written them under the new name.
+                // An earlier run may have written them under the new name.
                 keywords.extend(files.keywords.of(name));
                 if name != &*file.base {
                     keywords.extend(files.keywords.of(&file.base));
                 }
             }
-            let size = size_field(&file.base, 'W').or_else(|| sizes.get(name).copied());
+            let listed = || sizes.get(name).or_else(|| sizes.get(&file.base)).copied();
+            let size = size_field(&file.base, 'W').or_else(listed);
             self.entries.push(Entry {
                 uid: *uid,
                 flags,
@@ -137,12 +135,7 @@ impl Known {
         self.entries.dedup_by_key(|entry| entry.uid);
     }
 
-    fn add_uidls(&mut self, disk: &OnDisk, announced: &[Listed]) {
-        let by_listed: HashMap<Box<str>, Box<str>> = disk
-            .files
-            .iter()
-            .map(|file| (listed_name(&self.former, &file).into(), file.base))
-            .collect();
+    fn add_uidls(&mut self, announced: &[Listed]) {
         let places: HashMap<Uid, usize> = self
             .entries
             .iter()
@@ -152,8 +145,7 @@ impl Known {
         let mut uidls: Vec<Option<Announced>> = vec![None; self.entries.len()];
         let mut given = HashSet::new();
         for (position, (base, uidl)) in (1..).zip(announced) {
-            let file = by_listed.get(base);
-            let place = file.and_then(|file| places.get(self.uids.get(file)?));
+            let place = self.uids.get(base).and_then(|uid| places.get(uid));
             let Some((slot, entry)) =
                 place.and_then(|at| uidls.get_mut(*at).zip(self.entries.get(*at)))
             else {
@@ -213,7 +205,11 @@ impl Given {
         let lines = list.iter().flat_map(|list| list.lines.iter());
         let listed: HashMap<Box<str>, Uid> = lines.map(|line| (line.name, line.uid)).collect();
         let said = |file: &DiskFile| match list {
-            Some(_) => listed.get(listed_name(former, file)).copied(),
+            // A run may have been cut behind this list, which then says the name of now.
+            Some(_) => {
+                let old = listed.get(former_name(former, file));
+                old.or_else(|| listed.get(&file.base)).copied()
+            }
             None => {
                 let (of, uid) = said_by_name(former, file)?;
                 (of == validity).then_some(uid)
@@ -264,13 +260,13 @@ fn validity(disk: &OnDisk, former: &Former, now: i64) -> Option<UidValidity> {
 
 /// UIDVALIDITY and UID of the message in a file that mailseed has named.
 fn said_by_name(former: &Former, file: &DiskFile) -> Option<(UidValidity, Uid)> {
-    match Identity::parse(listed_name(former, file))? {
+    match Identity::parse(former_name(former, file))? {
         Identity::Imap(validity, uid) | Identity::Pop3(validity, uid, _) => Some((validity, uid)),
     }
 }
 
-/// The base name under which lists know a file.
-fn listed_name<'n>(former: &'n Former, file: &'n DiskFile) -> &'n str {
+/// The base name that a file had before it was renamed.
+fn former_name<'n>(former: &'n Former, file: &'n DiskFile) -> &'n str {
     former.get(&file.base).unwrap_or(&file.base)
 }
 
@@ -326,7 +322,7 @@ mod tests {
             (&["x"], "", "1000 2 x=1", 1),
             (&[], "", "none", 0),
         ] {
-            let known = Known::of(&disk(names, list), Former::new(), ALL, None, 1000).unwrap();
+            let known = Known::of(&disk(names, list), &Former::new(), ALL, None, 1000).unwrap();
             let got = known.map_or(("none".to_owned(), 0), |known| {
                 let mut uids: Vec<_> = known.uids.iter().collect();
                 uids.sort_by_key(|(_, uid)| **uid);
@@ -346,7 +342,7 @@ mod tests {
             (&["b:2,", "b:2,S"], "3 V9 N7\n2 :b\n", same("b")),
             (&["x:2,S", "b", "x"], "3 V9 N7\n2 :b\n", same("x")),
         ] {
-            let known = Known::of(&disk(names, list), Former::new(), ALL, None, 1000);
+            let known = Known::of(&disk(names, list), &Former::new(), ALL, None, 1000);
             assert_eq!(known.err(), Some(fault), "{names:?}");
         }
     }
@@ -355,6 +351,12 @@ mod tests {
     fn uidls_order_flags_and_keywords_are_those_that_are_served() {
         // The second has been renamed by a run that was cut.
         let former: Former = [("new-b".into(), "b".into())].into();
+        for listed_as in ["b", "new-b"] {
+            let list = format!("3 V9 N7\n1 :a\n2 :{listed_as}\n3 :c\n");
+            let disk = disk(&["a:2,Sa", "new-b:2,F", "c"], &list);
+            let known = Known::of(&disk, &former, ALL, None, 1000).unwrap().unwrap();
+            assert_eq!(known.uids["new-b"].value(), 2, "{listed_as}");
+        }
         let mut disk = disk(&["a:2,Sa", "new-b:2,F", "c"], "3 V9 N7\n1 :a\n2 :b\n3 :c\n");
         let update = ("b".to_owned(), b"NonJunk\n".to_vec());
         disk.courier = Some(CourierFiles {
@@ -363,7 +365,11 @@ mod tests {
         });
         let listed = |uidl: &str, base: &str| -> Listed { (base.into(), uidl.as_bytes().into()) };
         // One that is no UIDL, and one that comes twice.
-        let announced = [listed("two", "b"), listed("x y", "c"), listed("two", "a")];
+        let announced = [
+            listed("two", "new-b"),
+            listed("x y", "c"),
+            listed("two", "a"),
+        ];
         for (from, want) in [
             (ALL, "1 S $Label1 -; 2 F NonJunk two@1; 3   -; "),
             (
@@ -381,7 +387,7 @@ mod tests {
                 "1 S  -; 2 F NonJunk two@1; 3   -; ",
             ),
         ] {
-            let known = Known::of(&disk, former.clone(), from, Some(&announced), 1000);
+            let known = Known::of(&disk, &former, from, Some(&announced), 1000);
             let known = known.unwrap().unwrap();
             let lost = known.lost_uidls.iter();
             let lost = lost.map(|(uid, uidl, why)| (uid.value(), &**uidl, *why));

@@ -70,11 +70,11 @@ impl Moved {
             .iter()
             .filter(|folder| folder.place != folder.destination)
             .collect();
-        if moves.is_empty() {
-            return Ok(());
-        }
         let word = retarget.to_encoding.word();
         if self.encoding != word {
+            if moves.is_empty() {
+                return Ok(());
+            }
             self = Self {
                 encoding: word.to_owned(),
                 places: Former::new(),
@@ -82,10 +82,13 @@ impl Moved {
         }
         for folder in &moves {
             let (new, old) = (folder.destination.to_string(), folder.place.to_string());
-            self.places.insert(new.into(), old.into());
+            // Where a run was cut between those above it and this one, its first place counts.
+            self.places.entry(new.into()).or_insert(old.into());
         }
-        let text = format!("{word}\n{}", journal::text(&self.places));
-        control::replace_in_root(tree, FILE, |out| out.write_all(text.as_bytes()))?;
+        if !moves.is_empty() {
+            let text = format!("{word}\n{}", journal::text(&self.places));
+            control::replace_in_root(tree, FILE, |out| out.write_all(text.as_bytes()))?;
+        }
         // Those above come first.
         for folder in moves {
             let Some(place) = after_those_above(folder) else {
@@ -95,6 +98,7 @@ impl Moved {
                 removal::move_folder(tree, &place, &folder.destination)?;
             }
         }
+        // An earlier run may have been cut before it came to this.
         self.note_in_records(retarget, tree)
     }
 

@@ -193,7 +193,7 @@ fn ranges_without_end_are_not_spelled_out() {
     let parsed = Record::parse(text.as_bytes()).unwrap();
     let past = parsed.record.folders()[0].past().unwrap();
     assert!(past.exported(uid(4_294_967_295)));
-    assert_eq!(past.len(), 4_294_967_295);
+    assert_eq!(past.uids().len(), 4_294_967_295);
 }
 
 #[test]

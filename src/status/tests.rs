@@ -120,7 +120,7 @@ fn it_is_told_with_what_to_do_about_it() {
             },
             ..stand()
         };
-        again(&stand, life, "/r")
+        again(&stand, life, Path::new("/r"))
     };
     assert_eq!(again(Life::Ended, "export", 0), None);
     assert_eq!(again(Life::AtWork, "export", 0), None);

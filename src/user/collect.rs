@@ -25,6 +25,7 @@ use crate::problem::{Problem, Reach};
 use crate::sink::export;
 use crate::source::{Examined, ListedFolder, MessageList, imap};
 use crate::state;
+use crate::text::counted_with;
 pub(crate) use fetch::Collected;
 
 /// The copies that INBOX is to get.
@@ -341,16 +342,19 @@ impl Attempt<'_> {
         let kept = copies.copies.len() as u64 - count;
         let mut notes = Vec::new();
         if count > 0 {
+            let verb = ("that POP3 shows is", "that POP3 shows are");
             notes.push(format!(
-                "{count} messages that POP3 shows are in other folders ({}); INBOX has copies of them",
+                "{} in other folders ({}); INBOX has copies of them",
+                counted_with(count, "message", verb),
                 folders_in_words(&counted)
             ));
         }
         if kept > 0 {
-            notes.push(format!(
-                "{kept} messages that earlier runs have copied into INBOX were not found in their \
-                 folders; the copies stay"
-            ));
+            let stay = (
+                "that an earlier run has copied into INBOX was not found in its folder; the copy stays",
+                "that earlier runs have copied into INBOX were not found in their folders; the copies stay",
+            );
+            notes.push(counted_with(kept, "message", stay));
         }
         for note in notes {
             self.log.line(Level::INFO, &note);
@@ -361,12 +365,15 @@ impl Attempt<'_> {
             self.log.line(Level::WARN, &line);
         }
         if !copies.refused.is_empty() {
-            let count = copies.refused.len();
-            let note = format!(
-                "{count} messages that POP3 shows were not copied into INBOX: their folders did not \
-                 show them"
+            let count = copies.refused.len() as u64;
+            let missed = (
+                "that POP3 shows was not copied into INBOX: its folder did not show it",
+                "that POP3 shows were not copied into INBOX: their folders did not show them",
             );
-            self.memory.tally.notes.push(note);
+            self.memory
+                .tally
+                .notes
+                .push(counted_with(count, "message", missed));
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::matching::elsewhere::{Folders, Listed, find};
 use crate::matching::{Attribute, ContentDigest, Evidence, HeaderDigest, Known, Pairing, Policy};
 use crate::problem::{Kind, Problem, Reach};
 use crate::source::{Examined, ListedFolder, Maildrop, imap, pop3};
+use crate::text::{counted, counted_with};
 
 /// So many folders are named in one line.
 const NAMED: usize = 5;
@@ -97,6 +98,7 @@ impl Others<'_> {
             pop3_breaks,
             ahead,
             bodies,
+            stop,
             ..
         } = &mut self.search;
         Sessions {
@@ -107,6 +109,7 @@ impl Others<'_> {
             ahead: *ahead,
             imap_ahead: None,
             bodies: bodies.as_mut().map(|bodies| bodies.of(&path, validity)),
+            stop,
         }
     }
 
@@ -225,18 +228,20 @@ pub(crate) fn folders_in_words(folders: &[(&FolderPath, u64)]) -> String {
         .map(|(path, count)| format!("{path} {count}"))
         .collect();
     if folders.len() > NAMED {
-        words.push(format!("and {} more folders", folders.len() - NAMED));
+        let more = (folders.len() - NAMED) as u64;
+        words.push(format!("and {}", counted(more, "more folder")));
     }
     words.join(", ")
 }
 
 /// What the new POP3 server will not show, for a person; `None` where that is nothing.
 pub(crate) fn note(pairing: &Pairing) -> Option<String> {
-    let count = pairing.elsewhere.len();
+    let count = pairing.elsewhere.len() as u64;
     let folders = folders_in_words(&pairing.folders_elsewhere());
     (count > 0).then(|| {
+        let uidls = counted_with(count, "UIDL", ("is", "are"));
         format!(
-            "{count} UIDLs are of messages in other folders than INBOX ({folders}); the new POP3 \
+            "{uidls} of messages in other folders than INBOX ({folders}); the new POP3 \
              server will not show them"
         )
     })

@@ -1,9 +1,10 @@
 //! What the pairing asks for, read from the open sessions and hashed on the way.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::Breaks;
 use super::bodies::{FolderBodies, Keeping};
+use super::{Breaks, interrupted};
 use crate::mail::{Entry, PopEntries, PopNumber, Uid, octets};
 use crate::matching::{
     self, Attribute, ContentDigest, ContentHasher, Evidence, Foreseen, HeaderDigest, HeaderHasher,
@@ -25,6 +26,8 @@ pub(crate) struct Sessions<'s> {
     pub(crate) imap_ahead: Option<&'s ReadAhead>,
     /// Where bodies that IMAP sends are kept, and what is there already.
     pub(crate) bodies: Option<&'s mut FolderBodies>,
+    /// Set when the run is to stop: no further message is read then.
+    pub(crate) stop: &'s AtomicBool,
 }
 
 impl Evidence for Sessions<'_> {
@@ -34,7 +37,7 @@ impl Evidence for Sessions<'_> {
     ) -> Result<Vec<(PopNumber, HeaderDigest)>, Problem> {
         let known = self.ahead.map(|ahead| &ahead.headers);
         but_known(known, numbers, |numbers| {
-            read::<HeaderHasher>(self.pop3_breaks, numbers, |numbers, sink| {
+            read::<HeaderHasher>(self.stop, self.pop3_breaks, numbers, |numbers, sink| {
                 self.pop3.headers(numbers, sink)
             })
         })
@@ -43,7 +46,7 @@ impl Evidence for Sessions<'_> {
     fn imap_headers(&mut self, uids: &[Uid]) -> Result<Vec<(Uid, HeaderDigest)>, Problem> {
         let known = self.imap_ahead.map(|ahead| &ahead.headers);
         let found = but_known(known, &numbers(uids), |uids| {
-            headers(self.imap, self.imap_breaks, uids)
+            headers(self.imap, self.stop, self.imap_breaks, uids)
         });
         Ok(by_uid(found?))
     }
@@ -54,7 +57,7 @@ impl Evidence for Sessions<'_> {
     ) -> Result<Vec<(PopNumber, ContentDigest)>, Problem> {
         let known = self.ahead.map(|ahead| &ahead.contents);
         but_known(known, numbers, |numbers| {
-            read::<ContentHasher>(self.pop3_breaks, numbers, |numbers, sink| {
+            read::<ContentHasher>(self.stop, self.pop3_breaks, numbers, |numbers, sink| {
                 self.pop3.whole(numbers, sink)
             })
         })
@@ -64,7 +67,7 @@ impl Evidence for Sessions<'_> {
         let known = self.imap_ahead.map(|ahead| &ahead.contents);
         let found = but_known(known, &numbers(uids), |uids| {
             let bodies = self.bodies.as_deref_mut();
-            whole::<ContentHasher>(self.imap, self.imap_breaks, bodies, uids)
+            whole::<ContentHasher>(self.imap, self.stop, (self.imap_breaks, bodies), uids)
         });
         Ok(by_uid(found?))
     }
@@ -90,22 +93,26 @@ type Answers<D> = HashMap<PopNumber, Option<D>>;
 
 impl ReadAhead {
     /// Reads what the pairing of such a listing begins with, whatever INBOX holds.
+    ///
+    /// # Errors
+    /// Those of the session; the run is to `stop`.
     pub(super) fn read(
         &mut self,
         session: &mut pop3::Session,
+        stop: &AtomicBool,
         breaks: &mut Breaks,
         listing: &PopEntries,
     ) -> Result<(), Problem> {
         let Foreseen { headers, whole } = matching::foreseen(listing);
         // By RETR some servers mark messages as seen: only what proves to be needed is read so.
         if whole && session.supports_top() {
-            let both = read::<BothHashers>(breaks, &headers, |numbers, sink| {
+            let both = read::<BothHashers>(stop, breaks, &headers, |numbers, sink| {
                 session.whole(numbers, sink)
             })?;
             self.note_whole(&headers, &both);
             return Ok(());
         }
-        let digests = read::<HeaderHasher>(breaks, &headers, |numbers, sink| {
+        let digests = read::<HeaderHasher>(stop, breaks, &headers, |numbers, sink| {
             session.headers(numbers, sink)
         })?;
         note(&mut self.headers, &headers, digests);
@@ -113,15 +120,18 @@ impl ReadAhead {
     }
 
     /// Reads all of INBOX, which is open.
+    ///
+    /// # Errors
+    /// Those of the session; the run is to `stop`.
     pub(super) fn read_inbox(
         &mut self,
         session: &mut imap::Session,
-        breaks: &mut Breaks,
-        bodies: &mut FolderBodies,
+        stop: &AtomicBool,
+        (breaks, bodies): (&mut Breaks, &mut FolderBodies),
         uids: &[Uid],
     ) -> Result<(), Problem> {
         let asked = numbers(uids);
-        let both = whole::<BothHashers>(session, breaks, Some(bodies), &asked)?;
+        let both = whole::<BothHashers>(session, stop, (breaks, Some(bodies)), &asked)?;
         self.note_whole(&asked, &both);
         Ok(())
     }
@@ -171,32 +181,40 @@ fn but_known<D: Copy>(
 }
 
 /// The headers of messages of the folder that is open.
+///
+/// # Errors
+/// Those of the session; the run is to `stop`.
 pub(super) fn imap_headers(
     session: &mut imap::Session,
+    stop: &AtomicBool,
     breaks: &mut Breaks,
     uids: &[Uid],
 ) -> Result<Vec<(Uid, HeaderDigest)>, Problem> {
-    Ok(by_uid(headers(session, breaks, &numbers(uids))?))
+    Ok(by_uid(headers(session, stop, breaks, &numbers(uids))?))
 }
 
 /// Whole messages of the folder that is open; those in `bodies` are not asked for, and what comes is
 /// kept there.
+///
+/// # Errors
+/// Those of the session; the run is to `stop`.
 pub(super) fn imap_contents(
     session: &mut imap::Session,
-    breaks: &mut Breaks,
-    bodies: Option<&mut FolderBodies>,
+    stop: &AtomicBool,
+    (breaks, bodies): (&mut Breaks, Option<&mut FolderBodies>),
     uids: &[Uid],
 ) -> Result<Vec<(Uid, ContentDigest)>, Problem> {
-    let found = whole::<ContentHasher>(session, breaks, bodies, &numbers(uids))?;
+    let found = whole::<ContentHasher>(session, stop, (breaks, bodies), &numbers(uids))?;
     Ok(by_uid(found))
 }
 
 fn headers(
     session: &mut imap::Session,
+    stop: &AtomicBool,
     breaks: &mut Breaks,
     wanted: &[u32],
 ) -> Result<Vec<(u32, HeaderDigest)>, Problem> {
-    read::<HeaderHasher>(breaks, wanted, |wanted, sink| {
+    read::<HeaderHasher>(stop, breaks, wanted, |wanted, sink| {
         let uids: Vec<Uid> = wanted.iter().filter_map(|uid| Uid::new(*uid)).collect();
         session.fetch_headers(&uids, sink)
     })
@@ -204,11 +222,11 @@ fn headers(
 
 fn whole<H: Hasher>(
     session: &mut imap::Session,
-    breaks: &mut Breaks,
-    bodies: Option<&mut FolderBodies>,
+    stop: &AtomicBool,
+    (breaks, bodies): (&mut Breaks, Option<&mut FolderBodies>),
     wanted: &[u32],
 ) -> Result<Vec<(u32, H::Digest)>, Problem> {
-    read::<H>(breaks, wanted, |wanted, sink| {
+    read::<H>(stop, breaks, wanted, |wanted, sink| {
         let wanted = wanted.iter().map(|uid| (*uid, UNKNOWN_SIZE));
         let wanted: Vec<(u32, u64)> = wanted.collect();
         let Some(bodies) = bodies else {
@@ -222,16 +240,17 @@ fn whole<H: Hasher>(
 /// Hashes what `fetch` brings of the messages `wanted`. Where the connection breaks, the first that
 /// has not come is the one at which it broke.
 fn read<H: Hasher>(
+    stop: &AtomicBool,
     breaks: &mut Breaks,
     wanted: &[u32],
-    fetch: impl FnOnce(&[u32], &mut Hashing<H>) -> Result<Refused, Problem>,
+    fetch: impl FnOnce(&[u32], &mut Hashing<'_, H>) -> Result<Refused, Problem>,
 ) -> Result<Vec<(u32, H::Digest)>, Problem> {
     let wanted: Vec<u32> = wanted
         .iter()
         .copied()
         .filter(|number| !breaks.gave_up(*number))
         .collect();
-    let mut sink = Hashing::<H>::default();
+    let mut sink = Hashing::<H>::new(stop);
     if let Err(problem) = fetch(&wanted, &mut sink) {
         let came: HashSet<u32> = sink.done.iter().map(|(number, _)| *number).collect();
         let first = wanted.iter().find(|number| !came.contains(number));
@@ -303,22 +322,27 @@ impl Hasher for BothHashers {
 }
 
 /// Keeps of each message its digest only.
-struct Hashing<H: Hasher> {
+struct Hashing<'s, H: Hasher> {
+    stop: &'s AtomicBool,
     at_hand: H,
     done: Vec<(u32, H::Digest)>,
 }
 
-impl<H: Hasher> Default for Hashing<H> {
-    fn default() -> Self {
+impl<'s, H: Hasher> Hashing<'s, H> {
+    fn new(stop: &'s AtomicBool) -> Self {
         Self {
+            stop,
             at_hand: H::default(),
             done: Vec::new(),
         }
     }
 }
 
-impl<H: Hasher> BodySink for Hashing<H> {
+impl<H: Hasher> BodySink for Hashing<'_, H> {
     fn begin(&mut self, _announced: Option<u64>) -> Result<(), Problem> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(interrupted());
+        }
         self.at_hand = H::default();
         Ok(())
     }
@@ -342,6 +366,7 @@ impl<H: Hasher> BodySink for Hashing<H> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::Kind;
 
     #[test]
     fn only_what_is_not_known_is_asked_and_a_refusal_counts_as_known() {
@@ -358,5 +383,23 @@ mod tests {
         assert_eq!(answers.unwrap(), [(3, 30)]);
         let answers = but_known(None, &[1], |numbers| Ok(vec![(numbers[0], 7)]));
         assert_eq!(answers.unwrap(), [(1, 7)]);
+    }
+
+    #[test]
+    fn an_order_to_stop_is_heeded_before_the_next_message_not_after_all_that_was_asked_for() {
+        let (stop, mut breaks) = (AtomicBool::new(false), Breaks::default());
+        let mut came = 0;
+        let read = read::<HeaderHasher>(&stop, &mut breaks, &[1, 2, 3], |wanted, sink| {
+            for number in wanted {
+                sink.begin(None)?;
+                sink.end(*number)?;
+                came += 1;
+                stop.store(true, Ordering::Relaxed);
+            }
+            Ok(Refused::default())
+        });
+        let problem = read.map(|done| done.len()).unwrap_err();
+        assert_eq!((came, problem.kind), (1, Kind::Interrupted));
+        assert!(!breaks.gave_up(2));
     }
 }

@@ -111,6 +111,7 @@ impl Attempt<'_> {
                 self.context.space.reserve(&self.user.maildir, sizes)?
             }
         };
+        sync_after_a_cut(folder, tree)?;
         self.note_begun(folder, &plan, tree)?;
         let room = reserved.as_ref();
         let in_use = disk.is_in_use(policy.servers);
@@ -199,13 +200,6 @@ impl Attempt<'_> {
             digests,
         } = done;
         let path = folder.source.path;
-        // What a run that was cut had let appear may not be on disk yet; once it is remembered as
-        // exported, a loss of it would be taken for a deletion.
-        let was_cut = folder.seen.as_ref();
-        let was_cut = was_cut.is_some_and(|seen| !seen.pending.is_empty());
-        if was_cut && tree.fsync() != Fsync::Never {
-            tree.sync_all()?;
-        }
         self.skip(folder, not_come);
         self.postpone(folder, postponed);
         let missing = |index| {
@@ -332,6 +326,17 @@ impl Attempt<'_> {
             added: added.get(),
             digests: digests.take(),
         })
+    }
+}
+
+/// What a run that was cut has let appear may not be on disk yet. It has to be before a list mentions it, and
+/// before it is remembered as exported: then a loss of it would be taken for a deletion.
+fn sync_after_a_cut(folder: &Folder<'_>, tree: &Tree) -> Result<(), Problem> {
+    let seen = folder.seen.as_ref();
+    let was_cut = seen.is_some_and(|seen| !seen.pending.is_empty());
+    match was_cut && tree.fsync() != Fsync::Never {
+        true => tree.sync_all(),
+        false => Ok(()),
     }
 }
 

@@ -12,6 +12,7 @@ use super::inbox::KnownPairs;
 use super::links::Found;
 use super::listing::Stamp;
 use super::maildrop::Beside;
+use super::rematch::Rematched;
 use super::tally::Added;
 use crate::config::User;
 use crate::mail::{Entry, FolderPath, Uid, UidSet, UidValidity, octets};
@@ -223,7 +224,8 @@ impl Attempt<'_> {
             rematched: None,
         };
         let source = shown.source(self.user, target, validity, None, None);
-        let rematched = self.rematch(session, &source, target, &past, &disk)?;
+        let Rematched { uids, is_sure } = self.rematch(session, &source, target, &past, &disk)?;
+        let rematched = uids;
         let paired = match maildrop {
             Some(maildrop) => {
                 let maildrop = maildrop.take(&mut self.memory.pop3)?;
@@ -242,7 +244,10 @@ impl Attempt<'_> {
         let digests = collected.map(|it| &it.digests[..]);
         let entries = &shown.list.entries;
         let folder = Folder {
-            source: shown.source(self.user, target, validity, uidls, digests),
+            source: SourceFolder {
+                is_whole: is_sure && shown.list.unreadable.is_empty(),
+                ..shown.source(self.user, target, validity, uidls, digests)
+            },
             destination: &shown.placed.destination,
             target,
             seen,

@@ -153,7 +153,7 @@ impl Attempt<'_> {
         if let Some(whole) = whole {
             let uids: Vec<Uid> = whole.iter().map(|(uid, _)| *uid).collect();
             let bodies = memory.bodies.of(path, inbox.examined.uid_validity);
-            imap_ahead.read_inbox(session, breaks, bodies, &uids)?;
+            imap_ahead.read_inbox(session, self.context.stop, (breaks, bodies), &uids)?;
         }
         let mut sessions = Sessions {
             imap: session,
@@ -163,6 +163,7 @@ impl Attempt<'_> {
             ahead: Some(&maildrop.ahead),
             imap_ahead: Some(&imap_ahead),
             bodies: keeps_bodies.then(|| memory.bodies.of(path, inbox.examined.uid_validity)),
+            stop: self.context.stop,
         };
         let policy = self.context.config.uidls.pairing;
         let listing = &maildrop.listing;

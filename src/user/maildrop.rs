@@ -2,6 +2,7 @@
 //! takes its time over a login, and neither has to wait for the other.
 
 use std::panic::resume_unwind;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{Builder, Scope, ScopedJoinHandle};
 
@@ -103,7 +104,7 @@ impl Opener<'_> {
             });
             let opened = opened.and_then(|mut maildrop| {
                 if read_ahead {
-                    maildrop.read_ahead(&mut own.breaks)?;
+                    maildrop.read_ahead(self.context.stop, &mut own.breaks)?;
                 }
                 Ok(maildrop)
             });
@@ -121,9 +122,9 @@ impl Opener<'_> {
 
 impl Maildropped {
     /// Reads what the pairing is going to ask.
-    fn read_ahead(&mut self, breaks: &mut Breaks) -> Result<(), Problem> {
+    fn read_ahead(&mut self, stop: &AtomicBool, breaks: &mut Breaks) -> Result<(), Problem> {
         self.ahead
-            .read(&mut self.session, breaks, &self.listing.entries)
+            .read(&mut self.session, stop, breaks, &self.listing.entries)
     }
 }
 

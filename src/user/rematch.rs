@@ -1,7 +1,7 @@
 //! The source has given its messages other UIDs: which of the files on disk is which of them is
 //! found by content, so that nothing is fetched twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read as _};
 
 use tracing::Level;
@@ -24,9 +24,31 @@ use crate::source::imap;
 /// Bytes read of a file at once.
 const PIECE: usize = 64 << 10;
 
+/// Messages of the source with what is known of each.
+type Sketches = Vec<(Uid, Sketch)>;
+
+/// What has been found out about files whose messages have other UIDs now.
+#[derive(Debug)]
+pub(super) struct Rematched {
+    /// By the base names of files the UIDs that their messages have now.
+    pub(super) uids: HashMap<Box<str>, Uid>,
+    /// Whether all has been seen that could be one of them: then the source no longer has what is not
+    /// among `uids`.
+    pub(super) is_sure: bool,
+}
+
+impl Default for Rematched {
+    fn default() -> Self {
+        Self {
+            uids: HashMap::new(),
+            is_sure: true,
+        }
+    }
+}
+
 impl Attempt<'_> {
-    /// By the base names of files the UIDs that their messages have now. Nothing is asked for
-    /// unless there are files under UIDs that no longer hold.
+    /// Which messages have other UIDs now. Nothing is asked for unless there are files under UIDs that
+    /// no longer hold.
     pub(super) fn rematch(
         &mut self,
         session: &mut imap::Session,
@@ -34,34 +56,48 @@ impl Attempt<'_> {
         target: &MaildirFolder,
         past: &Past<'_>,
         disk: &OnDisk,
-    ) -> Result<HashMap<Box<str>, Uid>, Problem> {
+    ) -> Result<Rematched, Problem> {
         let (mut files, open) = plan::estranged(source, past, disk);
         // Copies of one message are paired in order.
         files.sort_by_cached_key(|at| disk.files.get(*at).map(|file| file.base));
         if files.is_empty() || open.is_empty() {
-            return Ok(HashMap::new());
+            return Ok(Rematched::default());
         }
         let cannot = |error| target_problem("read messages", error).in_folder(source.path);
         let messages = Messages::open(&self.user.maildir, target).map_err(cannot)?;
         let mut old = Vec::new();
-        for at in files {
-            if let Some(file) = disk.files.get(at)
+        for at in &files {
+            if let Some(file) = disk.files.get(*at)
                 && let Some(sketch) = sketch(&messages, &file).map_err(cannot)?
             {
-                old.push((file, sketch));
+                old.push((*at, sketch));
             }
         }
-        let new = self.listed_sketches(session, source, &open)?;
-        let (mut pairs, doubtful) = rematch::by_header(&sketches(&old), &sketches(&new));
+        let (new, without_header) = self.listed_sketches(session, source, &open)?;
+        let mut uids: Vec<Uid> = new.iter().map(|(uid, _)| *uid).collect();
+        let (mut pairs, mut doubtful) = rematch::by_header(&sketches(&old), &sketches(&new));
+        if !without_header.is_empty() {
+            // Each may be any of those that are left.
+            let paired: HashSet<usize> = pairs.iter().map(|(old, _)| *old).collect();
+            doubtful.old = (0..old.len()).filter(|at| !paired.contains(at)).collect();
+            doubtful
+                .new
+                .extend((uids.len()..).take(without_header.len()));
+            uids.extend(without_header);
+        }
+        let mut is_sure = old.len() == files.len();
         if !doubtful.old.is_empty() {
             let mut contents = Vec::new();
             for place in &doubtful.old {
-                if let Some(digest) = content(&messages, &old[*place].0).map_err(cannot)? {
+                if let Some(file) = disk.files.get(old[*place].0)
+                    && let Some(digest) = content(&messages, &file).map_err(cannot)?
+                {
                     contents.push((*place, digest));
                 }
             }
-            let doubtful = doubtful.new.iter().map(|place| (new[*place].0, *place));
-            let read = self.listed_contents(session, source, doubtful.collect())?;
+            let asked = doubtful.new.iter().map(|place| (uids[*place], *place));
+            let read = self.listed_contents(session, source, asked.collect())?;
+            is_sure &= contents.len() == doubtful.old.len() && read.len() == doubtful.new.len();
             pairs.extend(rematch::by_content(&contents, &read));
         }
         let line = format!(
@@ -71,30 +107,55 @@ impl Attempt<'_> {
             open.len()
         );
         self.log.line(Level::INFO, line);
-        let pairs = pairs.into_iter();
-        Ok(pairs
-            .map(|(one, other)| (old[one].0.base.clone(), new[other].0))
-            .collect())
+        if !is_sure {
+            let note = format!(
+                "folder {}: the old server has given its messages other UIDs and did not show all of \
+                 them; nothing is deleted in this folder, what could not be compared may lie there twice",
+                source.path
+            );
+            self.log.line(Level::WARN, &note);
+            self.memory.tally.notes.push(note);
+        }
+        let pairs = pairs.into_iter().filter_map(|(one, other)| {
+            let file = disk.files.get(old[one].0)?;
+            Some((file.base, uids[other]))
+        });
+        Ok(Rematched {
+            uids: pairs.collect(),
+            is_sure,
+        })
     }
 
-    /// What is known of entries without reading them whole.
+    /// What is known of entries without reading them whole, and those that show no header.
     fn listed_sketches(
         &mut self,
         session: &mut imap::Session,
         source: &SourceFolder<'_>,
         open: &[usize],
-    ) -> Result<Vec<(Uid, Sketch)>, Problem> {
+    ) -> Result<(Sketches, Vec<Uid>), Problem> {
         let entries = open.iter().map(|at| &source.entries[*at]);
         let uids: Vec<Uid> = entries.clone().map(|entry| entry.uid).collect();
         let breaks = self.memory.breaks.entry(source.path.clone()).or_default();
         let headers: HashMap<Uid, HeaderDigest> =
-            imap_headers(session, breaks, &uids)?.into_iter().collect();
-        let sketches = entries.filter_map(|entry| {
-            let header = *headers.get(&entry.uid)?;
-            let size = entry.size;
-            Some((entry.uid, Sketch { size, header }))
-        });
-        Ok(sketches.collect())
+            imap_headers(session, self.context.stop, breaks, &uids)?
+                .into_iter()
+                .collect();
+        let mut sketches = Vec::with_capacity(uids.len());
+        let mut without_header = Vec::new();
+        for entry in entries {
+            let (uid, size) = (entry.uid, entry.size);
+            match headers.get(&uid) {
+                Some(header) => sketches.push((
+                    uid,
+                    Sketch {
+                        size,
+                        header: *header,
+                    },
+                )),
+                None => without_header.push(uid),
+            }
+        }
+        Ok((sketches, without_header))
     }
 
     /// The contents of messages, by what stands for each.
@@ -109,7 +170,8 @@ impl Attempt<'_> {
         let keeps = !self.context.config.dry_run;
         let bodies = keeps.then(|| self.memory.bodies.of(source.path, Some(source.validity)));
         let breaks = self.memory.breaks.entry(source.path.clone()).or_default();
-        let read = imap_contents(session, breaks, bodies, &wanted)?.into_iter();
+        let read =
+            imap_contents(session, self.context.stop, (breaks, bodies), &wanted)?.into_iter();
         let mut read: Vec<(usize, ContentDigest)> = read
             .filter_map(|(uid, digest)| Some((*places.get(&uid)?, digest)))
             .collect();

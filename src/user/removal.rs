@@ -15,6 +15,7 @@ use crate::plan::{self, FolderPlan, Mode, Past, SourceFolder};
 use crate::problem::{Kind, Problem, Reach};
 use crate::sink::tree::Tree;
 use crate::sink::{export, on_disk, removal, target_problem};
+use crate::text::{counted, printable};
 
 /// What is to be taken away.
 #[derive(Debug, Default)]
@@ -246,15 +247,16 @@ impl Attempt<'_> {
 
     fn tell_removals(&mut self, removals: &Removals, refusal: Option<Problem>) {
         for folder in removals.folders.iter().filter(|folder| folder.whole) {
-            let count = folder.files.len();
-            let line = format!("  {}: remove the folder ({count} messages)", folder.path);
-            self.memory.plan.push(crate::text::printable(&line));
+            let count = counted(folder.files.len() as u64, "message");
+            let line = format!("  {}: remove the folder ({count})", folder.path);
+            self.memory.plan.push(printable(&line));
         }
-        self.memory.tally.deleted += removals.count();
-        if let Some(problem) = refusal {
-            self.memory.tally.deleted = 0;
-            self.memory.tally.problems.push(problem);
-        }
+        // Another attempt would tell the same once more.
+        self.memory.tally.deleted = match refusal {
+            Some(_) => 0,
+            None => removals.count(),
+        };
+        self.memory.tally.problems.extend(refusal);
     }
 
     fn remove(&mut self, tree: &Tree, folder: &FolderRemoval) -> Result<(), Problem> {
@@ -269,8 +271,8 @@ impl Attempt<'_> {
             &folder.files,
             self.context.stop,
         )?;
-        let count = removed.len();
-        self.memory.tally.deleted += count as u64;
+        let count = removed.len() as u64;
+        self.memory.tally.deleted += count;
         let gone: HashSet<&str> = removed.iter().map(|file| file.base.as_ref()).collect();
         let went_whole = folder.whole && removal::remove_folder(tree, &folder.target)?;
         if went_whole {
@@ -285,7 +287,7 @@ impl Attempt<'_> {
         let what = if went_whole { ", and the folder" } else { "" };
         self.log.line(
             Level::INFO,
-            format!("folder {path}: {count} messages removed{what}"),
+            format!("folder {path}: {} removed{what}", counted(count, "message")),
         );
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::mail::{FolderPath, UidSet};
 use crate::problem::{Problem, Reach};
 use crate::report::{Skip, UserReport};
+use crate::text::counted_with;
 
 /// Messages that this run has written.
 #[derive(Debug, Clone, Copy, Default)]
@@ -135,7 +136,8 @@ impl Tally {
         report.problems = self.problems;
         let left_out: u64 = self.folders.values().map(|folder| folder.left_out).sum();
         if left_out > 0 {
-            let note = format!("{left_out} messages are not selected and not on the target");
+            let left_out = counted_with(left_out, "message", ("is", "are"));
+            let note = format!("{left_out} not selected and not on the target");
             report.notes.push(note);
         }
         for (_, folder) in self.folders {

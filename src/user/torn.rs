@@ -3,12 +3,12 @@
 //! it (a list is written when what it mentions is on disk) and the source still has it.
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 
 use tracing::Level;
 
 use super::attempt::Attempt;
 use super::folder::Folder;
-use crate::mail::Entry;
 use crate::naming::message::uidl_name;
 use crate::naming::uidl::courier_name;
 use crate::naming::{BaseName, Identity, Rank};
@@ -71,17 +71,21 @@ impl Attempt<'_> {
         for file in disk.unlisted() {
             let is_torn = match Identity::parse(&file.base) {
                 Some(Identity::Imap(validity, uid) | Identity::Pop3(validity, uid, _)) => {
-                    let is_to_come = |entry: &Entry| entry.uid == uid && seen.pending.contains(uid);
                     validity == source.validity
                         && disk.torn.contains(&file.base)
-                        && source.entries.iter().any(is_to_come)
+                        && seen.pending.contains(uid)
+                        && source.has(uid)
                 }
                 None => match by_name.get(without_rank(&file.base)) {
-                    Some(announced) => {
-                        let opened = messages.file(&file);
-                        let sizes = opened.and_then(|mut file| line_ends::measure(&mut file));
-                        sizes.map_err(told)?.virtual_size < *announced
-                    }
+                    Some(announced) => match messages.file(&file) {
+                        Ok(mut opened) => {
+                            let sizes = line_ends::measure(&mut opened).map_err(told)?;
+                            sizes.virtual_size < *announced
+                        }
+                        // A server has just given it other flags: it is no longer of this name.
+                        Err(error) if error.kind() == ErrorKind::NotFound => false,
+                        Err(error) => return Err(told(error)),
+                    },
                     None => false,
                 },
             };

@@ -227,6 +227,7 @@ impl Verify<'_> {
             ahead: None,
             imap_ahead: None,
             bodies: None,
+            stop: self.context.stop,
         };
         let policy = self.context.config.uidls.pairing;
         let paired = matching::pair(policy, &side, &opened.listing, [], &mut sessions);

@@ -1,12 +1,14 @@
 //! What someone new meets, on a terminal of 80 columns: each message says what, where, and what to type next,
 //! and no line is broken within a word.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use crate::support::corpus;
 use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::program::{self, Output};
+use crate::support::small_disk::SmallDisk;
 use crate::support::tree::TempTree;
 
 const COLUMNS: usize = 80;
@@ -71,6 +73,60 @@ impl Desk {
         for word in words {
             assert!(read.contains(word), "{arguments}: no {word:?} in\n{plain}");
         }
+    }
+}
+
+/// A server whose certificate, `expired.pem` on the desk, has been no good since 2021.
+struct Expired {
+    server: Child,
+    /// Kept open: openssl ends when nobody takes what it says.
+    _said: BufReader<ChildStdout>,
+    port: u16,
+}
+
+impl Expired {
+    fn start(desk: &Desk) -> Self {
+        // `req -days` takes no past; `ca` does.
+        let make = "
+            openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
+                -addext subjectAltName=DNS:localhost -keyout expired.key -out expired.req
+            printf '%s\\n' '[ca]' 'default_ca = it' '[it]' 'new_certs_dir = .' 'database = index.txt' \
+                'serial = serial' 'default_md = sha256' 'policy = any' 'copy_extensions = copy' '[any]' \
+                'commonName = supplied' > ca.cnf
+            : > index.txt
+            echo 01 > serial
+            openssl ca -batch -selfsign -config ca.cnf -keyfile expired.key -in expired.req -notext \
+                -startdate 20200101000000Z -enddate 20210101000000Z -out expired.pem";
+        let mut shell = Command::new("bash");
+        shell.args(["-ec", make]).current_dir(desk.dir.path());
+        let made = program::run(shell, Duration::from_secs(60));
+        assert_eq!(made.code, Some(0), "{}", made.stderr);
+        let mut server = Command::new("openssl")
+            .args(["s_server", "-accept", "127.0.0.1:0"])
+            .args(["-key", "expired.key", "-cert", "expired.pem"])
+            .current_dir(desk.dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl is there");
+        let mut said = BufReader::new(server.stdout.take().expect("a pipe"));
+        let port = said.by_ref().lines().find_map(|line| {
+            let line = line.expect("openssl says where it listens");
+            line.strip_prefix("ACCEPT 127.0.0.1:")?.parse().ok()
+        });
+        Self {
+            server,
+            _said: said,
+            port: port.expect("openssl listens"),
+        }
+    }
+}
+
+impl Drop for Expired {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
     }
 }
 
@@ -154,7 +210,9 @@ fn what_is_typed_wrong_is_told_with_what_to_type() {
         ),
         (
             full("--users typo.csv --password-file password"),
-            &["typo.csv line 1: unknown column \"usr\": is user meant?"],
+            &[
+                "typo.csv line 1: there is no column user: the first row names the columns; column 1: is user meant?",
+            ],
         ),
         (
             format!("export --imap localhost {TO} --users users.csv --password-file password"),
@@ -202,9 +260,14 @@ fn what_a_server_refuses_is_told_with_what_to_type() {
     corpus::simple(&server.mail_dir("ann@example.com"), 3, 1);
     let imaps = format!("imaps://{}:{}", server.host(), server.imaps_port());
     let ca = format!("--tls-ca {}", server.ca_pem().display());
-    let rows: &[(&str, String, &[&str])] = &[
+    let expired = Expired::start(&desk);
+    let full = SmallDisk::new("16k");
+    std::fs::write(full.path().join("other"), [0; 32 << 10]).expect_err("it is full then");
+    let on_full = format!("--maildir {}/{{user}}", full.path().display());
+    let rows: &[(&str, i32, String, &[&str])] = &[
         (
             "a closed port",
+            1,
             "--imap imaps://localhost:1".to_owned(),
             &[
                 "network: localhost:1: no connection",
@@ -214,6 +277,7 @@ fn what_a_server_refuses_is_told_with_what_to_type() {
         ),
         (
             "an unknown host",
+            1,
             "--imap imaps://nosuch.example.invalid".to_owned(),
             &[
                 "nosuch.example.invalid:993: no address found",
@@ -222,6 +286,7 @@ fn what_a_server_refuses_is_told_with_what_to_type() {
         ),
         (
             "a certificate that nobody knows",
+            1,
             format!("--imap {imaps}"),
             &[
                 "its certificate is not accepted",
@@ -230,7 +295,21 @@ fn what_a_server_refuses_is_told_with_what_to_type() {
             ],
         ),
         (
+            "a certificate that has expired",
+            1,
+            format!(
+                "--imap imaps://localhost:{} --tls-ca expired.pem",
+                expired.port
+            ),
+            &[
+                "its certificate is not accepted: certificate has expired",
+                "valid until Jan 1 00:00:00 2021 GMT; SHA-256 ",
+                "if it is your server: --tls-fingerprint and that SHA-256",
+            ],
+        ),
+        (
             "the port of the other kind",
+            1,
             format!(
                 "--imap imaps://{}:{} {ca}",
                 server.host(),
@@ -240,6 +319,7 @@ fn what_a_server_refuses_is_told_with_what_to_type() {
         ),
         (
             "a wrong password",
+            1,
             format!("--imap {imaps} {ca} --password-file wrong.password"),
             &[
                 "auth: the IMAP server refused the login of ann@example.com by ",
@@ -248,6 +328,7 @@ fn what_a_server_refuses_is_told_with_what_to_type() {
         ),
         (
             "no room",
+            1,
             format!("--imap {imaps} {ca} --min-free 1000000T"),
             &[
                 "space: folder INBOX:",
@@ -255,18 +336,30 @@ fn what_a_server_refuses_is_told_with_what_to_type() {
                 "--min-free says how much stays free",
             ],
         ),
+        (
+            "a full disk",
+            3,
+            format!("--imap {imaps} {ca} {on_full} --min-free 0"),
+            &[
+                "No space left on device",
+                "make space on the target and run again: it goes on where it stopped",
+            ],
+        ),
     ];
-    for (what, options, words) in rows {
+    for (what, code, options, words) in rows {
         let password = match options.contains("--password-file") {
             true => "",
             false => "--password-file password",
         };
-        let mail = "--maildir \"$PWD/mail/{user}\"";
+        let mail = match options.contains("--maildir") {
+            true => "",
+            false => "--maildir \"$PWD/mail/{user}\"",
+        };
         // Bars write over themselves.
         let how = "--retries 0 --progress none --users users.csv";
         let arguments = format!("export {options} {password} {mail} {how}");
         eprintln!("{what}");
-        desk.meets(&arguments, 1, words);
+        desk.meets(&arguments, *code, words);
     }
 }
 

@@ -326,7 +326,11 @@ fn a_wrong_command_line_starts_nothing() {
     for (arguments, wanted) in cases {
         let arguments = arguments.concat();
         let told = place.refused(&arguments, "");
-        let lines: Vec<&str> = told.lines().collect();
+        // Root's mail is a word of its own.
+        let lines = told
+            .lines()
+            .filter(|line| !line.contains("WARN without --owner"));
+        let lines: Vec<&str> = lines.collect();
         assert_eq!(lines.len(), wanted.len(), "{arguments:?}\n{told}");
         for (line, words) in lines.iter().zip(*wanted) {
             let clear = line.starts_with("mailseed: ") && line.contains(words);

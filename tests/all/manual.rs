@@ -125,6 +125,13 @@ fn the_pages_are_such_as_man_reads() {
         let said = String::from_utf8_lossy(&groff.stderr);
         assert!(groff.status.success() && said.is_empty(), "{name}: {said}");
     }
+    // Where man looks for them.
+    let man1 = dir.path().join("share/man/man1");
+    let out = mailseed(["man", "--dir", man1.to_str().expect("a plain path")]);
+    assert_eq!(out.code, Some(0), "{}", out.stderr);
+    for page in ["man1/mailseed-export.1", "man7/mailseed-runbook.7"] {
+        assert!(man1.with_file_name(page).is_file(), "{page}");
+    }
     let one = mailseed(["man", "export"]);
     assert_eq!(one.code, Some(0));
     let same = std::fs::read_to_string(pages.join("mailseed-export.1")).expect("a page");

@@ -23,6 +23,7 @@ pub mod proxy;
 pub mod qmail;
 pub mod relay;
 pub mod report;
+pub mod small_disk;
 pub mod tree;
 pub mod weather;
 pub mod wiretap;

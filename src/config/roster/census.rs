@@ -39,6 +39,7 @@ impl Users {
                 ..Counts::default()
             },
             needs_privilege: false,
+            stays_with_root: false,
         };
         let suspects = census.judge(faults);
         let (shared, groups) = match suspects.is_empty() {
@@ -50,6 +51,7 @@ impl Users {
             kept: census.kept,
             counts: census.counts,
             needs_privilege: census.needs_privilege,
+            stays_with_root: census.stays_with_root,
             shared,
             groups,
             rows,
@@ -69,6 +71,7 @@ struct Census<'a> {
     kept: Vec<Place>,
     counts: Counts,
     needs_privilege: bool,
+    stays_with_root: bool,
 }
 
 impl Census<'_> {
@@ -89,6 +92,7 @@ impl Census<'_> {
             let hosts = user.hosts();
             let number = self.hosts.number(&hosts);
             self.needs_privilege |= user.owner.is_some_and(Owner::needs_privilege);
+            self.stays_with_root |= user.owner.is_none() && Owner::is_root_by_itself();
             self.counts.users += 1;
             match self.counts.by_hosts.get_mut(&hosts) {
                 Some(count) => *count += 1,

@@ -40,6 +40,7 @@ impl Story<'_> {
     /// The UIDL of a message outside INBOX, where POP3 showed it.
     pub fn uidl_elsewhere(&self, uid: Uid) -> Option<String> {
         let folders = self.record?.folders().iter();
+        let uid = self.view.source_uid(uid)?;
         let mut found = folders
             .filter_map(|folder| folder.paired.as_ref())
             .flat_map(|paired| &paired.elsewhere)
@@ -57,7 +58,8 @@ impl Story<'_> {
     /// The UIDL of a message of INBOX, and how it was found.
     pub fn uidl(&self, uid: Option<Uid>, line: Option<&UidLine>) -> String {
         let paired = self.view.record.and_then(|folder| folder.paired.as_ref());
-        let stage = uid.and_then(|uid| paired?.stage_of(uid));
+        let there = uid.and_then(|uid| self.view.source_uid(uid));
+        let stage = there.and_then(|uid| paired?.stage_of(uid));
         let how = match stage {
             Some(POP3_ONLY) => ", the message's own: POP3 was the only source".to_owned(),
             Some("known") => ", found in the Maildir; how it was paired is not recorded".to_owned(),
@@ -66,7 +68,7 @@ impl Story<'_> {
         };
         let Some(uidl) = line.and_then(|line| line.field('P')) else {
             let is_missing =
-                uid.is_some_and(|uid| paired.is_some_and(|paired| paired.missing.contains(uid)));
+                there.is_some_and(|uid| paired.is_some_and(|paired| paired.missing.contains(uid)));
             return match stage {
                 Some(_) => format!("not in the Maildir{how}"),
                 None if is_missing => {

@@ -8,34 +8,34 @@ use crate::plan::marks;
 use crate::plan::on_disk::DiskFile;
 use crate::plan::recognise::{Recognised, Role};
 use crate::problem::{Kind, Problem};
+use crate::text::counted;
 
 impl Planner<'_> {
-    /// How much mail the source never had. To mirror means to remove it, which the admin has to
-    /// have said.
-    pub(super) fn local(&self, found: &Recognised) -> Result<u64, Problem> {
+    /// To mirror means to remove mail that the source never had, which the admin has to have said.
+    pub(super) fn allow_local(&self, found: &Recognised) -> Result<(), Problem> {
+        if self.mode() != Mode::Mirror || self.policy.rerun.delete_local {
+            return Ok(());
+        }
         let locals = (0..).zip(&found.roles);
         let mut locals = locals.filter(|(_, role)| **role == Role::Local);
-        let first = locals.next();
-        let count = u64::from(first.is_some()) + locals.count() as u64;
-        let first = first.and_then(|(at, _)| self.disk.files.get(at));
-        match first {
-            Some(file) if self.mode() == Mode::Mirror && !self.policy.rerun.delete_local => {
-                let seen = self.past.seen;
-                let whence = match seen.is_some_and(|seen| !seen.deleted_at_source.is_empty()) {
-                    true => "that the source never had or that --delete-source has deleted there",
-                    false => "that the source never had",
-                };
-                let what = format!(
-                    "the target has {count} messages here {whence}; the first is {}",
-                    file.base
-                );
-                Err(self.problem(Kind::Conflict, what).with_hint(
-                    "nothing was changed in this folder; --delete-local lets --mirror delete such mail, \
-                     without --mirror it is kept",
-                ))
-            }
-            _ => Ok(count),
-        }
+        let first = locals.next().and_then(|(at, _)| self.disk.files.get(at));
+        let Some(first) = first else {
+            return Ok(());
+        };
+        let count = counted(1 + locals.count() as u64, "message");
+        let seen = self.past.seen;
+        let whence = match seen.is_some_and(|seen| !seen.deleted_at_source.is_empty()) {
+            true => "that the source never had or that --delete-source has deleted there",
+            false => "that the source never had",
+        };
+        let what = format!(
+            "the target has {count} here {whence}; the first is {}",
+            first.base
+        );
+        Err(self.problem(Kind::Conflict, what).with_hint(
+            "nothing was changed in this folder; --delete-local lets --mirror delete such mail, \
+             without --mirror it is kept",
+        ))
     }
 
     /// What the source no longer has.

@@ -55,11 +55,14 @@ impl Gathered<VerifyReport> {
         if of.exit() == Exit::Ok {
             return Ok(());
         }
-        match dir.map(|dir| printable(&dir.to_string_lossy())) {
+        let file = |dir: &Path, name| printable(&dir.join(name).to_string_lossy());
+        match dir {
             Some(dir) => writeln!(
                 out,
-                "{dir}/verify.csv has a row for each difference; once it is mended, verify again with \
-                 --only-failed {dir}/verified.csv"
+                "{} has a row for each difference; once it is mended, verify again with --only-failed {} and \
+                 another --report",
+                file(dir, "verify.csv"),
+                file(dir, "verified.csv")
             ),
             None if of.all => {
                 writeln!(out, "--report DIR writes all differences to DIR/verify.csv")
@@ -84,7 +87,14 @@ impl VerifyReport {
             things(sums.differences, "difference")
         )?;
         let again = downloaded_again(sums.again_messages, sums.again_bytes);
-        writeln!(out, "{again}")
+        match self.looks.failed() {
+            0 => writeln!(out, "{again}"),
+            failed => writeln!(
+                out,
+                "{again}, not counting {} that could not be looked at",
+                things(failed, "user")
+            ),
+        }
     }
 }
 

@@ -65,7 +65,7 @@ c           0         0     0            0  not transparent because the login fa
 
 users: 3, of these 1 transparent, 1 not, 1 failed
 messages: 1,212 in 4 folders; 62 were read on both sides; 3 differences
-POP3 clients that leave mail on the server would download 1 message (2.00 KiB) again
+POP3 clients that leave mail on the server would download 1 message (2.00 KiB) again, not counting 1 user that could not be looked at
 ";
     let more = "\
 -v tells the first differences of each user, --report DIR writes all of them to DIR/verify.csv
@@ -74,7 +74,7 @@ POP3 clients that leave mail on the server would download 1 message (2.00 KiB) a
     let all = told(true, Some("/r"));
     assert!(all.ends_with(
         "/r/verify.csv has a row for each difference; once it is mended, verify again with \
-         --only-failed /r/verified.csv\n"
+         --only-failed /r/verified.csv and another --report\n"
     ));
     let fine = Gathered::of(VerifyReport::new(true), [fine()]);
     let mut out = Vec::new();

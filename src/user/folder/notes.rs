@@ -3,7 +3,8 @@
 use tracing::Level;
 
 use super::Folder;
-use crate::plan::FolderPlan;
+use crate::plan::{FolderPlan, describe};
+use crate::text::{counted, counted_with};
 use crate::user::attempt::Attempt;
 
 impl Attempt<'_> {
@@ -23,32 +24,23 @@ impl Attempt<'_> {
                 plan.homeless_keywords.join(", ")
             ));
         }
-        if plan.order_breaks > 0 {
-            notes.push(format!(
-                "folder {path}: the dates do not keep the POP3 order in {} places",
-                plan.order_breaks
-            ));
-        }
+        let breaks = describe::order_breaks(plan).into_iter();
+        notes.extend(breaks.map(|told| format!("folder {path}: {told}")));
         if plan.changed_uidls > 0 {
             notes.push(format!(
-                "folder {path}: the old server has given {} messages another UIDL since the last run; \
-                 {} keep the one that they have here (--mirror follows the old server)",
-                plan.changed_uidls,
+                "folder {path}: the old server has given {} another UIDL since the last run; of {} the \
+                 one that is here stays (--mirror follows the old server)",
+                counted(plan.changed_uidls, "message"),
                 plan.kept_uidls.len()
             ));
         }
         if plan.kept_copies > 0 {
-            notes.push(format!(
-                "folder {path}: {} messages are copies that --pop3-collect has put there; without it \
-                 they stay and are not kept up to date",
-                plan.kept_copies
-            ));
-        }
-        if plan.name_breaks > 0 {
-            notes.push(format!(
-                "folder {path}: Courier lists by name, which does not keep the POP3 order in {} places",
-                plan.name_breaks
-            ));
+            let stay = (
+                "is a copy that --pop3-collect has put there; without it it stays and is not kept up to date",
+                "are copies that --pop3-collect has put there; without it they stay and are not kept up to date",
+            );
+            let copies = counted_with(plan.kept_copies, "message", stay);
+            notes.push(format!("folder {path}: {copies}"));
         }
         let who = self.context.config.target.servers.by_name();
         for (uid, uidl, why) in &plan.unholdable {
@@ -59,8 +51,8 @@ impl Attempt<'_> {
         }
         if !plan.unholdable.is_empty() {
             notes.push(format!(
-                "folder {path}: {who} cannot hold {} UIDLs; POP3 clients will download those messages once more",
-                plan.unholdable.len()
+                "folder {path}: {who} cannot hold {}; POP3 clients will download their messages once more",
+                counted(plan.unholdable.len() as u64, "UIDL")
             ));
         }
         for note in notes {

@@ -270,3 +270,30 @@ fn what_power_has_left_half_is_fetched_anew() {
         assert_eq!(torn, 6, "{targets}");
     }
 }
+
+/// What a killed run has let appear is on disk before the next run writes a list that mentions it, or a
+/// record by which it has been there: power that is lost then must not make it a message that its owner has
+/// deleted.
+#[test]
+fn what_a_killed_run_has_left_is_synced_first() {
+    let server = source(4);
+    let source = Source::of(&server);
+    let more = ["--target", "dovecot"];
+    let target = Target::new();
+    // As INBOX is about to be synced.
+    let output = with(&target, &source, &more, ("syncfs", "signal=KILL:when=1"));
+    assert_eq!(output.code, None, "{}", output.stdout);
+    let calls = calls(&trace(&target, &source, &more));
+    let first = |is_it: &dyn Fn(&Call) -> bool| calls.iter().position(is_it);
+    let synced = first(&|call| *call == Call::SyncedAll).expect("there is something to sync");
+    for file in ["mailseed.state", "dovecot-uidlist"] {
+        let written = first(&|call| match call {
+            Call::Changed(path) | Call::Named(_, path) => path.ends_with(file),
+            _ => false,
+        });
+        assert!(
+            written.is_some_and(|written| written > synced),
+            "{file}: {calls:#?}"
+        );
+    }
+}

@@ -1,7 +1,7 @@
 //! Stopped by a signal, by another run at the same user, by a full disk.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use crate::support::dovecot::{Dovecot, DovecotOptions};
 use crate::support::mail_user::Client;
 use crate::support::program;
 use crate::support::proxy::{Fault, Proxy};
+use crate::support::small_disk::SmallDisk;
 use crate::support::tree::TempTree;
 
 /// About four messages a second, thirteen seconds for all: a machine at work may be seconds late to look.
@@ -97,62 +98,6 @@ fn a_second_run_leaves_a_user_at_work_alone() {
     state_of(&target, &Source::of(&server)).assert_is(&whole, "the first run");
 }
 
-/// A file system of a size of its own, gone when dropped.
-struct SmallDisk(TempTree);
-
-impl SmallDisk {
-    fn new(size: &str) -> Self {
-        assert!(
-            rustix::process::geteuid().is_root(),
-            "only root can mount the small file system that this test fills: run it as root"
-        );
-        let disk = Self(TempTree::new());
-        disk.mount(&[
-            "-t",
-            "tmpfs",
-            "-o",
-            &format!("size={size},mode=755"),
-            "tmpfs",
-        ]);
-        disk
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn maildir(&self) -> PathBuf {
-        self.path().join("ann/Maildir")
-    }
-
-    fn state(&self) -> State {
-        State::of(&self.maildir())
-    }
-
-    fn resize(&self, size: &str) {
-        self.mount(&["-o", &format!("remount,size={size}")]);
-    }
-
-    fn mount(&self, arguments: &[&str]) {
-        let mounted = Command::new("mount")
-            .args(arguments)
-            .arg(self.path())
-            .output();
-        let mounted = mounted.expect("mount is there");
-        assert!(
-            mounted.status.success(),
-            "{}",
-            String::from_utf8_lossy(&mounted.stderr)
-        );
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(self.path()).status();
-    }
-}
-
 /// The run stops with a status of its own, names the disk and the way on, and leaves only whole
 /// messages; the next run goes on.
 #[test]
@@ -164,11 +109,11 @@ fn a_full_disk_stops_the_run_and_the_next_goes_on() {
     let disk = SmallDisk::new("1m");
     let output = export_to(&disk, &source);
     assert_full(&output, &disk, &whole);
-    assert!((3..7).contains(&disk.state().messages()));
+    assert!((3..7).contains(&state_on(&disk).messages()));
     disk.resize("64m");
     let output = export_to(&disk, &source);
     assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
-    disk.state().assert_is(&whole, "after space was made");
+    state_on(&disk).assert_is(&whole, "after space was made");
 }
 
 /// One page more each time, so that each file in turn is the one that finds no room.
@@ -190,7 +135,7 @@ fn a_disk_that_is_full_at_any_file_stops_the_run() {
     }
     // Six messages, two lists, two tables of keywords, subscriptions; the first had room.
     assert!(stops >= 10, "{stops}");
-    disk.state().assert_is(&whole, "after space was made");
+    state_on(&disk).assert_is(&whole, "after space was made");
 }
 
 /// As the system leaves a disk after an error.
@@ -202,7 +147,7 @@ fn a_disk_that_can_only_be_read_stops_the_run_and_the_next_goes_on() {
     let disk = SmallDisk::new("64m");
     for is_new in [true, false] {
         disk.mount(&["-o", "remount,ro"]);
-        let before = (!is_new).then(|| disk.state());
+        let before = (!is_new).then(|| state_on(&disk));
         if !is_new {
             let mut at_source = Client::login(server.imap_port(), "ann", PASSWORD);
             at_source.append("INBOX", &[], 1_600_000_100, "Subject: 5\n\n5\n");
@@ -215,16 +160,24 @@ fn a_disk_that_can_only_be_read_stops_the_run_and_the_next_goes_on() {
             assert!(said.contains(words), "{words}: {said}");
         }
         if let Some(before) = before {
-            disk.state().assert_is(&before, "it could not be written");
+            state_on(&disk).assert_is(&before, "it could not be written");
         }
         disk.mount(&["-o", "remount,rw"]);
         let output = export_to(&disk, &source);
         assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
         if is_new {
-            disk.state().assert_is(&whole, "after it could be written");
+            state_on(&disk).assert_is(&whole, "after it could be written");
         }
     }
-    assert_eq!(disk.state().messages(), whole.messages() + 1);
+    assert_eq!(state_on(&disk).messages(), whole.messages() + 1);
+}
+
+fn maildir(disk: &SmallDisk) -> PathBuf {
+    disk.path().join("ann/Maildir")
+}
+
+fn state_on(disk: &SmallDisk) -> State {
+    State::of(&maildir(disk))
 }
 
 fn export_to(disk: &SmallDisk, source: &Source) -> program::Output {
@@ -294,7 +247,7 @@ fn a_user_that_does_not_fit_is_not_begun_and_the_others_come() {
             error.starts_with("space: ") && error.contains(lacking),
             "{error}"
         );
-        assert_eq!(disk.state().messages(), 0);
+        assert_eq!(state_on(&disk).messages(), 0);
     }
     disk.resize("64m,nr_inodes=0");
     // Estimates go by what the runs before have left.
@@ -322,17 +275,17 @@ fn a_user_that_does_not_fit_is_not_begun_and_the_others_come() {
     }
     let output = run("export", &report("3"));
     assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
-    assert_eq!(disk.state().messages(), 12);
+    assert_eq!(state_on(&disk).messages(), 12);
 }
 
 fn assert_full(output: &program::Output, disk: &SmallDisk, whole: &State) {
     let said = format!("{}{}", output.stdout, output.stderr);
     assert_eq!(output.code, Some(3), "{said}");
-    let maildir = disk.maildir().display().to_string();
+    let maildir = maildir(disk).display().to_string();
     for words in ["No space left on device", "make space", &maildir] {
         assert!(said.contains(words), "{words}: {said}");
     }
-    let state = disk.state();
+    let state = state_on(disk);
     assert_eq!(state.temporary(), 0, "{state:?}");
     if let Some(fault) = state.fault(whole, false) {
         panic!("{fault}");

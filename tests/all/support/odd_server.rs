@@ -1,5 +1,5 @@
-//! A small mail server, IMAP or POP3, that is sound but for one twist: where a command begins as said, the
-//! steps of the twist are played instead of the answer. It has an address of its own below 127.0.0.0/8,
+//! A small mail server, IMAP or POP3, that is sound but for its twists: where a command begins as said, the
+//! steps of a twist are played instead of the answer. It has an address of its own below 127.0.0.0/8,
 //! so that each is a host of its own.
 
 use std::collections::BTreeMap;
@@ -53,9 +53,9 @@ pub fn mailbox(count: u32) -> Mailbox {
 #[derive(Debug)]
 struct Shared {
     speaks: Speaks,
-    twist: Option<Twist>,
+    /// Each with how often it has been played.
+    twists: Vec<(Twist, AtomicUsize)>,
     mailbox: Mailbox,
-    twisted: AtomicUsize,
     stopped: AtomicBool,
     heard: Mutex<Vec<(Instant, String)>>,
     /// Connections at once, now and at most.
@@ -81,6 +81,11 @@ impl OddServer {
         Self::start_with(speaks, mailbox, twist, 0, None)
     }
 
+    /// Starts one with several twists.
+    pub fn start_twisted(speaks: Speaks, mailbox: Mailbox, twists: Vec<Twist>) -> Self {
+        Self::start_with(speaks, mailbox, twists, 0, None)
+    }
+
     /// Starts one with a greeting of its own.
     pub fn start_greeting(
         speaks: Speaks,
@@ -99,7 +104,7 @@ impl OddServer {
     fn start_with(
         speaks: Speaks,
         mailbox: Mailbox,
-        twist: Option<Twist>,
+        twists: impl IntoIterator<Item = Twist>,
         most: usize,
         greeting: Option<&'static str>,
     ) -> Self {
@@ -110,9 +115,11 @@ impl OddServer {
         let port = listener.local_addr().expect("it is bound").port();
         let shared = Arc::new(Shared {
             speaks,
-            twist,
+            twists: twists
+                .into_iter()
+                .map(|it| (it, AtomicUsize::new(0)))
+                .collect(),
             mailbox,
-            twisted: AtomicUsize::new(0),
             stopped: AtomicBool::new(false),
             heard: Mutex::default(),
             open: Mutex::default(),
@@ -248,17 +255,14 @@ impl Shared {
 
     /// Plays the twist, if it is due.
     fn twisted(&self, command: &str, tag: &str, stream: &mut BufReader<TcpStream>) -> Option<Then> {
-        let twist = self.twist.as_ref()?;
-        let begins = match twist.at {
+        let begins = |twist: &Twist| match twist.at {
             "" => command.is_empty() && tag.is_empty(),
             at => command
                 .get(..at.len())
                 .is_some_and(|start| start.eq_ignore_ascii_case(at)),
         };
-        if !begins {
-            return None;
-        }
-        let before = self.twisted.fetch_add(1, Ordering::SeqCst);
+        let (twist, played) = self.twists.iter().find(|(twist, _)| begins(twist))?;
+        let before = played.fetch_add(1, Ordering::SeqCst);
         if twist.times > 0 && before >= twist.times {
             return None;
         }
