@@ -9,6 +9,7 @@
 mod announced;
 pub mod journal;
 mod known;
+mod notes;
 mod places;
 
 use std::collections::HashSet;
@@ -29,7 +30,7 @@ use crate::sink::on_disk::{self, scan};
 use crate::sink::sync::Syncer;
 use crate::sink::target_problem;
 use crate::sink::tree::Tree;
-use crate::text::{counted, printable, printable_raw};
+use crate::text::printable;
 use journal::Journal;
 use known::Known;
 use places::Moved;
@@ -193,7 +194,8 @@ impl Retarget {
         let plan = self.plan(&source, &seen, &disk)?;
         outcome.messages += source.entries.len() as u64;
         outcome.uidls += plan.uidls;
-        self.note(folder, &seen, &plan, outcome);
+        let lost = notes::lost(&folder.path, self.to, &seen, &plan);
+        outcome.lost.extend(lost);
         let names = (&folder.path, &folder.destination);
         let mut lines = describe::lines(&source, names, &disk, &plan, &policy);
         if folder.place != folder.destination {
@@ -206,38 +208,6 @@ impl Retarget {
         // Nobody to tell is no failure.
         let _ = lines.iter().try_for_each(|line| writeln!(out, "{line}"));
         Ok(())
-    }
-
-    fn note(&self, folder: &Folder, seen: &Known, plan: &FolderPlan, outcome: &mut Outcome) {
-        let path = printable(&folder.path.to_string());
-        let who = self.to.by_name();
-        let lost = &mut outcome.lost;
-        for (uid, uidl, why) in &plan.unholdable {
-            lost.push(format!(
-                "folder {path}: UID {uid}: {who} cannot hold the UIDL {uidl}: {why}"
-            ));
-        }
-        let breaks = describe::order_breaks(plan).into_iter();
-        lost.extend(breaks.map(|told| format!("folder {path}: {told}")));
-        if !plan.homeless_keywords.is_empty() {
-            let keywords = plan.homeless_keywords.join(", ");
-            lost.push(format!(
-                "folder {path}: keywords that are left out: {}",
-                printable(&keywords)
-            ));
-        }
-        for (uid, uidl, why) in &seen.lost_uidls {
-            let uidl = printable_raw(uidl);
-            lost.push(format!(
-                "folder {path}: UID {uid}: the UIDL {uidl} is not kept: {why}"
-            ));
-        }
-        if seen.without_uid > 0 {
-            lost.push(format!(
-                "folder {path}: {} without a UID of the old servers: new UIDs are given",
-                counted(seen.without_uid, "message")
-            ));
-        }
     }
 
     /// Does what is to be done in a folder, by what it is like with all lists locked.

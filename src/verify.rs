@@ -26,6 +26,7 @@ pub mod maildrop;
 mod pop3_only;
 mod sample;
 mod tree;
+mod unfixed;
 mod verdict;
 
 use std::collections::{HashMap, HashSet};
@@ -138,6 +139,7 @@ pub fn run(user: &User, context: Context<'_>, log: &UserLog) -> Finding {
         breaks: HashMap::new(),
         pop3_breaks: Breaks::default(),
         one_at_a_time: false,
+        fixes_validity: false,
     };
     let ended_by = verify.until_done().err();
     let mut finding = verify.finding;
@@ -166,6 +168,8 @@ struct Verify<'a> {
     pop3_breaks: Breaks,
     /// A POP3 server fell out of step: no commands sent ahead.
     one_at_a_time: bool,
+    /// The old server has told a UIDVALIDITY twice that differs from ours: it is no use to ask of other folders.
+    fixes_validity: bool,
 }
 
 /// The accounts of a user that are looked at, and what lets us in.

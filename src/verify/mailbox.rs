@@ -169,6 +169,7 @@ impl Verify<'_> {
             add_live(&mut found, more);
             opened.session.quit();
         }
+        self.pass_over_unfixed_validity(&mut sessions.old, &old, folder, &mut found)?;
         self.finding.messages += messages;
         self.finding.content_checked += checked.len();
         Ok(found)

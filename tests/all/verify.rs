@@ -14,7 +14,9 @@ use self::courier::{COURIER, COURIER_ALONE, COURIER_OF_ROOT, COURIER_POP3_ONLY};
 use self::tree::{ANY, DOVECOT, Maildir, OF_ROOT, POP3_ONLY, QMAIL, Spoiling};
 use crate::migration::{PASSWORD, Source, Target};
 use crate::support::corpus::{PopOrder, Uidls};
+use crate::support::courier::Courier;
 use crate::support::dovecot::{Dovecot, DovecotOptions};
+use crate::support::imap_view::ImapView;
 use crate::support::mail_user::{Client, Store};
 use crate::support::program::{self, Output};
 use crate::support::tree::{TempTree, assert_untouched, stamps};
@@ -394,4 +396,32 @@ fn the_new_server_is_compared_live() {
     );
     assert_eq!(verified.users["second"]["again_messages"], "1");
     assert_eq!(new.complaints(), Vec::<String>::new());
+}
+
+/// Courier makes up a UIDVALIDITY each time until a client selects the folder: nobody has seen the one that
+/// we have. Once it is fixed, it is another, and clients have seen that.
+#[test]
+fn a_uidvalidity_that_nobody_has_seen_is_no_difference() {
+    let courier = Courier::start(&[("ann", PASSWORD)]);
+    let files: Vec<(String, String)> = (1..=5)
+        .map(|number| {
+            let name = format!("16000000{number:02}.M1P1_{number}.old:2,S");
+            (name, format!("Subject: {number}\n\nof POP3 alone\n"))
+        })
+        .collect();
+    let files: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(name, content)| (name.as_str(), content.as_bytes()))
+        .collect();
+    corpus::bare(&courier.mail_dir("ann"), &files);
+    let source = Source::both(courier.imap_port(), courier.pop3_port());
+    let target = Target::new();
+    target.export_ok(&source, "ann", &[]);
+    // Its clock counts seconds.
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_transparent(&target, &source, "ann", &[]);
+    ImapView::select_each_folder(courier.imap_port(), "ann", PASSWORD);
+    let verified = verify(&source, &target, &["ann"], &[]);
+    let wanted = BTreeSet::from(["uidvalidity INBOX -".to_owned()]);
+    assert_eq!(verified.rows["ann"], wanted, "{}", verified.output.stdout);
 }
