@@ -129,6 +129,10 @@ pub struct UserReport {
     pub uidls_extra: u64,
     /// UIDLs of messages in other folders than INBOX.
     pub uidls_elsewhere: u64,
+    /// UIDLs that a server of the target cannot hold, and need not.
+    pub uidls_unholdable: u64,
+    /// Places at which a server of the target lists INBOX in another order, and may.
+    pub order_breaks: u64,
     /// The farthest that a date had to move for qmail's order, in seconds.
     pub max_date_shift_s: u64,
     /// How long it took.

@@ -201,14 +201,19 @@ fn closest_column(name: &str) -> Option<&'static str> {
     closest(name, column_names())
 }
 
-/// Without a header this row is a user's, password and all: nothing of it is repeated.
+/// Without a header this row is a user's, password and all: of it is repeated at most what stands where the
+/// user's name would.
 fn no_column_user(names: &[String]) -> String {
-    let slips = names.iter().enumerate().filter_map(|(at, name)| {
-        let known = closest_column(name).filter(|known| *known != name.trim())?;
-        Some(format!("; column {}: is {known} meant?", at + 1))
+    let slips = names.iter().zip(1..).filter_map(|(name, number)| {
+        let name = name.trim();
+        let known = closest_column(name).filter(|known| *known != name)?;
+        Some(match number {
+            1 => format!("unknown column {name:?}: is {known} meant?; "),
+            number => format!("column {number}: is {known} meant?; "),
+        })
     });
     let slips: String = slips.collect();
-    format!("there is no column user: the first row names the columns{slips}")
+    format!("{slips}there is no column user: the first row names the columns")
 }
 
 fn meant(name: &str) -> String {
@@ -491,7 +496,7 @@ mod tests {
             (
                 b"User,imap,Pasword\na,,b\n",
                 1,
-                "the columns; column 1: is user meant?; column 3: is password meant?",
+                "unknown column \"User\": is user meant?; column 3: is password meant?; there is no",
             ),
             (b"user,pasword\na,b\n", 1, "is password meant?"),
             (b"user,IMAP-User\na,b\n", 1, "is imap_user meant?"),

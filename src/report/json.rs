@@ -74,6 +74,10 @@ pub(super) struct User {
     notes: Vec<String>,
     #[serde(default)]
     added_bytes: u64,
+    #[serde(default)]
+    uidls_unholdable: u64,
+    #[serde(default)]
+    order_breaks: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -189,6 +193,8 @@ impl From<UserReport> for User {
             skips: user.skips,
             notes: user.notes,
             added_bytes: user.added_bytes,
+            uidls_unholdable: user.uidls_unholdable,
+            order_breaks: user.order_breaks,
         }
     }
 }
@@ -272,6 +278,8 @@ pub(super) fn user(read: User) -> Result<UserReport, Fault> {
         uidls_missing: read.uidls_missing,
         uidls_extra: read.uidls_extra,
         uidls_elsewhere: read.uidls_elsewhere,
+        uidls_unholdable: read.uidls_unholdable,
+        order_breaks: read.order_breaks,
         max_date_shift_s: read.max_date_shift_s,
         seconds: read.seconds,
         attempts: read.attempts,

@@ -71,6 +71,8 @@ pub(super) struct Tally {
     pub uidls_missing: u64,
     pub uidls_extra: u64,
     pub uidls_elsewhere: u64,
+    pub uidls_unholdable: u64,
+    pub order_breaks: u64,
     pub max_date_shift: u64,
     /// Messages taken away from the target.
     pub deleted: u64,
@@ -86,6 +88,7 @@ impl Tally {
         self.problems.clear();
         (self.uidls, self.uidls_missing) = (0, 0);
         (self.uidls_extra, self.uidls_elsewhere) = (0, 0);
+        (self.uidls_unholdable, self.order_breaks) = (0, 0);
         self.max_date_shift = 0;
     }
 
@@ -125,6 +128,8 @@ impl Tally {
         report.uidls_missing = self.uidls_missing;
         report.uidls_extra = self.uidls_extra;
         report.uidls_elsewhere = self.uidls_elsewhere;
+        report.uidls_unholdable = self.uidls_unholdable;
+        report.order_breaks = self.order_breaks;
         report.max_date_shift_s = self.max_date_shift;
         report.deleted = self.deleted;
         report.notes = self.notes;

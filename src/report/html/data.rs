@@ -111,6 +111,8 @@ fn row(sum: &Sum, user: &Standing, troubles: Vec<usize>) -> User {
         ("messages without a UIDL", report.uidls_missing),
         ("UIDLs without a message", report.uidls_extra),
         ("UIDLs of other folders", report.uidls_elsewhere),
+        ("UIDLs that the target cannot hold", report.uidls_unholdable),
+        ("places in another POP3 order", report.order_breaks),
         ("farthest move of a date, s", report.max_date_shift_s),
         ("sessions", u64::from(report.attempts)),
     ];

@@ -12,6 +12,8 @@ fn report() -> RunReport {
         seconds: 1.235,
         attempts: 1,
         notes: vec!["a note".to_owned()],
+        uidls_unholdable: 1,
+        order_breaks: 2,
         ..UserReport::new("-b,\"@d\n")
     };
     partial.skips.push(Skip {
@@ -51,6 +53,10 @@ fn what_was_read_is_written_as_it_was() {
     let back = found.run.unwrap();
     assert_eq!(back.totals(), run.totals());
     assert_eq!((back.started, back.finished), (run.started, run.finished));
+    assert_eq!(
+        (back.users[1].uidls_unholdable, back.users[1].order_breaks),
+        (1, 2)
+    );
     let error = "auth: folder A: UID 3: no: why (hint: do) (and 1 more)";
     assert_eq!(back.users[2].error(), error);
     let again = tempfile::tempdir().unwrap();

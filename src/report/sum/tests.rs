@@ -265,6 +265,17 @@ fn every_user_has_one_verdict() {
              which POP3 will not show",
         ),
         (vec![collected], Class::Transparent, "transparent"),
+        // What --unholdable report lets pass.
+        (
+            vec![of(UserReport {
+                uidls_unholdable: 2,
+                order_breaks: 1,
+                ..ok("a", 5)
+            })],
+            Class::Accepted,
+            "transparent, but for what is accepted: 2 UIDLs cannot be held by a server of the target \
+             (and 1 more)",
+        ),
         (
             vec![of(partial("a", 5))],
             Class::NotTransparent,

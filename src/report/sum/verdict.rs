@@ -176,6 +176,14 @@ fn accepted(report: &UserReport, collects: bool) -> Vec<String> {
             elsewhere,
             "UIDLs are of messages in other folders, which POP3 will not show",
         ),
+        (
+            report.uidls_unholdable,
+            "UIDLs cannot be held by a server of the target",
+        ),
+        (
+            report.order_breaks,
+            "places of the POP3 order cannot be held by a server of the target",
+        ),
     ];
     let there = kinds.into_iter().filter(|(count, _)| *count > 0);
     there

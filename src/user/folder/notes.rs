@@ -61,6 +61,8 @@ impl Attempt<'_> {
         }
         let tally = &mut self.memory.tally;
         tally.uidls += plan.uidls;
+        tally.uidls_unholdable += plan.unholdable.len() as u64;
+        tally.order_breaks += plan.order_breaks + plan.name_breaks;
         tally.max_date_shift = tally.max_date_shift.max(plan.max_date_shift);
     }
 }
