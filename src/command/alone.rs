@@ -8,6 +8,7 @@ use crate::ending::Ending;
 use crate::problem::Kind;
 use crate::report::{Exit, sum};
 use crate::terminal::{self, Results};
+use crate::text::counted;
 use crate::{announce, cli, config, explain, help, status};
 
 pub(super) fn explain(typed: &cli::Explain) -> Exit {
@@ -76,7 +77,13 @@ pub(super) fn retarget(typed: &cli::Retarget) -> Exit {
     };
     let (messages, uidls) = (outcome.messages, outcome.uidls);
     // As for the other commands, nobody to tell is no failure.
-    let _ = writeln!(out, "{messages} messages, {uidls} UIDLs kept").and_then(|()| out.flush());
+    let _ = writeln!(
+        out,
+        "{}, {} kept",
+        counted(messages, "message"),
+        counted(uidls, "UIDL")
+    )
+    .and_then(|()| out.flush());
     for lost in &outcome.lost {
         terminal::say(&lost.to_string());
     }

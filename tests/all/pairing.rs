@@ -672,7 +672,7 @@ fn mail_that_comes_between_the_two_listings() {
 fn an_inbox_that_is_replaced_between_the_two_listings() {
     let other = (VALIDITY + 1).to_string();
     let told = AtomicUsize::new(0);
-    let (_, output, _) = race("replaced", move |said| {
+    let (_, output, _) = race("new-inbox", move |said| {
         let before = format!("[UIDVALIDITY {VALIDITY}]");
         let at = said
             .windows(before.len())
@@ -687,7 +687,7 @@ fn an_inbox_that_is_replaced_between_the_two_listings() {
     assert_eq!(output.code, Some(0), "{}\n{}", output.stdout, output.stderr);
     let why = "the folder was replaced by another while it was worked on";
     assert!(output.stderr.contains(why), "{}", output.stderr);
-    let maildir = servers().destination.mail_dir("replaced");
+    let maildir = servers().destination.mail_dir("new-inbox");
     let list = fs::read_to_string(maildir.join("dovecot-uidlist")).expect("it is there");
     let head = format!("3 V{} ", VALIDITY + 1);
     assert!(list.starts_with(&head), "{list}");
