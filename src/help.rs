@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
+use clap::builder::PossibleValuesParser;
 use clap::{Command, CommandFactory as _};
 use clap_complete::Shell;
 
@@ -149,22 +150,30 @@ pub fn write_pages(dir: &Path) -> Result<(), Problem> {
 
 /// Writes the completions of `shell`.
 pub fn completions(shell: Shell, out: &mut dyn Write) {
+    let command = command();
+    let names = names(&command).map(str::to_owned);
+    let names = PossibleValuesParser::new(names.collect::<Vec<_>>());
+    // A name that is none is answered by `unknown`, so that clap knows of them here alone.
+    let about = |of: Command| of.mut_arg("about", |arg| arg.value_parser(names.clone()));
+    let command = Cli::command().mut_subcommand("help", about);
+    let mut command = command.mut_subcommand("man", about);
     // A closed pipe would be a panic in clap_complete: write what it makes by ourselves.
     let mut text = Vec::new();
-    clap_complete::generate(shell, &mut command(), "mailseed", &mut text);
+    clap_complete::generate(shell, &mut command, "mailseed", &mut text);
     let _ = out.write_all(&text);
+}
+
+/// All that there is a text about.
+fn names(command: &Command) -> impl Iterator<Item = &str> {
+    let commands = command.get_subcommands().map(Command::get_name);
+    commands.chain(TOPICS.iter().map(|topic| topic.name))
 }
 
 /// The problem that `about` is neither a command nor a topic.
 fn unknown(about: &str, command: &Command) -> Problem {
-    let commands = command.get_subcommands().map(Command::get_name);
-    let names: Vec<&str> = commands
-        .chain(TOPICS.iter().map(|topic| topic.name))
-        .collect();
     let what = format!("there is no command and no topic {about:?}");
     let problem = Problem::new(Kind::Input, Reach::Run, what);
-    let nearest = names
-        .iter()
+    let nearest = names(command)
         .map(|name| (strsim::jaro_winkler(about, name), name))
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {

@@ -1,5 +1,7 @@
 //! The manual pages: one for the program, one for each command (section 1), one for each topic (section 7).
 
+use std::io;
+
 use clap::Command;
 use clap_mangen::Man;
 
@@ -54,6 +56,12 @@ fn page(mut command: Command, about: String, file: String, also: &str) -> Page {
     let usage = command.render_usage().to_string();
     let usage = usage.strip_prefix("Usage:").unwrap_or(&usage).trim();
     let has_commands = command.get_subcommands().next().is_some();
+    // Nor its section EXTRA for whatever follows.
+    let after = command
+        .get_after_long_help()
+        .or(command.get_after_help())
+        .map(ToString::to_string);
+    let (more, sections) = roff::after_options(&after.unwrap_or_default());
     let man = Man::new(command).title(title).section("1");
     let man = man.source(version).manual("mailseed");
     let mut page = Vec::new();
@@ -62,11 +70,13 @@ fn page(mut command: Command, about: String, file: String, also: &str) -> Page {
         man.render_name_section(&mut page)?;
         page.extend_from_slice(roff::section("SYNOPSIS", usage).as_bytes());
         man.render_description_section(&mut page)?;
+        page.extend_from_slice(more.as_bytes());
         man.render_options_section(&mut page)?;
         if has_commands {
             man.render_subcommands_section(&mut page)?;
         }
-        man.render_extra_section(&mut page)
+        page.extend_from_slice(sections.as_bytes());
+        io::Result::Ok(())
     };
     render().expect("a Vec takes all that is written to it");
     page.extend_from_slice(roff::section("SEE ALSO", also).as_bytes());

@@ -48,6 +48,38 @@ pub(super) fn section(heading: &str, text: &str) -> String {
     section.to_roff()
 }
 
+/// What follows the options in a help: paragraphs, and the sections after them. A section is a heading with a
+/// colon at its end and lines that are indented; lines that are indented stay as they are elsewhere too.
+pub(super) fn after_options(help: &str) -> (String, String) {
+    let (mut paragraphs, mut sections) = (Roff::new(), Roff::new());
+    for block in help.split("\n\n").filter(|block| !block.is_empty()) {
+        match block.split_once(":\n") {
+            Some((heading, lines)) if lines.starts_with(' ') => {
+                sections.control("SH", [heading.to_uppercase().as_str()]);
+                as_they_are(lines, &mut sections);
+            }
+            _ => {
+                paragraphs.control("PP", []);
+                match block.starts_with(' ') {
+                    true => as_they_are(block, &mut paragraphs),
+                    false => {
+                        paragraphs.text([roff::roman(block.replace('\n', " "))]);
+                    }
+                }
+            }
+        }
+    }
+    (paragraphs.to_roff(), sections.to_roff())
+}
+
+fn as_they_are(lines: &str, page: &mut Roff) {
+    page.control("nf", []);
+    for line in lines.trim_end().lines() {
+        page.text([roff::roman(line.strip_prefix("  ").unwrap_or(line))]);
+    }
+    page.control("fi", []);
+}
+
 /// What stands between the last paragraph's end and here.
 #[derive(Debug, Default)]
 struct Body {
@@ -135,6 +167,22 @@ fn text_of(words: &[Inline]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_follows_the_options_has_sections() {
+        let help = "First this,\nthen that.\n\n  a  1\n  b  2\n\nExit status:\n    0  Done\n  130  Cut\n\n\
+                    Examples:\n  .x --y \\\n    z\n\nLast.";
+        let (paragraphs, sections) = after_options(help);
+        assert_eq!(
+            paragraphs,
+            ".PP\nFirst this, then that.\n.PP\n.nf\na  1\nb  2\n.fi\n.PP\nLast.\n"
+        );
+        assert_eq!(
+            sections,
+            ".SH \"EXIT STATUS\"\n.nf\n  0  Done\n130  Cut\n.fi\n.SH EXAMPLES\n.nf\n\\&.x \\-\\-y \\\\\n  \
+             z\n.fi\n"
+        );
+    }
 
     #[test]
     fn markdown_becomes_a_page() {

@@ -96,7 +96,11 @@ impl ReportDir {
     /// The problem that a file that cannot be written is.
     pub(super) fn not_written(&self, name: &str, error: io::Error) -> Problem {
         let what = format!("{} could not be written", self.0.join(name).display());
-        Problem::new(Kind::Target, Reach::Run, what).caused_by(error)
+        Problem::new(Kind::Target, Reach::Run, what)
+            .caused_by(error)
+            .with_hint(
+                "see to room and permissions there; `mailseed report` tells what the run has done",
+            )
     }
 
     /// Puts a file in place whole or not at all. Temporary files are made with mode 0600.

@@ -226,11 +226,18 @@ impl Journal {
     }
 
     fn not_written(&self, error: io::Error) -> Problem {
-        let what = match &self.path {
-            Some(path) => format!("{} could not be written", path.display()),
-            None => "the temporary file of the results could not be written".to_owned(),
+        let (what, hint) = match &self.path {
+            Some(path) => (
+                format!("{} could not be written", path.display()),
+                "see to room and permissions there, or give another --report DIR, and run it again: it goes on",
+            ),
+            None => (
+                "the temporary file of the results could not be written".to_owned(),
+                "see to room and permissions there, or set TMPDIR, and run it again: it goes on",
+            ),
         };
-        Problem::new(Kind::Target, Reach::Run, what).caused_by(error)
+        let problem = Problem::new(Kind::Target, Reach::Run, what).caused_by(error);
+        problem.with_hint(hint)
     }
 }
 

@@ -196,7 +196,10 @@ pub(super) fn totals(
     let changes = [
         (totals.changed, "with changed flags"),
         (totals.deleted, "deleted from the target"),
-        (totals.left_deleted, "deleted there by their owners"),
+        (
+            totals.left_deleted,
+            "deleted on the target by their owners, and left so",
+        ),
     ];
     let changes: Vec<String> = changes
         .iter()

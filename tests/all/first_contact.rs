@@ -211,7 +211,7 @@ fn what_is_typed_wrong_is_told_with_what_to_type() {
         (
             full("--users typo.csv --password-file password"),
             &[
-                "typo.csv line 1: there is no column user: the first row names the columns; column 1: is user meant?",
+                "typo.csv line 1: unknown column \"usr\": is user meant?; there is no column user: the first row names the columns",
             ],
         ),
         (

@@ -152,17 +152,21 @@ fn completions_are_such_as_their_shells_read() {
         let said = String::from_utf8_lossy(&check.stderr);
         assert!(check.status.success() && said.is_empty(), "{shell}: {said}");
     }
-    // And what is more than well-formed: bash completes an option of a command.
-    let script = "source <(\"$1\" completions bash); COMP_WORDS=(mailseed export --after); COMP_CWORD=2; \
-                  _mailseed mailseed --after export; echo \"${COMPREPLY[*]}\"";
-    let bash = Command::new("bash")
-        .args(["-c", script, "bash", env!("CARGO_BIN_EXE_mailseed")])
-        .output()
-        .expect("bash");
-    assert_eq!(
-        String::from_utf8_lossy(&bash.stdout).trim(),
-        "--after-cutover"
-    );
+    // And what is more than well-formed: bash completes an option of a command, and a topic.
+    for (command, begun, whole) in [
+        ("export", "--after", "--after-cutover"),
+        ("help", "run", "runbook"),
+        ("man", "expo", "export"),
+    ] {
+        let script = "source <(\"$1\" completions bash); COMP_WORDS=(mailseed \"$2\" \"$3\"); COMP_CWORD=2; \
+                      _mailseed mailseed \"$3\" \"$2\"; echo \"${COMPREPLY[*]}\"";
+        let program = env!("CARGO_BIN_EXE_mailseed");
+        let bash = Command::new("bash")
+            .args(["-c", script, "bash", program, command, begun])
+            .output()
+            .expect("bash");
+        assert_eq!(String::from_utf8_lossy(&bash.stdout).trim(), whole);
+    }
 }
 
 #[test]

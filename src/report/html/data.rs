@@ -105,7 +105,7 @@ fn row(sum: &Sum, user: &Standing, troubles: Vec<usize>) -> User {
         ("kept", report.kept),
         ("flags changed", report.changed),
         ("deleted from the target", report.deleted),
-        ("deleted there by their owner", report.left_deleted),
+        ("deleted on the target by their owner", report.left_deleted),
         ("deleted at the source", report.source_deleted),
         ("UIDLs", report.uidls),
         ("messages without a UIDL", report.uidls_missing),
